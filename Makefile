@@ -1,0 +1,45 @@
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt bench lock screenshots
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
+	$(BIN)/portal run --demo
+
+test: check browser ## Check everything, then run every test
+	$(BIN)/pytest
+
+check: $(INSTALLED) ## Format, lint, types and import order
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(INSTALLED) ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED) ## Measure the check (results under bench/results)
+	$(BIN)/python -m bench
+
+screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into ./build/screenshots
+	$(BIN)/python -m tests.e2e.screenshots build/screenshots
+
+lock: $(INSTALLED) ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+
+.PHONY: browser
+browser:
+	@tests/install_browser.sh
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -1,0 +1,37 @@
+"""Add a member: a new person in the actor's account, with a role and without an account of their own."""
+
+from dataclasses import dataclass
+
+from portal import audit
+from portal.accounts import store
+from portal.accounts.models import Membership, Person
+from portal.accounts.rules import normal_email
+from portal.core.actor import Actor, Permission, Role
+from portal.core.database import Tx
+from portal.core.errors import Conflict, Forbidden
+from portal.core.ids import new_id
+from portal.core.names import check_name
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    email: str
+    name: str
+    role: Role
+
+
+async def add_member(tx: Tx, actor: Actor, new: NewMember) -> Person:
+    """The person has no password and so cannot sign in yet. Raises Invalid, Forbidden, Conflict for a known address."""
+    actor.require(Permission.ACCOUNT_WRITE)
+    if new.role is Role.OWNER and actor.role is not Role.OWNER:
+        raise Forbidden("Only an owner can make an owner.", path=("role",))
+    email = normal_email(new.email)
+    name = check_name(new.name)
+    if await store.find_person_by_email(tx, email) is not None:
+        raise Conflict("There is somebody with this address.", hint="Use another address.", path=("email",))
+    person = await tx.insert(Person(id=new_id("usr"), email=email, name=name, created_at=tx.now))
+    await tx.insert(
+        Membership(account_id=actor.account_id, person_id=person.id, role=new.role.value, created_at=tx.now)
+    )
+    await audit.record(tx, actor, "member.add", person.id, role=new.role.value)
+    return person

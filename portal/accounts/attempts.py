@@ -1,0 +1,69 @@
+"""Slow down who guesses passwords: per address through the product's own limiter, per log-in by a growing wait."""
+
+from hashlib import sha256
+
+from portal.accounts.rules import failure_delay_seconds
+from portal.core.errors import TooManyAttempts
+from portal.core.logs import get_log
+from portal.limits import Limiter, LimitRequest, LimitsUnavailable, Mode, Status, Subject, Window
+
+ADDRESS_WINDOW = Window(amount=20, window_us=60_000_000)
+FORGET_MS = 24 * 60 * 60 * 1000
+
+
+class SignInAttempts:
+    """Implements `sign_in.Attempts`. Without Redis sign-in works unslowed, and is logged."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    async def allow(self, email: str, address: str | None) -> None:
+        """Raises TooManyAttempts, saying for how long."""
+        name = f"sign-in:{address or 'unknown'}"
+        asked = LimitRequest(name, 0, Mode.CONSUME, 1, (Subject(name, (ADDRESS_WINDOW,)),), None)
+        try:
+            decision = await self._limiter.decide_one(asked)
+            wait_ms = await self._call(email, "PTTL", _wait_name(email))
+        except LimitsUnavailable as error:
+            get_log(__name__).warning("sign_in_not_limited", error=str(error))
+            return
+        if decision.status is Status.RATE_LIMITED:
+            raise _too_many(decision.states[0].retry_us // 1000)
+        if isinstance(wait_ms, int) and wait_ms > 0:
+            raise _too_many(wait_ms)
+
+    async def failed(self, email: str) -> None:
+        try:
+            failures = await self._call(email, "INCR", _failures_name(email))
+            await self._call(email, "PEXPIRE", _failures_name(email), FORGET_MS)
+            delay = failure_delay_seconds(int(str(failures)))
+            if delay:
+                await self._call(email, "SET", _wait_name(email), 1, "EX", delay)
+        except LimitsUnavailable as error:
+            get_log(__name__).warning("sign_in_not_limited", error=str(error))
+
+    async def succeeded(self, email: str) -> None:
+        try:
+            await self._call(email, "DEL", _failures_name(email), _wait_name(email))
+        except LimitsUnavailable as error:
+            get_log(__name__).warning("sign_in_not_limited", error=str(error))
+
+    async def _call(self, email: str, *command: str | int) -> object:
+        return await self._limiter.shard_of(_digest(email)).connection.call(*command)
+
+
+def _digest(email: str) -> str:
+    return sha256(email.encode()).hexdigest()[:32]
+
+
+def _failures_name(email: str) -> str:
+    return f"sign-in-failures:{_digest(email)}"
+
+
+def _wait_name(email: str) -> str:
+    return f"sign-in-wait:{_digest(email)}"
+
+
+def _too_many(wait_ms: int) -> TooManyAttempts:
+    seconds = max(1, -(-wait_ms // 1000))
+    return TooManyAttempts(f"Too many attempts. Try again in {seconds} s.", path=("password",))

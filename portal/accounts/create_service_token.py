@@ -1,0 +1,31 @@
+"""Create a service token: what a gateway sends to /check."""
+
+import secrets
+
+from portal import audit
+from portal.accounts.create_personal_token import CreatedToken
+from portal.accounts.models import ServiceToken
+from portal.accounts.rules import token_digest
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.core.ids import new_id
+from portal.core.names import check_name
+
+CHECK = "check"
+
+
+async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedToken:
+    """Staff and the command line only. Raises Invalid, Forbidden."""
+    actor.require(Permission.STAFF)
+    token = f"svc_{secrets.token_urlsafe(32)}"
+    row = await tx.insert(
+        ServiceToken(
+            id=new_id("svc"),
+            name=check_name(name),
+            token_digest=token_digest(token),
+            scopes=[CHECK],
+            created_at=tx.now,
+        )
+    )
+    await audit.record(tx, actor, "service_token.create", row.id, name=row.name)
+    return CreatedToken(row.id, token)

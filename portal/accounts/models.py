@@ -1,0 +1,90 @@
+"""Tables of people, accounts (the tenant), memberships, sessions and tokens. Tokens are stored as SHA-256 only."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, LargeBinary, text
+from sqlmodel import Field, SQLModel
+
+from portal.core.columns import text_array_column, time_column
+
+
+class Person(SQLModel, table=True):
+    """Somebody who signs in. `email` is stored in lower case."""
+
+    __tablename__ = "people"
+
+    id: str = Field(primary_key=True)
+    email: str = Field(unique=True)
+    name: str
+    password_hash: str | None = None
+    is_staff: bool = False
+    created_at: datetime = Field(sa_column=time_column())
+
+
+class Account(SQLModel, table=True):
+    """The tenant. `policy_version` grows with every change to what its keys may do."""
+
+    __tablename__ = "accounts"
+
+    id: str = Field(primary_key=True)
+    name: str
+    time_zone: str = Field(default="UTC", sa_column_kwargs={"server_default": "UTC"})
+    suspended_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    policy_version: int = Field(default=1, sa_column=Column(BigInteger, nullable=False, server_default=text("1")))
+    created_at: datetime = Field(sa_column=time_column())
+
+
+class Membership(SQLModel, table=True):
+    """A person's role in an account."""
+
+    __tablename__ = "memberships"
+
+    account_id: str = Field(primary_key=True, foreign_key="accounts.id")
+    person_id: str = Field(primary_key=True, foreign_key="people.id", index=True)
+    role: str
+    created_at: datetime = Field(sa_column=time_column())
+
+
+class Session(SQLModel, table=True):
+    """A signed-in browser. The cookie holds the token, the row its digest."""
+
+    __tablename__ = "sessions"
+
+    id: str = Field(primary_key=True)
+    token_digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    person_id: str = Field(foreign_key="people.id", index=True)
+    account_id: str = Field(foreign_key="accounts.id")
+    address: str | None = None
+    user_agent: str | None = None
+    created_at: datetime = Field(sa_column=time_column())
+    seen_at: datetime = Field(sa_column=time_column())
+    expires_at: datetime = Field(sa_column=time_column())
+
+
+class PersonalToken(SQLModel, table=True):
+    """A person's access to GraphQL for one account, from scripts."""
+
+    __tablename__ = "personal_tokens"
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="accounts.id", index=True)
+    person_id: str = Field(foreign_key="people.id")
+    name: str
+    token_digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    display: str
+    created_at: datetime = Field(sa_column=time_column())
+    expires_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    revoked_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+
+
+class ServiceToken(SQLModel, table=True):
+    """A gateway's access to /check. Belongs to the provider, not to an account."""
+
+    __tablename__ = "service_tokens"
+
+    id: str = Field(primary_key=True)
+    name: str
+    token_digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    scopes: list[str] = Field(default_factory=list, sa_column=text_array_column())
+    created_at: datetime = Field(sa_column=time_column())
+    revoked_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))

@@ -1,0 +1,12 @@
+"""The version that makes stale policies impossible: see portal.check."""
+
+from portal.accounts import store
+from portal.core.database import Tx
+from portal.core.events import PolicyChanged
+
+
+async def bump_policy_version(tx: Tx, account_id: str) -> int:
+    """Call in every verb that changes what a key of the account may do. The edge raises it in Redis after commit."""
+    version = await store.update_policy_version(tx, account_id)
+    tx.emit(PolicyChanged(account_id=account_id, version=version))
+    return version

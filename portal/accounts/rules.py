@@ -1,0 +1,79 @@
+"""Pure rules of accounts: what a password, an e-mail address, a token must look like."""
+
+import re
+from hashlib import sha256
+
+from portal.core.errors import Invalid
+
+PASSWORD_MIN = 8
+PASSWORD_MAX = 128
+COMMON_PASSWORDS = frozenset(
+    [
+        "12345678",
+        "123456789",
+        "1234567890",
+        "password",
+        "password1",
+        "password123",
+        "qwertyui",
+        "qwertyuiop",
+        "iloveyou",
+        "11111111",
+        "00000000",
+        "abcd1234",
+        "abc12345",
+        "letmein1",
+        "welcome1",
+        "admin123",
+        "sunshine",
+        "princess",
+        "football",
+        "baseball",
+        "superman",
+        "trustno1",
+        "qwerty123",
+        "1q2w3e4r",
+        "1qaz2wsx",
+        "passw0rd",
+        "p@ssw0rd",
+        "changeme",
+        "87654321",
+        "asdfghjk",
+        "zxcvbnm1",
+        "whatever",
+        "computer",
+    ]
+)
+_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
+
+
+def normal_email(text: str) -> str:
+    """Lower case, no spaces around. Raises Invalid for what cannot be an address."""
+    email = text.strip().lower()
+    if len(email) > 254 or not _EMAIL.match(email):
+        raise Invalid("This is not an e-mail address.", hint="Write it like name@example.com.", path=("email",))
+    return email
+
+
+def check_password(password: str, email: str = "") -> None:
+    """Length and the common ones; no composition rules. Raises Invalid."""
+    if len(password) < PASSWORD_MIN:
+        raise Invalid(
+            f"The password has {len(password)} characters; it needs at least {PASSWORD_MIN}.",
+            hint="15 or more are better.",
+            path=("password",),
+        )
+    if len(password) > PASSWORD_MAX:
+        raise Invalid(f"The password is longer than {PASSWORD_MAX} characters.", path=("password",))
+    if password.lower() in COMMON_PASSWORDS or (email and password.lower() in {email, email.split("@")[0]}):
+        raise Invalid("This password is easy to guess.", hint="Choose another one.", path=("password",))
+
+
+def token_digest(token: str) -> bytes:
+    """What is stored of a token: 256 random bits need neither salt nor stretching."""
+    return sha256(token.encode()).digest()
+
+
+def failure_delay_seconds(failures: int) -> int:
+    """How long the next try must wait after so many wrong passwords: nothing for 5, then 1 s doubling to 15 min."""
+    return 0 if failures < 5 else min(15 * 60, 2 ** min(failures - 5, 20))

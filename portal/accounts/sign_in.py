@@ -1,0 +1,84 @@
+"""Sign in with e-mail and password. An unknown address costs the same time and gets the same answer."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from portal import audit
+from portal.accounts import store
+from portal.accounts.models import Person, Session
+from portal.accounts.passwords import is_password
+from portal.accounts.rules import PASSWORD_MAX, token_digest
+from portal.core.actor import Actor, Role
+from portal.core.database import Tx
+from portal.core.errors import Invalid
+from portal.core.ids import AccountId, new_id
+
+ABSOLUTE = timedelta(hours=12)
+WRONG = "E-mail address and password do not match."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """`token` goes into the cookie and is stored nowhere."""
+
+    token: str
+    person: Person
+    session: Session
+
+
+class Attempts(Protocol):
+    """Counts sign-in attempts; the web process gives one that asks the product's own limiter."""
+
+    async def allow(self, email: str, address: str | None) -> None:
+        """Raises TooManyAttempts, saying for how long."""
+
+    async def failed(self, email: str) -> None: ...
+
+    async def succeeded(self, email: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    email: str
+    password: str
+    address: str | None = None
+    user_agent: str | None = None
+
+
+async def sign_in(tx: Tx, credentials: Credentials, attempts: Attempts) -> SignedIn:
+    """Open a session of 12 hours at most. Raises Invalid for a wrong pair, TooManyAttempts."""
+    email = credentials.email.strip().lower()
+    await attempts.allow(email, credentials.address)
+    person = await store.find_person_by_email(tx, email)
+    stored = person.password_hash if person else None
+    if not await is_password(stored, credentials.password[: PASSWORD_MAX + 1]) or person is None:
+        await attempts.failed(email)
+        raise Invalid(WRONG, hint="Check both, or ask an administrator for a new password.", path=("password",))
+    await attempts.succeeded(email)
+    return await _open_session(tx, person, credentials)
+
+
+async def _open_session(tx: Tx, person: Person, credentials: Credentials) -> SignedIn:
+    memberships = await store.list_memberships(tx, person.id)
+    if not memberships:
+        raise Invalid("You are not a member of any account.", hint="Ask for an invitation.", path=("email",))
+    token = secrets.token_urlsafe(32)
+    session = await tx.insert(
+        Session(
+            id=new_id("ses"),
+            token_digest=token_digest(token),
+            person_id=person.id,
+            account_id=memberships[0].account_id,
+            address=credentials.address,
+            user_agent=(credentials.user_agent or "")[:300],
+            created_at=tx.now,
+            seen_at=tx.now,
+            expires_at=tx.now + ABSOLUTE,
+        )
+    )
+    role = Role(memberships[0].role)
+    actor = Actor("person", person.id, AccountId(session.account_id), role=role, address=credentials.address)
+    await audit.record(tx, actor, "session.sign_in", session.id)
+    return SignedIn(token, person, session)

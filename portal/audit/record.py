@@ -1,0 +1,28 @@
+"""Write one row of the audit log."""
+
+from typing import Any
+
+from portal.audit import store
+from portal.audit.models import AuditEvent
+from portal.audit.rules import FIRST, chain_hash
+from portal.core.actor import Actor
+from portal.core.database import Tx
+
+
+async def record(tx: Tx, actor: Actor, action: str, subject: str, **details: Any) -> None:
+    """Append to the chain of the actor's account: `action` as domain.verb, `details` JSON without secrets."""
+    last = await store.lock_chain(tx, actor.account_id)
+    row = AuditEvent(
+        account_id=actor.account_id,
+        sequence=last.sequence + 1 if last else 1,
+        occurred_at=tx.now,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        address=actor.address,
+        action=action,
+        subject=subject,
+        details=details,
+        hash=b"",
+    )
+    row.hash = chain_hash(last.hash if last else FIRST, row)
+    await tx.insert(row)

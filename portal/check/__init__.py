@@ -1,0 +1,37 @@
+"""The decision: looks up the key's policy, asks the limits, appends to the usage journal, answers.
+
+Owns no table. `Checker.check` is the one implementation behind every /check route. Per check: the key's form and
+checksum, its policy (process cache, Redis, PostgreSQL), the pure pre-checks, one script call on the account's shard,
+one write to the journal, and only then the answer.
+
+Why no answer comes from an old policy: each policy carries the account's version of the snapshot that it was read in;
+the script compares it with the account's record, which the edge raises before a mutation is answered. A denial by the
+pre-checks is confirmed the same way, so a resumed key works at once. Failure: without Redis the plan's failure policy
+answers, marked degraded; without PostgreSQL known policies keep serving; without a journal nothing is answered.
+"""
+
+from portal.check.answer import ADMITS, Answer, Checked
+from portal.check.checker import Checker, CheckUnavailable
+from portal.check.listen import listen_to_changes
+from portal.check.policy_cache import PolicyCache
+from portal.check.policy_changes import PolicyChanges
+from portal.check.request import CheckRequest, InvalidCheck, MalformedCheck, parse_check
+from portal.check.rules import Code
+from portal.check.service_tokens import ServiceTokens
+
+__all__ = [
+    "ADMITS",
+    "Answer",
+    "CheckRequest",
+    "CheckUnavailable",
+    "Checked",
+    "Checker",
+    "Code",
+    "InvalidCheck",
+    "MalformedCheck",
+    "PolicyCache",
+    "PolicyChanges",
+    "ServiceTokens",
+    "listen_to_changes",
+    "parse_check",
+]

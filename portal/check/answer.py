@@ -1,0 +1,135 @@
+"""The answer to a check: the contract's fields, in its order."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from portal.check.policy import KeyPolicy
+from portal.check.rules import Code
+from portal.core.clock import from_microseconds
+from portal.limits import Decision, LimitState, Status
+
+NEVER = -2
+ADMITS = -1
+
+
+class LimitAnswer(msgspec.Struct, rename="camel"):
+    """`reset_ms`: until the oldest counted unit leaves the window, 0 when it is empty."""
+
+    name: str
+    limit: int
+    remaining: int
+    reset_ms: int
+
+
+class QuotaAnswer(msgspec.Struct, rename="camel"):
+    """`limit` and `remaining` None: unlimited."""
+
+    limit: int | None
+    used: int
+    remaining: int | None
+    reset_at: str
+
+
+class Explanation(msgspec.Struct, rename="camel"):
+    """`code` is what the check would answer, `passes_at` the instant at which it would pass (None: never)."""
+
+    code: Code
+    rules: list[dict[str, Any]]
+    passes_at: str | None
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """The body that the caller gets; everything but `valid`, `code` and `request_id` is empty for NOT_FOUND."""
+
+    valid: bool
+    code: Code
+    request_id: str
+    key_id: str | None = None
+    account_id: str | None = None
+    environment: str | None = None
+    name: str | None = None
+    scopes: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+    degraded: bool = False
+    limits: list[LimitAnswer] = []
+    quota: QuotaAnswer | None = None
+    retry_after_ms: int | None = None
+    explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
+
+
+class Checked(NamedTuple):
+    """An answer, the policy that it was given by (None for NOT_FOUND), and the limiter's decision if it was asked."""
+
+    answer: Answer
+    policy: KeyPolicy | None = None
+    decision: Decision | None = None
+
+
+def answer_for(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: bool = False) -> Answer:
+    """An answer without limits: a denial by the pre-checks, or one given without Redis."""
+    return Answer(
+        valid=code is Code.VALID,
+        code=code,
+        request_id=request_id,
+        key_id=policy.key_id,
+        account_id=policy.account_id,
+        environment=policy.environment,
+        name=policy.name,
+        scopes=policy.scopes,
+        metadata=policy.metadata,
+        degraded=is_degraded,
+    )
+
+
+def code_of(status: Status) -> Code:
+    return {
+        Status.RATE_LIMITED: Code.RATE_LIMITED,
+        Status.QUOTA_EXCEEDED: Code.QUOTA_EXCEEDED,
+        Status.ADMITTED: Code.VALID,
+    }[status]
+
+
+def add_limits(answer: Answer, policy: KeyPolicy, decision: Decision, cost: int) -> None:
+    """Fill limits (the tightest first), quota and the time to wait, as they are after `cost` units were taken."""
+    entries = [
+        LimitAnswer(
+            limit.name,
+            limit.amount,
+            max(0, limit.amount - state.used - cost),
+            _reset_ms(limit.window_ms, state, cost),
+        )
+        for limit, state in zip(policy.limits, decision.states, strict=True)
+    ]
+    answer.limits = sorted(entries, key=lambda entry: entry.remaining / entry.limit)
+    if policy.quota is not None and decision.period >= 0:
+        used = decision.used + cost
+        total = policy.quota_amount
+        end_us = policy.quota.periods[decision.period][2]
+        remaining = None if total is None else max(0, total - used)
+        answer.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
+    answer.retry_after_ms = retry_after_ms(policy, decision)
+
+
+def retry_after_ms(policy: KeyPolicy, decision: Decision) -> int | None:
+    """Milliseconds until the same check would pass, rounded up; None when it passed or can never pass."""
+    waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
+    if NEVER in waits:
+        return None
+    if decision.first_status is Status.QUOTA_EXCEEDED or decision.status is Status.QUOTA_EXCEEDED:
+        assert policy.quota is not None  # noqa: S101 only a quota is exceeded
+        waits.append(policy.quota.periods[decision.period][2] - decision.now_us)
+    return -(-max(waits) // 1000) if waits else None
+
+
+def format_instant(instant_us: int) -> str:
+    text = from_microseconds(instant_us).isoformat(
+        timespec="seconds" if instant_us % 1_000_000 == 0 else "milliseconds"
+    )
+    return text.replace("+00:00", "Z")
+
+
+def _reset_ms(window_ms: int, state: LimitState, cost: int) -> int:
+    if state.reset_us:
+        return -(-state.reset_us // 1000)
+    return window_ms if cost else 0

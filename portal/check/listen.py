@@ -1,0 +1,33 @@
+"""Hear of policy changes by pub/sub. It only spares a round trip: a message that never comes changes no answer."""
+
+import asyncio
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from portal.check.policy_cache import PolicyCache
+from portal.check.policy_changes import CHANNEL
+from portal.core.logs import get_log
+
+RETRY_SECONDS = 1.0
+
+
+async def listen_to_changes(url: str, policies: PolicyCache) -> None:
+    """Until cancelled, one shard's messages; reconnects by itself."""
+    while True:
+        try:
+            async with Redis.from_url(url, socket_timeout=None, socket_connect_timeout=2) as redis:
+                subscription = redis.pubsub()
+                await subscription.subscribe(CHANNEL)
+                async for message in subscription.listen():
+                    _hear(message, policies)
+        except (RedisError, OSError) as error:
+            get_log(__name__).info("policy_changes_not_heard", error=str(error))
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+def _hear(message: dict[str, object], policies: PolicyCache) -> None:
+    data = message.get("data")
+    if message.get("type") == "message" and isinstance(data, bytes):
+        account_id, _, version = data.decode().partition(" ")
+        policies.raise_version(account_id, int(version))

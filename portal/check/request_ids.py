@@ -1,0 +1,34 @@
+"""Request ids: 56 bits of decision time (µs), 40 bits of this process incarnation, 32 bits of a counter.
+
+The time of usage derives from the id, so both ledgers always agree on the month.
+"""
+
+import secrets
+from time import monotonic_ns
+
+from portal.core.clock import to_microseconds, utc_now
+from portal.core.ids import decode_128, encode_128
+
+
+class RequestIds:
+    """One a process. `heard` keeps an estimate of Redis's clock for decisions in which Redis had no part."""
+
+    def __init__(self) -> None:
+        self._node = secrets.randbits(40) << 32
+        self._counter = 0
+        self._offset_us = to_microseconds(utc_now()) - monotonic_ns() // 1000
+
+    def next(self, decided_us: int) -> str:
+        self._counter = (self._counter + 1) & 0xFFFFFFFF
+        return "req_" + encode_128(decided_us << 72 | self._node | self._counter)
+
+    def at(self, request_id: str, decided_us: int) -> str:
+        """The id of a stored draft (drawn for time 0) once its time is known."""
+        return "req_" + encode_128(decode_128(request_id[4:]) | decided_us << 72)
+
+    def heard(self, redis_now_us: int) -> None:
+        self._offset_us = redis_now_us - monotonic_ns() // 1000
+
+    def now_us(self) -> int:
+        """Redis's clock as far as this process knows it."""
+        return monotonic_ns() // 1000 + self._offset_us

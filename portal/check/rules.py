@@ -1,0 +1,74 @@
+"""Pure rules of the check: what denies before any limit is asked, and how limits are told."""
+
+import ipaddress
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import lru_cache
+
+from portal.check.policy import KeyPolicy
+from portal.check.request import CheckRequest
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Code(StrEnum):
+    """How a check ended, in the order in which it is decided."""
+
+    NOT_FOUND = "NOT_FOUND"
+    ACCOUNT_SUSPENDED = "ACCOUNT_SUSPENDED"
+    DISABLED = "DISABLED"
+    REVOKED = "REVOKED"
+    EXPIRED = "EXPIRED"
+    IP_NOT_ALLOWED = "IP_NOT_ALLOWED"
+    INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
+    RATE_LIMITED = "RATE_LIMITED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    VALID = "VALID"
+    EXPLAINED = "EXPLAINED"
+
+
+def pre_check(policy: KeyPolicy, request: CheckRequest, now_us: int) -> Code | None:
+    """The first reason to deny, or None."""
+    return next((code for code, is_denied in pre_checks(policy, request, now_us) if is_denied), None)
+
+
+def pre_checks(policy: KeyPolicy, request: CheckRequest, now_us: int) -> list[tuple[Code, bool]]:
+    """(code, whether it denies) of every rule that needs no limit, in order."""
+    return [
+        (Code.ACCOUNT_SUSPENDED, policy.is_suspended),
+        (Code.DISABLED, policy.is_paused),
+        (Code.REVOKED, policy.is_revoked),
+        (Code.EXPIRED, _is_over(policy.expires_us, now_us) or _is_over(policy.secret_ends_us, now_us)),
+        (Code.IP_NOT_ALLOWED, bool(policy.allowed_ips) and not is_ip_allowed(request.ip, policy.allowed_ips)),
+        (Code.INSUFFICIENT_SCOPE, bool(request.scopes) and not has_scopes(policy.scopes, request.scopes)),
+    ]
+
+
+def is_ip_allowed(address: str | None, ranges: tuple[str, ...]) -> bool:
+    """Whether the address lies in one of the ranges; an IPv4 address written as IPv6 counts as IPv4."""
+    if address is None:
+        return False
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip.version == network.version and ip in network for network in _networks(ranges))
+
+
+def has_scopes(granted: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether each wanted scope is granted: `orders:*` grants all that begin with `orders:`, `*` everything."""
+    return all(any(_grants(grant, scope) for grant in granted) for scope in wanted)
+
+
+def _grants(grant: str, scope: str) -> bool:
+    if grant.endswith("*"):
+        return scope.startswith(grant[:-1])
+    return grant == scope
+
+
+def _is_over(instant_us: int | None, now_us: int) -> bool:
+    return instant_us is not None and now_us >= instant_us
+
+
+@lru_cache(maxsize=10_000)
+def _networks(ranges: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in ranges)

@@ -1,0 +1,40 @@
+"""One write to the journal for all checks that a loop turn decided, and only then their answers."""
+
+import asyncio
+from collections.abc import Callable
+
+from portal.check.answer import Checked
+from portal.usage import Journal, JournalUnavailable, UsageRecord
+
+Outcome = Checked | Exception
+OnChecked = Callable[[Outcome], None]
+
+
+class Turn:
+    """Gathers decided checks; flushes once the event loop comes round."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._records: list[UsageRecord] = []
+        self._answers: list[tuple[OnChecked, Checked]] = []
+
+    def add(self, checked: Checked, record: UsageRecord | None, on_checked: OnChecked) -> None:
+        """`on_checked` gets the answer after `record` (if it counts) is written, or JournalUnavailable."""
+        if not self._answers:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._answers.append((on_checked, checked))
+        if record is not None:
+            self._records.append(record)
+
+    def _flush(self) -> None:
+        records, self._records = self._records, []
+        answers, self._answers = self._answers, []
+        try:
+            if records:
+                self._journal.append(records)
+        except JournalUnavailable as error:
+            for on_checked, _ in answers:
+                on_checked(error)
+            return
+        for on_checked, checked in answers:
+            on_checked(checked)

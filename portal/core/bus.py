@@ -1,0 +1,36 @@
+"""The bus: batches and events from those who produce them to those who handle them, at least once.
+
+`publish` returns when the message is safe: for the in-process bus that is when every handler has finished; a broker
+will answer as soon as it has stored it. Either way an error means: keep it and publish again.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+Handler = Callable[[bytes], Awaitable[None]]
+
+USAGE_RECORDED = "usage.recorded"
+EVENTS = "portal.events"
+
+
+class Bus(Protocol):
+    async def publish(self, subject: str, body: bytes) -> None:
+        """Hand over one message; raises when it is not safe with the receiver."""
+
+    def subscribe(self, subject: str, handler: Handler) -> None:
+        """Call `handler` with each message of the subject; an error from it keeps the message."""
+
+
+class InProcessBus:
+    """Calls the handlers in the caller's task, in the order of their subscription."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, list[Handler]] = defaultdict(list)
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        for handler in self._handlers[subject]:
+            await handler(body)
+
+    def subscribe(self, subject: str, handler: Handler) -> None:
+        self._handlers[subject].append(handler)

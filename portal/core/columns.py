@@ -1,0 +1,19 @@
+"""Column shapes that every table uses: aware timestamps, JSON documents, text arrays."""
+
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+
+def time_column(*, is_nullable: bool = False, is_indexed: bool = False) -> Column[Any]:
+    """timestamp with time zone; values are aware and in UTC."""
+    return Column(DateTime(timezone=True), nullable=is_nullable, index=is_indexed)
+
+
+def json_column(default: str = "{}") -> Column[Any]:
+    return Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))
+
+
+def text_array_column() -> Column[Any]:
+    return Column(ARRAY(Text), nullable=False, server_default=text("'{}'::text[]"))

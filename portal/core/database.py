@@ -1,0 +1,161 @@
+"""PostgreSQL: one engine a process, one transaction a request or message, opened and committed at the edge.
+
+A transaction for an account runs as the role `portal_app`, whom row-level security confines to that account; one
+without runs as `portal_system`. Both are set for the transaction only, so a pooled connection carries nothing over.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Executable, Result, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from portal.core.events import Event
+from portal.core.outbox import insert_events
+
+Row = TypeVar("Row")
+AfterCommit = Callable[[Sequence[Event]], Awaitable[None]]
+
+_BEGIN = text(
+    "SELECT set_config('role', :role, true), set_config('portal.account_id', :account, true), clock_timestamp()"
+)
+
+_BEGIN_AS_OWNER = text("SELECT set_config('lock_timeout', :timeout, true), clock_timestamp()")
+
+
+class Tx:
+    """A transaction in hand. `now` is the database's clock at its start. Statements queue behind one another,
+
+    since sibling resolvers run concurrently and a session serves one statement at a time.
+    """
+
+    def __init__(self, session: AsyncSession, now: datetime) -> None:
+        self.now = now
+        self.events: list[Event] = []
+        self.statements = 0
+        self._session = session
+        self._lock = asyncio.Lock()
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+        async with self._lock:
+            self.statements += 1
+            return await self._session.execute(statement, parameters)
+
+    async def find(self, statement: Executable, parameters: Any = None) -> Any:
+        """The first column of the only row, or None."""
+        return (await self.execute(statement, parameters)).scalar_one_or_none()
+
+    async def list(self, statement: Executable, parameters: Any = None) -> list[Any]:
+        """The first column of every row; the statement bounds how many."""
+        return [*(await self.execute(statement, parameters)).scalars()]
+
+    async def insert(self, row: Row) -> Row:
+        """Add one table row and send it now, so that rows arrive in the order in which they were added."""
+        async with self._lock:
+            self.statements += 1
+            self._session.add(row)
+            await self._session.flush()
+        return row
+
+    async def flush(self) -> None:
+        """Send changes made to loaded rows."""
+        async with self._lock:
+            await self._session.flush()
+
+    async def copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> None:
+        """COPY rows into a table within this transaction. Raises asyncpg's own errors."""
+        async with self._lock:
+            self.statements += 1
+            raw = await (await self._session.connection()).get_raw_connection()
+            await raw.driver_connection.copy_records_to_table(table, columns=columns, records=records)  # type: ignore[union-attr]  # None only after a close
+
+    def emit(self, event: Event) -> None:
+        """Leave a fact: stored with the transaction, told to `after_commit` and relayed by the outbox."""
+        self.events.append(event)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What happens inside is undone alone when it raises, its events too."""
+        kept = len(self.events)
+        nested = await self._session.begin_nested()
+        try:
+            yield
+            await nested.commit()
+        except BaseException:
+            del self.events[kept:]
+            await nested.rollback()
+            raise
+
+
+class Database:
+    """The engine and what is told to other parts after a commit. `url` starts with postgresql+asyncpg://."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, after_commit: AfterCommit | None = None) -> None:
+        self.url = url
+        self.after_commit = after_commit
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            connect_args={"timeout": 5, "server_settings": {"application_name": "portal", "TimeZone": "UTC"}},
+        )
+
+    @property
+    def dsn(self) -> str:
+        """The address as asyncpg itself wants it."""
+        return self.url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+    @asynccontextmanager
+    async def transaction(self, account_id: str | None = None) -> AsyncIterator[Tx]:
+        """Commit at the end, roll back on an error; afterwards tell `after_commit` before the caller answers."""
+        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=True) as session:
+            tx = await _begin(session, account_id)
+            yield tx
+            if tx.events:
+                await insert_events(session, tx.events)
+            await session.commit()
+        if tx.events and self.after_commit is not None:
+            await self.after_commit(tx.events)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Tx]:
+        """Read as portal_system, every statement from the same instant (REPEATABLE READ)."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield await _begin(session, None)
+
+    @asynccontextmanager
+    async def owner_transaction(self, *, lock_timeout_ms: int = 2000) -> AsyncIterator[Tx]:
+        """As the role that owns the tables, for DDL alone; gives up rather than queue others behind its locks."""
+        async with AsyncSession(self.engine) as session:
+            now = (await session.execute(_BEGIN_AS_OWNER, {"timeout": f"{lock_timeout_ms}ms"})).one()[1]
+            yield Tx(session, now)
+            await session.commit()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+async def _begin(session: AsyncSession, account_id: str | None) -> Tx:
+    role = "portal_app" if account_id else "portal_system"
+    try:
+        row = (await session.execute(_BEGIN, {"role": role, "account": account_id or ""})).one()
+    except (InterfaceError, OperationalError, DBAPIError) as error:
+        if not is_connection_lost(error):
+            raise
+        await session.invalidate()
+        row = (await session.execute(_BEGIN, {"role": role, "account": account_id or ""})).one()
+    return Tx(session, row[2])
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the server went away, as opposed to refusing the statement."""
+    return (isinstance(error, DBAPIError) and error.connection_invalidated) or isinstance(
+        error, OSError | TimeoutError | OperationalError | InterfaceError
+    )

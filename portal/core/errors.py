@@ -1,0 +1,62 @@
+"""Errors as types. Each has a stable `code` that GraphQL problems and REST documents repeat."""
+
+from typing import ClassVar
+
+
+class PortalError(Exception):
+    """An expected failure. `message` says what happened, `hint` what to do, `path` which input it is about."""
+
+    code: ClassVar[str] = "PORTAL_ERROR"
+
+    def __init__(self, message: str, *, hint: str | None = None, path: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class StartupError(PortalError):
+    """A process cannot start: a setting, a service or a file is not as it must be."""
+
+    code = "STARTUP"
+
+
+class Unauthenticated(PortalError):
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(PortalError):
+    code = "FORBIDDEN"
+
+
+class NotFound(PortalError):
+    """The object does not exist, or belongs to another account: the caller cannot tell which."""
+
+    code = "NOT_FOUND"
+
+
+class Invalid(PortalError):
+    """An input is not acceptable; `path` names the field."""
+
+    code = "INVALID"
+
+
+class Conflict(PortalError):
+    """The object is not in a state that allows this."""
+
+    code = "CONFLICT"
+
+
+class TooManyAttempts(PortalError):
+    """Slow down; the message says for how long."""
+
+    code = "TOO_MANY_ATTEMPTS"
+
+
+class Unavailable(PortalError):
+    """A neighbour (database, Redis) did not answer in time."""
+
+    code = "UNAVAILABLE"

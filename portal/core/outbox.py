@@ -1,0 +1,44 @@
+"""The outbox: events are rows of the transaction that caused them, and a worker relays them to the bus.
+
+At least once: a crash between relaying and deleting sends an event again, so handlers are idempotent.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, delete, func, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel
+
+from portal.core.events import Event
+
+
+class OutboxRow(SQLModel, table=True):
+    """One event that waits to be relayed; the id gives the order."""
+
+    __tablename__ = "outbox"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    type: str
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp())
+    )
+
+
+async def insert_events(session: AsyncSession, events: Sequence[Event]) -> None:
+    rows = [{"type": event.type_name(), "body": event.to_json()} for event in events]
+    # Without RETURNING: portal_app may add events and read none.
+    await session.execute(insert(OutboxRow.__table__).inline(), rows)  # type: ignore[attr-defined]  # SQLModel adds it
+
+
+async def lock_events(session: Any, most: int) -> list[OutboxRow]:
+    """The oldest waiting events; those that another relay holds are skipped."""
+    statement = select(OutboxRow).order_by(OutboxRow.__table__.c.id).limit(most).with_for_update(skip_locked=True)  # type: ignore[attr-defined]
+    return [*(await session.execute(statement)).scalars()]
+
+
+async def delete_events(session: Any, rows: Sequence[OutboxRow]) -> None:
+    await session.execute(delete(OutboxRow).where(OutboxRow.__table__.c.id.in_([row.id for row in rows])))  # type: ignore[attr-defined]

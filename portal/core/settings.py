@@ -1,0 +1,77 @@
+"""Settings from PORTAL_* environment variables. Every mistake is reported at start, all at once."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from portal.core.errors import StartupError
+
+
+class Settings(BaseSettings):
+    """One instance a process, made by the cli and passed down. Durations carry their unit in the name."""
+
+    model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore")
+
+    database_url: SecretStr = Field(description="postgresql+asyncpg://…, the role that owns the tables")
+    redis_urls: Annotated[list[SecretStr], NoDecode] = Field(min_length=1, description="one URL a shard, by commas")
+    base_url: str = Field(default="http://127.0.0.1:8000", description="links in mails and cookies' security follow it")
+    data: Path = Field(default=Path(".portal"), description="folder of the journal and of embedded services")
+    product_name: str = Field(default="API Key Portal", max_length=60)
+    key_prefix: str = Field(default="pk", pattern=r"^[a-z][a-z0-9]{0,9}$")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    check_deadline_ms: int = Field(default=25, ge=1, le=1000, description="longest wait for Redis in a check")
+    policy_max_age_seconds: int = Field(default=3600, ge=1, description="a cached policy is loaded anew after this")
+    policy_cache_size: int = Field(default=100_000, ge=1)
+    is_pubsub_enabled: bool = Field(default=True, description="spares a round trip after a change; never needed")
+    journal_segment_bytes: int = Field(default=16 * 1024 * 1024, ge=4096)
+    journal_sync_ms: int = Field(
+        default=200, ge=0, description="longest stretch a power failure can lose; 0: each turn"
+    )
+    courier_batch: int = Field(default=5000, ge=1, le=50_000)
+
+    @field_validator("redis_urls", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_asyncpg(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith("postgresql+asyncpg://"):
+            raise ValueError("must start with postgresql+asyncpg://")
+        return value
+
+    @field_validator("redis_urls")
+    @classmethod
+    def _are_redis(cls, value: list[SecretStr]) -> list[SecretStr]:
+        for url in value:
+            if not url.get_secret_value().startswith(("redis://", "rediss://")):
+                raise ValueError("each must start with redis:// or rediss://")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+
+def load_settings(**known: Any) -> Settings:
+    """Settings from the environment, `known` winning. Raises StartupError naming every wrong variable."""
+    try:
+        return Settings(**known)
+    except ValidationError as error:
+        lines = [f"  PORTAL_{'_'.join(str(p) for p in e['loc'][:1]).upper()}: {e['msg']}" for e in error.errors()]
+        raise StartupError(
+            "The settings are not usable:\n" + "\n".join(lines),
+            hint="\nSet them in the environment, or use `portal run`, which needs none.",
+        ) from None

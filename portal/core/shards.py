@@ -1,0 +1,25 @@
+"""Which Redis shard holds an account: rendezvous hashing, so that adding a shard moves 1/N of the accounts."""
+
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+Shard = TypeVar("Shard")
+
+
+class Ring(Generic[Shard]):
+    """Shards by their stable names (an address without its password)."""
+
+    def __init__(self, shards: Sequence[tuple[str, Shard]]) -> None:
+        self._shards = [(name.encode(), shard) for name, shard in shards]
+        self._only = self._shards[0][1] if len(self._shards) == 1 else None
+
+    def __iter__(self) -> Iterator[Shard]:
+        return iter([shard for _, shard in self._shards])
+
+    def of(self, subject: str) -> Shard:
+        """The shard with the highest hash of (its name, the subject)."""
+        if self._only is not None:
+            return self._only
+        text = subject.encode()
+        return max(self._shards, key=lambda entry: blake2b(text, digest_size=8, key=entry[0][:64]).digest())[1]

@@ -1,0 +1,54 @@
+"""API keys: issue, list, update, pause, resume, rotate, revoke.
+
+Owns `keys` and `key_secrets`. A key is one identity with one or two secrets; a secret is shown once and stored as
+SHA-256. Emits `KeyCreated`, `KeyChanged`, `KeyRevoked`, and bumps the account's policy version with every change, so
+that no process answers from an older state. Never counts and never decides: see portal.check.
+"""
+
+from portal.keys.create import CreatedKey, NewKey, create_key
+from portal.keys.events import KeyChanged, KeyCreated, KeyRevoked
+from portal.keys.models import Key, KeySecret
+from portal.keys.pause import pause_key
+from portal.keys.resume import resume_key
+from portal.keys.revoke import revoke_key
+from portal.keys.rotate import RotatedKey, rotate_key
+from portal.keys.rules import KeyStatus, key_status, secret_digest, secret_problem
+from portal.keys.store import (
+    KeyFilter,
+    count_keys,
+    find_key,
+    find_secret_by_digest,
+    get_key,
+    list_keys,
+    list_secrets,
+)
+from portal.keys.update import KeyChanges, update_key
+
+__all__ = [
+    "CreatedKey",
+    "Key",
+    "KeyChanged",
+    "KeyChanges",
+    "KeyCreated",
+    "KeyFilter",
+    "KeyRevoked",
+    "KeySecret",
+    "KeyStatus",
+    "NewKey",
+    "RotatedKey",
+    "count_keys",
+    "create_key",
+    "find_key",
+    "find_secret_by_digest",
+    "get_key",
+    "key_status",
+    "list_keys",
+    "list_secrets",
+    "pause_key",
+    "resume_key",
+    "revoke_key",
+    "rotate_key",
+    "secret_digest",
+    "secret_problem",
+    "update_key",
+]

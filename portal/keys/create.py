@@ -1,0 +1,65 @@
+"""Create a key; its secret is shown once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from portal import audit
+from portal.accounts import bump_policy_version
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.core.errors import Invalid
+from portal.core.ids import new_id
+from portal.core.names import check_name
+from portal.keys.events import KeyCreated
+from portal.keys.models import Key
+from portal.keys.rules import check_attributes, check_expiry, check_ips, check_scopes
+from portal.keys.secrets import add_secret
+
+ENVIRONMENTS = ("live", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    name: str
+    environment: str = "live"
+    scopes: Sequence[str] = ()
+    allowed_ips: Sequence[str] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    prefix: str = "pk"
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """`secret` is stored nowhere: this is the only time it exists outside its owner's hands."""
+
+    key: Key
+    secret: str
+
+
+async def create_key(tx: Tx, actor: Actor, new: NewKey) -> CreatedKey:
+    """Raises Invalid with the field, Forbidden."""
+    actor.require(Permission.KEYS_WRITE)
+    if new.environment not in ENVIRONMENTS:
+        raise Invalid("The environment is live or test.", path=("environment",))
+    key = await tx.insert(
+        Key(
+            id=new_id("key"),
+            account_id=actor.account_id,
+            name=check_name(new.name),
+            environment=new.environment,
+            scopes=check_scopes(new.scopes),
+            allowed_ips=check_ips(new.allowed_ips),
+            attributes=check_attributes(new.metadata),
+            created_by=actor.id,
+            created_at=tx.now,
+            expires_at=check_expiry(new.expires_at, tx.now),
+        )
+    )
+    _, secret = await add_secret(tx, key, new.prefix)
+    await audit.record(tx, actor, "key.create", key.id, name=key.name, environment=key.environment)
+    await bump_policy_version(tx, key.account_id)
+    tx.emit(KeyCreated(account_id=key.account_id, key_id=key.id))
+    return CreatedKey(key, secret)

@@ -1,0 +1,22 @@
+"""Pause a key: it is refused as DISABLED until it is resumed."""
+
+from portal import audit
+from portal.accounts import bump_policy_version
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.keys import store
+from portal.keys.events import KeyChanged
+from portal.keys.models import Key
+
+
+async def pause_key(tx: Tx, actor: Actor, key_id: str) -> Key:
+    """Idempotent. Raises Forbidden, NotFound, Conflict for a revoked key."""
+    actor.require(Permission.KEYS_WRITE)
+    key = await store.lock_open_key(tx, actor.account_id, key_id)
+    if key.paused_at is None:
+        key.paused_at = tx.now
+        await tx.flush()
+        await audit.record(tx, actor, "key.pause", key.id)
+        await bump_policy_version(tx, key.account_id)
+        tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="pause"))
+    return key

@@ -1,0 +1,24 @@
+"""Revoke a key: once this is answered it never verifies again, on any process."""
+
+from portal import audit
+from portal.accounts import bump_policy_version
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.keys import store
+from portal.keys.events import KeyRevoked
+from portal.keys.models import Key
+
+REASON_MOST = 500
+
+
+async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = None) -> Key:
+    """Idempotent: a revoked key stays as it is. Raises Forbidden, NotFound."""
+    actor.require(Permission.KEYS_WRITE)
+    key = await store.lock_key(tx, actor.account_id, key_id)
+    if key.revoked_at is None:
+        key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:REASON_MOST] or None
+        await tx.flush()
+        await audit.record(tx, actor, "key.revoke", key.id, reason=key.revoked_reason)
+        await bump_policy_version(tx, key.account_id)
+        tx.emit(KeyRevoked(account_id=key.account_id, key_id=key.id))
+    return key

@@ -1,0 +1,51 @@
+"""Rotate a key: a new secret now, the old one ends after the overlap. Limits and history stay with the key."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from portal import audit
+from portal.accounts import bump_policy_version
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.core.errors import Conflict, Invalid
+from portal.keys import store
+from portal.keys.events import KeyChanged
+from portal.keys.models import Key, KeySecret
+from portal.keys.secrets import add_secret
+
+OVERLAP_MOST = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedKey:
+    """`secret` is shown once."""
+
+    key: Key
+    secret: str
+
+
+async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, prefix: str = "pk") -> RotatedKey:
+    """With an overlap of zero the old secret ends at once; rotating again meanwhile ends the oldest at once.
+
+    Raises Invalid, Forbidden, NotFound, Conflict for a revoked or expired key.
+    """
+    actor.require(Permission.KEYS_WRITE)
+    if not timedelta(0) <= overlap <= OVERLAP_MOST:
+        raise Invalid(f"The overlap is 0 to {OVERLAP_MOST.days} days.", path=("overlapSeconds",))
+    key = await store.lock_open_key(tx, actor.account_id, key_id)
+    if key.expires_at is not None and tx.now >= key.expires_at:
+        raise Conflict("This key has expired.", hint="Give it a later expiry first, or create a new key.", path=("id",))
+    current, *older = await store.list_open_secrets(tx, key)
+    _end([*older], tx, timedelta(0))
+    _end([current], tx, overlap)
+    await tx.flush()
+    _, secret = await add_secret(tx, key, prefix)
+    await audit.record(tx, actor, "key.rotate", key.id, overlap_seconds=int(overlap.total_seconds()))
+    await bump_policy_version(tx, key.account_id)
+    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="rotate"))
+    return RotatedKey(key, secret)
+
+
+def _end(secrets: list[KeySecret], tx: Tx, overlap: timedelta) -> None:
+    for secret in secrets:
+        secret.ends_at = tx.now + overlap

@@ -1,0 +1,107 @@
+"""Pure rules of keys: the secret's form, its checksum, what a key's fields may hold, its status."""
+
+import ipaddress
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from portal.core.errors import Invalid
+from portal.keys.models import Key
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+RANDOM_LENGTH = 30
+CHECKSUM_LENGTH = 6
+SCOPES_MOST = 50
+IPS_MOST = 50
+ATTRIBUTES_BYTES = 4096
+_SCOPE = re.compile(r"^[a-z0-9*][a-z0-9_.*-]*(:[a-z0-9*][a-z0-9_.*-]*)*$")
+_SECRET = re.compile(r"^[a-z][a-z0-9]{0,9}_(live|test)_[0-9A-Za-z]{36}$")
+
+
+class KeyStatus(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+def checksum(text: str) -> str:
+    """CRC-32 in six base62 digits: tells a mistyped key without a look-up; protects against nothing else."""
+    number = zlib.crc32(text.encode())
+    digits = ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, rest = divmod(number, 62)
+        digits = BASE62[rest] + digits
+    return digits
+
+
+def assemble_secret(prefix: str, environment: str, random_part: str) -> str:
+    """`{prefix}_{live|test}_{30 base62}{6 base62 checksum}`."""
+    text = f"{prefix}_{environment}_{random_part}"
+    return text + checksum(text)
+
+
+def secret_problem(secret: str) -> str | None:
+    """Why this cannot be one of our secrets, or None if it can."""
+    if not _SECRET.match(secret):
+        return "form"
+    return None if checksum(secret[:-CHECKSUM_LENGTH]) == secret[-CHECKSUM_LENGTH:] else "checksum"
+
+
+def secret_digest(secret: str) -> bytes:
+    """What is stored: 178 random bits need neither salt nor pepper."""
+    return sha256(secret.encode()).digest()
+
+
+def display_secret(secret: str) -> str:
+    """`pk_live_ab12…wxyz`: enough to recognise, too little to use."""
+    head, body = secret[: -RANDOM_LENGTH - CHECKSUM_LENGTH], secret[-RANDOM_LENGTH - CHECKSUM_LENGTH :]
+    return f"{head}{body[:4]}…{body[-4:]}"
+
+
+def key_status(key: Key, now: datetime) -> KeyStatus:
+    if key.revoked_at is not None:
+        return KeyStatus.REVOKED
+    if key.expires_at is not None and now >= key.expires_at:
+        return KeyStatus.EXPIRED
+    return KeyStatus.PAUSED if key.paused_at is not None else KeyStatus.ACTIVE
+
+
+def check_scopes(scopes: Sequence[str]) -> list[str]:
+    """Sorted, without doubles. Raises Invalid."""
+    if len(scopes) > SCOPES_MOST:
+        raise Invalid(f"A key has at most {SCOPES_MOST} scopes.", path=("scopes",))
+    for scope in scopes:
+        if len(scope) > 100 or not _SCOPE.match(scope):
+            raise Invalid(f"{scope[:100]!r} is not a scope.", hint="Write it like search:read.", path=("scopes",))
+    return sorted(set(scopes))
+
+
+def check_ips(ranges: Sequence[str]) -> list[str]:
+    """Addresses and networks in their usual spelling. Raises Invalid."""
+    if len(ranges) > IPS_MOST:
+        raise Invalid(f"A key has at most {IPS_MOST} address ranges.", path=("allowedIps",))
+    try:
+        return sorted({str(ipaddress.ip_network(text.strip(), strict=False)) for text in ranges})
+    except ValueError as error:
+        raise Invalid(f"{error}.", hint="Write 203.0.113.7 or 203.0.113.0/24.", path=("allowedIps",)) from None
+
+
+def check_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object of at most 4 KiB. Raises Invalid."""
+    if len(json.dumps(attributes).encode()) > ATTRIBUTES_BYTES:
+        raise Invalid(f"Metadata is larger than {ATTRIBUTES_BYTES} bytes.", path=("metadata",))
+    return attributes
+
+
+def check_expiry(expires_at: datetime | None, now: datetime) -> datetime | None:
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise Invalid("The expiry has no time zone.", hint="Write it like 2027-01-31T00:00:00Z.", path=("expiresAt",))
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("The expiry lies in the past.", path=("expiresAt",))
+    return expires_at

@@ -1,0 +1,129 @@
+"""Statements of keys. Every one that serves an account carries its id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select, tuple_
+from sqlmodel import col
+
+from portal.core.database import Tx
+from portal.core.errors import Conflict, NotFound
+from portal.keys.models import Key, KeySecret
+from portal.keys.rules import KeyStatus
+
+SECRETS_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """Which keys of an account: `search` matches names and displayed secrets."""
+
+    search: str | None = None
+    environment: str | None = None
+    status: KeyStatus | None = None
+
+
+async def find_key(tx: Tx, account_id: str, key_id: str) -> Key | None:
+    key: Key | None = await tx.find(select(Key).where(col(Key.id) == key_id, col(Key.account_id) == account_id))
+    return key
+
+
+async def get_key(tx: Tx, account_id: str, key_id: str) -> Key:
+    key = await find_key(tx, account_id, key_id)
+    if key is None:
+        raise NotFound("There is no such key.", path=("id",))
+    return key
+
+
+async def lock_key(tx: Tx, account_id: str, key_id: str) -> Key:
+    statement = select(Key).where(col(Key.id) == key_id, col(Key.account_id) == account_id).with_for_update()
+    key: Key | None = await tx.find(statement)
+    if key is None:
+        raise NotFound("There is no such key.", path=("id",))
+    return key
+
+
+async def lock_open_key(tx: Tx, account_id: str, key_id: str) -> Key:
+    """Like `lock_key`; raises Conflict for a revoked key, which nothing changes any more."""
+    key = await lock_key(tx, account_id, key_id)
+    if key.revoked_at is not None:
+        raise Conflict("This key is revoked and cannot change.", hint="Create a new key.", path=("id",))
+    return key
+
+
+async def list_keys(
+    tx: Tx, account_id: str, which: KeyFilter, *, most: int, before: tuple[datetime, str] | None = None
+) -> list[Key]:
+    """The newest first; `before` is (created_at, id) of the last one seen."""
+    statement = _matching(select(Key), account_id, which, tx.now)
+    if before is not None:
+        statement = statement.where(tuple_(col(Key.created_at), col(Key.id)) < before)
+    return await tx.list(statement.order_by(col(Key.created_at).desc(), col(Key.id).desc()).limit(most))
+
+
+async def count_keys(tx: Tx, account_id: str, which: KeyFilter) -> int:
+    count: int = await tx.find(_matching(select(func.count(col(Key.id))), account_id, which, tx.now))
+    return count
+
+
+async def list_secrets(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[KeySecret]:
+    """Secrets of these keys, the newest first."""
+    statement = (
+        select(KeySecret)
+        .where(col(KeySecret.account_id) == account_id, col(KeySecret.key_id).in_(key_ids))
+        .order_by(col(KeySecret.created_at).desc(), col(KeySecret.id).desc())
+        .limit(SECRETS_MOST)
+    )
+    return await tx.list(statement)
+
+
+async def list_open_secrets(tx: Tx, key: Key) -> list[KeySecret]:
+    """The secrets that still verify, the newest first: one, or two within a rotation's overlap."""
+    statement = (
+        select(KeySecret)
+        .where(
+            col(KeySecret.key_id) == key.id,
+            col(KeySecret.account_id) == key.account_id,
+            or_(col(KeySecret.ends_at).is_(None), col(KeySecret.ends_at) > tx.now),
+        )
+        .order_by(col(KeySecret.created_at).desc(), col(KeySecret.id).desc())
+    )
+    return await tx.list(statement)
+
+
+async def find_secret_by_digest(tx: Tx, digest: bytes) -> tuple[KeySecret, Key] | None:
+    """Across accounts: only for the check, which does not know the account before."""
+    statement = (
+        select(KeySecret, Key).join(Key, col(Key.id) == col(KeySecret.key_id)).where(col(KeySecret.digest) == digest)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else (row._mapping[KeySecret], row._mapping[Key])
+
+
+def _matching(statement: Select[Any], account_id: str, which: KeyFilter, now: datetime) -> Select[Any]:
+    statement = statement.where(col(Key.account_id) == account_id)
+    if which.environment:
+        statement = statement.where(col(Key.environment) == which.environment)
+    if which.search:
+        text = which.search.strip().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        shown = select(col(KeySecret.key_id)).where(
+            col(KeySecret.account_id) == account_id, col(KeySecret.display).ilike(f"%{text}%")
+        )
+        statement = statement.where(or_(col(Key.name).ilike(f"%{text}%"), col(Key.id).in_(shown)))
+    if which.status:
+        statement = statement.where(_status_clause(which.status, now))
+    return statement
+
+
+def _status_clause(status: KeyStatus, now: datetime) -> Any:
+    is_open = col(Key.revoked_at).is_(None)
+    is_current = or_(col(Key.expires_at).is_(None), col(Key.expires_at) > now)
+    clauses = {
+        KeyStatus.REVOKED: col(Key.revoked_at).is_not(None),
+        KeyStatus.EXPIRED: and_(is_open, col(Key.expires_at) <= now),
+        KeyStatus.PAUSED: and_(is_open, is_current, col(Key.paused_at).is_not(None)),
+        KeyStatus.ACTIVE: and_(is_open, is_current, col(Key.paused_at).is_(None)),
+    }
+    return clauses[status]

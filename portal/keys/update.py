@@ -1,0 +1,55 @@
+"""Change a key's name, scopes, address ranges, metadata or expiry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from portal import audit
+from portal.accounts import bump_policy_version
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.core.names import check_name
+from portal.keys import store
+from portal.keys.events import KeyChanged
+from portal.keys.models import Key
+from portal.keys.rules import check_attributes, check_expiry, check_ips, check_scopes
+
+
+class Unset:
+    """The mark for "leave as it is", apart from None, which clears."""
+
+
+UNSET = Unset()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChanges:
+    """What is UNSET stays as it is."""
+
+    name: str | Unset = UNSET
+    scopes: Sequence[str] | Unset = UNSET
+    allowed_ips: Sequence[str] | Unset = UNSET
+    metadata: dict[str, Any] | Unset = UNSET
+    expires_at: datetime | Unset | None = UNSET
+
+
+async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> Key:
+    """Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key."""
+    actor.require(Permission.KEYS_WRITE)
+    key = await store.lock_open_key(tx, actor.account_id, key_id)
+    if not isinstance(changes.name, Unset):
+        key.name = check_name(changes.name)
+    if not isinstance(changes.scopes, Unset):
+        key.scopes = check_scopes(changes.scopes)
+    if not isinstance(changes.allowed_ips, Unset):
+        key.allowed_ips = check_ips(changes.allowed_ips)
+    if not isinstance(changes.metadata, Unset):
+        key.attributes = check_attributes(changes.metadata)
+    if not isinstance(changes.expires_at, Unset):
+        key.expires_at = check_expiry(changes.expires_at, tx.now)
+    await tx.flush()
+    await audit.record(tx, actor, "key.update", key.id, name=key.name, scopes=key.scopes, ips=key.allowed_ips)
+    await bump_policy_version(tx, key.account_id)
+    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="update"))
+    return key

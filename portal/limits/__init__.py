@@ -1,0 +1,31 @@
+"""Exact limits on Redis: one script decides every limit and the quota of many checks in one call.
+
+Knows its subjects only as opaque names (a key, an account, a log-in). Keeps in Redis, on the account's shard:
+`account:{id}` (policy version, units used per period), `log:{subject}` (what was admitted, for the sliding windows),
+`answer:{account}:{token}:{id}` (the first answer to a retried request, 10 minutes).
+
+How it decides: Redis's own clock; per check everything is examined first and written only when everything admits,
+so a denial consumes nothing. An older policy than the account's record is answered STALE and decides nothing; an
+account whose counters are missing is answered UNSEEDED, so that a Redis that lost its state never counts from zero.
+
+Failure: a call that is not answered within the deadline, or a lost connection, raises LimitsUnavailable for all checks
+that wait; nothing is sent twice. A reply that comes later is recognised by its place in line and dropped.
+"""
+
+from portal.limits.limiter import Limiter
+from portal.limits.link import LimitsUnavailable
+from portal.limits.requests import Decision, LimitRequest, LimitState, Mode, Quota, Seed, Status, Subject, Window
+
+__all__ = [
+    "Decision",
+    "LimitRequest",
+    "LimitState",
+    "Limiter",
+    "LimitsUnavailable",
+    "Mode",
+    "Quota",
+    "Seed",
+    "Status",
+    "Subject",
+    "Window",
+]

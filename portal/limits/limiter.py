@@ -1,0 +1,63 @@
+"""The limiter: finds an account's shard and asks it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from portal.core.shards import Ring
+from portal.limits.connection import Connection
+from portal.limits.link import LimitsUnavailable
+from portal.limits.requests import Decision, LimitRequest
+from portal.limits.shard import RAISE_RECORD, OnDecision, Shard
+
+
+class Limiter:
+    """One a process. `urls`: a Redis server a shard."""
+
+    def __init__(self, urls: Sequence[str], deadline_ms: int) -> None:
+        shards = [Shard(Connection(url, deadline_ms / 1000)) for url in urls]
+        self._ring = Ring([(shard.connection.name, shard) for shard in shards])
+
+    async def open(self) -> None:
+        await asyncio.gather(*[shard.connection.open() for shard in self._ring])
+
+    async def close(self) -> None:
+        await asyncio.gather(*[shard.connection.close() for shard in self._ring])
+
+    def shard_of(self, account_id: str) -> Shard:
+        return self._ring.of(account_id)
+
+    def decide(self, request: LimitRequest, on_decision: OnDecision) -> None:
+        """One check among those of this loop turn; see Shard.decide."""
+        self._ring.of(request.account_id).decide(request, on_decision)
+
+    async def decide_one(self, request: LimitRequest) -> Decision:
+        """The same, awaited. Raises LimitsUnavailable."""
+        future: asyncio.Future[Decision | LimitsUnavailable] = asyncio.get_running_loop().create_future()
+        self.decide(request, lambda outcome: None if future.done() else future.set_result(outcome))
+        outcome = await future
+        if isinstance(outcome, LimitsUnavailable):
+            raise outcome
+        return outcome
+
+    async def raise_policy_version(self, account_id: str, version: int) -> None:
+        """From now on no check of the account passes by an older policy. Raises LimitsUnavailable."""
+        await self._raise(account_id, "version", version)
+
+    async def raise_used(self, account_id: str, period: str, used: int) -> None:
+        """The period's counter is at least what has been ingested. Raises LimitsUnavailable."""
+        await self._raise(account_id, f"used:{period}", used)
+
+    async def _raise(self, account_id: str, field: str, number: int) -> None:
+        await self.shard_of(account_id).run(RAISE_RECORD, [f"account:{account_id}"], [field, number])
+
+    async def ping(self) -> list[tuple[str, bool]]:
+        """(server, whether it answers) of every shard."""
+        return [(shard.connection.name, await _answers(shard)) for shard in self._ring]
+
+
+async def _answers(shard: Shard) -> bool:
+    try:
+        await shard.connection.call("PING")
+    except LimitsUnavailable:
+        return False
+    return True

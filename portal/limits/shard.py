@@ -1,0 +1,95 @@
+"""One Redis shard: all checks of an event-loop turn travel in one script call.
+
+The first check of a turn schedules a flush; while a batch is in flight, checks gather and leave when it is answered. No
+timer and no added delay at low load. A batch that fails takes those along that gathered behind it, so nobody waits for
+more than one deadline.
+"""
+
+import asyncio
+from collections.abc import Callable
+from hashlib import sha1
+from pathlib import Path
+
+import hiredis
+
+from portal.limits.connection import Connection
+from portal.limits.link import LimitsUnavailable, Reply
+from portal.limits.requests import Decision, LimitRequest, decode_decisions, encode_requests
+
+BATCH_MOST = 128
+_FOLDER = Path(__file__).parent
+
+OnDecision = Callable[[Decision | LimitsUnavailable], None]
+
+
+class Script:
+    """A Lua file and the name under which a server knows it."""
+
+    def __init__(self, file: str) -> None:
+        self.source = (_FOLDER / file).read_bytes()
+        self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
+
+
+DECIDE = Script("decide.lua")
+RAISE_RECORD = Script("raise_record.lua")
+
+
+class Shard:
+    """`decide` is the hot path and takes callbacks; the rest awaits."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._waiting: list[tuple[LimitRequest, OnDecision]] = []
+        self._is_in_flight = False
+        self._is_scheduled = False
+
+    def decide(self, request: LimitRequest, on_decision: OnDecision) -> None:
+        """`on_decision` is called once, within the deadline, with the decision or LimitsUnavailable."""
+        self._waiting.append((request, on_decision))
+        if not self._is_in_flight and not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    async def run(self, script: Script, keys: list[str], arguments: list[str | int]) -> Reply:
+        """Run a small script and wait. Raises LimitsUnavailable."""
+        try:
+            return await self.connection.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except hiredis.ReplyError as error:
+            if not _is_unknown_script(error):
+                raise
+            return await self.connection.call("EVAL", script.source, len(keys), *keys, *arguments)
+
+    def _flush(self) -> None:
+        self._is_scheduled = False
+        if self._is_in_flight or not self._waiting:
+            return
+        batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
+        keys, body = encode_requests([request for request, _ in batch])
+        self._is_in_flight = True
+
+        def answered(reply: Reply) -> None:
+            if _is_unknown_script(reply):
+                self.connection.send(done, "EVAL", DECIDE.source, len(keys), *keys, body)
+            else:
+                done(reply)
+
+        def done(reply: Reply) -> None:
+            self._is_in_flight = False
+            if isinstance(reply, Exception):
+                self._fail(batch, reply)
+                return
+            for (_, on_decision), decision in zip(batch, decode_decisions(reply), strict=True):
+                on_decision(decision)
+            self._flush()
+
+        self.connection.send(answered, "EVALSHA", DECIDE.sha, len(keys), *keys, body)
+
+    def _fail(self, batch: list[tuple[LimitRequest, OnDecision]], error: Exception) -> None:
+        gathered, self._waiting = self._waiting, []
+        reason = error if isinstance(error, LimitsUnavailable) else LimitsUnavailable(str(error))
+        for _, on_decision in [*batch, *gathered]:
+            on_decision(reason)
+
+
+def _is_unknown_script(reply: Reply) -> bool:
+    return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")

@@ -1,0 +1,28 @@
+"""The catalogue, subscriptions, and what an account may do (its entitlement).
+
+Owns `plans` and `subscriptions`. An account without a subscription is on the default plan. Periods are calendar months
+in the account's time zone. Never counts anything: counting is portal.limits' work.
+"""
+
+from portal.plans.entitlement import Entitlement, Limit, entitlement_of
+from portal.plans.models import Plan, Subscription
+from portal.plans.rules import Period, periods_around
+from portal.plans.starter_catalogue import ensure_catalogue
+from portal.plans.store import find_subscription, get_default_plan, get_plan, list_plans
+from portal.plans.subscribe import subscribe
+
+__all__ = [
+    "Entitlement",
+    "Limit",
+    "Period",
+    "Plan",
+    "Subscription",
+    "ensure_catalogue",
+    "entitlement_of",
+    "find_subscription",
+    "get_default_plan",
+    "get_plan",
+    "list_plans",
+    "periods_around",
+    "subscribe",
+]

@@ -1,0 +1,46 @@
+"""What an account may do, read from its plan."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from portal.core.database import Tx
+from portal.plans import store
+from portal.plans.models import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `amount` units in any `window_ms`, counted for each key or for the whole account."""
+
+    name: str
+    algorithm: Literal["sliding_window"]
+    amount: int
+    window_ms: int
+    per: Literal["key", "account"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """`quota` None: unlimited. With `is_overage_allowed` the quota is counted and never denies."""
+
+    plan_id: str
+    limits: tuple[Limit, ...]
+    quota: int | None
+    is_overage_allowed: bool
+    failure_policy: Literal["open", "closed"]
+
+
+async def entitlement_of(tx: Tx, account_id: str) -> Entitlement:
+    subscription = await store.find_subscription(tx, account_id)
+    plan = await (store.get_plan(tx, subscription.plan_id) if subscription else store.get_default_plan(tx))
+    return entitlement_from(plan)
+
+
+def entitlement_from(plan: Plan) -> Entitlement:
+    return Entitlement(
+        plan_id=plan.id,
+        limits=tuple(Limit(**entry) for entry in plan.limits),
+        quota=plan.monthly_quota,
+        is_overage_allowed=plan.is_overage_allowed,
+        failure_policy="closed" if plan.failure_policy == "closed" else "open",
+    )

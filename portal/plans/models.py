@@ -1,0 +1,45 @@
+"""Tables of the catalogue and of who is on which plan."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Numeric
+from sqlmodel import Field, SQLModel
+
+from portal.core.columns import json_column, time_column
+
+
+class Plan(SQLModel, table=True):
+    """What an account may do, and for how much a month.
+
+    `limits` is a list of {"name", "algorithm", "amount", "window_ms", "per": "key" | "account"}.
+    `monthly_quota` None means unlimited; with `is_overage_allowed` calls above it are billed, not denied.
+    `failure_policy` says how checks answer when Redis does not: "open" or "closed".
+    """
+
+    __tablename__ = "plans"
+
+    id: str = Field(primary_key=True)
+    slug: str = Field(unique=True)
+    name: str
+    description: str = ""
+    price: Decimal = Field(sa_column=Column(Numeric(20, 6), nullable=False))
+    currency: str = "EUR"
+    monthly_quota: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    is_overage_allowed: bool = False
+    failure_policy: str = "open"
+    limits: list[dict[str, Any]] = Field(sa_column=json_column("[]"))
+    position: int = 0
+    is_default: bool = False
+    created_at: datetime = Field(sa_column=time_column())
+
+
+class Subscription(SQLModel, table=True):
+    """The plan an account chose; an account without a row is on the default plan."""
+
+    __tablename__ = "subscriptions"
+
+    account_id: str = Field(primary_key=True, foreign_key="accounts.id")
+    plan_id: str = Field(foreign_key="plans.id")
+    started_at: datetime = Field(sa_column=time_column())

@@ -1,0 +1,83 @@
+"""Tables of usage. All are partitioned by month on their time, so old months go by dropping a partition."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Column, Integer
+from sqlmodel import Field, SQLModel
+
+from portal.core.columns import time_column
+
+
+class UsageEvent(SQLModel, table=True):
+    """One counted check. `request_id` is what the caller got; `occurred_at` is derived from it."""
+
+    __tablename__ = "usage_events"
+    __table_args__: ClassVar = {"postgresql_partition_by": "RANGE (occurred_at)"}
+
+    account_id: str = Field(primary_key=True)
+    occurred_at: datetime = Field(sa_column=Column(time_column().type, primary_key=True))
+    request_id: str = Field(primary_key=True)
+    key_id: str
+    secret_id: str
+    environment: str
+    resource: str
+    code: str
+    cost: int = Field(sa_column=Column(Integer, nullable=False))
+    period: str
+
+
+class Bucket(SQLModel):
+    """Checks of one key, resource and outcome within one stretch of time that starts at `bucket_at`.
+
+    `calls` counts checks, `units` adds up their cost. `outcome` is the code of the answer.
+    """
+
+    account_id: str = Field(primary_key=True)
+    bucket_at: datetime = Field(primary_key=True, sa_type=time_column().type)
+    key_id: str = Field(primary_key=True)
+    environment: str = Field(primary_key=True)
+    resource: str = Field(primary_key=True)
+    outcome: str = Field(primary_key=True)
+    calls: int = Field(sa_type=BigInteger)
+    units: int = Field(sa_type=BigInteger)
+
+
+class UsageMinute(Bucket, table=True):
+    __tablename__ = "usage_minutes"
+    __table_args__: ClassVar = {"postgresql_partition_by": "RANGE (bucket_at)"}
+
+
+class UsageQuarter(Bucket, table=True):
+    """Quarter-hours: they add up to an hour or a day of any time zone."""
+
+    __tablename__ = "usage_quarters"
+    __table_args__: ClassVar = {"postgresql_partition_by": "RANGE (bucket_at)"}
+
+
+class UsageDay(Bucket, table=True):
+    """Days in UTC."""
+
+    __tablename__ = "usage_days"
+    __table_args__: ClassVar = {"postgresql_partition_by": "RANGE (bucket_at)"}
+
+
+class UsagePeriod(SQLModel, table=True):
+    """Billable units of an account in one billing period; what a lost counter in Redis is rebuilt from."""
+
+    __tablename__ = "usage_periods"
+
+    account_id: str = Field(primary_key=True)
+    period: str = Field(primary_key=True)
+    used: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class SecretUse(SQLModel, table=True):
+    """When each secret was last admitted or refused: tells whether a rotated one is still in use."""
+
+    __tablename__ = "secret_uses"
+
+    account_id: str = Field(primary_key=True)
+    secret_id: str = Field(primary_key=True)
+    key_id: str
+    last_used_at: datetime = Field(sa_column=time_column())

@@ -1,0 +1,166 @@
+"""Pure arithmetic of usage: months of partitions, steps of a series, and which buckets serve which stretch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from portal.core.errors import Invalid
+
+POINTS_MOST = 1500
+MINUTES_SPAN = timedelta(hours=24)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+QUARTER = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+class Granularity(StrEnum):
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Buckets of one size that cover [start, end) exactly."""
+
+    table: str
+    start: datetime
+    end: datetime
+
+
+def month_of(instant: datetime) -> datetime:
+    """The first instant of its month, in UTC."""
+    return instant.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def months_from(month: datetime, offset: int) -> datetime:
+    """`month` moved by so many months."""
+    number = month.year * 12 + month.month - 1 + offset
+    return month.replace(year=number // 12, month=number % 12 + 1)
+
+
+def partition_name(table: str, month: datetime) -> str:
+    return f"{table}_{month:%Y_%m}"
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Raises Invalid."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Invalid(
+            f"There is no time zone {name[:60]!r}.", hint="Name one like Europe/Berlin.", path=("timeZone",)
+        ) from None
+
+
+def aligned_range(start: datetime, end: datetime, granularity: Granularity) -> tuple[datetime, datetime]:
+    """The range in UTC, widened to the borders of the smallest buckets that serve it. Raises Invalid."""
+    if start.tzinfo is None or end.tzinfo is None:
+        raise Invalid("A time needs its offset.", hint="Write it like 2026-11-01T00:00:00Z.", path=("from",))
+    if not EARLIEST <= start <= LATEST or not EARLIEST <= end <= LATEST:
+        raise Invalid(f"Times lie between the years {EARLIEST.year} and {LATEST.year}.", path=("from",))
+    if start >= end:
+        raise Invalid("`from` must be before `to`.", path=("from",))
+    if granularity is Granularity.MINUTE and end - start > MINUTES_SPAN:
+        raise Invalid("Minutes are shown for 24 hours at most.", hint="Ask for HOUR or DAY.", path=("granularity",))
+    size = MINUTE if granularity is Granularity.MINUTE else QUARTER
+    return floor_to(start, size), ceil_to(end, size)
+
+
+def step_starts(start: datetime, end: datetime, granularity: Granularity, zone: ZoneInfo) -> list[datetime]:
+    """Where each step of [start, end) begins, in UTC: `start` itself, then every border of the local calendar.
+
+    So the first and the last step may be short, and a local day has 23 to 25 hours. Raises Invalid above POINTS_MOST.
+    """
+    starts = [start]
+    for border in _borders(start, granularity, zone):
+        if border >= end:
+            return starts
+        if len(starts) == POINTS_MOST:
+            break
+        starts.append(border)
+    raise Invalid(
+        f"This would be more than {POINTS_MOST} points.",
+        hint="Ask for a shorter time or a coarser granularity.",
+        path=("granularity",),
+    )
+
+
+def sources(start: datetime, end: datetime, granularity: Granularity, zone: ZoneInfo) -> list[Source]:
+    """Buckets that cover the range without a gap or an overlap, the largest that every step is a sum of."""
+    if granularity is Granularity.MINUTE:
+        return [Source("usage_minutes", start, end)]
+    first_day, last_day = ceil_to(start, DAY), floor_to(end, DAY)
+    is_by_day = granularity is not Granularity.HOUR and is_utc(zone) and first_day < last_day
+    if not is_by_day:
+        return [Source("usage_quarters", start, end)]
+    parts = [
+        Source("usage_quarters", start, first_day),
+        Source("usage_days", first_day, last_day),
+        Source("usage_quarters", last_day, end),
+    ]
+    return [part for part in parts if part.start < part.end]
+
+
+def is_utc(zone: ZoneInfo) -> bool:
+    return zone.key in {"UTC", "Etc/UTC", "Etc/GMT", "GMT"}
+
+
+def floor_to(instant: datetime, size: timedelta) -> datetime:
+    """The last multiple of `size`, counted in UTC, that is not after the instant."""
+    instant = instant.astimezone(UTC)
+    return instant - (instant - EARLIEST) % size
+
+
+def ceil_to(instant: datetime, size: timedelta) -> datetime:
+    floor = floor_to(instant, size)
+    return floor if floor == instant else floor + size
+
+
+def _borders(start: datetime, granularity: Granularity, zone: ZoneInfo) -> Iterator[datetime]:
+    after = _BORDER_AFTER[granularity]
+    border = start
+    while True:
+        border = after(border, zone)
+        yield border
+
+
+def _minute_after(instant: datetime, _: ZoneInfo) -> datetime:
+    return instant + MINUTE
+
+
+def _hour_after(instant: datetime, zone: ZoneInfo) -> datetime:
+    """The next full local hour, or the end of the hour that a shift by half an hour breaks off."""
+    candidate = instant + HOUR - _past_hour(instant, zone)
+    earlier = candidate - _past_hour(candidate, zone)
+    return earlier if earlier > instant and not _past_hour(earlier, zone) else candidate
+
+
+def _day_after(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Local midnight, or the first instant of a day that has none."""
+    day = instant.astimezone(zone).date() + DAY
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+def _month_after(instant: datetime, zone: ZoneInfo) -> datetime:
+    month = months_from(instant.astimezone(zone).replace(day=1), 1)
+    return datetime(month.year, month.month, 1, tzinfo=zone).astimezone(UTC)
+
+
+def _past_hour(instant: datetime, zone: ZoneInfo) -> timedelta:
+    local = instant.astimezone(zone)
+    return timedelta(minutes=local.minute, seconds=local.second)
+
+
+_BORDER_AFTER = {
+    Granularity.MINUTE: _minute_after,
+    Granularity.HOUR: _hour_after,
+    Granularity.DAY: _day_after,
+    Granularity.MONTH: _month_after,
+}

@@ -1,0 +1,91 @@
+"""Real servers for every test: embedded PostgreSQL and Valkey, migrated once a session."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from migrations.run import migrate
+from portal import accounts, plans
+from portal.core.actor import SYSTEM, Actor, Role
+from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices, start_services
+from portal.core.ids import AccountId, new_id
+from portal.core.settings import Settings, load_settings
+
+MakeAccount = Callable[..., Awaitable[Actor]]
+
+
+@pytest.fixture(scope="session")
+async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServices]:
+    running = await start_services(tmp_path_factory.mktemp("data"), durable=False)
+    yield running
+    await running.stop()
+
+
+@pytest.fixture(scope="session")
+def settings(services: EmbeddedServices, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_for(services, tmp_path_factory.mktemp("portal"))
+
+
+def settings_for(services: EmbeddedServices, data: Path) -> Settings:
+    return load_settings(database_url=services.database_url, redis_urls=list(services.redis_urls), data=data)
+
+
+@pytest.fixture(scope="session")
+async def database(services: EmbeddedServices) -> AsyncIterator[Database]:
+    await migrate(services.database_url)
+    database = Database(services.database_url)
+    async with database.transaction() as tx:
+        await plans.ensure_catalogue(tx)
+        now = tx.now
+    try:
+        from portal.usage import ensure_partitions
+        await ensure_partitions(database, now)
+    except ImportError:
+        pass
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def redis(services: EmbeddedServices) -> AsyncIterator[Redis]:
+    client = Redis.from_url(services.redis_urls[0])
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def make_account(database: Database) -> MakeAccount:
+    """`await make_account(role=Role.VIEWER, plan="pro")`: a new person in a new account, as an actor."""
+
+    async def make(*, role: Role = Role.OWNER, plan: str | None = None) -> Actor:
+        email = f"{new_id('t').lower()}@example.com"
+        async with database.transaction() as tx:
+            new = accounts.NewAccount(email, "correct horse battery", "Ann", "Acme")
+            person, account = await accounts.sign_up(tx, new)
+            if plan is not None:
+                chosen = next(row for row in await plans.list_plans(tx) if row.slug == plan)
+                system = Actor("system", SYSTEM.id, AccountId(account.id))
+                await plans.subscribe(tx, system, chosen.id)
+        return Actor("person", person.id, AccountId(account.id), role=role)
+
+    return make
+
+
+@pytest.fixture
+async def owner(make_account: MakeAccount) -> Actor:
+    return await make_account()
+
+
+@pytest.fixture
+async def viewer(make_account: MakeAccount) -> Actor:
+    """Reads everything, changes nothing."""
+    return await make_account(role=Role.VIEWER)
+
+
+@pytest.fixture
+async def stranger(make_account: MakeAccount) -> Actor:
+    """The owner of another account."""
+    return await make_account()

@@ -1,0 +1,177 @@
+"""Ingest: every event once, whatever is repeated, reordered or concurrent; buckets are what the events add up to."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from portal.core.database import Database
+from portal.usage import (
+    PeriodUse,
+    PoisonBatch,
+    UsageRecord,
+    encode_batch,
+    ensure_partitions,
+    ingest_usage,
+    last_used_by_secret,
+    used_in_period,
+)
+from tests.usage.sample import NOON, new_account, record, records
+from tests.usage.truth import buckets_off, raw_totals
+
+RIGHT = {"usage_minutes": 0, "usage_quarters": 0, "usage_days": 0}
+
+
+def varied(account: str, count: int, seed: int = 1) -> list[UsageRecord]:
+    """Over three days around the change of a month."""
+    dice = random.Random(seed)  # noqa: S311  # a test's dice
+    begin = datetime(2026, 10, 30, 12, tzinfo=UTC)
+    return [
+        record(
+            number,
+            begin + timedelta(microseconds=dice.randrange(3 * 86_400 * 10**6)),
+            account_id=account,
+            key_id=f"key_{dice.randrange(3)}",
+            secret_id=f"ksec_{dice.randrange(4)}",
+            environment=dice.choice(["live", "live", "test"]),
+            resource=f"GET /v1/{dice.randrange(5)}",
+            code=dice.choice(["VALID", "VALID", "RATE_LIMITED"]),
+            cost=dice.randrange(1, 9),
+            period="2026-10",
+        )
+        for number in range(count)
+    ]
+
+
+async def used(database: Database, account: str, period: str) -> int:
+    async with database.transaction(account) as tx:
+        return await used_in_period(tx, account, period)
+
+
+@pytest.fixture
+def account() -> str:
+    return new_account()
+
+
+async def test_once_and_again_is_once(database: Database, account: str) -> None:
+    batch = encode_batch(records(500, account_id=account))
+    total = [PeriodUse(account, "2026-11", 500)]
+    assert await ingest_usage(database, batch) == total
+    assert await ingest_usage(database, batch) == total
+    assert await raw_totals(database, account) == (500, 500)
+    assert await used(database, account, "2026-11") == 500
+    assert await buckets_off(database, account) == RIGHT
+
+
+async def test_an_event_twice_in_a_batch_is_once(database: Database, account: str) -> None:
+    await ingest_usage(database, encode_batch([record(account_id=account)] * 3))
+    assert await raw_totals(database, account) == (1, 1)
+
+
+async def test_buckets_and_totals_are_what_the_events_add_up_to(database: Database, account: str) -> None:
+    rows = varied(account, 3000)
+    for begin in range(0, 3000, 700):
+        await ingest_usage(database, encode_batch(rows[begin : begin + 700]))
+    assert await raw_totals(database, account) == (3000, sum(row.cost for row in rows))
+    assert await buckets_off(database, account) == RIGHT
+    billable = sum(row.cost for row in rows if row.code == "VALID" and row.environment == "live")
+    assert await used(database, account, "2026-10") == billable
+    assert await used(database, account, "2026-11") == 0
+
+
+async def test_several_at_once_with_overlaps_neither_double_nor_deadlock(database: Database, account: str) -> None:
+    rows = varied(account, 4000)
+    dice = random.Random(7)  # noqa: S311  # a test's dice
+    batches = [dice.sample(rows, 1500) for _ in range(8)] + [rows[1000:], rows[:1000]]
+    for begin in range(0, len(batches), 4):
+        group = batches[begin : begin + 4]
+        await asyncio.gather(*(ingest_usage(database, encode_batch(batch)) for batch in group))
+    assert await raw_totals(database, account) == (4000, sum(row.cost for row in rows))
+    assert await buckets_off(database, account) == RIGHT
+    billable = sum(row.cost for row in rows if row.code == "VALID" and row.environment == "live")
+    assert await used(database, account, "2026-10") == billable
+
+
+@pytest.mark.parametrize(
+    ("changes", "units"),
+    [
+        ({"code": "RATE_LIMITED"}, 0),
+        ({"environment": "test"}, 0),
+        ({"period": "2026-10"}, 0),
+        ({"cost": 7}, 7),
+    ],
+)
+async def test_only_valid_on_live_keys_is_billable(
+    database: Database, account: str, changes: dict[str, object], units: int
+) -> None:
+    await ingest_usage(database, encode_batch(records(1, account_id=account, **changes)))
+    assert await used(database, account, "2026-11") == units
+    assert (await raw_totals(database, account))[0] == 1
+
+
+async def test_the_same_id_with_another_content_changes_nothing_and_is_logged(database: Database, account: str) -> None:
+    await ingest_usage(database, encode_batch([record(account_id=account)]))
+    with capture_logs() as logs:
+        await ingest_usage(database, encode_batch([record(account_id=account, cost=9), record(1, account_id=account)]))
+        await ingest_usage(database, encode_batch([record(2, account_id=account, cost=n) for n in (1, 2)]))
+    assert [(line["event"], line["count"]) for line in logs] == [("usage_ids_conflict", 1)] * 2
+    assert await raw_totals(database, account) == (3, 3)
+    assert await buckets_off(database, account) == RIGHT
+
+
+async def test_a_month_without_a_partition_gets_one(database: Database, account: str) -> None:
+    long_ago = datetime(2019, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert await ingest_usage(database, encode_batch([record(1, long_ago, account_id=account)])) == [
+        PeriodUse(account, "2019-02", 1)
+    ]
+    assert await buckets_off(database, account) == RIGHT
+
+
+async def test_partitions_are_made_once_even_by_two_at_once(database: Database) -> None:
+    around = datetime(2031, 12, 15, tzinfo=UTC)
+    first, second = await asyncio.gather(ensure_partitions(database, around), ensure_partitions(database, around))
+    assert {*first} | {*second} >= {"usage_events_2031_08", "usage_days_2032_03"}
+    assert await ensure_partitions(database, around) == []
+
+
+async def test_resources_that_no_index_could_hold_are_clipped(database: Database, account: str) -> None:
+    wide = [record(0, account_id=account, resource="😀\0" * 5000), record(1, account_id=account, resource="a\0b")]
+    await ingest_usage(database, encode_batch(wide))
+    assert await raw_totals(database, account) == (2, 2)
+    assert await buckets_off(database, account) == RIGHT
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        b"nonsense",
+        encode_batch([record(request_id="req_nonsense")]),
+        encode_batch([record(cost=2**40)]),
+        encode_batch([record(key_id="a\0b")]),
+    ],
+)
+async def test_what_can_never_be_stored_is_poison(database: Database, batch: bytes) -> None:
+    with pytest.raises(PoisonBatch):
+        await ingest_usage(database, batch)
+
+
+async def test_an_empty_batch_is_nothing(database: Database) -> None:
+    assert await ingest_usage(database, encode_batch([])) == []
+
+
+async def test_the_last_use_of_a_secret_never_goes_back(database: Database, account: str) -> None:
+    later = NOON + timedelta(hours=1)
+    for at in (later, NOON):
+        await ingest_usage(database, encode_batch([record(1, at, account_id=account, secret_id="ksec_x")]))
+    async with database.transaction(account) as tx:
+        assert await last_used_by_secret(tx, account, ["ksec_x", "ksec_never"]) == {"ksec_x": later}
+
+
+async def test_another_account_sees_nothing(database: Database, account: str) -> None:
+    await ingest_usage(database, encode_batch([record(account_id=account)]))
+    async with database.transaction(new_account()) as tx:
+        assert await used_in_period(tx, account, "2026-11") == 0
+        assert await tx.find(text("SELECT count(*) FROM usage_events")) == 0

@@ -1,0 +1,155 @@
+"""Steps and sources: the calendar of a time zone, without a gap or an overlap."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.core.errors import Invalid
+from portal.usage.rules import (
+    DAY,
+    HOUR,
+    MINUTE,
+    QUARTER,
+    Granularity,
+    aligned_range,
+    ceil_to,
+    floor_to,
+    month_of,
+    months_from,
+    partition_name,
+    sources,
+    step_starts,
+    zone_named,
+)
+
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo"]
+UTC_ZONE = ZoneInfo("UTC")
+LONGEST = dict.fromkeys(Granularity, 10**9) | {Granularity.MINUTE: 1440, Granularity.HOUR: 60 * 24 * 60}
+BERLIN = ZoneInfo("Europe/Berlin")
+instants = st.datetimes(
+    min_value=datetime(2001, 1, 1),  # noqa: DTZ001  # Hypothesis wants naive bounds
+    max_value=datetime(2040, 1, 1),  # noqa: DTZ001  # as above
+    timezones=st.just(UTC),
+)
+
+
+def utc(*fields: int) -> datetime:
+    return datetime(*fields, tzinfo=UTC)  # type: ignore[misc,arg-type]  # the fields are numbers
+
+
+def lengths(day: datetime, zone: ZoneInfo, granularity: Granularity) -> list[timedelta]:
+    """Of the steps within a local day and the one after it."""
+    start, end = day.replace(tzinfo=zone), (day + 2 * DAY).replace(tzinfo=zone)
+    starts = [*step_starts(start.astimezone(UTC), end.astimezone(UTC), granularity, zone), end]
+    return [b.astimezone(UTC) - a.astimezone(UTC) for a, b in pairwise(starts)]
+
+
+def test_a_day_has_23_hours_in_spring_and_25_in_autumn() -> None:
+    assert lengths(utc(2026, 3, 29), BERLIN, Granularity.DAY) == [23 * HOUR, DAY]
+    assert lengths(utc(2026, 10, 25), BERLIN, Granularity.DAY) == [25 * HOUR, DAY]
+    assert len(lengths(utc(2026, 3, 29), BERLIN, Granularity.HOUR)) == 23 + 24
+    assert len(lengths(utc(2026, 10, 25), BERLIN, Granularity.HOUR)) == 25 + 24
+
+
+def test_a_shift_by_half_an_hour_breaks_one_hour() -> None:
+    autumn = lengths(utc(2026, 4, 5), ZoneInfo("Australia/Lord_Howe"), Granularity.HOUR)
+    assert sorted(set(autumn)) == [HOUR / 2, HOUR]
+    assert sum(autumn, timedelta()) == timedelta(hours=48.5)
+    spring = lengths(utc(2026, 10, 4), ZoneInfo("Australia/Lord_Howe"), Granularity.HOUR)
+    assert sum(spring, timedelta()) == timedelta(hours=47.5)
+    assert spring.count(HOUR / 2) == 1
+
+
+def test_a_day_without_midnight_begins_with_its_first_instant() -> None:
+    zone = ZoneInfo("America/Sao_Paulo")
+    starts = step_starts(utc(2018, 11, 3, 3), utc(2018, 11, 6, 2), Granularity.DAY, zone)
+    assert starts == [utc(2018, 11, 3, 3), utc(2018, 11, 4, 3), utc(2018, 11, 5, 2)]
+
+
+def test_a_day_that_a_zone_skipped_has_no_step() -> None:
+    zone = ZoneInfo("Pacific/Apia")
+    starts = step_starts(utc(2011, 12, 29, 10), utc(2012, 1, 1, 10), Granularity.DAY, zone)
+    assert [start.astimezone(zone).day for start in starts] == [29, 31, 1]
+
+
+def test_months_are_those_of_the_zone() -> None:
+    starts = step_starts(utc(2026, 1, 31, 23), utc(2026, 4, 1), Granularity.MONTH, BERLIN)
+    assert starts == [utc(2026, 1, 31, 23), utc(2026, 2, 28, 23), utc(2026, 3, 31, 22)]
+
+
+@given(instants, st.integers(1, 400 * 24 * 60), st.sampled_from(ZONES), st.sampled_from(Granularity))
+def test_steps_and_sources_cover_the_range_exactly(
+    start: datetime, minutes: int, name: str, granularity: Granularity
+) -> None:
+    zone = ZoneInfo(name)
+    minutes = min(minutes, LONGEST[granularity])
+    begin, end = aligned_range(start, start + minutes * MINUTE, granularity)
+    starts = step_starts(begin, end, granularity, zone)
+    assert begin <= start
+    assert end >= start + minutes * MINUTE
+    assert starts[0] == begin
+    assert all(a < b for a, b in pairwise([*starts, end]))
+    parts = sources(begin, end, granularity, zone)
+    assert [parts[0].start, *(part.end for part in parts)] == [*(part.start for part in parts), end]
+    if any(part.table == "usage_days" for part in parts):
+        assert all(border == floor_to(border, DAY) for border in starts[1:])
+
+
+@given(instants, st.sampled_from([MINUTE, QUARTER, DAY]))
+def test_floor_and_ceiling_enclose(instant: datetime, size: timedelta) -> None:
+    floor, ceiling = floor_to(instant, size), ceil_to(instant, size)
+    assert floor <= instant <= ceiling
+    assert ceiling - floor in (timedelta(), size)
+    assert floor_to(floor, size) == floor == ceil_to(floor, size)
+
+
+def test_utc_days_come_from_days_and_the_edges_from_quarters() -> None:
+    parts = sources(utc(2026, 11, 1, 6), utc(2026, 11, 5, 1), Granularity.DAY, UTC_ZONE)
+    assert [(part.table, part.start.day) for part in parts] == [
+        ("usage_quarters", 1),
+        ("usage_days", 2),
+        ("usage_quarters", 5),
+    ]
+    whole = sources(utc(2026, 11, 1), utc(2026, 11, 5), Granularity.MONTH, UTC_ZONE)
+    assert [part.table for part in whole] == ["usage_days"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "granularity", "path"),
+    [
+        (datetime(2026, 1, 1), utc(2026, 1, 2), Granularity.DAY, "from"),  # noqa: DTZ001  # naive on purpose
+        (utc(1970, 1, 1), utc(2026, 1, 2), Granularity.DAY, "from"),
+        (utc(2026, 1, 1), utc(9999, 1, 2), Granularity.DAY, "from"),
+        (utc(2026, 1, 2), utc(2026, 1, 2), Granularity.DAY, "from"),
+        (utc(2026, 1, 1), utc(2026, 1, 2, 0, 1), Granularity.MINUTE, "granularity"),
+    ],
+)
+def test_a_range_that_cannot_be_served_says_so(
+    start: datetime, end: datetime, granularity: Granularity, path: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        aligned_range(start, end, granularity)
+    assert caught.value.path == (path,)
+
+
+def test_the_most_points_are_1500() -> None:
+    end = utc(2026, 1, 1) + 1500 * HOUR
+    assert len(step_starts(utc(2026, 1, 1), end, Granularity.HOUR, UTC_ZONE)) == 1500
+    with pytest.raises(Invalid, match="1500 points"):
+        step_starts(utc(2026, 1, 1), end + QUARTER, Granularity.HOUR, UTC_ZONE)
+
+
+@pytest.mark.parametrize("name", ["", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "America", "a\0b"])
+def test_an_unknown_zone_is_refused(name: str) -> None:
+    with pytest.raises(Invalid):
+        zone_named(name)
+
+
+def test_months_move_over_the_years() -> None:
+    month = month_of(utc(2026, 11, 30, 23, 59))
+    assert [months_from(month, n) for n in (-11, 0, 2)] == [utc(2025, 12, 1), utc(2026, 11, 1), utc(2027, 1, 1)]
+    assert partition_name("usage_days", month) == "usage_days_2026_11"

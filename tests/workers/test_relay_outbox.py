@@ -1,0 +1,95 @@
+"""The relay: every event in order, at least once, and none left behind."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from portal.core.bus import EVENTS, InProcessBus
+from portal.core.database import Database
+from portal.core.events import PolicyChanged
+from portal.core.outbox import OutboxRow
+from tests.usage.sample import new_account
+from workers import relay_outbox
+
+
+class Subscriber:
+    def __init__(self, account: str, failures: int = 0) -> None:
+        self.account = account
+        self.failures = failures
+        self.delivered: list[int] = []
+        self.published: list[int] = []
+        self.seen = asyncio.Event()
+        self.bus = InProcessBus()
+        self.bus.subscribe(EVENTS, self._publish)
+
+    async def deliver(self, events: Sequence[OutboxRow]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("Redis is away")
+        self.delivered += [event.body["version"] for event in events if event.body["account_id"] == self.account]
+
+    async def _publish(self, body: bytes) -> None:
+        event = json.loads(body)
+        if event["body"]["account_id"] == self.account:
+            assert event["type"] == "PolicyChanged"
+            self.published.append(event["body"]["version"])
+            self.seen.set()
+
+
+async def emit(database: Database, account: str, *versions: int) -> None:
+    async with database.transaction(account) as tx:
+        for version in versions:
+            tx.emit(PolicyChanged(account_id=account, version=version))
+
+
+async def waiting(database: Database) -> int:
+    async with database.transaction() as tx:
+        count: int = await tx.find(text("SELECT count(*) FROM outbox"))
+    return count
+
+
+@pytest.fixture
+async def account(database: Database) -> str:
+    """With an empty outbox: other tests leave events."""
+    async with database.transaction() as tx:
+        await tx.execute(text("DELETE FROM outbox"))
+    return new_account()
+
+
+async def test_events_are_delivered_published_and_deleted(database: Database, account: str) -> None:
+    await emit(database, account, 1, 2, 3)
+    subscriber = Subscriber(account)
+    assert await relay_outbox.relay_once(database, subscriber.bus, subscriber.deliver) == 3
+    assert subscriber.delivered == subscriber.published == [1, 2, 3]
+    assert await waiting(database) == 0
+
+
+async def test_what_failed_is_kept_and_comes_again(database: Database, account: str) -> None:
+    await emit(database, account, 1)
+    subscriber = Subscriber(account, failures=2)
+    stop = asyncio.Event()
+    with capture_logs() as logs:
+        running = asyncio.create_task(relay_outbox.run(database, subscriber.bus, subscriber.deliver, stop))
+        async with asyncio.timeout(10):
+            await subscriber.seen.wait()
+        stop.set()
+        await running
+    assert [(line["event"], line["retry_seconds"]) for line in logs] == [
+        ("outbox_not_relayed", 0.1),
+        ("outbox_not_relayed", 0.2),
+    ]
+    assert subscriber.delivered == [1]
+    assert await waiting(database) == 0
+
+
+async def test_two_relays_deliver_each_event_once(database: Database, account: str) -> None:
+    await emit(database, account, *range(50))
+    subscriber = Subscriber(account)
+    await asyncio.gather(
+        *(relay_outbox.relay_once(database, subscriber.bus, subscriber.deliver) for _ in range(3)),
+    )
+    assert sorted(subscriber.delivered) == [*range(50)]

@@ -1,0 +1,98 @@
+"""From the bytes of a check request to the reply, whichever way they travel (lane or ASGI).
+
+Works in callbacks, as the checker does: a warm check needs no task.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from portal.check import Checker, CheckUnavailable, InvalidCheck, MalformedCheck, ServiceTokens, parse_check
+from portal.check.turn import Outcome
+from portal.core.database import is_connection_lost
+from portal.core.logs import get_log
+from portal.usage import JournalUnavailable
+from web.check import replies
+from web.check.replies import Reply, native_reply, plain_reply
+
+CHECK, CHECK_HTTP = "/check", "/check/http"
+BODY_MOST = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024}
+RENDER = {CHECK: plain_reply, CHECK_HTTP: native_reply}
+
+OnReply = Callable[[Reply], None]
+
+
+class Desk:
+    """One a process."""
+
+    def __init__(self, checker: Checker, tokens: ServiceTokens) -> None:
+        self._checker = checker
+        self._tokens = tokens
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, path: str, token: str | None, body: bytes, on_reply: OnReply) -> None:
+        """`token` is the bearer token, None without one; `on_reply` is called once, at once or later."""
+        known = self._tokens.known(token) if token else None
+        if known is not None:
+            self._serve_known(path, known, body, on_reply)
+        elif not token:
+            on_reply(replies.no_token())
+        else:
+            task = asyncio.create_task(self._identify(path, token, body, on_reply))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def answer(self, path: str, token: str | None, body: bytes) -> Reply:
+        """The same, awaited."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.serve(path, token, body, lambda reply: None if future.done() else future.set_result(reply))
+        return await future
+
+    async def _identify(self, path: str, token: str, body: bytes, on_reply: OnReply) -> None:
+        try:
+            service_id = await self._tokens.identify(token)
+        except Exception as error:
+            on_reply(_failure(error))
+            return
+        if service_id is None:
+            on_reply(replies.no_token())
+        else:
+            self._serve_known(path, service_id, body, on_reply)
+
+    def _serve_known(self, path: str, service_id: str, body: bytes, on_reply: OnReply) -> None:
+        try:
+            request = parse_check(body)
+        except MalformedCheck as error:
+            on_reply(replies.malformed(str(error)))
+            return
+        except InvalidCheck as error:
+            on_reply(replies.invalid(str(error)))
+            return
+        render = RENDER[path]
+
+        def checked(outcome: Outcome) -> None:
+            on_reply(_failure(outcome) if isinstance(outcome, Exception) else render(outcome))
+
+        self._checker.start(service_id, request, checked)
+
+
+def _failure(error: Exception) -> Reply:
+    """Why there is no decision; a fault of ours is logged and told without its text."""
+    if isinstance(error, CheckUnavailable):
+        return replies.unavailable(str(error))
+    if isinstance(error, JournalUnavailable):
+        return replies.unavailable(f"the usage journal cannot be written ({error.message})")
+    if is_connection_lost(error):
+        get_log(__name__).warning("check_without_database", error=repr(error))
+        return replies.unavailable("the database is away and this key or token is not in memory")
+    get_log(__name__).error("check_failed", exc_info=error)
+    return replies.our_fault()
+
+
+def bearer(header: str) -> str | None:
+    """The token of an Authorization header, or None."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/json"

@@ -1,0 +1,109 @@
+"""What a check route sends back, apart from how it travels: a status, headers, a body."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from portal.check import Checked, Code
+from web.check.headers import rate_limit_headers, violated_policies
+
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+ABOUT_BLANK = "about:blank"
+QUOTA_EXCEEDED_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+
+STATUS = {
+    Code.NOT_FOUND: 401,
+    Code.DISABLED: 401,
+    Code.REVOKED: 401,
+    Code.EXPIRED: 401,
+    Code.ACCOUNT_SUSPENDED: 403,
+    Code.IP_NOT_ALLOWED: 403,
+    Code.INSUFFICIENT_SCOPE: 403,
+    Code.RATE_LIMITED: 429,
+    Code.QUOTA_EXCEEDED: 429,
+    Code.VALID: 200,
+    Code.EXPLAINED: 200,
+}
+TITLE = {
+    Code.NOT_FOUND: "Unknown API key",
+    Code.DISABLED: "This API key is paused",
+    Code.REVOKED: "This API key is revoked",
+    Code.EXPIRED: "This API key has expired",
+    Code.ACCOUNT_SUSPENDED: "The account is suspended",
+    Code.IP_NOT_ALLOWED: "This address may not use the API key",
+    Code.INSUFFICIENT_SCOPE: "The API key lacks a scope",
+    Code.RATE_LIMITED: "Too many requests",
+    Code.QUOTA_EXCEEDED: "The monthly quota is used up",
+}
+
+encode = msgspec.json.Encoder().encode
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes
+    media_type: str = JSON
+    headers: dict[str, str] = {}  # noqa: RUF012 a default that is never written to
+
+
+def plain_reply(checked: Checked) -> Reply:
+    """/check: 200 for every outcome of the verification."""
+    return Reply(200, encode(checked.answer), JSON, rate_limit_headers(checked))
+
+
+def native_reply(checked: Checked) -> Reply:
+    """/check/http: the same answer with native statuses; denials are problem documents."""
+    status = STATUS[checked.answer.code]
+    if status == 200:
+        return plain_reply(checked)
+    body: dict[str, Any] = msgspec.to_builtins(checked.answer)
+    body["type"] = QUOTA_EXCEEDED_TYPE if status == 429 else ABOUT_BLANK
+    body["title"], body["status"] = TITLE[checked.answer.code], status
+    if status == 429:
+        body["violated-policies"] = violated_policies(checked)
+    return Reply(status, encode(body), PROBLEM_JSON, rate_limit_headers(checked))
+
+
+def problem(status: int, title: str, detail: str, **headers: str) -> Reply:
+    """RFC 9457: `detail` tells what happened and what to do next."""
+    body = {"type": ABOUT_BLANK, "title": title, "status": status, "detail": detail}
+    return Reply(status, encode(body), PROBLEM_JSON, headers)
+
+
+def no_token() -> Reply:
+    return problem(
+        401,
+        "No valid service token",
+        "Send a service token as Authorization: Bearer svc_…; `portal token create --service NAME` makes one.",
+        **{"WWW-Authenticate": 'Bearer realm="check"'},
+    )
+
+
+def too_large(most: int) -> Reply:
+    return problem(413, "Body too large", f"This body has at most {most} bytes.", Connection="close")
+
+
+def wrong_type() -> Reply:
+    return problem(415, "Wrong content type", "Send the check as Content-Type: application/json.")
+
+
+def malformed(reason: str) -> Reply:
+    return problem(400, "Malformed JSON", f"The body is not valid JSON: {reason}.")
+
+
+def invalid(reason: str) -> Reply:
+    return problem(422, "Invalid value", f"{reason}. The REST reference lists the fields of a check.")
+
+
+def unavailable(reason: str) -> Reply:
+    return problem(
+        503,
+        "No decision possible",
+        f"Nothing was counted: {reason}. Retry in a second; whether the call passes meanwhile is the gateway's choice.",
+        **{"Retry-After": "1"},
+    )
+
+
+def our_fault() -> Reply:
+    return problem(500, "Internal error", "Something went wrong on our side and was logged. Nothing was answered.")

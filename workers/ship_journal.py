@@ -1,0 +1,23 @@
+"""Ship what the processes of this node have journalled. See portal.usage.courier."""
+
+import asyncio
+from contextlib import suppress
+
+from portal.core.logs import get_log
+from portal.usage import Courier
+
+FAREWELL_SECONDS = 5.0
+_log = get_log(__name__)
+
+
+async def run(courier: Courier, stop: asyncio.Event) -> None:
+    """Until stopped; then once more, so that an orderly end leaves little to the next start."""
+    await courier.run(stop)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await courier.run_once()
+    except Exception as error:
+        _log.warning("journal_left_for_next_start", error=repr(error))
+    finally:
+        courier.close()
