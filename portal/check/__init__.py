@@ -11,17 +11,19 @@ answers, marked degraded; without PostgreSQL known policies keep serving; withou
 """
 
 from portal.check.answer import ADMITS, Answer, Checked
+from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
 from portal.check.listen import listen_to_changes
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import PolicyChanges
-from portal.check.request import CheckRequest, InvalidCheck, MalformedCheck, parse_check
+from portal.check.request import BatchRequest, CheckRequest, InvalidCheck, MalformedCheck, parse_batch, parse_check
 from portal.check.rules import Code
 from portal.check.service_tokens import ServiceTokens
 
 __all__ = [
     "ADMITS",
     "Answer",
+    "BatchRequest",
     "CheckRequest",
     "CheckUnavailable",
     "Checked",
@@ -32,6 +34,8 @@ __all__ = [
     "PolicyCache",
     "PolicyChanges",
     "ServiceTokens",
+    "check_atomic",
     "listen_to_changes",
+    "parse_batch",
     "parse_check",
 ]

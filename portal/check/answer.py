@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from portal.check.policy import KeyPolicy
+from portal.check.policy import KeyPolicy, NamedLimit
 from portal.check.rules import Code
 from portal.core.clock import from_microseconds
 from portal.limits import Decision, LimitState, Status
@@ -59,11 +59,15 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class Checked(NamedTuple):
-    """An answer, the policy that it was given by (None for NOT_FOUND), and the limiter's decision if it was asked."""
+    """An answer, the policy that it was given by (None for NOT_FOUND), the limiter's decision if it was asked, and
+
+    the limits that were asked for, in the order of the decision's states.
+    """
 
     answer: Answer
     policy: KeyPolicy | None = None
     decision: Decision | None = None
+    limits: tuple[NamedLimit, ...] = ()
 
 
 def answer_for(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: bool = False) -> Answer:
@@ -90,34 +94,37 @@ def code_of(status: Status) -> Code:
     }[status]
 
 
-def add_limits(answer: Answer, policy: KeyPolicy, decision: Decision, cost: int) -> None:
-    """Fill limits (the tightest first), quota and the time to wait, as they are after `cost` units were taken."""
+def add_limits(checked: Checked, cost: int, taken: int) -> None:
+    """Fill limits (the tightest first), quota and the time to wait, as they are after `taken` of `cost` units."""
+    answer, policy, decision, limits = checked
+    assert policy is not None and decision is not None  # noqa: S101, PT018 only such answers have limits
     entries = [
         LimitAnswer(
             limit.name,
             limit.amount,
-            max(0, limit.amount - state.used - cost),
-            _reset_ms(limit.window_ms, state, cost),
+            max(0, limit.amount - state.used - taken),
+            _reset_ms(limit, state, taken),
         )
-        for limit, state in zip(policy.limits, decision.states, strict=True)
+        for limit, state in zip(limits, decision.states, strict=True)
     ]
     answer.limits = sorted(entries, key=lambda entry: entry.remaining / entry.limit)
     if policy.quota is not None and decision.period >= 0:
-        used = decision.used + cost
+        used = decision.used + taken
         total = policy.quota_amount
         end_us = policy.quota.periods[decision.period][2]
         remaining = None if total is None else max(0, total - used)
         answer.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
-    answer.retry_after_ms = retry_after_ms(policy, decision)
+    answer.retry_after_ms = _retry_after_ms(policy, decision, cost)
 
 
-def retry_after_ms(policy: KeyPolicy, decision: Decision) -> int | None:
+def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | None:
     """Milliseconds until the same check would pass, rounded up; None when it passed or can never pass."""
     waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
     if NEVER in waits:
         return None
-    if decision.first_status is Status.QUOTA_EXCEEDED or decision.status is Status.QUOTA_EXCEEDED:
-        assert policy.quota is not None  # noqa: S101 only a quota is exceeded
+    if policy.quota is not None and Status.QUOTA_EXCEEDED in {decision.status, decision.first_status}:
+        if cost > policy.quota.amount:
+            return None
         waits.append(policy.quota.periods[decision.period][2] - decision.now_us)
     return -(-max(waits) // 1000) if waits else None
 
@@ -129,7 +136,7 @@ def format_instant(instant_us: int) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _reset_ms(window_ms: int, state: LimitState, cost: int) -> int:
+def _reset_ms(limit: NamedLimit, state: LimitState, taken: int) -> int:
     if state.reset_us:
         return -(-state.reset_us // 1000)
-    return window_ms if cost else 0
+    return limit.step_ms if taken else 0

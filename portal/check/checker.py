@@ -12,11 +12,12 @@ import msgspec
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
 from portal.check.explain import explain
-from portal.check.policy import KeyPolicy, load_seed, period_at
+from portal.check.policy import KeyPolicy, limits_of, load_seed, period_at, rules_for
 from portal.check.policy_cache import CachedPolicy, PolicyCache
 from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
 from portal.check.rules import Code, pre_check
+from portal.check.single_flight import SingleFlight
 from portal.check.turn import OnChecked, Outcome, Turn
 from portal.core.database import Database
 from portal.keys import secret_digest, secret_problem
@@ -30,8 +31,8 @@ class CheckUnavailable(Exception):
     """No decision: the failure policy says closed, or the account changes faster than it can be read."""
 
 
-class _Stored(msgspec.Struct, array_like=True):
-    """What a repeated answer needs of the first check."""
+class Counted(msgspec.Struct, array_like=True):
+    """What a check is counted with; kept for its retries where it has an id."""
 
     request_id: str
     secret_id: str
@@ -64,9 +65,10 @@ class Checker:
         self.policies = policies
         self.limiter = limiter
         self.journal = journal
-        self._database = database
-        self._ids = RequestIds()
-        self._turn = Turn(journal)
+        self.database = database
+        self.ids = RequestIds()
+        self.turn = Turn(journal)
+        self._seeds: SingleFlight[Seed] = SingleFlight()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, service_id: str, request: CheckRequest, on_checked: OnChecked) -> None:
@@ -75,7 +77,7 @@ class Checker:
         Errors: CheckUnavailable, JournalUnavailable, and whatever PostgreSQL raises when it is needed and away.
         """
         if secret_problem(request.key) is not None:
-            self._turn.add(self._not_found(), None, on_checked)
+            self.turn.add(self._not_found(), None, on_checked)
             return
         job = _Job(service_id, request, secret_digest(request.key), on_checked)
         cached = self.policies.known(job.digest)
@@ -97,13 +99,12 @@ class Checker:
         """Ask the limiter; a denial by the pre-checks only has its policy confirmed."""
         policy, request = cached.policy, job.request
         job.policy = policy
-        job.denial = pre_check(policy, request, self._ids.now_us())
+        job.denial = pre_check(policy, request, self.ids.now_us())
         mode = Mode.LOOK if request.explain else Mode.CONSUME if job.denial is None else Mode.CONFIRM
-        asked = LimitRequest(
-            policy.account_id, policy.version, mode, request.cost, policy.subjects, policy.quota, job.seed
-        )
+        subjects = tuple([rule.subject for rule in rules_for(policy, request.resource)])
+        asked = LimitRequest(policy.account_id, policy.version, mode, request.cost, subjects, policy.quota, job.seed)
         if request.id is not None and mode is Mode.CONSUME:
-            stored = _Stored(self._ids.next(0), policy.secret_id, request.resource, request.cost)
+            stored = Counted(self.ids.next(0), policy.secret_id, request.resource, request.cost)
             name = f"{job.service_id}:{policy.key_id}:{request.id}"
             asked.retry = (name, msgspec.json.encode(stored).decode())
         job.asked = asked
@@ -121,14 +122,14 @@ class Checker:
             self._degraded(job, decision)
             return
         if decision.status is not Status.REPEATED:
-            self._ids.heard(decision.now_us)
+            self.ids.heard(decision.now_us)
         if decision.status is Status.STALE:
             self._await(job, self._reload(job))
         elif decision.status is Status.UNSEEDED:
             self._await(job, self._seed(job))
         elif job.request.explain:
-            answer = explain(job.policy, job.request, decision, self._ids.next(decision.now_us))
-            self._turn.add(Checked(answer, job.policy, decision), None, job.on_checked)
+            explained = explain(job.policy, job.request, decision, self.ids.next(decision.now_us))
+            self.turn.add(explained, None, job.on_checked)
         elif job.denial is not None:
             self._deny(job, job.denial, is_degraded=False)
         else:
@@ -137,24 +138,24 @@ class Checker:
     def _answer(self, job: _Job, decision: Decision) -> None:
         """The answer that the limiter's decision makes; a repeated one repeats the first check's record too."""
         status, request_id, policy = decision.status, "", job.policy
-        first = _Stored("", policy.secret_id, job.request.resource, job.request.cost)
+        first = Counted("", policy.secret_id, job.request.resource, job.request.cost)
         if job.asked.retry is not None:
             blob = decision.blob if status is Status.REPEATED else job.asked.retry[1]
-            first = msgspec.json.decode(blob, type=_Stored)
-            request_id = self._ids.at(first.request_id, decision.now_us)
+            first = msgspec.json.decode(blob, type=Counted)
+            request_id = self.ids.at(first.request_id, decision.now_us)
             status = decision.first_status if status is Status.REPEATED else status
         code = code_of(status)
-        answer = answer_for(policy, code, request_id or self._ids.next(decision.now_us))
-        add_limits(answer, policy, decision, first.cost if code is Code.VALID else 0)
-        record = _record(policy, answer, first, decision.now_us)
-        self._turn.add(Checked(answer, policy, decision), record, job.on_checked)
+        answer = answer_for(policy, code, request_id or self.ids.next(decision.now_us))
+        checked = Checked(answer, policy, decision, limits_of(rules_for(policy, first.resource)))
+        add_limits(checked, first.cost, first.cost if code is Code.VALID else 0)
+        self.turn.add(checked, usage_record(policy, answer, first, decision.now_us), job.on_checked)
 
     def _deny(self, job: _Job, code: Code, *, is_degraded: bool) -> None:
         """An answer that no limit had a part in."""
-        now_us, policy, request = self._ids.now_us(), job.policy, job.request
-        answer = answer_for(policy, code, self._ids.next(now_us), is_degraded=is_degraded)
-        first = _Stored(answer.request_id, policy.secret_id, request.resource, 0 if request.explain else request.cost)
-        self._turn.add(Checked(answer, policy), _record(policy, answer, first, now_us), job.on_checked)
+        now_us, policy, request = self.ids.now_us(), job.policy, job.request
+        answer = answer_for(policy, code, self.ids.next(now_us), is_degraded=is_degraded)
+        first = Counted(answer.request_id, policy.secret_id, request.resource, 0 if request.explain else request.cost)
+        self.turn.add(Checked(answer, policy), usage_record(policy, answer, first, now_us), job.on_checked)
 
     def _degraded(self, job: _Job, error: LimitsUnavailable) -> None:
         """Without Redis: what the pre-checks deny stays denied; the rest goes by the plan's failure policy."""
@@ -164,7 +165,7 @@ class Checker:
             self._deny(job, job.denial or Code.VALID, is_degraded=True)
 
     def _not_found(self) -> Checked:
-        return Checked(Answer(valid=False, code=Code.NOT_FOUND, request_id=self._ids.next(self._ids.now_us())))
+        return Checked(Answer(valid=False, code=Code.NOT_FOUND, request_id=self.ids.next(self.ids.now_us())))
 
     def _await(self, job: _Job, step: Coroutine[Any, Any, None]) -> None:
         async def guarded() -> None:
@@ -185,20 +186,20 @@ class Checker:
         self._go_on(job, await self.policies.reload(job.digest))
 
     async def _seed(self, job: _Job) -> None:
-        job.seed = await load_seed(self._database, job.policy)
+        job.seed = await self._seeds.run(job.policy.account_id, lambda: load_seed(self.database, job.policy))
         self._go_on(job, CachedPolicy(job.policy))
 
     def _go_on(self, job: _Job, cached: CachedPolicy | None) -> None:
         job.rounds += 1
         if cached is None:
-            self._turn.add(self._not_found(), None, job.on_checked)
+            self.turn.add(self._not_found(), None, job.on_checked)
         elif job.rounds > ROUNDS_MOST:
             job.on_checked(CheckUnavailable("the account changes faster than it can be read"))
         else:
             self._ask(job, cached)
 
 
-def _record(policy: KeyPolicy, answer: Answer, first: _Stored, now_us: int) -> UsageRecord | None:
+def usage_record(policy: KeyPolicy, answer: Answer, first: Counted, now_us: int) -> UsageRecord | None:
     """One row of usage; a look (cost 0) leaves none."""
     if first.cost == 0:
         return None

@@ -1,5 +1,6 @@
 """What the check knows of a key: everything that decides, read in one snapshot, compiled for the limiter."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -8,7 +9,7 @@ from portal.accounts import Account, find_account
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.keys import Key, KeySecret, find_secret_by_digest
-from portal.limits import Quota, Seed, Subject, Window
+from portal.limits import Bucket, Quota, Seed, Subject, Window
 from portal.plans import Entitlement, Limit, Period, entitlement_of, periods_around
 from portal.usage import used_in_period
 
@@ -17,11 +18,29 @@ LIVE = "live"
 
 
 class NamedLimit(msgspec.Struct, frozen=True):
-    """A window as people know it; the order is that of the subjects' windows."""
+    """A limit as people know it: at most `amount` at once, full again after `window_ms`.
+
+    `step_ms`: how long after a first unit the next one is free; a window frees all of them at its end.
+    """
 
     name: str
     amount: int
     window_ms: int
+    step_ms: int
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One state in Redis and the limits that it serves, in its order. `resource` None: for every check."""
+
+    subject: Subject
+    limits: tuple[NamedLimit, ...]
+    resource: str | None = None
+
+    def applies_to(self, resource: str) -> bool:
+        pattern = self.resource
+        if pattern is None:
+            return True
+        return resource.startswith(pattern[:-1]) if pattern.endswith("*") else resource == pattern
 
 
 class KeyPolicy(msgspec.Struct, frozen=True):
@@ -42,8 +61,7 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     expires_us: int | None
     secret_ends_us: int | None
     failure_policy: Literal["open", "closed"]
-    limits: tuple[NamedLimit, ...]
-    subjects: tuple[Subject, ...]
+    rules: tuple[Rule, ...]
     quota: Quota | None
     """None for test keys, which neither use nor are held to the account's quota."""
     periods: tuple[tuple[str, int, int], ...]
@@ -76,7 +94,6 @@ async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
 def compile_policy(
     secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: tuple[Period, Period]
 ) -> KeyPolicy:
-    ordered = sorted(entitlement.limits, key=lambda limit: limit.per)
     compiled_periods = tuple((p.name, to_microseconds(p.start), to_microseconds(p.end)) for p in periods)
     amount = NO_LIMIT if entitlement.quota is None or entitlement.is_overage_allowed else entitlement.quota
     return KeyPolicy(
@@ -95,8 +112,7 @@ def compile_policy(
         expires_us=to_microseconds(key.expires_at) if key.expires_at else None,
         secret_ends_us=to_microseconds(secret.ends_at) if secret.ends_at else None,
         failure_policy=entitlement.failure_policy,
-        limits=tuple(NamedLimit(limit.name, limit.amount, limit.window_ms) for limit in ordered),
-        subjects=_subjects(key, ordered),
+        rules=compile_rules(key, entitlement.limits),
         quota=Quota(amount, compiled_periods) if key.environment == LIVE else None,
         periods=compiled_periods,
         quota_amount=entitlement.quota,
@@ -104,15 +120,41 @@ def compile_policy(
     )
 
 
-def _subjects(key: Key, ordered: list[Limit]) -> tuple[Subject, ...]:
-    """One log for the account's limits and one for the key's; live and test traffic never share one."""
-    names = {"account": f"{key.account_id}:{key.environment}", "key": key.id}
-    subjects = []
-    for per, name in names.items():
-        windows = tuple(Window(limit.amount, limit.window_ms * 1000) for limit in ordered if limit.per == per)
-        if windows:
-            subjects.append(Subject(name, windows))
-    return tuple(subjects)
+def compile_rules(key: Key, limits: Sequence[Limit]) -> tuple[Rule, ...]:
+    """Windows of one subject share a log; each bucket is a state of its own. Live and test traffic share nothing."""
+    owners = {"account": f"{key.account_id}:{key.environment}", "key": key.id}
+    windows: dict[tuple[str, str | None], list[Limit]] = {}
+    rules = []
+    for limit in limits:
+        if limit.algorithm == "token_bucket":
+            name = f"{owners[limit.per]}:{limit.name}"
+            bucket = Bucket(limit.capacity, limit.amount, limit.window_ms * 1000)
+            rules.append(Rule(Subject(name, bucket=bucket), (_named(limit),), limit.resource))
+        else:
+            windows.setdefault((limit.per, limit.resource), []).append(limit)
+    for (per, resource), group in windows.items():
+        name = owners[per] if resource is None else f"{owners[per]}:{resource}"
+        subject = Subject(name, tuple(Window(limit.amount, limit.window_ms * 1000) for limit in group))
+        rules.append(Rule(subject, tuple(_named(limit) for limit in group), resource))
+    return tuple(rules)
+
+
+def _named(limit: Limit) -> NamedLimit:
+    full_ms = -(-limit.capacity * limit.window_ms // limit.amount)
+    step_ms = -(-limit.window_ms // limit.amount) if limit.algorithm == "token_bucket" else limit.window_ms
+    return NamedLimit(limit.name, limit.capacity, full_ms if limit.algorithm == "token_bucket" else step_ms, step_ms)
+
+
+def rules_for(policy: KeyPolicy, resource: str) -> tuple[Rule, ...]:
+    """Those that a check of the resource is held to."""
+    if all(rule.resource is None for rule in policy.rules):
+        return policy.rules
+    return tuple(rule for rule in policy.rules if rule.applies_to(resource))
+
+
+def limits_of(rules: Sequence[Rule]) -> tuple[NamedLimit, ...]:
+    """In the order of a decision's states."""
+    return tuple(limit for rule in rules for limit in rule.limits)
 
 
 def period_at(policy: KeyPolicy, instant_us: int) -> str:

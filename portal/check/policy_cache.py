@@ -6,12 +6,12 @@ nobody has costs is bounded: its absence is remembered for a second, and few loo
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from time import monotonic
 
 import msgspec
 
 from portal.check.policy import KeyPolicy, load_policy
+from portal.check.single_flight import SingleFlight
 from portal.core.database import Database
 from portal.limits import Limiter, LimitsUnavailable
 
@@ -43,7 +43,7 @@ class PolicyCache:
         self._known: OrderedDict[bytes, CachedPolicy] = OrderedDict()
         self._absent: OrderedDict[bytes, float] = OrderedDict()
         self._versions: OrderedDict[str, int] = OrderedDict()
-        self._loads: dict[bytes, asyncio.Task[CachedPolicy | None]] = {}
+        self._loads: SingleFlight[CachedPolicy | None] = SingleFlight()
         self._slots = asyncio.Semaphore(LOADS_AT_ONCE)
 
     def known(self, digest: bytes) -> CachedPolicy | None:
@@ -64,9 +64,9 @@ class PolicyCache:
         if self._absent.get(digest, 0.0) > now:
             return None
         if entry is None:
-            return await self._single(digest, self._from_redis)
+            return await self._loads.run(digest, lambda: self._from_redis(digest))
         try:
-            return await self._single(digest, self._from_database)
+            return await self._loads.run(digest, lambda: self._from_database(digest))
         except Exception:
             if now - entry.kept_at < self._max_age * 24 and self._is_current(entry):
                 return entry
@@ -74,7 +74,7 @@ class PolicyCache:
 
     async def reload(self, digest: bytes) -> CachedPolicy | None:
         """From PostgreSQL, whatever the tiers hold."""
-        return await self._single(digest, self._from_database)
+        return await self._loads.run(digest, lambda: self._from_database(digest))
 
     def raise_version(self, account_id: str, version: int) -> None:
         """Heard of a change: older policies of the account are loaded anew without asking Redis first."""
@@ -89,16 +89,6 @@ class PolicyCache:
 
     def _is_current(self, entry: CachedPolicy) -> bool:
         return entry.policy.version >= self._versions.get(entry.policy.account_id, 0)
-
-    async def _single(
-        self, digest: bytes, load: Callable[[bytes], Awaitable[CachedPolicy | None]]
-    ) -> CachedPolicy | None:
-        task = self._loads.get(digest)
-        if task is None:
-            task = asyncio.ensure_future(load(digest))
-            self._loads[digest] = task
-            task.add_done_callback(lambda _: self._loads.pop(digest, None))
-        return await asyncio.shield(task)
 
     async def _from_redis(self, digest: bytes) -> CachedPolicy | None:
         name = f"policy:{digest.hex()}"

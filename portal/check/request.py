@@ -1,12 +1,16 @@
 """What a gateway asks. Unknown fields, wrong types and values out of range are errors that name the field."""
 
 import ipaddress
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 COST_MOST = 1_000_000
+BATCH_MOST = 1000
+ATOMIC_MOST = 100
+
+Parsed = TypeVar("Parsed")
 
 
 class SignedRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -32,6 +36,13 @@ class CheckRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     request: SignedRequest | None = None
 
 
+class BatchRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Many checks in one request: each for itself, or all or none."""
+
+    checks: Annotated[list[CheckRequest], Meta(min_length=1, max_length=BATCH_MOST)]
+    mode: Literal["independent", "atomic"] = "independent"
+
+
 class MalformedCheck(Exception):
     """The body is not JSON."""
 
@@ -40,22 +51,41 @@ class InvalidCheck(Exception):
     """The body is JSON, but a value is not acceptable; the text names it."""
 
 
-_decoder = msgspec.json.Decoder(CheckRequest)
+_check_decoder = msgspec.json.Decoder(CheckRequest)
+_batch_decoder = msgspec.json.Decoder(BatchRequest)
 
 
 def parse_check(body: bytes) -> CheckRequest:
     """Raises MalformedCheck, InvalidCheck."""
+    request = _decode(_check_decoder, body)
+    _check_texts(request)
+    return request
+
+
+def parse_batch(body: bytes) -> BatchRequest:
+    """Raises MalformedCheck, InvalidCheck."""
+    batch = _decode(_batch_decoder, body)
+    for request in batch.checks:
+        _check_texts(request)
+    if batch.mode == "atomic" and len(batch.checks) > ATOMIC_MOST:
+        raise InvalidCheck(f"Expected at most {ATOMIC_MOST} checks for atomic - at `$.checks`")
+    return batch
+
+
+def _decode(decoder: msgspec.json.Decoder[Parsed], body: bytes) -> Parsed:
     try:
-        request = _decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise InvalidCheck(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedCheck(str(error)) from None
+
+
+def _check_texts(request: CheckRequest) -> None:
     if request.ip is not None:
         _check_ip(request.ip)
-    if any(ord(character) < 32 for character in request.resource):
+    if not request.resource.isprintable():
         raise InvalidCheck("Expected text without control characters - at `$.resource`")
-    return request
 
 
 def _check_ip(text: str) -> None:

@@ -1,7 +1,7 @@
 """One write to the journal for all checks that a loop turn decided, and only then their answers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from portal.check.answer import Checked
 from portal.usage import Journal, JournalUnavailable, UsageRecord
@@ -38,3 +38,17 @@ class Turn:
             return
         for on_checked, checked in answers:
             on_checked(checked)
+
+
+def wait_for(turn: Turn, checked: Checked, record: UsageRecord | None) -> Awaitable[Checked]:
+    """Add at once; awaiting gives the answer once it is written, or raises JournalUnavailable."""
+    future: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
+
+    def settle(outcome: Outcome) -> None:
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    turn.add(checked, record, settle)
+    return future

@@ -5,7 +5,7 @@ without runs as `portal_system`. Both are set for the transaction only, so a poo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -17,20 +17,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from portal.core.events import Event
 from portal.core.outbox import insert_events
 
+HUNG_SECONDS = 3.0
+
 Row = TypeVar("Row")
+Value = TypeVar("Value")
 AfterCommit = Callable[[Sequence[Event]], Awaitable[None]]
 
 _BEGIN = text(
     "SELECT set_config('role', :role, true), set_config('portal.account_id', :account, true), clock_timestamp()"
 )
 
+_LIMIT_STATEMENTS = text("SELECT set_config('statement_timeout', :most_ms, true)")
 _BEGIN_AS_OWNER = text("SELECT set_config('lock_timeout', :timeout, true), clock_timestamp()")
 
 
 class Tx:
-    """A transaction in hand. `now` is the database's clock at its start. Statements queue behind one another,
+    """A transaction in hand. `now` is the database's clock at its start.
 
-    since sibling resolvers run concurrently and a session serves one statement at a time.
+    Statements queue behind one another, since sibling resolvers run concurrently and a session serves one at a time.
+    One that was sent runs to its end also when its caller is cancelled: cutting it off would cost the connection.
     """
 
     def __init__(self, session: AsyncSession, now: datetime) -> None:
@@ -41,9 +46,7 @@ class Tx:
         self._lock = asyncio.Lock()
 
     async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
-        async with self._lock:
-            self.statements += 1
-            return await self._session.execute(statement, parameters)
+        return await self._send(lambda: self._session.execute(statement, parameters))
 
     async def find(self, statement: Executable, parameters: Any = None) -> Any:
         """The first column of the only row, or None."""
@@ -55,23 +58,45 @@ class Tx:
 
     async def insert(self, row: Row) -> Row:
         """Add one table row and send it now, so that rows arrive in the order in which they were added."""
-        async with self._lock:
-            self.statements += 1
-            self._session.add(row)
-            await self._session.flush()
+        self._session.add(row)
+        await self._send(self._session.flush)
         return row
 
     async def flush(self) -> None:
         """Send changes made to loaded rows."""
-        async with self._lock:
-            await self._session.flush()
+        await self._send(self._session.flush)
 
     async def copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> None:
         """COPY rows into a table within this transaction. Raises asyncpg's own errors."""
-        async with self._lock:
-            self.statements += 1
+
+        async def copy() -> None:
             raw = await (await self._session.connection()).get_raw_connection()
             await raw.driver_connection.copy_records_to_table(table, columns=columns, records=records)  # type: ignore[union-attr]  # None only after a close
+
+        await self._send(copy)
+
+    async def limit_statements(self, seconds: float) -> None:
+        """From now on PostgreSQL stops any statement of this transaction that takes longer."""
+        await self.execute(_LIMIT_STATEMENTS, {"most_ms": str(round(seconds * 1000))})
+
+    async def settle(self) -> None:
+        """Returns when no statement is on its way any more."""
+        async with self._lock:
+            pass
+
+    async def _send(self, send: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
+        """Cancelled at once while it waits for its turn; once it was sent only at its end, or if the server hangs."""
+        async with self._lock:
+            self.statements += 1
+            running = asyncio.create_task(send())
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                await asyncio.wait({running}, timeout=HUNG_SECONDS)
+                if running.done() and not running.cancelled():
+                    running.exception()
+                running.cancel()
+                raise
 
     def emit(self, event: Event) -> None:
         """Leave a fact: stored with the transaction, told to `after_commit` and relayed by the outbox."""
@@ -81,13 +106,14 @@ class Tx:
     async def savepoint(self) -> AsyncIterator[None]:
         """What happens inside is undone alone when it raises, its events too."""
         kept = len(self.events)
-        nested = await self._session.begin_nested()
+        nested = self._session.begin_nested()
+        await self._send(nested.start)
         try:
             yield
-            await nested.commit()
+            await self._send(nested.commit)
         except BaseException:
             del self.events[kept:]
-            await nested.rollback()
+            await self._send(nested.rollback)
             raise
 
 

@@ -20,6 +20,7 @@ from portal.keys.store import (
     find_secret_by_digest,
     get_key,
     list_keys,
+    list_names,
     list_secrets,
 )
 from portal.keys.update import KeyChanges, update_key
@@ -43,6 +44,7 @@ __all__ = [
     "get_key",
     "key_status",
     "list_keys",
+    "list_names",
     "list_secrets",
     "pause_key",
     "resume_key",

@@ -13,7 +13,7 @@ from portal.core.errors import Conflict, NotFound
 from portal.keys.models import Key, KeySecret
 from portal.keys.rules import KeyStatus
 
-SECRETS_MOST = 200
+SECRETS_MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,26 @@ async def count_keys(tx: Tx, account_id: str, which: KeyFilter) -> int:
     return count
 
 
+async def list_names(tx: Tx, account_id: str, key_ids: Sequence[str]) -> dict[str, str]:
+    """Names by key id; keys of other accounts are absent."""
+    statement = select(Key).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids))
+    return {key.id: key.name for key in await tx.list(statement)}
+
+
 async def list_secrets(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[KeySecret]:
-    """Secrets of these keys, the newest first."""
+    """The newest secrets of each of these keys, the newest first."""
+    newest = (col(KeySecret.created_at).desc(), col(KeySecret.id).desc())
+    place = func.row_number().over(partition_by=col(KeySecret.key_id), order_by=newest).label("place")
+    ranked = (
+        select(col(KeySecret.id), place)
+        .where(col(KeySecret.account_id) == account_id, col(KeySecret.key_id).in_(key_ids))
+        .subquery()
+    )
     statement = (
         select(KeySecret)
-        .where(col(KeySecret.account_id) == account_id, col(KeySecret.key_id).in_(key_ids))
-        .order_by(col(KeySecret.created_at).desc(), col(KeySecret.id).desc())
-        .limit(SECRETS_MOST)
+        .join(ranked, ranked.c.id == col(KeySecret.id))
+        .where(ranked.c.place <= SECRETS_MOST)
+        .order_by(*newest)
     )
     return await tx.list(statement)
 

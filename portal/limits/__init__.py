@@ -1,7 +1,7 @@
 """Exact limits on Redis: one script decides every limit and the quota of many checks in one call.
 
 Knows its subjects only as opaque names (a key, an account, a log-in). Keeps in Redis, on the account's shard:
-`account:{id}` (policy version, units used per period), `log:{subject}` (what was admitted, for the sliding windows),
+`account:{id}` (policy version, units used per period), `limit:{subject}` (what was admitted, or a bucket's level),
 `answer:{account}:{token}:{id}` (the first answer to a retried request, 10 minutes).
 
 How it decides: Redis's own clock; per check everything is examined first and written only when everything admits,
@@ -14,9 +14,21 @@ that wait; nothing is sent twice. A reply that comes later is recognised by its 
 
 from portal.limits.limiter import Limiter
 from portal.limits.link import LimitsUnavailable
-from portal.limits.requests import Decision, LimitRequest, LimitState, Mode, Quota, Seed, Status, Subject, Window
+from portal.limits.requests import (
+    Bucket,
+    Decision,
+    LimitRequest,
+    LimitState,
+    Mode,
+    Quota,
+    Seed,
+    Status,
+    Subject,
+    Window,
+)
 
 __all__ = [
+    "Bucket",
     "Decision",
     "LimitRequest",
     "LimitState",

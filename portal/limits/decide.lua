@@ -1,8 +1,8 @@
 -- Decide many checks at once. See portal/limits/__init__.py for the contract, requests.py for the field order.
--- KEYS: per check its account record, its logs, and its stored answer if it has a retry id. ARGV[1]: msgpack.
+-- KEYS: per check its account record, one state per subject, and its stored answer if it has a retry id. ARGV[1]: msgpack.
 
 local ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED, STALE, UNSEEDED, CONFIRMED, REPEATED = 0, 1, 2, 3, 4, 5, 6
-local CONSUME, LOOK, CONFIRM = 0, 1, 2
+local CONSUME, CONFIRM = 0, 2
 local RECORD_TTL_MS = '6048000000' -- 70 days: longer than two periods
 local ANSWER_TTL_MS = '600000'
 
@@ -19,64 +19,6 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
--- A log entry: score = instant, member = running total of units (16 digits, so that equal instants keep their order)
--- and the entry's own units. The running total makes a window's sum one subtraction.
-local function entry(pair)
-  if not pair[1] then return nil end
-  local total, units = string.match(pair[1], '^(%d+):(%d+)$')
-  return { total = tonumber(total), units = tonumber(units), at = tonumber(pair[2]) }
-end
-
-local function entry_at(log, rank)
-  return entry(redis.call('ZRANGE', log, rank, rank, 'WITHSCORES'))
-end
-
--- When enough of the oldest units have left: the entry with which at least `need` units are gone.
-local function leaving(log, first, need)
-  if first.units >= need then return first end
-  local base = first.total - first.units
-  local low = redis.call('ZRANK', log, string.format('%016.0f:%.0f', first.total, first.units)) + 1
-  local high = redis.call('ZCARD', log) - 1
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if entry_at(log, middle).total - base >= need then high = middle else low = middle + 1 end
-  end
-  return entry_at(log, low)
-end
-
-local function window_state(log, last, at, window, cost)
-  local amount, length = window[1], window[2]
-  local first = last and entry(redis.call('ZRANGEBYSCORE', log, '(' .. text(at - length), '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
-  local used = first and last.total - first.total + first.units or 0
-  local reset = first and first.at + length - at or 0
-  local wait = -1
-  if cost > amount then
-    wait = -2
-  elseif used + cost > amount then
-    wait = leaving(log, first, used + cost - amount).at + length - at
-  end
-  return { used, reset, wait }
-end
-
--- The record of the account: nil when Redis must not decide, else the index of the period and the units used in it.
-local function period_used(record, quota, seed)
-  for index, period in ipairs(quota[2]) do
-    if period[2] <= now and now < period[3] then
-      local field = 'used:' .. period[1]
-      local used = redis.call('HGET', record, field)
-      if used then return index - 1, tonumber(used), field end
-      if seed and seed[2][period[1]] then
-        redis.call('HSET', record, field, text(seed[2][period[1]]))
-        return index - 1, seed[2][period[1]], field
-      end
-      local since = tonumber(redis.call('HGET', record, 'since') or '')
-      if since and since <= period[2] then return index - 1, 0, field end
-      return nil
-    end
-  end
-  return nil, STALE
-end
-
 -- False, or the status that sends the caller back: the record is missing, or newer than the policy.
 local function record_problem(record, version, seed)
   local known = tonumber(redis.call('HGET', record, 'version') or '')
@@ -91,51 +33,76 @@ local function record_problem(record, version, seed)
   return false
 end
 
-local function consume(logs, check, field, record)
-  local cost = check[3]
-  for index, log in ipairs(logs) do
-    local longest = 0
-    for _, window in ipairs(check[4][index]) do longest = math.max(longest, window[2]) end
-    redis.call('ZREMRANGEBYSCORE', log.key, '-inf', text(log.at - longest))
-    local total = (log.last and log.last.total or 0) + cost
-    redis.call('ZADD', log.key, text(log.at), string.format('%016.0f:%.0f', total, cost))
-    redis.call('PEXPIRE', log.key, text(math.ceil((longest + math.max(0, log.at - now)) / 1000)))
+-- The index of the period, the units used in it and their field; or nil and the status that sends the caller back.
+local function period_used(record, quota, seed)
+  for index, period in ipairs(quota[2]) do
+    if period[2] <= now and now < period[3] then
+      local field = 'used:' .. period[1]
+      local used = redis.call('HGET', record, field)
+      if used then return index - 1, tonumber(used), field end
+      local known = seed and seed[2][period[1]]
+      if known then
+        redis.call('HSET', record, field, text(known))
+        return index - 1, known, field
+      end
+      local since = tonumber(redis.call('HGET', record, 'since') or '')
+      if since and since <= period[2] then return index - 1, 0, field end
+      return nil, UNSEEDED
+    end
   end
-  if field then
-    redis.call('HINCRBY', record, field, text(cost))
-    redis.call('PEXPIRE', record, RECORD_TTL_MS)
+  return nil, STALE
+end
+
+-- Each subject's state as it is, and whether all of them admit their cost.
+local function look(subjects, keys)
+  local is_admitted, states, found = true, {}, {}
+  for index, subject in ipairs(subjects) do
+    local cost, windows, bucket = subject[1], subject[2], subject[3]
+    if bucket then
+      found[index] = read_bucket(keys[index], bucket, now)
+      states[#states + 1] = bucket_state(found[index], bucket, cost)
+    else
+      found[index] = read_log(keys[index], now)
+      for _, window in ipairs(windows) do states[#states + 1] = window_state(found[index], window, cost) end
+    end
+  end
+  for _, state in ipairs(states) do is_admitted = is_admitted and state[3] == -1 end
+  return is_admitted, states, found
+end
+
+local function consume(subjects, found)
+  for index, subject in ipairs(subjects) do
+    local cost, windows, bucket = subject[1], subject[2], subject[3]
+    if cost > 0 and bucket then
+      fill(found[index], bucket, cost)
+    elseif cost > 0 then
+      append(found[index], windows, cost)
+    end
   end
 end
 
-local function decide(check, record, logs, answer_key)
+local function decide(check, record, keys, answer_key)
   local version, mode, cost, subjects, quota, seed, blob = unpack(check, 1, 7)
   local problem = version > 0 and record_problem(record, version, seed)
   if problem then return { problem, now } end
   if mode == CONFIRM then return { CONFIRMED, now } end
-  if answer_key then
-    local stored = redis.call('GET', answer_key)
-    if stored then
-      local first = cmsgpack.unpack(stored)
-      return { REPEATED, first[2], first[3], first[4], first[5], first[6], first[1] }
-    end
+  local stored = answer_key and redis.call('GET', answer_key)
+  if stored then
+    local first = cmsgpack.unpack(stored)
+    return { REPEATED, first[2], first[3], first[4], first[5], first[6], first[1] }
   end
   local period, used, field = -1, -1, nil
   if quota then
     period, used, field = period_used(record, quota, seed)
-    if not period then return { used or UNSEEDED, now } end
+    if not period then return { used, now } end
   end
-  local status, states = ADMITTED, {}
-  for index, log in ipairs(logs) do
-    log.last = entry_at(log.key, -1)
-    log.at = math.max(now, log.last and log.last.at or 0)
-    for _, window in ipairs(subjects[index]) do
-      local state = window_state(log.key, log.last, log.at, window, cost)
-      if state[3] ~= -1 then status = RATE_LIMITED end
-      states[#states + 1] = state
-    end
+  local is_admitted, states, found = look(subjects, keys)
+  local status = is_admitted and ADMITTED or RATE_LIMITED
+  if is_admitted and quota and quota[1] >= 0 and used + cost > quota[1] then status = QUOTA_EXCEEDED end
+  if status == ADMITTED and mode == CONSUME then
+    consume(subjects, found)
+    if field and cost > 0 then redis.call('HINCRBY', record, field, text(cost)) end
   end
-  if status == ADMITTED and quota and quota[1] >= 0 and used + cost > quota[1] then status = QUOTA_EXCEEDED end
-  if status == ADMITTED and mode == CONSUME and cost > 0 then consume(logs, check, field, record) end
   local result = { status, now, used, period, states }
   if answer_key and mode == CONSUME then
     result[6] = blob
@@ -147,8 +114,8 @@ end
 
 local results = {}
 for index, check in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local record, logs = take_key(), {}
-  for subject = 1, #check[4] do logs[subject] = { key = take_key() } end
-  results[index] = decide(check, record, logs, check[7] and take_key())
+  local record, keys = take_key(), {}
+  for subject = 1, #check[4] do keys[subject] = take_key() end
+  results[index] = decide(check, record, keys, check[7] and take_key())
 end
 return cmsgpack.pack(results)

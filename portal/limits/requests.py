@@ -33,11 +33,20 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     window_us: int
 
 
+class Bucket(msgspec.Struct, frozen=True, array_like=True):
+    """A token bucket: `capacity` units at once, refilled by `amount` units each `window_us` microseconds."""
+
+    capacity: int
+    amount: int
+    window_us: int
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """One log, whose entries serve all its windows."""
+    """One state in Redis: a log that serves all its windows, or a bucket."""
 
     name: str
-    windows: tuple[Window, ...]
+    windows: tuple[Window, ...] = ()
+    bucket: Bucket | None = None
 
 
 class Quota(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +67,11 @@ class Seed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LimitRequest(msgspec.Struct):
-    """One check. `version` 0: a subject without a policy, such as a log-in, has no record. `retry` is (name, blob): the text `blob` comes back with a repeated answer."""
+    """One check. `version` 0: a subject without a policy, such as a log-in, has no record.
+
+    `retry` is (name, blob): the text `blob` comes back with a repeated answer. `costs`: units for each subject, where
+    they differ from `cost`, which is the quota's.
+    """
 
     account_id: str
     version: int
@@ -68,12 +81,13 @@ class LimitRequest(msgspec.Struct):
     quota: Quota | None
     seed: Seed | None = None
     retry: tuple[str, str] | None = None
+    costs: tuple[int, ...] | None = None
 
 
 class LimitState(msgspec.Struct, array_like=True):
-    """A window before this check: units in it, microseconds until its oldest unit leaves (0: empty).
+    """A window or bucket before this check: units in it, microseconds until the next one leaves (0: empty).
 
-    `retry_us`: -1 this window admits; -2 the cost can never pass; else microseconds until it would pass.
+    `retry_us`: -1 it admits; -2 the cost can never pass; else microseconds until it would pass.
     """
 
     used: int
@@ -107,7 +121,7 @@ def encode_requests(requests: list[LimitRequest]) -> tuple[list[str], bytes]:
     body = []
     for request in requests:
         keys.append(f"account:{request.account_id}")
-        keys.extend([f"log:{subject.name}" for subject in request.subjects])
+        keys.extend([f"limit:{subject.name}" for subject in request.subjects])
         if request.retry is not None:
             keys.append(f"answer:{request.account_id}:{request.retry[0]}")
         body.append(
@@ -115,13 +129,20 @@ def encode_requests(requests: list[LimitRequest]) -> tuple[list[str], bytes]:
                 request.version,
                 request.mode,
                 request.cost,
-                [subject.windows for subject in request.subjects],
+                _subjects(request),
                 request.quota or False,
                 request.seed or False,
                 request.retry[1] if request.retry is not None else False,
             )
         )
     return keys, _encoder.encode(body)
+
+
+def _subjects(request: LimitRequest) -> list[tuple[int, tuple[Window, ...], Bucket | bool]]:
+    costs = request.costs or (request.cost,) * len(request.subjects)
+    return [
+        (cost, subject.windows, subject.bucket or False) for cost, subject in zip(costs, request.subjects, strict=True)
+    ]
 
 
 def decode_decisions(reply: bytes) -> list[Decision]:

@@ -23,14 +23,14 @@ OnDecision = Callable[[Decision | LimitsUnavailable], None]
 
 
 class Script:
-    """A Lua file and the name under which a server knows it."""
+    """Lua files, one after the other, and the name under which a server knows them."""
 
-    def __init__(self, file: str) -> None:
-        self.source = (_FOLDER / file).read_bytes()
+    def __init__(self, *files: str) -> None:
+        self.source = b"".join((_FOLDER / file).read_bytes() for file in files)
         self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
 
 
-DECIDE = Script("decide.lua")
+DECIDE = Script("sliding_window.lua", "token_bucket.lua", "decide.lua")
 RAISE_RECORD = Script("raise_record.lua")
 
 

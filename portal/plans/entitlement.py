@@ -10,13 +10,24 @@ from portal.plans.models import Plan
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `amount` units in any `window_ms`, counted for each key or for the whole account."""
+    """At most `amount` units in any `window_ms`, counted for each key or for the whole account.
+
+    A token_bucket holds `burst` units (None: `amount`) and gains `amount` each `window_ms`. With `resource` the limit
+    is for matching resources only, counted apart; a `*` at its end stands for anything.
+    """
 
     name: str
-    algorithm: Literal["sliding_window"]
+    algorithm: Literal["sliding_window", "token_bucket"]
     amount: int
     window_ms: int
     per: Literal["key", "account"]
+    burst: int | None = None
+    resource: str | None = None
+
+    @property
+    def capacity(self) -> int:
+        """The most that can pass at once."""
+        return self.amount if self.burst is None else self.burst
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from portal.core.columns import json_column, time_column
 class Plan(SQLModel, table=True):
     """What an account may do, and for how much a month.
 
-    `limits` is a list of {"name", "algorithm", "amount", "window_ms", "per": "key" | "account"}.
+    `limits` is a list of `entitlement.Limit` as objects.
     `monthly_quota` None means unlimited; with `is_overage_allowed` calls above it are billed, not denied.
     `failure_policy` says how checks answer when Redis does not: "open" or "closed".
     """

@@ -4,18 +4,35 @@ Works in callbacks, as the checker does: a warm check needs no task.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
-from portal.check import Checker, CheckUnavailable, InvalidCheck, MalformedCheck, ServiceTokens, parse_check
+import msgspec
+
+from portal.check import (
+    Answer,
+    BatchRequest,
+    Checked,
+    Checker,
+    CheckRequest,
+    CheckUnavailable,
+    InvalidCheck,
+    MalformedCheck,
+    ServiceTokens,
+    check_atomic,
+    parse_batch,
+    parse_check,
+)
 from portal.check.turn import Outcome
 from portal.core.database import is_connection_lost
 from portal.core.logs import get_log
 from portal.usage import JournalUnavailable
 from web.check import replies
-from web.check.replies import Reply, native_reply, plain_reply
+from web.check.replies import Reply, batch_reply, native_reply, plain_reply
 
-CHECK, CHECK_HTTP = "/check", "/check/http"
-BODY_MOST = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024}
+CHECK, CHECK_HTTP, CHECK_BATCH = "/check", "/check/http", "/check/batch"
+BODY_MOST = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024}
 RENDER = {CHECK: plain_reply, CHECK_HTTP: native_reply}
 
 OnReply = Callable[[Reply], None]
@@ -37,9 +54,7 @@ class Desk:
         elif not token:
             on_reply(replies.no_token())
         else:
-            task = asyncio.create_task(self._identify(path, token, body, on_reply))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._identify(path, token, body, on_reply))
 
     async def answer(self, path: str, token: str | None, body: bytes) -> Reply:
         """The same, awaited."""
@@ -51,7 +66,7 @@ class Desk:
         try:
             service_id = await self._tokens.identify(token)
         except Exception as error:
-            on_reply(_failure(error))
+            on_reply(failure(error))
             return
         if service_id is None:
             on_reply(replies.no_token())
@@ -60,25 +75,68 @@ class Desk:
 
     def _serve_known(self, path: str, service_id: str, body: bytes, on_reply: OnReply) -> None:
         try:
-            request = parse_check(body)
+            if path == CHECK_BATCH:
+                self._serve_batch(service_id, parse_batch(body), on_reply)
+            else:
+                self._serve_one(RENDER[path], service_id, parse_check(body), on_reply)
         except MalformedCheck as error:
             on_reply(replies.malformed(str(error)))
-            return
         except InvalidCheck as error:
             on_reply(replies.invalid(str(error)))
-            return
-        render = RENDER[path]
 
+    def _serve_one(
+        self, render: Callable[[Checked], Reply], service_id: str, request: CheckRequest, on_reply: OnReply
+    ) -> None:
         def checked(outcome: Outcome) -> None:
-            on_reply(_failure(outcome) if isinstance(outcome, Exception) else render(outcome))
+            on_reply(failure(outcome) if isinstance(outcome, Exception) else render(outcome))
 
         self._checker.start(service_id, request, checked)
 
+    def _serve_batch(self, service_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
+        if batch.mode == "atomic":
+            self._spawn(self._serve_atomic(batch, on_reply))
+            return
+        outcomes: list[Outcome | None] = [None] * len(batch.checks)
+        waiting = len(batch.checks)
 
-def _failure(error: Exception) -> Reply:
+        def checked(position: int, outcome: Outcome) -> None:
+            nonlocal waiting
+            outcomes[position] = outcome
+            waiting -= 1
+            if waiting == 0:
+                on_reply(batch_reply([_result(outcome) for outcome in outcomes]))
+
+        for position, request in enumerate(batch.checks):
+            self._checker.start(service_id, request, partial(checked, position))
+
+    async def _serve_atomic(self, batch: BatchRequest, on_reply: OnReply) -> None:
+        try:
+            checked = await check_atomic(self._checker, batch.checks)
+        except Exception as error:
+            on_reply(failure(error))
+        else:
+            on_reply(batch_reply([one.answer for one in checked]))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _result(outcome: Outcome | None) -> Answer | msgspec.Raw:
+    """An answer, or the problem document of the check that has none."""
+    if isinstance(outcome, Checked):
+        return outcome.answer
+    assert outcome is not None  # noqa: S101 every place has been filled
+    return msgspec.Raw(failure(outcome).body)
+
+
+def failure(error: Exception) -> Reply:
     """Why there is no decision; a fault of ours is logged and told without its text."""
     if isinstance(error, CheckUnavailable):
         return replies.unavailable(str(error))
+    if isinstance(error, InvalidCheck):
+        return replies.invalid(str(error))
     if isinstance(error, JournalUnavailable):
         return replies.unavailable(f"the usage journal cannot be written ({error.message})")
     if is_connection_lost(error):

@@ -39,14 +39,13 @@ def violated_policies(checked: Checked) -> list[str]:
     if checked.answer.code is Code.QUOTA_EXCEEDED:
         return [MONTH]
     states = checked.decision.states if checked.decision else []
-    limits = checked.policy.limits if checked.policy else ()
-    return [limit.name for limit, state in zip(limits, states, strict=False) if state.retry_us != ADMITS]
+    return [limit.name for limit, state in zip(checked.limits, states, strict=False) if state.retry_us != ADMITS]
 
 
 def _policies(checked: Checked) -> list[str]:
     if checked.policy is None or (not checked.answer.limits and checked.answer.quota is None):
         return []
-    windows = {limit.name: limit.window_ms for limit in checked.policy.limits}
+    windows = {limit.name: limit.window_ms for limit in checked.limits}
     entries = [
         f"{_quoted(entry.name)};q={entry.limit};w={-(-windows[entry.name] // 1000)}" for entry in checked.answer.limits
     ]

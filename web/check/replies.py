@@ -1,10 +1,11 @@
 """What a check route sends back, apart from how it travels: a status, headers, a body."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from portal.check import Checked, Code
+from portal.check import Answer, Checked, Code
 from web.check.headers import rate_limit_headers, violated_policies
 
 JSON = "application/json"
@@ -65,6 +66,11 @@ def native_reply(checked: Checked) -> Reply:
     return Reply(status, encode(body), PROBLEM_JSON, rate_limit_headers(checked))
 
 
+def batch_reply(results: Sequence[Answer | msgspec.Raw]) -> Reply:
+    """/check/batch: the results in the order of the checks."""
+    return Reply(200, encode({"results": results}))
+
+
 def problem(status: int, title: str, detail: str, **headers: str) -> Reply:
     """RFC 9457: `detail` tells what happened and what to do next."""
     body = {"type": ABOUT_BLANK, "title": title, "status": status, "detail": detail}
@@ -78,6 +84,10 @@ def no_token() -> Reply:
         "Send a service token as Authorization: Bearer svc_…; `portal token create --service NAME` makes one.",
         **{"WWW-Authenticate": 'Bearer realm="check"'},
     )
+
+
+def not_allowed() -> Reply:
+    return problem(405, "Method not allowed", "A check is a POST with a JSON body.", Allow="POST")
 
 
 def too_large(most: int) -> Reply:

@@ -12,6 +12,8 @@ from web.services import services_of
 
 async def check(request: Request) -> Response:
     """POST /check and its variants, by path."""
+    if request.method != "POST":
+        return _response(replies.not_allowed())
     path, headers = request.url.path, request.headers
     desk, token = services_of(request).desk, bearer(headers.get("authorization", ""))
     if token is None:
@@ -42,4 +44,6 @@ def _response(reply: Reply) -> Response:
     return Response(reply.body, reply.status, reply.headers, media_type=reply.media_type)
 
 
-check_routes = [Route(path, check, methods=["POST"]) for path in BODY_MOST]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+check_routes = [Route(path, check, methods=METHODS) for path in BODY_MOST]

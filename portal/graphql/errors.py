@@ -1,0 +1,49 @@
+"""What of an error a caller sees: expected ones as they are, the rest masked with the request id and logged."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphql import GraphQLError
+
+from portal.core.database import is_connection_lost
+from portal.core.errors import PortalError, Unavailable
+from portal.core.logs import get_log
+
+INTERNAL = "INTERNAL"
+_log = get_log("portal.graphql")
+
+
+def shown_errors(errors: Sequence[GraphQLError], request_id: str) -> list[GraphQLError]:
+    """The same errors, fit for the caller. A PortalError stays reachable as `original_error`."""
+    return [_shown(error, request_id) for error in errors]
+
+
+def request_error(code: str, message: str, hint: str | None = None) -> GraphQLError:
+    """One that keeps the operation from starting."""
+    return GraphQLError(message, extensions=_extensions(code, hint))
+
+
+def error_code(error: GraphQLError) -> str | None:
+    return (error.extensions or {}).get("code")
+
+
+def _shown(error: GraphQLError, request_id: str) -> GraphQLError:
+    cause = error.original_error
+    if cause is not None and is_connection_lost(cause):
+        _log.warning("graphql_unavailable", request_id=request_id, error=str(cause))
+        cause = Unavailable("The database does not answer.", hint="Try again in a moment.")
+    if isinstance(cause, PortalError):
+        return _located(error, cause.message, _extensions(cause.code, cause.hint, cause.path), cause)
+    if cause is None or isinstance(cause, GraphQLError):
+        return error if error_code(error) else _located(error, error.message, _extensions("BAD_REQUEST"), None)
+    _log.error("graphql_error", request_id=request_id, path=error.path, exc_info=cause)
+    text = f"Something went wrong on our side. Quote request id {request_id}."
+    return _located(error, text, {"code": INTERNAL, "requestId": request_id}, None)
+
+
+def _located(error: GraphQLError, message: str, extensions: dict[str, Any], cause: PortalError | None) -> GraphQLError:
+    return GraphQLError(message, error.nodes, path=error.path, original_error=cause, extensions=extensions)
+
+
+def _extensions(code: str, hint: str | None = None, path: Sequence[str] = ()) -> dict[str, Any]:
+    return {"code": code} | ({"hint": hint} if hint else {}) | ({"path": [*path]} if path else {})

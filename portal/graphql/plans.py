@@ -1,0 +1,126 @@
+"""The catalogue, the account's plan, and how much of its quota is left."""
+
+from datetime import datetime
+from typing import Self
+
+import strawberry
+
+from portal import accounts, plans, usage
+from portal.core.actor import Permission
+from portal.core.errors import NotFound
+from portal.core.money import Money
+from portal.graphql.connections import Node
+from portal.graphql.context import Info
+from portal.graphql.fields import computed
+from portal.graphql.scalars import BigInt
+
+
+@strawberry.type(description="An amount of money.")
+class Price:
+    amount: str = strawberry.field(description="The exact decimal amount, like 49.00.")
+    currency: str = strawberry.field(description="The ISO 4217 code, like EUR.")
+
+
+@strawberry.type(description="At most `amount` units in any `windowMs`.")
+class Limit:
+    name: str = strawberry.field(description="The limit's name in answers and headers.")
+    algorithm: str = strawberry.field(description="How it counts: sliding_window.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
+    per: str = strawberry.field(description="What is counted together: key or account.")
+
+    @classmethod
+    def of(cls, limit: plans.Limit) -> Self:
+        return cls(
+            name=limit.name,
+            algorithm=limit.algorithm,
+            amount=BigInt(limit.amount),
+            window_ms=BigInt(limit.window_ms),
+            per=limit.per,
+        )
+
+
+@strawberry.type(description="What an account may do, and for how much a month.")
+class Plan(Node):
+    slug: str = strawberry.field(description="The plan's name for programs.")
+    name: str = strawberry.field(description="The plan's name.")
+    description: str = strawberry.field(description="Whom it is for.")
+    price: Price = strawberry.field(description="The price of a month.")
+    monthly_quota: BigInt | None = strawberry.field(description="Units in a billing month; null: unlimited.")
+    is_overage_allowed: bool = strawberry.field(description="Whether units above the quota are billed, not denied.")
+    limits: list[Limit] = strawberry.field(description="Its rate limits.")
+    is_default: bool = strawberry.field(description="Whether accounts without a subscription are on it.")
+
+    @classmethod
+    def of(cls, row: plans.Plan) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            slug=row.slug,
+            name=row.name,
+            description=row.description,
+            price=Price(amount=str(Money(row.price, row.currency).rounded().amount), currency=row.currency),
+            monthly_quota=None if row.monthly_quota is None else BigInt(row.monthly_quota),
+            is_overage_allowed=row.is_overage_allowed,
+            limits=[Limit.of(plans.Limit(**limit)) for limit in row.limits],
+            is_default=row.is_default,
+        )
+
+
+@strawberry.type(description="The plan that the account is on.")
+class Subscription:
+    plan: Plan = strawberry.field(description="The plan.")
+    started_at: datetime | None = strawberry.field(description="When it was chosen; null: the default, never chosen.")
+
+
+@strawberry.type(description="Units of the current billing month.")
+class Quota:
+    limit: BigInt | None = strawberry.field(description="Units that the plan includes; null: unlimited.")
+    used: BigInt = strawberry.field(description="Units used and ingested so far.")
+    remaining: BigInt | None = strawberry.field(description="Units left, never below 0; null: unlimited.")
+    is_overage_allowed: bool = strawberry.field(description="Whether units above the limit are billed, not denied.")
+    period_start: datetime = strawberry.field(description="When the billing month began.")
+    period_end: datetime = strawberry.field(description="When it ends and the quota begins anew.")
+
+    @classmethod
+    def of(cls, entitlement: plans.Entitlement, period: plans.Period, used: int) -> Self:
+        limit = entitlement.quota
+        return cls(
+            limit=None if limit is None else BigInt(limit),
+            used=BigInt(used),
+            remaining=None if limit is None else BigInt(max(0, limit - used)),
+            is_overage_allowed=entitlement.is_overage_allowed,
+            period_start=period.start,
+            period_end=period.end,
+        )
+
+
+@strawberry.type
+class PlanQueries:
+    @computed("The catalogue, in its order.")
+    async def plans(self, info: Info) -> list[Plan]:
+        tx = info.context.permitted(Permission.PLAN_READ)
+        return [Plan.of(row) for row in await plans.list_plans(tx)]
+
+    @computed("The plan that the account is on.")
+    async def subscription(self, info: Info) -> Subscription:
+        tx = info.context.permitted(Permission.PLAN_READ)
+        row = await plans.find_subscription(tx, info.context.actor.account_id)
+        plan = await (plans.get_plan(tx, row.plan_id) if row else plans.get_default_plan(tx))
+        return Subscription(plan=Plan.of(plan), started_at=row.started_at if row else None)
+
+    @computed("The quota of the current billing month, and what is left of it.")
+    async def quota(self, info: Info) -> Quota:
+        tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
+        entitlement = await plans.entitlement_of(tx, account_id)
+        account = await accounts.get_account(tx, account_id)
+        period, _ = plans.periods_around(tx.now, account.time_zone)
+        used = await usage.used_in_period(tx, account_id, period.name)
+        return Quota.of(entitlement, period, used)
+
+
+async def find_plan(info: Info, plan_id: str) -> Plan | None:
+    tx = info.context.permitted(Permission.PLAN_READ)
+    try:
+        return Plan.of(await plans.get_plan(tx, plan_id))
+    except NotFound:
+        return None

@@ -1,0 +1,74 @@
+"""All domains joined into one schema, and its text."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Annotated, Any
+
+import strawberry
+from graphql import GraphQLSchema
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+
+from portal.graphql.accounts import AccountQueries, find_account
+from portal.graphql.connections import Node
+from portal.graphql.context import Info
+from portal.graphql.fields import computed
+from portal.graphql.key_mutations import KeyMutations
+from portal.graphql.keys import KeyQueries, find_key
+from portal.graphql.plans import PlanQueries, find_plan
+from portal.graphql.scalars import SCALARS
+from portal.graphql.usage import UsageQueries
+
+_FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
+    "acct": find_account,
+    "key": find_key,
+    "plan": find_plan,
+}
+
+
+@strawberry.type(description="Everything that can be read. All of it is about the caller's own account.")
+class Query(AccountQueries, KeyQueries, PlanQueries, UsageQueries):
+    @computed("Any object by its id; null if there is none in this account.")
+    async def node(
+        self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Its id.")]
+    ) -> Node | None:
+        info.context.require_caller()
+        find = _FINDERS.get(node_id.partition("_")[0])
+        return await find(info, node_id) if find else None
+
+
+@strawberry.type(description="Everything that can be changed. Each answers its success or a Problem.")
+class Mutation(KeyMutations):
+    pass
+
+
+class _UsePrepared(SchemaExtension):
+    """Runs the document that portal.graphql.documents has parsed and validated, instead of doing both again."""
+
+    def on_operation(self) -> Iterator[None]:
+        self.execution_context.graphql_document = self.execution_context.context.document
+        self.execution_context.pre_execution_errors = []
+        yield
+
+
+class PortalSchema(strawberry.Schema):
+    """Strawberry's schema; errors are logged by portal.graphql.errors, which knows the request id."""
+
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        return self._schema
+
+    def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
+        """Nothing here, so that expected errors leave no traceback."""
+
+
+schema = PortalSchema(
+    query=Query,
+    mutation=Mutation,
+    extensions=[_UsePrepared],
+    config=StrawberryConfig(scalar_map=SCALARS),
+)
+
+
+def sdl() -> str:
+    """The contract as text: what schema.graphql holds."""
+    return schema.as_str() + "\n"

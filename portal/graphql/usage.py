@@ -1,0 +1,191 @@
+"""Usage over time: totals, groups and points of any stretch, for the account or one key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Self
+
+import strawberry
+
+from portal import usage
+from portal.core.actor import Permission
+from portal.core.errors import Invalid
+from portal.graphql.context import Info
+from portal.graphql.enums import Environment, value
+from portal.graphql.fields import computed
+from portal.graphql.scalars import BigInt
+
+FIGURES_MOST = 4_000
+
+
+@strawberry.enum(description="How long a point is.")
+class Granularity(Enum):
+    MINUTE = value("minute", "A minute; for 24 hours at most.")
+    HOUR = value("hour", "An hour of the time zone.")
+    DAY = value("day", "A day of the time zone.")
+    MONTH = value("month", "A month of the time zone.")
+
+
+@strawberry.enum(description="What usage is split by.")
+class UsageGroup(Enum):
+    KEY = value("key", "The key.")
+    RESOURCE = value("resource", "What was called, as the gateway names it.")
+    OUTCOME = value("outcome", "The code of the answer, like VALID.")
+    ENVIRONMENT = value("environment", "Live or test.")
+
+
+@strawberry.input(description="Which usage is counted; what is left out does not restrict.")
+class UsageFilter:
+    key_id: strawberry.ID | None = strawberry.field(default=None, description="Only of this key.")
+    resource: str | None = strawberry.field(default=None, description="Only of this resource.")
+    outcome: str | None = strawberry.field(default=None, description="Only answers of this code.")
+    environment: Environment | None = strawberry.field(default=None, description="Only of this environment.")
+
+
+From = Annotated[datetime, strawberry.argument(name="from", description="The first instant.")]
+To = Annotated[datetime, strawberry.argument(name="to", description="The instant after the last.")]
+Step = Annotated[Granularity, strawberry.argument(description="How long a point is.")]
+GroupBy = Annotated[UsageGroup | None, strawberry.argument(description="What to split by; null: nothing.")]
+Where = Annotated[UsageFilter | None, strawberry.argument(name="filter", description="Which usage to count.")]
+TimeZone = Annotated[str, strawberry.argument(description="IANA name of the zone whose days and months count.")]
+
+
+@strawberry.type(description="Sums over a stretch of time.")
+class UsageTotals:
+    calls: BigInt = strawberry.field(description="Checks: allowed and denied ones.")
+    units: BigInt = strawberry.field(description="The cost of all of them, added up.")
+    allowed: BigInt = strawberry.field(description="Checks that were answered VALID.")
+    denied: BigInt = strawberry.field(description="Checks that were answered anything else.")
+    billable: BigInt = strawberry.field(description="Units of VALID answers to live keys.")
+
+    @classmethod
+    def of(cls, totals: usage.UsageTotals) -> Self:
+        return cls(
+            calls=BigInt(totals.calls),
+            units=BigInt(totals.units),
+            allowed=BigInt(totals.allowed),
+            denied=BigInt(totals.denied),
+            billable=BigInt(totals.billable),
+        )
+
+
+@strawberry.type(description="The share of one key, resource, outcome or environment.")
+class UsageGroupTotals:
+    key: str = strawberry.field(description="What is grouped: a key's id, a resource, a code or an environment.")
+    label: str = strawberry.field(description="The same for people: a key's name, else the same text.")
+    totals: UsageTotals = strawberry.field(description="Its sums.")
+
+    @classmethod
+    def of(cls, group: usage.UsageGroupTotals, labels: Mapping[str, str]) -> Self:
+        return cls(key=group.key, label=labels.get(group.key, group.key), totals=UsageTotals.of(group.totals))
+
+
+@strawberry.type(description="One step of time.")
+class UsagePoint:
+    at: datetime = strawberry.field(description="When the step begins.")
+    totals: UsageTotals = strawberry.field(description="Its sums; zeros where nothing happened.")
+    groups: list[UsageGroupTotals] = strawberry.field(description="Its groups that have a call.")
+
+
+@strawberry.type(description="Usage of a stretch of time.")
+class Usage:
+    start: datetime = strawberry.field(name="from", description="The first instant, at the border of a bucket.")
+    end: datetime = strawberry.field(name="to", description="The instant after the last, at the border of a bucket.")
+    granularity: Granularity = strawberry.field(description="How long a point is.")
+    time_zone: str = strawberry.field(description="The zone whose days and months count.")
+    fresh_at: datetime = strawberry.field(
+        description="When the newest counted call of the account happened; younger ones may still arrive."
+    )
+    totals: UsageTotals = strawberry.field(description="Sums of the whole stretch.")
+    groups: list[UsageGroupTotals] = strawberry.field(
+        description="Sums by group, the most calls first: at most 20, the rest as `other`."
+    )
+    points: list[UsagePoint] = strawberry.field(description="Every step in order, those without a call too.")
+
+    @classmethod
+    def of(cls, series: usage.UsageSeries, labels: Mapping[str, str]) -> Self:
+        return cls(
+            start=series.start,
+            end=series.end,
+            granularity=Granularity(series.granularity.value),
+            time_zone=series.time_zone,
+            fresh_at=series.fresh_at,
+            totals=UsageTotals.of(series.totals),
+            groups=_groups(series.groups, labels),
+            points=[
+                UsagePoint(at=point.at, totals=UsageTotals.of(point.totals), groups=_groups(point.groups, labels))
+                for point in series.points
+            ],
+        )
+
+
+def _groups(groups: Sequence[usage.UsageGroupTotals], labels: Mapping[str, str]) -> list[UsageGroupTotals]:
+    return [UsageGroupTotals.of(group, labels) for group in groups]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRange:
+    """Which stretch, in which steps."""
+
+    start: datetime
+    end: datetime
+    granularity: Granularity
+    time_zone: str
+
+
+@strawberry.type
+class UsageQueries:
+    @computed("The account's usage over time.")
+    async def usage(
+        self,
+        info: Info,
+        start: From,
+        end: To,
+        granularity: Step = Granularity.DAY,
+        group_by: GroupBy = None,
+        where: Where = None,
+        time_zone: TimeZone = "UTC",
+    ) -> Usage:
+        return await read_usage(info, UsageRange(start, end, granularity, time_zone), group_by, where)
+
+
+async def read_usage(
+    info: Info, asked: UsageRange, group_by: UsageGroup | None, where: UsageFilter | None, key_id: str | None = None
+) -> Usage:
+    """`key_id` wins over the filter's. Raises Invalid for a stretch, zone or number of figures that is not served."""
+    tx = info.context.permitted(Permission.USAGE_READ)
+    chosen = where or UsageFilter()
+    query = usage.UsageQuery(
+        start=asked.start,
+        end=asked.end,
+        granularity=usage.Granularity(asked.granularity.value),
+        group_by=None if group_by is None else usage.UsageGroup[group_by.name],
+        filter=usage.UsageFilter(
+            key_id=key_id or chosen.key_id,
+            resource=chosen.resource,
+            outcome=chosen.outcome,
+            environment=chosen.environment.value if chosen.environment else None,
+        ),
+        time_zone=asked.time_zone,
+    )
+    series = await usage.usage_series(tx, info.context.actor.account_id, query)
+    _check_size(series)
+    return Usage.of(series, await _labels(info, series, group_by))
+
+
+def _check_size(series: usage.UsageSeries) -> None:
+    if sum(len(point.groups) for point in series.points) > FIGURES_MOST:
+        raise Invalid(
+            f"This would be more than {FIGURES_MOST} groups in all points together.",
+            hint="Ask for a shorter time, a coarser granularity, or without groupBy.",
+            path=("granularity",),
+        )
+
+
+async def _labels(info: Info, series: usage.UsageSeries, group_by: UsageGroup | None) -> dict[str, str]:
+    if group_by is not UsageGroup.KEY:
+        return {}
+    key_ids = [group.key for group in series.groups]
+    names = await info.context.loaders.key_names.load_many(key_ids)
+    return {key_id: name for key_id, name in zip(key_ids, names, strict=True) if name is not None}

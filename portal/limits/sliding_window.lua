@@ -1,0 +1,100 @@
+-- Sliding windows, exact. One log serves all windows of a subject: what was admitted, packed into a string.
+-- Head: the instant from which entries count their time (double, µs) and the units before the first entry (6 bytes).
+-- Entry: µs since that instant (6 bytes), running total of units up to and with it (6 bytes). Entries stand in the order
+-- of time, so a window's sum is one binary search and one subtraction.
+
+local HEAD, ENTRY = 14, 12
+local REBASE_AT = 2 ^ 46
+
+local function log_entry(log, index)
+  return struct.unpack('>I6I6', log.text, HEAD + ENTRY * (index - 1) + 1)
+end
+
+local function total_before(log, index)
+  if index == 1 then return log.before end
+  local _, total = log_entry(log, index - 1)
+  return total
+end
+
+-- The first entry later than `since`; count + 1 if there is none.
+local function first_after(log, since)
+  local low, high = 1, log.count + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if (log_entry(log, middle)) > since then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+-- The first entry from `low` on whose running total is at least `units`; there is one.
+local function first_reaching(log, units, low)
+  local high = log.count
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local _, total = log_entry(log, middle)
+    if total >= units then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+-- A clock that went back behind the newest entry moves the whole log back with it: the distances between entries stay,
+-- so nothing is forgotten early, and windows go on sliding.
+local function read_log(key, now)
+  local text = redis.call('GET', key)
+  if not text then return { key = key, text = '', count = 0, base = now, before = 0, now = 0, total = 0 } end
+  local base, before = struct.unpack('>dI6', text)
+  local log = { key = key, text = text, count = (#text - HEAD) / ENTRY, base = base, before = before }
+  local newest
+  newest, log.total = log_entry(log, log.count)
+  log.now = now - base
+  if log.now < newest then
+    log.base, log.now = now - newest, newest
+    log.text = struct.pack('>dI6', log.base, before) .. string.sub(text, HEAD + 1)
+    redis.call('SET', key, log.text, 'KEEPTTL')
+  end
+  return log
+end
+
+-- {units in the window, µs until its oldest leaves, what to wait}: see LimitState in requests.py.
+local function window_state(log, window, cost)
+  local amount, length = window[1], window[2]
+  local first = first_after(log, log.now - length)
+  if first > log.count then
+    return { 0, 0, cost > amount and -2 or -1 }
+  end
+  local before = total_before(log, first)
+  local used = log.total - before
+  local reset = log_entry(log, first) + length - log.now
+  if cost > amount then return { used, reset, -2 } end
+  if used + cost <= amount then return { used, reset, -1 } end
+  local leaving = first_reaching(log, before + used + cost - amount, first)
+  return { used, reset, log_entry(log, leaving) + length - log.now }
+end
+
+-- Totals and times that grew too large for their bytes begin anew.
+local function rebased(log, first)
+  local base = log.base + (first <= log.count and (log_entry(log, first)) or log.now)
+  local before, parts = total_before(log, first), {}
+  for index = first, log.count do
+    local at, total = log_entry(log, index)
+    parts[#parts + 1] = struct.pack('>I6I6', at + log.base - base, total - before)
+  end
+  log.now, log.total, log.base, log.before = log.now + log.base - base, log.total - before, base, 0
+  return table.concat(parts)
+end
+
+local function append(log, windows, cost)
+  local longest = 0
+  for _, window in ipairs(windows) do longest = math.max(longest, window[2]) end
+  local first = first_after(log, log.now - longest)
+  local kept
+  if log.total > REBASE_AT or log.now > REBASE_AT then
+    kept = rebased(log, first)
+  else
+    kept = string.sub(log.text, HEAD + ENTRY * (first - 1) + 1)
+    log.before = total_before(log, first)
+  end
+  local head, entry = struct.pack('>dI6', log.base, log.before), struct.pack('>I6I6', log.now, log.total + cost)
+  redis.call('SET', log.key, head .. kept .. entry, 'PX', string.format('%.0f', math.ceil(longest / 1000)))
+end
+

@@ -1,0 +1,176 @@
+"""The algorithms against exact models in Python, at any instants, costs and jumps of the clock.
+
+The script under test is the product's own, with nothing changed but where it takes the time from.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from portal.core.embedded import EmbeddedServices
+from portal.core.ids import new_id
+from portal.limits import Bucket, Decision, LimitRequest, Mode, Status, Subject, Window
+from portal.limits.requests import decode_decisions, encode_requests
+from portal.limits.shard import DECIDE
+
+START_US = 1_790_000_000_000_000
+SCRIPT = DECIDE.source.replace(b"redis.call('TIME')", b"{ ARGV[2], ARGV[3] }")
+CASES = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True
+)
+
+
+@dataclass
+class WindowModel:
+    """What was admitted and when; a window holds the units later than its length ago."""
+
+    amount: int
+    length: int
+    admitted: list[tuple[int, int]] = field(default_factory=list)
+
+    def state(self, now: int, cost: int) -> tuple[int, int, int]:
+        inside = [(at, units) for at, units in self.admitted if at > now - self.length]
+        used = sum(units for _, units in inside)
+        reset = inside[0][0] + self.length - now if inside else 0
+        if cost > self.amount:
+            return used, reset, -2
+        if used + cost <= self.amount:
+            return used, reset, -1
+        return used, reset, self._wait(inside, now, used + cost - self.amount)
+
+    def _wait(self, inside: list[tuple[int, int]], now: int, need: int) -> int:
+        for at, units in inside:
+            need -= units
+            if need <= 0:
+                return at + self.length - now
+        raise AssertionError("the window holds less than it must lose")
+
+    def go_back(self, by: int) -> None:
+        self.admitted = [(at - by, units) for at, units in self.admitted]
+
+
+@dataclass
+class BucketModel:
+    """Units that have not leaked yet, as a fraction."""
+
+    bucket: Bucket
+    level: Fraction = Fraction(0)
+    at: int = START_US
+
+    def state(self, now: int, cost: int) -> tuple[int, int, int]:
+        rate = Fraction(self.bucket.amount, self.bucket.window_us)
+        self.level, self.at = max(Fraction(0), self.level - max(0, now - self.at) * rate), now
+        used = ceil(self.level)
+        reset = ceil((self.level - (used - 1)) / rate) if used else 0
+        if cost > self.bucket.capacity:
+            return used, reset, -2
+        above = self.level + cost - self.bucket.capacity
+        return used, reset, ceil(above / rate) if above > 0 else -1
+
+
+@pytest.fixture(scope="session")
+def server(services: EmbeddedServices) -> Iterator[Redis]:
+    client = Redis.from_url(services.redis_urls[0])
+    yield client
+    client.close()
+
+
+def decide(server: Redis, subject: Subject, now: int, cost: int) -> Decision:
+    keys, body = encode_requests([LimitRequest("none", 0, Mode.CONSUME, cost, (subject,), None)])
+    reply = server.eval(SCRIPT, len(keys), *keys, body, now // 1_000_000, now % 1_000_000)  # type: ignore[arg-type]  # bytes are as good
+    return decode_decisions(reply)[0]
+
+
+steps = st.lists(
+    st.tuples(st.one_of(st.integers(0, 3), st.integers(0, 400_000), st.just(100_000)), st.integers(0, 7)), max_size=60
+)
+
+
+@CASES
+@given(steps, st.integers(1, 12), st.integers(1, 20))
+def test_sliding_windows_agree_with_the_model(
+    server: Redis, steps: list[tuple[int, int]], short: int, long: int
+) -> None:
+    models = [WindowModel(short, 100_000), WindowModel(long, 700_000)]
+    subject = Subject(new_id("t"), tuple(Window(model.amount, model.length) for model in models))
+    now = START_US
+    for elapsed, cost in steps:
+        now += elapsed
+        expected = [model.state(now, cost) for model in models]
+        decision = decide(server, subject, now, cost)
+        assert [(s.used, s.reset_us, s.retry_us) for s in decision.states] == expected
+        is_admitted = all(wait == -1 for _, _, wait in expected)
+        assert decision.status is (Status.ADMITTED if is_admitted else Status.RATE_LIMITED)
+        if is_admitted and cost:
+            for model in models:
+                model.admitted.append((now, cost))
+    server.delete(f"limit:{subject.name}")
+
+
+@CASES
+@given(steps, st.integers(1, 12), st.sampled_from([1, 3, 7, 10]), st.sampled_from([100_000, 99_991]))
+def test_the_token_bucket_agrees_with_the_model(
+    server: Redis, steps: list[tuple[int, int]], capacity: int, amount: int, window: int
+) -> None:
+    model = BucketModel(Bucket(capacity, amount, window))
+    subject = Subject(new_id("t"), bucket=model.bucket)
+    now = START_US
+    for elapsed, cost in steps:
+        now += elapsed
+        expected = model.state(now, cost)
+        decision = decide(server, subject, now, cost)
+        state = decision.states[0]
+        assert (state.used, state.reset_us, state.retry_us) == expected
+        if expected[2] == -1:
+            model.level += cost
+    server.delete(f"limit:{subject.name}")
+
+
+@CASES
+@given(st.lists(st.tuples(st.integers(-3_600_000_000, 400_000), st.integers(1, 4)), max_size=40))
+def test_a_jumping_clock_never_admits_too_much_and_never_blocks_for_longer(
+    server: Redis, steps: list[tuple[int, int]]
+) -> None:
+    model = WindowModel(5, 300_000)
+    subject = Subject(new_id("t"), (Window(5, 300_000),))
+    now = START_US
+    for elapsed, cost in steps:
+        now += elapsed
+        newest = max((at for at, _ in model.admitted), default=now)
+        model.go_back(max(0, newest - now))
+        used, reset, wait = model.state(now, cost)
+        state = decide(server, subject, now, cost).states[0]
+        assert (state.used, state.reset_us, state.retry_us) == (used, reset, wait)
+        assert reset <= 300_000
+        if wait == -1:
+            model.admitted.append((now, cost))
+    server.delete(f"limit:{subject.name}")
+
+
+def test_totals_that_outgrow_their_bytes_begin_anew(server: Redis) -> None:
+    subject = Subject(new_id("t"), (Window(10**9, 1_000_000),))
+    now = START_US
+    used = []
+    for _ in range(300):
+        now += 10_000
+        used.append(decide(server, subject, now, 10**6).states[0].used)
+    raw = server.get(f"limit:{subject.name}")
+    assert isinstance(raw, bytes)
+    grown = raw[:8] + (2**46 + int.from_bytes(raw[8:14], "big")).to_bytes(6, "big")
+    for start in range(14, len(raw), 12):
+        total = int.from_bytes(raw[start + 6 : start + 12], "big") + 2**46
+        grown += raw[start : start + 6] + total.to_bytes(6, "big")
+    server.set(f"limit:{subject.name}", grown, px=60_000)
+    for _ in range(300):
+        now += 10_000
+        used.append(decide(server, subject, now, 10**6).states[0].used)
+    assert set(used[100:]) == {99 * 10**6}
+    settled = server.get(f"limit:{subject.name}")
+    assert isinstance(settled, bytes)
+    assert int.from_bytes(settled[-6:], "big") < 2**46
