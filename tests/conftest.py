@@ -42,6 +42,7 @@ async def database(services: EmbeddedServices) -> AsyncIterator[Database]:
         now = tx.now
     try:
         from portal.usage import ensure_partitions
+
         await ensure_partitions(database, now)
     except ImportError:
         pass

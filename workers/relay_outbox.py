@@ -1,7 +1,6 @@
-"""Relay events from the outbox to the bus and to this process's own subscribers, in order, at least once."""
+"""Relay events from the outbox to the bus, in order, at least once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -13,16 +12,15 @@ from portal.core.outbox import OutboxRow, delete_events, lock_events
 
 POLL_SECONDS = 0.25
 EVENTS_MOST = 500
-Deliver = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 _log = get_log(__name__)
 
 
-async def run(database: Database, bus: Bus, deliver: Deliver, stop: asyncio.Event) -> None:
+async def run(database: Database, bus: Bus, stop: asyncio.Event) -> None:
     """Every quarter of a second until stopped; at once where more is waiting than one transaction takes."""
     backoff = Backoff()
     while not stop.is_set():
         try:
-            relayed = await relay_once(database, bus, deliver)
+            relayed = await relay_once(database, bus)
         except Exception as error:
             seconds = backoff.next_seconds()
             _log.warning("outbox_not_relayed", error=repr(error), retry_seconds=seconds)
@@ -33,12 +31,11 @@ async def run(database: Database, bus: Bus, deliver: Deliver, stop: asyncio.Even
             await is_set_within(stop, POLL_SECONDS)
 
 
-async def relay_once(database: Database, bus: Bus, deliver: Deliver) -> int:
-    """Deliver, publish, delete, commit: what fails in between is relayed again. Returns how many."""
+async def relay_once(database: Database, bus: Bus) -> int:
+    """Publish, delete, commit: what fails in between is relayed again. Returns how many."""
     async with database.transaction() as tx:
         events = await lock_events(tx, EVENTS_MOST)
         if events:
-            await deliver(events)
             for event in events:
                 await bus.publish(EVENTS, encode_event(event))
             await delete_events(tx, events)

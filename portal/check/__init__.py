@@ -16,9 +16,19 @@ from portal.check.checker import Checker, CheckUnavailable
 from portal.check.listen import listen_to_changes
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import PolicyChanges
-from portal.check.request import BatchRequest, CheckRequest, InvalidCheck, MalformedCheck, parse_batch, parse_check
+from portal.check.request import (
+    BatchRequest,
+    CheckRequest,
+    InvalidCheck,
+    MalformedCheck,
+    SettleRequest,
+    parse_batch,
+    parse_check,
+    parse_settle,
+)
 from portal.check.rules import Code
 from portal.check.service_tokens import ServiceTokens
+from portal.check.settle import settle_check
 
 __all__ = [
     "ADMITS",
@@ -34,8 +44,11 @@ __all__ = [
     "PolicyCache",
     "PolicyChanges",
     "ServiceTokens",
+    "SettleRequest",
     "check_atomic",
     "listen_to_changes",
     "parse_batch",
     "parse_check",
+    "parse_settle",
+    "settle_check",
 ]

@@ -6,11 +6,13 @@ turn in one script call and one journal write. What needs PostgreSQL (a cold pol
 
 import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any
 
 import msgspec
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
+from portal.check.denials import Denials
 from portal.check.explain import explain
 from portal.check.policy import KeyPolicy, limits_of, load_seed, period_at, rules_for
 from portal.check.policy_cache import CachedPolicy, PolicyCache
@@ -43,7 +45,18 @@ class Counted(msgspec.Struct, array_like=True):
 class _Job:
     """One check on its way."""
 
-    __slots__ = ("asked", "denial", "digest", "on_checked", "policy", "request", "rounds", "seed", "service_id")
+    __slots__ = (
+        "asked",
+        "asked_at",
+        "denial",
+        "digest",
+        "on_checked",
+        "policy",
+        "request",
+        "rounds",
+        "seed",
+        "service_id",
+    )
 
     asked: LimitRequest
     policy: KeyPolicy
@@ -56,6 +69,7 @@ class _Job:
         self.denial: Code | None = None
         self.seed: Seed | None = None
         self.rounds = 0
+        self.asked_at = 0.0
 
 
 class Checker:
@@ -68,6 +82,7 @@ class Checker:
         self.database = database
         self.ids = RequestIds()
         self.turn = Turn(journal)
+        self._denials = Denials()
         self._seeds: SingleFlight[Seed] = SingleFlight()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -108,6 +123,11 @@ class Checker:
             name = f"{job.service_id}:{policy.key_id}:{request.id}"
             asked.retry = (name, msgspec.json.encode(stored).decode())
         job.asked = asked
+        denied = self._denials.recall(policy, asked) if mode is Mode.CONSUME and asked.retry is None else None
+        if denied is not None:
+            self._answer(job, denied)
+            return
+        job.asked_at = monotonic()
         self.limiter.decide(asked, lambda outcome: self._decided(job, outcome))
 
     def _decided(self, job: _Job, decision: Decision | LimitsUnavailable) -> None:
@@ -133,6 +153,7 @@ class Checker:
         elif job.denial is not None:
             self._deny(job, job.denial, is_degraded=False)
         else:
+            self._denials.remember(job.policy, job.asked, decision, job.asked_at)
             self._answer(job, decision)
 
     def _answer(self, job: _Job, decision: Decision) -> None:

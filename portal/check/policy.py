@@ -112,7 +112,7 @@ def compile_policy(
         expires_us=to_microseconds(key.expires_at) if key.expires_at else None,
         secret_ends_us=to_microseconds(secret.ends_at) if secret.ends_at else None,
         failure_policy=entitlement.failure_policy,
-        rules=compile_rules(key, entitlement.limits),
+        rules=compile_rules(key, [*entitlement.limits, *[Limit(**own) for own in key.limits]]),
         quota=Quota(amount, compiled_periods) if key.environment == LIVE else None,
         periods=compiled_periods,
         quota_amount=entitlement.quota,

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from time import monotonic
 
+import msgspec
+
 from portal.core.events import Event, PolicyChanged
 from portal.core.logs import get_log
-from portal.core.outbox import OutboxRow
 from portal.limits import Limiter, LimitsUnavailable
 
 CHANNEL = "policy.changed"
@@ -29,11 +30,11 @@ class PolicyChanges:
         for account_id, version in newest.items():
             await self._raise(account_id, version)
 
-    async def relayed(self, rows: Sequence[OutboxRow]) -> None:
+    async def relayed(self, message: bytes) -> None:
         """The same from the outbox, in case the process died between its commit and Redis. Raises LimitsUnavailable."""
-        for row in rows:
-            if row.type == PolicyChanged.type_name():
-                await self.apply(row.body["account_id"], row.body["version"])
+        event = msgspec.json.decode(message)
+        if event["type"] == PolicyChanged.type_name():
+            await self.apply(event["body"]["account_id"], event["body"]["version"])
 
     async def _raise(self, account_id: str, version: int) -> None:
         until = monotonic() + PATIENCE_SECONDS

@@ -43,6 +43,13 @@ class BatchRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     mode: Literal["independent", "atomic"] = "independent"
 
 
+class SettleRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
+    """What a check turned out to cost."""
+
+    request_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    cost: Annotated[int, Meta(ge=0, le=COST_MOST)]
+
+
 class MalformedCheck(Exception):
     """The body is not JSON."""
 
@@ -52,6 +59,7 @@ class InvalidCheck(Exception):
 
 
 _check_decoder = msgspec.json.Decoder(CheckRequest)
+_settle_decoder = msgspec.json.Decoder(SettleRequest)
 _batch_decoder = msgspec.json.Decoder(BatchRequest)
 
 
@@ -70,6 +78,11 @@ def parse_batch(body: bytes) -> BatchRequest:
     if batch.mode == "atomic" and len(batch.checks) > ATOMIC_MOST:
         raise InvalidCheck(f"Expected at most {ATOMIC_MOST} checks for atomic - at `$.checks`")
     return batch
+
+
+def parse_settle(body: bytes) -> SettleRequest:
+    """Raises MalformedCheck, InvalidCheck."""
+    return _decode(_settle_decoder, body)
 
 
 def _decode(decoder: msgspec.json.Decoder[Parsed], body: bytes) -> Parsed:

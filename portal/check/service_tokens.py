@@ -1,15 +1,31 @@
 """Which gateway calls: service tokens, remembered for a few seconds so that a check needs no look-up."""
 
+import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from hashlib import sha256
 from time import monotonic
 
 from portal.accounts import authenticate_service
+from portal.check.single_flight import SingleFlight
 from portal.core.database import Database, is_connection_lost
 
 REMEMBER_SECONDS = 5.0
+REFRESH_SECONDS = 2.5
+"""A token in use is looked up again ahead of time, so that no check waits, not even for a database that hangs."""
+PATIENCE_SECONDS = 1.0
 WHILE_AWAY_SECONDS = 3600.0
 MOST = 10_000
+
+
+class _Known:
+    """`told_at`: when PostgreSQL said so; `tried_at`: when it was last asked, with or without an answer."""
+
+    __slots__ = ("service_id", "told_at", "tried_at")
+
+    def __init__(self, service_id: str | None, now: float) -> None:
+        self.service_id = service_id
+        self.told_at = self.tried_at = now
 
 
 class ServiceTokens:
@@ -17,28 +33,56 @@ class ServiceTokens:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[bytes, tuple[str | None, float]] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._flights: SingleFlight[str | None] = SingleFlight()
+        self._refreshes: dict[bytes, asyncio.Task[None]] = {}
 
     def known(self, token: str) -> str | None:
         """The id without a look-up, if this process looked lately."""
-        known = self._known.get(sha256(token.encode()).digest())
-        return known[0] if known is not None and monotonic() - known[1] < REMEMBER_SECONDS else None
+        digest = sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        age = monotonic() - known.tried_at if known is not None else REMEMBER_SECONDS
+        if known is None or age >= REMEMBER_SECONDS:
+            return None
+        if age >= REFRESH_SECONDS and known.service_id is not None and digest not in self._refreshes:
+            task = asyncio.create_task(self._refresh(digest, token))
+            self._refreshes[digest] = task
+            task.add_done_callback(lambda _: self._refreshes.pop(digest, None))
+        return known.service_id
 
     async def identify(self, token: str) -> str | None:
         """The service token's id, or None. While PostgreSQL is away a known token keeps its last answer for an hour."""
         digest = sha256(token.encode()).digest()
-        now = monotonic()
         known = self._known.get(digest)
-        if known is not None and now - known[1] < REMEMBER_SECONDS:
-            return known[0]
+        if known is None:
+            return await self._flights.run(digest, lambda: self._look_up(digest, token))
+        if monotonic() - known.tried_at < REMEMBER_SECONDS:
+            return known.service_id
+        return await self._ask_again(digest, token, known)
+
+    async def _refresh(self, digest: bytes, token: str) -> None:
+        """Ahead of time and in nobody's way: a fault of ours is left to the look-up that somebody waits for."""
+        with suppress(Exception):
+            await self._ask_again(digest, token, self._known[digest])
+
+    async def _ask_again(self, digest: bytes, token: str, known: _Known) -> str | None:
         try:
-            async with self._database.transaction() as tx:
-                row = await authenticate_service(tx, token)
+            # The look-up itself goes on: one that hangs is not joined by another for every check.
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._flights.run(digest, lambda: self._look_up(digest, token))
         except Exception as error:
-            if known is not None and is_connection_lost(error) and now - known[1] < WHILE_AWAY_SECONDS:
-                return known[0]
+            now = monotonic()
+            if is_connection_lost(error) and now - known.told_at < WHILE_AWAY_SECONDS:
+                known.tried_at = now
+                return known.service_id
             raise
-        self._known[digest] = (row.id if row else None, now)
+
+    async def _look_up(self, digest: bytes, token: str) -> str | None:
+        now = monotonic()
+        async with self._database.transaction() as tx:
+            row = await authenticate_service(tx, token)
+        service_id = row.id if row else None
+        self._known[digest] = _Known(service_id, now)
         while len(self._known) > MOST:
             self._known.popitem(last=False)
-        return row.id if row else None
+        return service_id

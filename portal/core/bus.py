@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from portal.core.errors import Unavailable
+
 Handler = Callable[[bytes], Awaitable[None]]
 
 USAGE_RECORDED = "usage.recorded"
@@ -23,12 +25,14 @@ class Bus(Protocol):
 
 
 class InProcessBus:
-    """Calls the handlers in the caller's task, in the order of their subscription."""
+    """Calls the handlers in the caller's task, in the order of their subscription; nobody there is an error."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
 
     async def publish(self, subject: str, body: bytes) -> None:
+        if subject not in self._handlers:
+            raise Unavailable(f"Nobody handles {subject} in this process.")
         for handler in self._handlers[subject]:
             await handler(body)
 

@@ -10,7 +10,10 @@ from portal.core.columns import json_column, text_array_column, time_column
 
 
 class Key(SQLModel, table=True):
-    """One identity: limits, quota and history belong to it, whichever of its secrets is used."""
+    """One identity: limits, quota and history belong to it, whichever of its secrets is used.
+
+    `limits` of its own hold beside the plan's; each is {"name", "amount", "window_ms"}.
+    """
 
     __tablename__ = "keys"
     __table_args__ = (Index("ix_keys_account_created", "account_id", "created_at", "id"),)
@@ -22,6 +25,7 @@ class Key(SQLModel, table=True):
     scopes: list[str] = Field(default_factory=list, sa_column=text_array_column())
     allowed_ips: list[str] = Field(default_factory=list, sa_column=text_array_column())
     attributes: dict[str, Any] = Field(default_factory=dict, sa_column=json_column())
+    limits: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("[]"))
     created_by: str
     created_at: datetime = Field(sa_column=time_column())
     expires_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))

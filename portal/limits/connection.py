@@ -20,7 +20,10 @@ FAILURES = (OSError, TimeoutError, LimitsUnavailable, hiredis.ReplyError)
 
 
 class Connection:
-    """`deadline_s` bounds every call. `url`: redis://[user:password@]host:port[/db], rediss:// for TLS."""
+    """`url`: redis://[user:password@]host:port[/db], rediss:// for TLS.
+
+    `deadline_s` bounds every call that brings no patience of its own.
+    """
 
     def __init__(self, url: str, deadline_s: float) -> None:
         self._parts = urlsplit(url)
@@ -28,6 +31,7 @@ class Connection:
         self._deadline_s = deadline_s
         self._link: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self.on_connected: Callable[[], None] = lambda: None
 
     @property
     def is_connected(self) -> bool:
@@ -48,19 +52,19 @@ class Connection:
         if self._link is not None:
             self._link.abort()
 
-    def send(self, on_reply: OnReply, *command: bytes | str | int) -> None:
+    def send(self, on_reply: OnReply, *command: bytes | str | int, patience_s: float | None = None) -> None:
         """Send now; `on_reply` is called later, or at once when there is no link."""
         if self._link is None:
             on_reply(LimitsUnavailable(f"not connected to {self.name}"))
         else:
-            self._link.send(on_reply, command)
+            self._link.send(on_reply, command, patience_s or self._deadline_s)
 
-    async def call(self, *command: bytes | str | int) -> Reply:
-        """Send and wait. Raises LimitsUnavailable, hiredis.ReplyError."""
-        return await _reply_to(lambda on_reply: self.send(on_reply, *command))
+    async def call(self, *command: bytes | str | int, patience_s: float | None = None) -> Reply:
+        """Send and wait, for the deadline or `patience_s`. Raises LimitsUnavailable, hiredis.ReplyError."""
+        return await _reply_to(lambda on_reply: self.send(on_reply, *command, patience_s=patience_s))
 
     async def _connect(self) -> Link:
-        link = Link(self.name, self._deadline_s)
+        link = Link(self.name)
         context = ssl.create_default_context() if self._parts.scheme == "rediss" else None
         host, port = self._parts.hostname or "127.0.0.1", self._parts.port or 6379
         try:
@@ -93,6 +97,7 @@ class Connection:
             try:
                 self._link = await self._connect()
                 attempt = 0
+                self.on_connected()
                 get_log(__name__).info("redis_connected", server=self.name)
             except FAILURES:
                 await asyncio.sleep(RECONNECT_SECONDS[min(attempt, len(RECONNECT_SECONDS) - 1)])
@@ -100,7 +105,7 @@ class Connection:
 
 
 def _send(link: Link, command: Command, on_reply: OnReply) -> None:
-    link.send(on_reply, command)
+    link.send(on_reply, command, HANDSHAKE_SECONDS)
 
 
 async def _reply_to(send: Callable[[OnReply], None]) -> Reply:

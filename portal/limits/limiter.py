@@ -7,7 +7,7 @@ from portal.core.shards import Ring
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import Decision, LimitRequest
-from portal.limits.shard import RAISE_RECORD, OnDecision, Shard
+from portal.limits.shard import ADD_USED, RAISE_RECORD, OnDecision, Shard
 
 
 class Limiter:
@@ -46,6 +46,11 @@ class Limiter:
     async def raise_used(self, account_id: str, period: str, used: int) -> None:
         """The period's counter is at least what has been ingested. Raises LimitsUnavailable."""
         await self._raise(account_id, f"used:{period}", used)
+
+    async def add_used(self, account_id: str, period: str, units: int) -> None:
+        """Correct the period's counter, where Redis has it. Raises LimitsUnavailable."""
+        shard = self.shard_of(account_id)
+        await shard.run(ADD_USED, [f"account:{account_id}"], [f"used:{period}", units])
 
     async def _raise(self, account_id: str, field: str, number: int) -> None:
         await self.shard_of(account_id).run(RAISE_RECORD, [f"account:{account_id}"], [field, number])

@@ -35,17 +35,17 @@ class _Call:
 class Link(asyncio.Protocol):
     """Lives as long as its socket; `lost` is set when that ends."""
 
-    def __init__(self, name: str, deadline_s: float) -> None:
+    def __init__(self, name: str) -> None:
         self.lost = asyncio.Event()
         self._name = name
-        self._deadline_s = deadline_s
         self._calls: deque[_Call] = deque()
         self._reader = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._shortest_s = 0.0
         self._heard_at = 0.0
 
-    def send(self, on_reply: OnReply, command: Command) -> None:
+    def send(self, on_reply: OnReply, command: Command, deadline_s: float) -> None:
         """Write now; `on_reply` is called later. After the end of the link it is called at once."""
         if self._transport is None or self.lost.is_set():
             on_reply(LimitsUnavailable(f"not connected to {self._name}"))
@@ -53,10 +53,10 @@ class Link(asyncio.Protocol):
         now = monotonic()
         if not self._calls:
             self._heard_at = now
-        self._calls.append(_Call(on_reply, now + self._deadline_s))
+        self._calls.append(_Call(on_reply, now + deadline_s))
         self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub allows one argument
-        if self._timer is None:
-            self._schedule(self._deadline_s)
+        if self._timer is None or deadline_s < self._shortest_s:
+            self._schedule(deadline_s)
 
     def abort(self) -> None:
         """End the link; whoever waits is told LimitsUnavailable."""
@@ -65,6 +65,9 @@ class Link(asyncio.Protocol):
         self.connection_lost(None)
 
     def _schedule(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._shortest_s = seconds
         self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._due)
 
     def _due(self) -> None:
@@ -78,15 +81,15 @@ class Link(asyncio.Protocol):
         if self._calls and now - self._heard_at > SILENCE_SECONDS:
             self.abort()
             return
-        next_deadline = now + self._deadline_s
+        next_deadline = now + SILENCE_SECONDS
         for call in self._calls:
             if call.on_reply is None:
                 continue
             if call.deadline > now:
-                next_deadline = call.deadline
-                break
-            on_reply, call.on_reply = call.on_reply, None
-            _soon(on_reply, LimitsUnavailable(f"no answer from {self._name} within {self._deadline_s * 1000:.0f} ms"))
+                next_deadline = min(next_deadline, call.deadline)
+            else:
+                on_reply, call.on_reply = call.on_reply, None
+                _soon(on_reply, LimitsUnavailable(f"{self._name} did not answer in time"))
         if self._calls:
             self._schedule(next_deadline - now)
 

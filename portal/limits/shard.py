@@ -12,11 +12,13 @@ from pathlib import Path
 
 import hiredis
 
+from portal.limits.breaker import Breaker
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable, Reply
 from portal.limits.requests import Decision, LimitRequest, decode_decisions, encode_requests
 
 BATCH_MOST = 128
+PATIENCE_SECONDS = 1.0
 _FOLDER = Path(__file__).parent
 
 OnDecision = Callable[[Decision | LimitsUnavailable], None]
@@ -31,6 +33,7 @@ class Script:
 
 
 DECIDE = Script("sliding_window.lua", "token_bucket.lua", "decide.lua")
+ADD_USED = Script("add_used.lua")
 RAISE_RECORD = Script("raise_record.lua")
 
 
@@ -42,9 +45,14 @@ class Shard:
         self._waiting: list[tuple[LimitRequest, OnDecision]] = []
         self._is_in_flight = False
         self._is_scheduled = False
+        self.breaker = Breaker()
+        connection.on_connected = self.breaker.close
 
     def decide(self, request: LimitRequest, on_decision: OnDecision) -> None:
         """`on_decision` is called once, within the deadline, with the decision or LimitsUnavailable."""
+        if not self._is_in_flight and not self._waiting and not self.breaker.may_pass():
+            on_decision(LimitsUnavailable(f"{self.connection.name} failed too often and is left alone for a while"))
+            return
         self._waiting.append((request, on_decision))
         if not self._is_in_flight and not self._is_scheduled:
             self._is_scheduled = True
@@ -53,11 +61,15 @@ class Shard:
     async def run(self, script: Script, keys: list[str], arguments: list[str | int]) -> Reply:
         """Run a small script and wait. Raises LimitsUnavailable."""
         try:
-            return await self.connection.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return await self._call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except hiredis.ReplyError as error:
             if not _is_unknown_script(error):
                 raise
-            return await self.connection.call("EVAL", script.source, len(keys), *keys, *arguments)
+            return await self._call("EVAL", script.source, len(keys), *keys, *arguments)
+
+    async def _call(self, *command: bytes | str | int) -> Reply:
+        """Nobody's check waits for these, so a busy server gets its time."""
+        return await self.connection.call(*command, patience_s=PATIENCE_SECONDS)
 
     def _flush(self) -> None:
         self._is_scheduled = False
@@ -78,6 +90,7 @@ class Shard:
             if isinstance(reply, Exception):
                 self._fail(batch, reply)
                 return
+            self.breaker.succeeded(len(batch))
             for (_, on_decision), decision in zip(batch, decode_decisions(reply), strict=True):
                 on_decision(decision)
             self._flush()
@@ -86,6 +99,7 @@ class Shard:
 
     def _fail(self, batch: list[tuple[LimitRequest, OnDecision]], error: Exception) -> None:
         gathered, self._waiting = self._waiting, []
+        self.breaker.failed(len(batch) + len(gathered))
         reason = error if isinstance(error, LimitsUnavailable) else LimitsUnavailable(str(error))
         for _, on_decision in [*batch, *gathered]:
             on_decision(reason)

@@ -17,10 +17,10 @@ class Limit:
     """
 
     name: str
-    algorithm: Literal["sliding_window", "token_bucket"]
     amount: int
     window_ms: int
-    per: Literal["key", "account"]
+    algorithm: Literal["sliding_window", "token_bucket"] = "sliding_window"
+    per: Literal["key", "account"] = "key"
     burst: int | None = None
     resource: str | None = None
 

@@ -27,6 +27,7 @@ from portal.usage.series import (
     UsageTotals,
     usage_series,
 )
+from portal.usage.settle import Settlement, settle_usage
 from portal.usage.store import PeriodUse, last_used_by_secret, used_in_period
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "JournalUnavailable",
     "PeriodUse",
     "PoisonBatch",
+    "Settlement",
     "UsageFilter",
     "UsageGroup",
     "UsageGroupTotals",
@@ -52,6 +54,7 @@ __all__ = [
     "ingest_usage",
     "last_used_by_secret",
     "occurred_at",
+    "settle_usage",
     "usage_series",
     "used_in_period",
 ]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Column, Integer
+from sqlalchemy import BigInteger, Column, Index, Integer
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import time_column
@@ -13,7 +13,10 @@ class UsageEvent(SQLModel, table=True):
     """One counted check. `request_id` is what the caller got; `occurred_at` is derived from it."""
 
     __tablename__ = "usage_events"
-    __table_args__: ClassVar = {"postgresql_partition_by": "RANGE (occurred_at)"}
+    __table_args__: ClassVar = (
+        Index("ix_usage_events_occurred", "occurred_at", postgresql_using="brin"),
+        {"postgresql_partition_by": "RANGE (occurred_at)"},
+    )
 
     account_id: str = Field(primary_key=True)
     occurred_at: datetime = Field(sa_column=Column(time_column().type, primary_key=True))
@@ -25,6 +28,7 @@ class UsageEvent(SQLModel, table=True):
     code: str
     cost: int = Field(sa_column=Column(Integer, nullable=False))
     period: str
+    settled_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
 
 
 class Bucket(SQLModel):

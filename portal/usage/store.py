@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Row, bindparam, text
+from sqlalchemy import DateTime, Row, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import col
 
 from portal.core.database import Tx
+from portal.usage.models import UsageEvent
+from portal.usage.records import LIVE
 from portal.usage.rules import Source
 
 _COLUMNS = "account_id, occurred_at, request_id, key_id, secret_id, environment, resource, code, cost, period"
@@ -71,10 +74,23 @@ SELECT account_id, period, used FROM add_periods UNION ALL SELECT '', '', count(
 
 _COUNT_CONFLICTS = text("""
 SELECT count(*) FROM usage_staging staged JOIN usage_events event USING (account_id, occurred_at, request_id)
-WHERE event.occurred_at BETWEEN :first AND :last
+WHERE event.occurred_at BETWEEN :first AND :last AND event.settled_at IS NULL
     AND (staged.key_id, staged.secret_id, staged.environment, staged.resource, staged.code, staged.cost)
     IS DISTINCT FROM (event.key_id, event.secret_id, event.environment, event.resource, event.code, event.cost)
 """).bindparams(bindparam("first", type_=_INSTANT), bindparam("last", type_=_INSTANT))
+
+_LOCK_EVENT = (
+    select(UsageEvent)
+    .where(col(UsageEvent.occurred_at) == bindparam("at"), col(UsageEvent.request_id) == bindparam("request_id"))
+    .with_for_update()
+)
+_SETTLE_BUCKET = """
+UPDATE usage_{size} SET units = units + :added
+WHERE account_id = :account AND bucket_at = date_bin('{width}', :at, {origin})
+    AND key_id = :key AND environment = :environment AND resource = :resource AND outcome = :code
+"""
+_SETTLE_PERIOD = text("UPDATE usage_periods SET used = used + :added WHERE account_id = :account AND period = :period")
+_WIDTHS = {"minutes": "1 minute", "quarters": "15 minutes", "days": "1 day"}
 
 _USED = text("SELECT used FROM usage_periods WHERE account_id = :account AND period = :period")
 _LAST_USED = text(
@@ -124,6 +140,26 @@ async def count_conflicts(tx: Tx, first: datetime, last: datetime) -> int:
     """Staged events, all between these instants, whose id is stored with another content."""
     count: int = await tx.find(_COUNT_CONFLICTS, {"first": first, "last": last})
     return count
+
+
+async def lock_event(tx: Tx, at: datetime, request_id: str) -> UsageEvent | None:
+    """Across accounts: only for the gateway that settles, which knows no account."""
+    event: UsageEvent | None = await tx.find(_LOCK_EVENT, {"at": at, "request_id": request_id})
+    return event
+
+
+async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> None:
+    """Replace the cost of a locked event, everywhere it was counted."""
+    added = cost - event.cost
+    values = {"added": added, "account": event.account_id, "at": event.occurred_at, "key": event.key_id}
+    values |= {"environment": event.environment, "resource": event.resource, "code": event.code}
+    for size, width in _WIDTHS.items():
+        statement = text(_SETTLE_BUCKET.format(size=size, width=width, origin=_ORIGIN))
+        await tx.execute(statement.bindparams(bindparam("at", type_=_INSTANT)), values)
+    if event.environment == LIVE:
+        await tx.execute(_SETTLE_PERIOD, {"added": added, "account": event.account_id, "period": event.period})
+    event.cost, event.settled_at = cost, tx.now
+    await tx.flush()
 
 
 async def used_in_period(tx: Tx, account_id: str, period: str) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +10,6 @@ from structlog.testing import capture_logs
 from portal.core.bus import EVENTS, InProcessBus
 from portal.core.database import Database
 from portal.core.events import PolicyChanged
-from portal.core.outbox import OutboxRow
 from tests.usage.sample import new_account
 from workers import relay_outbox
 
@@ -20,19 +18,15 @@ class Subscriber:
     def __init__(self, account: str, failures: int = 0) -> None:
         self.account = account
         self.failures = failures
-        self.delivered: list[int] = []
         self.published: list[int] = []
         self.seen = asyncio.Event()
         self.bus = InProcessBus()
         self.bus.subscribe(EVENTS, self._publish)
 
-    async def deliver(self, events: Sequence[OutboxRow]) -> None:
+    async def _publish(self, body: bytes) -> None:
         if self.failures:
             self.failures -= 1
             raise ConnectionError("Redis is away")
-        self.delivered += [event.body["version"] for event in events if event.body["account_id"] == self.account]
-
-    async def _publish(self, body: bytes) -> None:
         event = json.loads(body)
         if event["body"]["account_id"] == self.account:
             assert event["type"] == "PolicyChanged"
@@ -60,11 +54,11 @@ async def account(database: Database) -> str:
     return new_account()
 
 
-async def test_events_are_delivered_published_and_deleted(database: Database, account: str) -> None:
+async def test_events_are_published_and_deleted(database: Database, account: str) -> None:
     await emit(database, account, 1, 2, 3)
     subscriber = Subscriber(account)
-    assert await relay_outbox.relay_once(database, subscriber.bus, subscriber.deliver) == 3
-    assert subscriber.delivered == subscriber.published == [1, 2, 3]
+    assert await relay_outbox.relay_once(database, subscriber.bus) == 3
+    assert subscriber.published == [1, 2, 3]
     assert await waiting(database) == 0
 
 
@@ -73,7 +67,7 @@ async def test_what_failed_is_kept_and_comes_again(database: Database, account: 
     subscriber = Subscriber(account, failures=2)
     stop = asyncio.Event()
     with capture_logs() as logs:
-        running = asyncio.create_task(relay_outbox.run(database, subscriber.bus, subscriber.deliver, stop))
+        running = asyncio.create_task(relay_outbox.run(database, subscriber.bus, stop))
         async with asyncio.timeout(10):
             await subscriber.seen.wait()
         stop.set()
@@ -82,7 +76,7 @@ async def test_what_failed_is_kept_and_comes_again(database: Database, account: 
         ("outbox_not_relayed", 0.1),
         ("outbox_not_relayed", 0.2),
     ]
-    assert subscriber.delivered == [1]
+    assert subscriber.published == [1]
     assert await waiting(database) == 0
 
 
@@ -90,6 +84,6 @@ async def test_two_relays_deliver_each_event_once(database: Database, account: s
     await emit(database, account, *range(50))
     subscriber = Subscriber(account)
     await asyncio.gather(
-        *(relay_outbox.relay_once(database, subscriber.bus, subscriber.deliver) for _ in range(3)),
+        *(relay_outbox.relay_once(database, subscriber.bus) for _ in range(3)),
     )
-    assert sorted(subscriber.delivered) == [*range(50)]
+    assert sorted(subscriber.published) == [*range(50)]

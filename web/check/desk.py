@@ -20,19 +20,23 @@ from portal.check import (
     InvalidCheck,
     MalformedCheck,
     ServiceTokens,
+    SettleRequest,
     check_atomic,
     parse_batch,
     parse_check,
+    parse_settle,
+    settle_check,
 )
 from portal.check.turn import Outcome
 from portal.core.database import is_connection_lost
+from portal.core.errors import Conflict, NotFound
 from portal.core.logs import get_log
 from portal.usage import JournalUnavailable
 from web.check import replies
-from web.check.replies import Reply, batch_reply, native_reply, plain_reply
+from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply
 
-CHECK, CHECK_HTTP, CHECK_BATCH = "/check", "/check/http", "/check/batch"
-BODY_MOST = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024}
+CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/batch", "/check/settle"
+BODY_MOST = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024, CHECK_SETTLE: 16 * 1024}
 RENDER = {CHECK: plain_reply, CHECK_HTTP: native_reply}
 
 OnReply = Callable[[Reply], None]
@@ -77,12 +81,16 @@ class Desk:
         try:
             if path == CHECK_BATCH:
                 self._serve_batch(service_id, parse_batch(body), on_reply)
+            elif path == CHECK_SETTLE:
+                self._spawn(self._serve_settle(parse_settle(body), on_reply))
             else:
                 self._serve_one(RENDER[path], service_id, parse_check(body), on_reply)
         except MalformedCheck as error:
             on_reply(replies.malformed(str(error)))
         except InvalidCheck as error:
             on_reply(replies.invalid(str(error)))
+        except Exception as error:
+            on_reply(failure(error))
 
     def _serve_one(
         self, render: Callable[[Checked], Reply], service_id: str, request: CheckRequest, on_reply: OnReply
@@ -117,6 +125,14 @@ class Desk:
         else:
             on_reply(batch_reply([one.answer for one in checked]))
 
+    async def _serve_settle(self, request: SettleRequest, on_reply: OnReply) -> None:
+        try:
+            await settle_check(self._checker.database, self._checker.limiter, request)
+        except Exception as error:
+            on_reply(failure(error))
+        else:
+            on_reply(settled_reply(request))
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -137,6 +153,9 @@ def failure(error: Exception) -> Reply:
         return replies.unavailable(str(error))
     if isinstance(error, InvalidCheck):
         return replies.invalid(str(error))
+    if isinstance(error, NotFound | Conflict):
+        status = 404 if isinstance(error, NotFound) else 409
+        return replies.problem(status, "Not settled", str(error))
     if isinstance(error, JournalUnavailable):
         return replies.unavailable(f"the usage journal cannot be written ({error.message})")
     if is_connection_lost(error):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from portal.check import Answer, Checked, Code
+from portal.check import Answer, Checked, Code, SettleRequest
 from web.check.headers import rate_limit_headers, violated_policies
 
 JSON = "application/json"
@@ -69,6 +69,11 @@ def native_reply(checked: Checked) -> Reply:
 def batch_reply(results: Sequence[Answer | msgspec.Raw]) -> Reply:
     """/check/batch: the results in the order of the checks."""
     return Reply(200, encode({"results": results}))
+
+
+def settled_reply(request: SettleRequest) -> Reply:
+    """/check/settle: what was asked, done."""
+    return Reply(200, encode({"requestId": request.request_id, "cost": request.cost, "settled": True}))
 
 
 def problem(status: int, title: str, detail: str, **headers: str) -> Reply:

@@ -15,7 +15,7 @@ async def test_independent_checks_are_answered_in_order(served: Served, make_key
     made = await make_key(owner)
     one: dict[str, object] = {"key": made.secret}
     results = await batch(served, [one, {"key": "nonsense"}, {"key": made.secret, "scopes": ["x"]}, *[one] * 10])
-    codes = [result["code"] for result in results]
+    codes = [str(result["code"]) for result in results]
     assert codes[1:3] == ["NOT_FOUND", "INSUFFICIENT_SCOPE"]
     assert sorted([codes[0], *codes[3:]]) == ["RATE_LIMITED", *["VALID"] * 10]
 

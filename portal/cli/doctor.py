@@ -1,0 +1,79 @@
+"""`portal doctor`: checks settings, services, migrations, clocks and disk; says what is wrong and how to mend it."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portal.cli.examinations import (
+    Finding,
+    State,
+    examine_clocks,
+    examine_disk,
+    examine_migrations,
+    examine_postgres,
+    examine_redis,
+)
+from portal.core.embedded.folder import HOST, Endpoint
+from portal.core.embedded.postgres import NAME
+from portal.core.errors import StartupError
+from portal.core.settings import Settings, load_settings
+
+SIGNS = {State.GOOD: "✓", State.DOUBTFUL: "!", State.BAD: "✗"}
+
+
+def doctor(
+    data: Annotated[
+        Path | None, typer.Option(help="Examine the `portal run` of this folder rather than the configured services.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check settings, each service, migrations, clocks and disk; exit 1 when something must be mended."""
+    findings = asyncio.run(_examine(data))
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        for finding in findings:
+            typer.echo(_line(finding))
+    if any(finding.state is State.BAD for finding in findings):
+        raise typer.Exit(1)
+
+
+def _line(finding: Finding) -> str:
+    hint = f" {finding.hint}" if finding.hint else ""
+    return f"{SIGNS[finding.state]} {finding.what:<12} {finding.message}{hint}"
+
+
+async def _examine(data: Path | None) -> list[Finding]:
+    try:
+        settings = _embedded_settings(data) if data is not None else load_settings()
+    except StartupError as error:
+        hint = error.hint if data is not None else f"{error.hint} To examine that one, name its folder with --data."
+        return [Finding("settings", State.BAD, error.message, hint)]
+    findings = [Finding("settings", State.GOOD, "usable.")]
+    url = settings.database_url.get_secret_value()
+    postgres = await examine_postgres(url)
+    findings.append(postgres)
+    if postgres.state is not State.BAD:
+        findings.append(await examine_migrations(url))
+    redis_urls = [redis.get_secret_value() for redis in settings.redis_urls]
+    findings += [await examine_redis(redis) for redis in redis_urls]
+    findings.append(await examine_clocks(url, redis_urls))
+    findings.append(examine_disk(settings.data))
+    return findings
+
+
+def _embedded_settings(data: Path) -> Settings:
+    """The services that `portal run` keeps in the folder. Raises StartupError."""
+    postgres, valkey = data / "postgres.json", data / "valkey.json"
+    if not postgres.exists() or not valkey.exists():
+        raise StartupError(f"{data} is no data folder of `portal run`.", hint="Name another with --data.")
+    database, redis = Endpoint.load(postgres), Endpoint.load(valkey)
+    return load_settings(
+        database_url=f"postgresql+asyncpg://{NAME}:{database.password}@{HOST}:{database.port}/{NAME}",
+        redis_urls=[f"redis://:{redis.password}@{HOST}:{redis.port}/0"],
+        data=data,
+    )

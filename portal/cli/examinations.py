@@ -1,0 +1,160 @@
+"""What `portal doctor` looks at, one function a subject. None raises: what goes wrong is the finding."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from migrations.run import pending
+from portal.core.clock import from_microseconds, utc_now
+
+POSTGRES_OLDEST = 150_000
+TIMEOUT_SECONDS = 5
+CLOCKS_APART_SECONDS = 2.0
+SPACE_LITTLE = 1 << 30
+SPACE_LEAST = 100 << 20
+
+
+class State(StrEnum):
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`what` was examined, how it is, and how to mend it."""
+
+    what: str
+    state: State
+    message: str
+    hint: str | None = None
+
+
+async def examine_postgres(url: str) -> Finding:
+    try:
+        connection = await _connect(url)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return Finding(
+            "PostgreSQL", State.BAD, f"{_place(url)} does not answer: {_reason(error)}.", "Check PORTAL_DATABASE_URL."
+        )
+    try:
+        number = int(await connection.fetchval("SHOW server_version_num"))
+        version = (await connection.fetchval("SHOW server_version")).split()[0]
+    finally:
+        await connection.close()
+    if number < POSTGRES_OLDEST:
+        return Finding("PostgreSQL", State.BAD, f"{version} is too old.", "Use 15 or newer.")
+    return Finding("PostgreSQL", State.GOOD, f"{version} at {_place(url)}.")
+
+
+async def examine_migrations(url: str) -> Finding:
+    try:
+        current, newest = await pending(url)
+    except (OSError, SQLAlchemyError) as error:
+        return Finding("migrations", State.BAD, f"cannot be read: {_reason(error)}.", "Check the log-in's rights.")
+    if current != newest:
+        return Finding(
+            "migrations", State.BAD, f"{current or 'none'}, the newest is {newest}.", "Run `portal migrate`."
+        )
+    return Finding("migrations", State.GOOD, f"{current}, the newest.")
+
+
+async def examine_redis(url: str) -> Finding:
+    place = _place(url)
+    try:
+        async with _redis(url) as redis:
+            facts: dict[str, Any] = await redis.info()
+    except (OSError, RedisError) as error:
+        return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", "Check PORTAL_REDIS_URLS.")
+    version = f"{facts.get('server_name', 'redis')} {facts.get('valkey_version') or facts.get('redis_version')}"
+    policy = facts.get("maxmemory_policy")
+    if policy != "noeviction":
+        hint = "CONFIG SET maxmemory-policy noeviction, and in its file: an evicted counter is a lost limit."
+        return Finding("Redis", State.BAD, f"{place} may evict counters (maxmemory-policy {policy}).", hint)
+    if not facts.get("aof_enabled"):
+        hint = "Set appendonly yes, so that a restart does not begin all windows anew."
+        return Finding("Redis", State.DOUBTFUL, f"{version} at {place} keeps nothing on disk.", hint)
+    return Finding("Redis", State.GOOD, f"{version} at {place}, noeviction, append-only.")
+
+
+async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Finding:
+    """How far each server's clock is from this machine's; those that do not answer have their own finding."""
+    apart: dict[str, float] = {}
+    for name, url in [("PostgreSQL", database_url), *(("Redis", url) for url in redis_urls)]:
+        try:
+            asked = utc_now()
+            there = await _time_of(url)
+            here = asked + (utc_now() - asked) / 2
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError):
+            continue
+        apart[f"{name} at {_place(url)}"] = abs((there - here).total_seconds())
+    if not apart:
+        return Finding("clocks", State.DOUBTFUL, "no server answered.")
+    worst = max(apart, key=lambda name: apart[name])
+    if apart[worst] > CLOCKS_APART_SECONDS:
+        return Finding(
+            "clocks", State.DOUBTFUL, f"{worst} is {apart[worst]:.1f} s away from this machine.", "Run NTP on both."
+        )
+    return Finding("clocks", State.GOOD, f"at most {apart[worst]:.2f} s apart.")
+
+
+def examine_disk(data: Path) -> Finding:
+    """The folder of the journal: an answer that cannot be counted is not given."""
+    journal = data / "journal"
+    try:
+        journal.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=journal) as probe:
+            probe.write(b"portal doctor")
+            os.fsync(probe.fileno())
+        free = shutil.disk_usage(journal).free
+    except OSError as error:
+        return Finding("disk", State.BAD, f"{journal} cannot be written: {error.strerror}.", "Check PORTAL_DATA.")
+    told = f"{free / (1 << 30):.1f} GiB free at {journal}"
+    if free < SPACE_LEAST:
+        return Finding("disk", State.BAD, f"{told}: too little.", "Make room: a full disk stops all checks.")
+    if free < SPACE_LITTLE:
+        return Finding("disk", State.DOUBTFUL, f"{told}: little.", "Make room: a full disk stops all checks.")
+    return Finding("disk", State.GOOD, f"{told}, writable.")
+
+
+async def _time_of(url: str) -> datetime:
+    if not url.startswith("postgresql"):
+        async with _redis(url) as redis:
+            seconds, micros = await redis.time()
+            return from_microseconds(int(seconds) * 1_000_000 + int(micros))
+    connection = await _connect(url)
+    try:
+        there: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    finally:
+        await connection.close()
+    return there
+
+
+async def _connect(url: str) -> Any:
+    return await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=TIMEOUT_SECONDS)
+
+
+def _redis(url: str) -> Redis:
+    return Redis.from_url(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
+
+
+def _place(url: str) -> str:
+    """Host and port: never the password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,41 @@
+"""The `portal` command and how it fails: one line on stderr with what to do next, 2 for usage, 1 for failure."""
+
+import sys
+
+import typer
+
+from portal.cli import demo, token, user
+from portal.cli.doctor import doctor
+from portal.cli.migrate import migrate
+from portal.cli.run import run
+from portal.cli.schema import schema
+from portal.cli.serve import serve
+from portal.cli.worker import worker
+from portal.core.errors import PortalError
+
+app = typer.Typer(
+    help="API keys, exact limits, usage and the check every gateway can ask.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run)
+app.command("serve")(serve)
+app.command("worker")(worker)
+app.command("migrate")(migrate)
+app.command("doctor")(doctor)
+app.command("schema")(schema)
+app.add_typer(token.app, name="token")
+app.add_typer(user.app, name="user")
+app.add_typer(demo.app, name="demo")
+
+
+def main() -> None:
+    """Entry point of the `portal` script."""
+    try:
+        app()
+    except PortalError as error:
+        sys.stderr.write(f"portal: {error}\n")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

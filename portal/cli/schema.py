@@ -1,0 +1,10 @@
+"""`portal schema`: print the GraphQL schema."""
+
+import typer
+
+from portal.graphql import sdl
+
+
+def schema() -> None:
+    """Print the GraphQL schema (SDL); equals schema.graphql."""
+    typer.echo(sdl().rstrip("\n"))

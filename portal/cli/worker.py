@@ -1,0 +1,32 @@
+"""`portal worker`: the background processes against the configured services."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+import uvloop
+
+from portal.cli.background import background, chosen, make_courier, run_workers
+from portal.cli.wiring import open_parts
+from portal.core.logs import configure_logs, get_log
+from portal.core.settings import Settings, load_settings
+
+
+def worker(
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones; all when none is named.")] = None,
+) -> None:
+    """Run background workers until Ctrl-C: ship_journal (and ingest), relay_outbox, keep_partitions."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    uvloop.run(_work(settings, names or []))
+
+
+async def _work(settings: Settings, names: list[str]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_parts(settings) as parts:
+        workers = chosen(background(parts, make_courier(parts)), names)
+        get_log(__name__).info("workers_started", workers=[*workers])
+        await run_workers(workers, stop)

@@ -1,0 +1,62 @@
+"""`portal doctor`: what it finds, and how it ends."""
+
+import json
+from pathlib import Path
+
+from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices
+from tests.cli.demo_portal import DemoPortal, run_portal
+
+
+def settings_of(services: EmbeddedServices, data: str) -> dict[str, str]:
+    return {
+        "PORTAL_DATABASE_URL": services.database_url,
+        "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
+        "PORTAL_DATA": data,
+    }
+
+
+async def test_a_portal_that_runs_is_well(demo_portal: DemoPortal) -> None:
+    code, out, err = await run_portal("doctor", "--data", str(demo_portal.data))
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    subjects = ["settings", "PostgreSQL", "migrations", "Redis", "clocks", "disk"]
+    assert [line.split()[:2] for line in lines] == [["✓", subject] for subject in subjects]
+
+
+async def test_missing_settings_are_all_named() -> None:
+    code, out, _ = await run_portal("doctor")
+    assert code == 1
+    assert "✗ settings" in out
+    assert "PORTAL_DATABASE_URL" in out
+    assert "PORTAL_REDIS_URLS" in out
+
+
+async def test_a_redis_that_forgets_is_doubtful(services: EmbeddedServices, database: Database, tmp_path: Path) -> None:
+    """The tests' own Redis keeps nothing on disk."""
+    code, out, _ = await run_portal("doctor", "--json", **settings_of(services, str(tmp_path)))
+    assert code == 0
+    states = {finding["what"]: finding["state"] for finding in json.loads(out)}
+    assert states["Redis"] == "doubtful"
+    assert {state for what, state in states.items() if what != "Redis"} == {"good"}
+
+
+async def test_what_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
+    away = {
+        "PORTAL_DATABASE_URL": "postgresql+asyncpg://portal:hush-hush@127.0.0.1:9/portal",
+        "PORTAL_REDIS_URLS": "redis://:hush-hush@127.0.0.1:9/0",
+        "PORTAL_DATA": "/proc/nowhere",
+    }
+    code, out, err = await run_portal("doctor", **away)
+    assert code == 1
+    signs = {line.split()[1]: line[0] for line in out.splitlines()}
+    assert signs == {"settings": "✓", "PostgreSQL": "✗", "Redis": "✗", "clocks": "!", "disk": "✗"}
+    assert "hush-hush" not in out + err
+
+
+async def test_a_database_that_was_never_migrated_is_told(services: EmbeddedServices, tmp_path: Path) -> None:
+    settings = settings_of(services, str(tmp_path))
+    settings["PORTAL_DATABASE_URL"] = settings["PORTAL_DATABASE_URL"].rpartition("/")[0] + "/postgres"
+    code, out, _ = await run_portal("doctor", **settings)
+    assert code == 1
+    assert "Run `portal migrate`." in out

@@ -1,0 +1,1 @@
+"""Neighbours stopped, killed, cut and flushed under real traffic: reliability.md's invariants, each with its oracle."""

@@ -1,0 +1,150 @@
+"""Client processes that hammer a portal: `python -m tests.faults.client_process JSON`, ended by closing its stdin.
+
+The leader imports once and forks the others, so eight of them start like one. Each notes every answer in a file of its
+own; instants are CLOCK_MONOTONIC, which all processes of a machine share.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+import uvloop
+
+if TYPE_CHECKING:
+    from portal.cli.check_client import CheckClient
+
+CLIENT = Path(__file__).parents[2] / "portal" / "cli" / "check_client.py"
+CONFIRMATIONS = 5
+PAUSE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`is_following`: stay on a key until it was refused a few times, then go to the next; else all in turn."""
+
+    url: str
+    token: str
+    keys: list[str]
+    folder: str
+    processes: int = 1
+    connections: int = 2
+    is_following: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+class Noted(NamedTuple):
+    """One request. `status` 0: no answer came. `request_id` and `code` are "-" without a decision."""
+
+    sent_ns: int
+    heard_ns: int
+    status: int
+    code: str
+    request_id: str
+    key: int
+    is_degraded: bool
+    valid: bool
+
+
+class Chooser:
+    """Which key a connection asks about next; None once there is none left."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._at = 0
+        self._refused: Counter[int] = Counter()
+
+    def next(self) -> int | None:
+        if not self._plan.is_following:
+            self._at += 1
+            return self._at % len(self._plan.keys)
+        return self._at if self._at < len(self._plan.keys) else None
+
+    def note(self, noted: Noted) -> None:
+        if noted.status == 200 and not noted.valid:
+            self._refused[noted.key] += 1
+            if self._plan.is_following and self._refused[noted.key] >= CONFIRMATIONS:
+                self._at = noted.key + 1
+
+
+def read_notes(folder: Path) -> list[Noted]:
+    return [
+        Noted(int(sent), int(heard), int(status), code, request_id, int(key), degraded == "1", valid == "1")
+        for file in sorted(folder.glob("*.notes"))
+        for sent, heard, status, code, request_id, key, degraded, valid in map(str.split, file.read_text().splitlines())
+    ]
+
+
+def _load_client() -> "type[CheckClient]":
+    """By its file: its package is the door to the whole portal, which would take each leader seconds to import."""
+    spec = spec_from_file_location("check_client", CLIENT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    client: type[CheckClient] = module.CheckClient
+    return client
+
+
+async def _ask(client: "CheckClient", plan: Plan, key: int) -> Noted:
+    sent = monotonic_ns()
+    try:
+        answer = await client.check({"key": plan.keys[key]})
+    except OSError:
+        await asyncio.sleep(PAUSE_SECONDS)
+        return Noted(sent, monotonic_ns(), 0, "-", "-", key, is_degraded=False, valid=False)
+    heard, body = monotonic_ns(), answer.document
+    if answer.status != 200:
+        await asyncio.sleep(PAUSE_SECONDS)
+        return Noted(sent, heard, answer.status, "-", "-", key, is_degraded=False, valid=False)
+    return Noted(sent, heard, 200, body["code"], body["requestId"], key, body["degraded"], body["valid"])
+
+
+async def _hammer(client_type: "type[CheckClient]", plan: Plan, stop: Any, file: TextIO) -> None:
+    async def work() -> None:
+        chooser = Chooser(plan)
+        async with client_type(plan.url, plan.token) as client:
+            while not stop.is_set() and (key := chooser.next()) is not None:
+                noted = await _ask(client, plan, key)
+                chooser.note(noted)
+                file.write(" ".join(str(int(field) if isinstance(field, bool) else field) for field in noted) + "\n")
+                if not announced and noted.status == 200:
+                    announced.append(True)
+                    sys.stdout.write("ready\n")
+                    sys.stdout.flush()
+
+    announced: list[bool] = []
+    await asyncio.gather(*[work() for _ in range(plan.connections)])
+
+
+def _child(client_type: "type[CheckClient]", plan: Plan, number: int, stop: Any) -> None:
+    with (Path(plan.folder) / f"{number}.notes").open("w") as file:
+        uvloop.run(_hammer(client_type, plan, stop, file))
+
+
+def main(arguments: Sequence[str]) -> None:
+    plan = Plan(**json.loads(arguments[0]))
+    forking = multiprocessing.get_context("fork")
+    stop, client_type = forking.Event(), _load_client()
+    children = [
+        forking.Process(target=_child, args=(client_type, plan, number, stop)) for number in range(plan.processes)
+    ]
+    for child in children:
+        child.start()
+    sys.stdin.read()
+    stop.set()
+    for child in children:
+        child.join()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,150 @@
+"""`portal serve --workers 2` and `portal worker` as processes of their own, and swarms of clients against them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+from portal.cli.check_client import CheckClient
+from portal.core.embedded.folder import free_port
+from tests.cli.demo_portal import PORTAL, PROJECT, portal_environment
+from tests.faults.client_process import Noted, Plan, read_notes
+from tests.faults.oracle import node_of
+
+START_SECONDS = 60.0
+STOP_SECONDS = 40
+SERVERS = 2
+_BURST = 8
+
+
+@dataclass
+class Served:
+    """The server processes on one port and one journal folder, with or without a worker beside them."""
+
+    folder: Path
+    settings: dict[str, str]
+    token: str
+    port: int = field(default_factory=free_port)
+    server: subprocess.Popen[bytes] | None = None
+    worker: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start_server(self) -> None:
+        self.server = self._launch("serve", "--port", str(self.port), "--workers", str(SERVERS))
+        async with self.a_client_each():
+            pass
+
+    def start_worker(self) -> None:
+        self.worker = self._launch("worker")
+
+    def children(self) -> list[int]:
+        """The processes that answer, without multiprocessing's own."""
+        assert self.server is not None
+        found = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text().split()
+        return [int(pid) for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    async def stop(self) -> None:
+        """Ctrl-C for both, the worker last, so that it ships what the servers answered."""
+        for process in (self.server, self.worker):
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGINT)
+                await asyncio.to_thread(process.wait, STOP_SECONDS)
+
+    def kill_servers(self) -> None:
+        """The supervisor and all that it started, without a chance to say goodbye."""
+        assert self.server is not None
+        pids = [self.server.pid, *self.children()]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.server.wait(STOP_SECONDS)
+
+    def a_client_each(self) -> "ClientEach":
+        return ClientEach(self)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def _launch(self, name: str, *options: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [*PORTAL, name, *options],
+                cwd=PROJECT,
+                env=portal_environment() | self.settings | {"PORTAL_BASE_URL": self.url},
+                stdout=log,
+                stderr=log,
+            )
+
+
+class ClientEach:
+    """A connection to every server process: opens them until each has one, told by its request ids."""
+
+    def __init__(self, served: Served, *, path: str = "/check") -> None:
+        self._served = served
+        self._path = path
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> list[CheckClient]:
+        by_node: dict[int, CheckClient] = {}
+        until = monotonic() + START_SECONDS
+        while len(by_node) < SERVERS:
+            assert monotonic() < until, self._served.log("serve")[-4000:]
+            for client, node in await asyncio.gather(*[self._open() for _ in range(_BURST)]):
+                if node is None or node in by_node:
+                    client.close()
+                else:
+                    by_node[node] = client
+            if len(by_node) < SERVERS:
+                await asyncio.sleep(0.1)
+        return [*by_node.values()]
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _open(self) -> tuple[CheckClient, int | None]:
+        client = CheckClient(self._served.url, self._served.token, path=self._path)
+        self._stack.callback(client.close)
+        with suppress(OSError):
+            answer = await client.check({"key": "nobody's"})
+            if "requestId" in answer.document:
+                return client, node_of(answer.document["requestId"])
+        return client, None
+
+
+class Swarm:
+    """`async with Swarm(plan)`: inside, every client process has had an answer; afterwards `notes` holds all."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.notes: list[Noted] = []
+        self._plan = plan
+        self._process: asyncio.subprocess.Process
+
+    async def __aenter__(self) -> "Swarm":
+        Path(self._plan.folder).mkdir()
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.faults.client_process", self._plan.to_json()),
+            cwd=PROJECT,
+            env=portal_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_SECONDS):
+            for _ in range(self._plan.processes):
+                assert await self._process.stdout.readline() == b"ready\n"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        async with asyncio.timeout(STOP_SECONDS):
+            assert await self._process.wait() == 0
+        self.notes = read_notes(Path(self._plan.folder))

@@ -1,0 +1,125 @@
+"""After a revocation was answered nothing says VALID, on no process, with or without pub/sub."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from time import monotonic_ns
+
+import httpx2
+import pytest
+
+from portal import keys
+from portal.cli.check_client import CheckClient
+from portal.limits import LimitRequest, Mode, Seed, Status
+from tests.faults.client_process import Plan
+from tests.faults.conftest import serve
+from tests.faults.oracle import node_of
+from tests.faults.place import Customer, Place, ask_graphql
+from tests.faults.processes import SERVERS, Served, Swarm
+from tests.faults.report import Report, sized
+
+REVOCATIONS = sized(20, 1000)
+PAUSES = sized(20, 300)
+PROCESSES = 3
+PAUSE_SECONDS = 0.05
+CHANGED = "{ __typename ... on KeyChanged { key { id } } ... on Problem { code message } }"
+
+
+@pytest.fixture(params=["with pub/sub", "without pub/sub"], scope="module")
+async def served(
+    request: pytest.FixtureRequest, place: Place, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Served]:
+    """No worker beside it: the outbox relay would repeat what the edge must have done by itself."""
+    is_enabled = str(request.param == "with pub/sub").lower()
+    settings = {"PORTAL_IS_PUBSUB_ENABLED": is_enabled, "PORTAL_CHECK_DEADLINE_MS": "1000"}
+    async with serve(place, tmp_path_factory.mktemp("served"), has_worker=False, **settings) as served:
+        yield served
+
+
+async def test_nothing_is_valid_after_a_revocation_was_answered(
+    place: Place, served: Served, report: Report, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The keys of two accounts in turn: each revocation also makes the other keys' policies old."""
+    customers = [await place.customer(), await place.customer()]
+    created = [(await place.make_keys(customers[number % 2]))[0] for number in range(REVOCATIONS)]
+    secrets = [one.secret for one in created]
+    plan = Plan(
+        served.url, place.service_token, secrets, str(tmp_path / "swarm"), processes=PROCESSES, connections=4,
+        is_following=True,
+    )  # fmt: skip
+    async with Swarm(plan) as swarm, httpx2.AsyncClient(base_url=served.url) as http:
+        revoked_ns = await _revoke_all(http, customers, created)
+        await asyncio.sleep(0.5)
+    late = [noted for noted in swarm.notes if noted.sent_ns > revoked_ns[noted.key]]
+    early = [noted for noted in swarm.notes if noted.heard_ns < revoked_ns[noted.key]]
+    codes = Counter(noted.code for noted in late)
+    report.tell(
+        f"revocation {request.node.callspec.id}",
+        f"{REVOCATIONS} revoked under {len(swarm.notes)} checks by {PROCESSES} processes;"
+        f" sent after the answer: {dict(codes)}; before: {dict(Counter(noted.code for noted in early))}",
+    )
+    assert {noted.status for noted in swarm.notes} == {200}
+    assert codes.keys() == {"REVOKED"}
+    assert len({noted.key for noted in late}) == REVOCATIONS
+    assert len({noted.key for noted in early if noted.valid}) > REVOCATIONS / 2
+    assert len({node_of(noted.request_id) for noted in swarm.notes}) == SERVERS
+
+
+async def test_a_pause_and_a_resumption_work_at_once_everywhere(
+    place: Place, served: Served, report: Report, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    customer = await place.customer()
+    (created,) = await place.make_keys(customer)
+    seen: Counter[tuple[str, str]] = Counter()
+    plan = Plan(served.url, place.service_token, [created.secret], str(tmp_path / "swarm"))
+    async with (
+        Swarm(plan) as swarm,
+        served.a_client_each() as clients,
+        httpx2.AsyncClient(base_url=served.url) as http,
+    ):
+        for _ in range(PAUSES):
+            for verb in ("pauseKey", "resumeKey"):
+                await _change(http, customer, verb, created.key.id)
+                seen.update((verb, code) for code in await _codes(clients, created.secret))
+    report.tell(
+        f"pause and resume {request.node.callspec.id}",
+        f"{PAUSES} times under {len(swarm.notes)} checks: {_told(seen)}",
+    )
+    assert seen.keys() == {("pauseKey", "DISABLED"), ("resumeKey", "VALID")}
+    assert {noted.status for noted in swarm.notes} == {200}
+    assert {noted.code for noted in swarm.notes} <= {"VALID", "DISABLED"}
+
+
+async def test_a_seed_read_before_a_change_cannot_undo_it(place: Place) -> None:
+    """The account's record was lost; a check reads the seed, the key is revoked, and only then the seed arrives."""
+    limiter = place.parts.limiter
+    asked = LimitRequest("acct_late_seed", 1, Mode.CONSUME, 1, (), None, Seed(1, {}))
+    await limiter.raise_policy_version(asked.account_id, 2)
+    assert (await limiter.decide_one(asked)).status is Status.STALE
+
+
+async def _revoke_all(http: httpx2.AsyncClient, customers: list[Customer], created: list[keys.CreatedKey]) -> list[int]:
+    """When each revocation had been answered."""
+    draw, answered = Random(3), []  # noqa: S311 no secret
+    for number, one in enumerate(created):
+        await asyncio.sleep(draw.random() * PAUSE_SECONDS)
+        await _change(http, customers[number % 2], "revokeKey", one.key.id)
+        answered.append(monotonic_ns())
+    return answered
+
+
+async def _change(http: httpx2.AsyncClient, customer: Customer, verb: str, key_id: str) -> None:
+    document = f"mutation ($id: ID!) {{ done: {verb}(id: $id) {CHANGED} }}"
+    done = (await ask_graphql(http, customer, document, id=key_id))["done"]
+    assert done == {"__typename": "KeyChanged", "key": {"id": key_id}}
+
+
+async def _codes(clients: list[CheckClient], secret: str) -> list[str]:
+    answers = await asyncio.gather(*[client.check({"key": secret}) for client in clients])
+    return [answer.document["code"] for answer in answers]
+
+
+def _told(seen: Counter[tuple[str, str]]) -> str:
+    return ", ".join(f"{code} after {verb} {count}" for (verb, code), count in seen.items())

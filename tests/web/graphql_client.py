@@ -1,0 +1,57 @@
+"""The GraphQL endpoint alone, behind the headers' middleware, and callers who hold real tokens and sessions."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from portal.accounts import NewAccount, create_personal_token, sign_in, sign_up
+from portal.accounts.sign_in import Credentials
+from portal.core.actor import Actor, Role
+from portal.core.database import Database
+from portal.core.ids import AccountId, new_id
+from portal.core.settings import Settings
+from web.graphql import graphql_routes
+from web.headers import Headers
+
+PASSWORD = "correct horse battery"
+ADDRESS = "http://127.0.0.1:8000"
+
+
+class NoLimit:
+    """Sign-in attempts that nobody counts."""
+
+    async def allow(self, email: str, address: str | None) -> None: ...
+
+    async def failed(self, email: str) -> None: ...
+
+    async def succeeded(self, email: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Visitor:
+    actor: Actor
+    token: str
+    cookie: str
+
+
+def graphql_app(settings: Settings, database: Database) -> Starlette:
+    app = Starlette(routes=graphql_routes, middleware=[Middleware(Headers, is_https=False)])
+    app.state.services = SimpleNamespace(settings=settings, database=database)  # all that GraphQL needs of them
+    return app
+
+
+def client_of(app: Starlette) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ADDRESS)
+
+
+async def new_visitor(database: Database) -> Visitor:
+    email = f"{new_id('t').lower()}@example.com"
+    async with database.transaction() as tx:
+        person, account = await sign_up(tx, NewAccount(email, PASSWORD, "Ann", "Acme"))
+        actor = Actor("person", person.id, AccountId(account.id), role=Role.OWNER)
+        token = await create_personal_token(tx, actor, "script")
+        signed_in = await sign_in(tx, Credentials(email, PASSWORD), NoLimit())
+    return Visitor(actor, token.token, signed_in.token)

@@ -1,0 +1,141 @@
+"""Other sites cannot act here, and every answer carries its headers."""
+
+import gzip
+import re
+
+import pytest
+from httpx2 import Response
+
+from tests.web.conftest import Browser, hidden
+from web.headers import CONTENT_SECURITY_POLICY
+
+HEAVIEST = 60_000
+
+
+async def paused(ann: Browser, key_id: str) -> bool:
+    return "Paused since" in (await ann.get(f"/keys/{key_id}")).text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:8000"},
+    ],
+)
+async def test_a_form_from_elsewhere_is_refused(ann: Browser, headers: dict[str, str]) -> None:
+    key_id = await ann.create_key()
+    token = hidden(await ann.get(f"/keys/{key_id}"), "csrf")
+    answer = await ann.post(f"/keys/{key_id}/pause", {"csrf": token}, headers)
+    assert answer.status_code == 403
+    assert "was not acted upon" in answer.text
+    assert not await paused(ann, key_id)
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://127.0.0.1:8000"}])
+async def test_our_own_form_is_taken(ann: Browser, headers: dict[str, str]) -> None:
+    key_id = await ann.create_key()
+    token = hidden(await ann.get(f"/keys/{key_id}"), "csrf")
+    answer = await ann.post(f"/keys/{key_id}/pause", {"csrf": token}, headers)
+    assert answer.status_code == 303
+    assert await paused(ann, key_id)
+
+
+@pytest.mark.parametrize("token", ["", "zz", "00" * 64, "00" * 10])
+async def test_a_form_without_its_token_is_refused(ann: Browser, token: str) -> None:
+    key_id = await ann.create_key()
+    answer = await ann.post(f"/keys/{key_id}/pause", {"csrf": token})
+    assert answer.status_code == 403
+
+
+async def test_a_token_of_another_session_is_refused(ann: Browser, anonymous: Browser) -> None:
+    key_id = await ann.create_key()
+    stranger = hidden(await anonymous.get("/sign-in"), "csrf")
+    assert (await ann.post(f"/keys/{key_id}/pause", {"csrf": stranger})).status_code == 403
+    assert (await anonymous.post("/sign-in", {"csrf": stranger, "email": "", "password": ""})).status_code == 422
+    anonymous.client.cookies.clear()
+    assert (await anonymous.post("/sign-in", {"csrf": stranger, "email": "", "password": ""})).status_code == 403
+
+
+async def test_the_token_looks_different_on_every_page(ann: Browser) -> None:
+    first, second = [hidden(await ann.get("/keys"), "csrf") for _ in range(2)]
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("application/json", b"{}", 415),
+        ("multipart/form-data; boundary=x", b"", 415),
+        ("application/x-www-form-urlencoded", b"a=" + b"x" * 70_000, 413),
+        ("application/x-www-form-urlencoded", b"&".join([b"a=1"] * 200), 400),
+        ("application/x-www-form-urlencoded", b"a=\xff", 400),
+    ],
+)
+async def test_what_is_no_small_form_is_refused(ann: Browser, content_type: str, body: bytes, status: int) -> None:
+    headers = {"Content-Type": content_type, "Sec-Fetch-Site": "same-origin"}
+    answer = await ann.client.post("/keys/new", content=body, headers=headers)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("address", ["/sign-in", "/keys", "/usage", "/nothing", "/static/app.css", "/graphql"])
+async def test_every_answer_carries_the_security_headers(ann: Browser, address: str) -> None:
+    answer = await ann.get(address)
+    assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert re.fullmatch(r"http_[0-9A-Z]{26}", answer.headers["X-Request-Id"])
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_the_policy_allows_nothing_inline() -> None:
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert CONTENT_SECURITY_POLICY.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+
+
+@pytest.mark.parametrize("address", ["/sign-in", "/keys", "/keys/new", "/usage", "/nothing"])
+async def test_pages_are_never_stored_and_depend_on_htmx(ann: Browser, address: str) -> None:
+    answer = await ann.get(address)
+    if answer.status_code == 303:
+        return
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "HX-Request" in answer.headers["Vary"]
+
+
+async def test_htmx_gets_the_main_part_only(ann: Browser) -> None:
+    whole, part = await ann.get("/keys"), await ann.get("/keys", HX_Request="true")
+    assert "<!doctype html>" in whole.text
+    assert part.text.startswith("<title>Keys · ")
+    assert "<nav" not in part.text
+    restored = await ann.get("/keys", HX_Request="true", HX_History_Restore_Request="true")
+    assert "<!doctype html>" in restored.text
+
+
+async def test_static_files_are_kept_for_a_year_by_their_content(ann: Browser) -> None:
+    addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', (await ann.get("/keys")).text)
+    assert len(addresses) == 4
+    for address in addresses:
+        answer = await ann.get(address)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert (await ann.get("/static/app.css")).headers["Cache-Control"] == "no-cache"
+    assert (await ann.get("/static/../app.py")).status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/keys", "/usage?range=7d&group=endpoint"])
+async def test_the_first_page_weighs_little(ann: Browser, address: str) -> None:
+    page = await ann.get(address, Accept_Encoding="gzip")
+    files = [await ann.get(file) for file in re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)]
+    assert sum(_weight(answer) for answer in [page, *files]) <= HEAVIEST
+
+
+def _weight(answer: Response) -> int:
+    """As it travels; the client has unpacked it."""
+    return len(gzip.compress(answer.content, 9)) + sum(
+        len(name) + len(text) + 4 for name, text in answer.headers.items()
+    )

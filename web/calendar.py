@@ -1,0 +1,25 @@
+"""Ranges of whole days and hours in a time zone. Pure."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+def midnight(day: date, zone: str) -> datetime:
+    """The start of this day there, in UTC."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def local_day(instant: datetime, zone: str) -> date:
+    return instant.astimezone(ZoneInfo(zone)).date()
+
+
+def last_days(count: int, now: datetime, zone: str) -> tuple[datetime, datetime]:
+    """The last `count` days including today, up to the end of today."""
+    today = local_day(now, zone)
+    return midnight(today - timedelta(days=count - 1), zone), midnight(today + timedelta(days=1), zone)
+
+
+def last_hours(count: int, now: datetime) -> tuple[datetime, datetime]:
+    """The last `count` hours, the running one included."""
+    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return end - timedelta(hours=count), end

@@ -1,0 +1,101 @@
+"""Numbers, instants and durations as people read them. Pure: the present is always an argument."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from zoneinfo import ZoneInfo
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+CHANGE_MOST = 999
+_SCALES = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
+_STEPS = ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h"), (60 * 86_400, 86_400, "days"))
+
+
+def parse_instant(value: str | datetime) -> datetime:
+    """GraphQL writes instants as ISO 8601; without a zone they are UTC."""
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def number(value: int) -> str:
+    """48213 → 48,213; a true minus sign."""
+    return f"{value:,}".replace("-", "\N{MINUS SIGN}")
+
+
+def compact(value: float) -> str:
+    """For axes: 0, 500, 1.5k, 20k, 3M."""
+    for scale, letter in _SCALES:
+        if abs(value) >= scale:
+            return f"{value / scale:.2f}".rstrip("0").rstrip(".") + letter
+    return f"{value:g}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share: one decimal below ten, two below one, "0 %" of nothing."""
+    if not whole or not part:
+        return "0 %"
+    share = Decimal(part) * 100 / Decimal(whole)
+    if share < Decimal("0.01"):
+        return "< 0.01 %"
+    places = Decimal("0.01") if share < 1 else Decimal("0.1") if share < 10 else Decimal(1)
+    return f"{share.quantize(places, ROUND_HALF_UP)} %"
+
+
+def change(now: int, before: int) -> str | None:
+    """ "+12 %" against the period before; None where there was nothing to compare with."""
+    if not before:
+        return None
+    share = (Decimal(now - before) * 100 / Decimal(before)).quantize(Decimal(1), ROUND_HALF_UP)
+    if share > CHANGE_MOST:
+        return f"> +{CHANGE_MOST} %"
+    sign = "+" if share > 0 else "\N{MINUS SIGN}" if share < 0 else "±"
+    return f"{sign}{abs(share):,} %"
+
+
+def date(value: str | datetime, zone: str = "UTC") -> str:
+    """12 Mar 2027"""
+    local = parse_instant(value).astimezone(ZoneInfo(zone))
+    return f"{local.day} {MONTHS[local.month - 1]} {local.year}"
+
+
+def day(value: str | datetime, zone: str = "UTC") -> str:
+    """12 Mar, for what lies near."""
+    return date(value, zone).rpartition(" ")[0]
+
+
+def moment(value: str | datetime, zone: str = "UTC") -> str:
+    """12 Mar 2027, 14:05"""
+    local = parse_instant(value).astimezone(ZoneInfo(zone))
+    return f"{date(value, zone)}, {local:%H:%M}"
+
+
+def relative(value: str | datetime, now: datetime) -> str:
+    """Within two months in words ("2 min ago", "in 3 days"), else the date."""
+    instant = parse_instant(value)
+    distance = (instant - now).total_seconds()
+    if abs(distance) < 10:
+        return "now"
+    for bound, size, unit in _STEPS:
+        if abs(distance) < bound:
+            count = round(abs(distance) / size)
+            return f"in {count} {unit}" if distance > 0 else f"{count} {unit} ago"
+    return date(instant)
+
+
+def duration(length: timedelta) -> str:
+    """1 h, 24 h, 3 days: the largest unit that divides it."""
+    seconds = int(length.total_seconds())
+    if seconds and seconds % 86_400 == 0 and seconds > 86_400:
+        return f"{seconds // 86_400} days"
+    if seconds % 3600 == 0:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
+
+
+def zone_name(zone: str, now: datetime) -> str:
+    """Europe/Berlin (UTC+1): the name and what it means today."""
+    offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
+    minutes = int(offset.total_seconds() // 60)
+    sign = "\N{MINUS SIGN}" if minutes < 0 else "+"
+    hours, rest = divmod(abs(minutes), 60)
+    shown = f"UTC{sign}{hours}" + (f":{rest:02d}" if rest else "")
+    return zone if zone == "UTC" else f"{zone} ({shown})"

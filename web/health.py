@@ -1,0 +1,94 @@
+"""Whether this process lives, and whether it should get checks or pages."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import cache
+
+from alembic.script import ScriptDirectory
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from redis.asyncio import Redis
+from sqlalchemy import text as sql
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from migrations.run import alembic_config
+from web.services import WebServices, services_of
+
+PATIENCE_SECONDS = 2
+Probe = Callable[[WebServices], Awaitable[str]]
+
+
+async def livez(request: Request) -> Response:
+    """The process answers; it depends on nothing else."""
+    return PlainTextResponse("ok\n")
+
+
+async def metrics(request: Request) -> Response:
+    text = generate_latest(REGISTRY)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+async def readyz_check(request: Request) -> Response:
+    """Only the journal counts: an outage of PostgreSQL must not take checks out of rotation."""
+    return await _answer(request, {"journal": _journal})
+
+
+async def readyz_portal(request: Request) -> Response:
+    return await _answer(request, {"postgresql": _postgresql, "migrations": _migrations, "redis": _redis})
+
+
+async def _answer(request: Request, probes: dict[str, Probe]) -> Response:
+    told = await asyncio.gather(*(_tried(probe, services_of(request)) for probe in probes.values()))
+    is_ready = all(told_one == "ok" for told_one in told)
+    status = 200 if is_ready else 503
+    if "verbose" in request.query_params:
+        return JSONResponse({"ready": is_ready, "parts": dict(zip(probes, told, strict=True))}, status)
+    return PlainTextResponse("ok\n" if is_ready else "not ready, see ?verbose\n", status)
+
+
+async def _tried(probe: Probe, services: WebServices) -> str:
+    """Never the error's text: an address with a password could be in it."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await probe(services)
+    except Exception as error:
+        return f"failed: {type(error).__name__}"
+
+
+async def _journal(services: WebServices) -> str:
+    return "ok" if services.checker.journal.is_writable else "not writable"
+
+
+async def _postgresql(services: WebServices) -> str:
+    async with services.database.engine.connect() as connection:
+        await connection.execute(sql("SELECT 1"))
+    return "ok"
+
+
+async def _migrations(services: WebServices) -> str:
+    async with services.database.engine.connect() as connection:
+        current = (await connection.execute(sql("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+    return "ok" if current == newest_migration() else "not migrated: run `portal migrate`"
+
+
+@cache
+def newest_migration() -> str | None:
+    """The files do not change while a process runs."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+async def _redis(services: WebServices) -> str:
+    for url in services.settings.redis_urls:
+        async with Redis.from_url(url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1) as client:
+            await client.ping()
+    return "ok"
+
+
+HEALTH_ROUTES = [
+    Route("/livez", livez),
+    Route("/readyz/check", readyz_check),
+    Route("/readyz/portal", readyz_portal),
+    Route("/metrics", metrics),
+]

@@ -1,0 +1,1 @@
+"""Keys: list, create, reveal once, change, rotate, pause, revoke."""

@@ -1,0 +1,1 @@
+"""Usage: totals, chart and table of any range."""

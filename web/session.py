@@ -1,0 +1,109 @@
+"""The session cookie: who looks at this page."""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse, Response
+
+from portal.accounts import Account, Person, authenticate_session, get_account
+from portal.accounts.sign_in import ABSOLUTE
+from portal.core.actor import Actor
+from web.services import services_of
+
+HOME = "/keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in person. `token` is the cookie's value: forms are bound to it."""
+
+    person: Person
+    actor: Actor
+    account: Account
+    token: str
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or the session ended (30 min idle, 12 h at most)."""
+
+
+async def current_person(connection: HTTPConnection) -> Visitor | None:
+    """The signed-in visitor, looked up once a request."""
+    if not hasattr(connection.state, "visitor"):
+        connection.state.visitor = await _find_visitor(connection)
+    visitor: Visitor | None = connection.state.visitor
+    return visitor
+
+
+async def require_person(request: Request) -> Visitor:
+    """Raises SignInNeeded."""
+    visitor = await current_person(request)
+    if visitor is None:
+        raise SignInNeeded
+    return visitor
+
+
+async def _find_visitor(connection: HTTPConnection) -> Visitor | None:
+    token = session_token(connection)
+    if not token:
+        return None
+    async with services_of(connection).database.transaction() as tx:
+        found = await authenticate_session(tx, token, address_of(connection))
+        if found is None:
+            return None
+        return Visitor(found.person, found.actor, await get_account(tx, found.actor.account_id), token)
+
+
+def address_of(connection: HTTPConnection) -> str | None:
+    return connection.client.host if connection.client else None
+
+
+def cookie_name(connection: HTTPConnection, name: str = "session") -> str:
+    """`__Host-` pins a cookie to this host and to https; over plain http browsers would refuse it."""
+    return f"__Host-{name}" if services_of(connection).settings.is_https else name
+
+
+def session_token(connection: HTTPConnection) -> str:
+    return connection.cookies.get(cookie_name(connection), "")
+
+
+def set_session(request: Request, response: Response, token: str) -> None:
+    """Hand the browser its session."""
+    set_cookie(request, response, "session", token, int(ABSOLUTE.total_seconds()))
+
+
+def end_session(request: Request, response: Response) -> None:
+    set_cookie(request, response, "session", "", 0)
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, max_age: int) -> None:
+    response.set_cookie(
+        cookie_name(request, name),
+        value,
+        max_age=max_age,
+        path="/",
+        secure=services_of(request).settings.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def to_sign_in(request: Request) -> Response:
+    """Send somebody to the sign-in page and back afterwards; htmx is told by a header of its own.
+
+    A form's address is a page too (routes.py sends a GET there to the page that has the form).
+    """
+    is_fragment = request.headers.get("HX-Request") == "true"
+    parts = urlsplit(request.headers.get("HX-Current-URL", "")) if is_fragment else request.url
+    target = safe_next(parts.path + (f"?{parts.query}" if parts.query and request.method == "GET" else ""))
+    address = "/sign-in" if target == HOME else f"/sign-in?next={quote(target)}"
+    if is_fragment:
+        return Response(status_code=401, headers={"HX-Redirect": address})
+    return RedirectResponse(address, 303)
+
+
+def safe_next(target: str | None) -> str:
+    """A path on this site, else the first page: a link to us never becomes a link to elsewhere."""
+    is_path = target is not None and target.startswith("/") and target[1:2] not in ("/", "\\")
+    return target if target and is_path and target.isprintable() and "\\" not in target else HOME
