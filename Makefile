@@ -3,7 +3,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench lock screenshots
+.PHONY: help run test check fmt bench faults lock screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ fmt: $(INSTALLED) ## Format and mend what can be mended
 
 bench: $(INSTALLED) ## Measure the check (results under bench/results)
 	$(BIN)/python -m bench
+
+faults: $(INSTALLED) ## The long form of the fault tests, with a report under build/faults
+	PORTAL_FAULTS=long $(BIN)/pytest tests/faults -s
 
 screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into ./build/screenshots
 	$(BIN)/python -m tests.e2e.screenshots build/screenshots

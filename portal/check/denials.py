@@ -1,11 +1,13 @@
 """Denials that are still true, so that a flood of refused calls asks Redis once a second.
 
 Exact, since denials consume nothing: until the instant that the script named, the same cost on the same limits is
-denied. That instant is counted from before the script was asked; an entry lives for a second at most, so that a lowered
-counter shows soon.
+denied. How long an entry lives is counted from before the script was asked, and what is still to wait from when it had
+answered, so that neither a denial nor a wait that is told ends too late or too early; an entry lives for a second at
+most, so that a lowered counter shows soon.
 """
 
 from collections import OrderedDict
+from math import inf
 from time import monotonic
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ Name = tuple[str, int, int, tuple[str, ...]]
 
 class _Entry(NamedTuple):
     decision: Decision
-    asked_at: float
+    heard_at: float
     until: float
 
 
@@ -43,21 +45,27 @@ class Denials:
         if now >= entry.until:
             del self._entries[name]
             return None
-        return _later(entry.decision, int((now - entry.asked_at) * 1_000_000))
+        return _later(entry.decision, int((now - entry.heard_at) * 1_000_000))
 
     def remember(self, policy: KeyPolicy, asked: LimitRequest, decision: Decision, asked_at: float) -> None:
         """Nothing that a retry id, a cost of zero or an admission is part of."""
         if decision.status not in DENIED or asked.retry is not None or asked.cost == 0:
             return
-        waits = [state.retry_us / 1_000_000 for state in decision.states if state.retry_us > 0]
-        until = asked_at + min([SECONDS_MOST, *([max(waits)] if waits else [])])
-        self._entries[_name(policy, asked)] = _Entry(decision, asked_at, until)
+        until = asked_at + min(SECONDS_MOST, _lasts_us(asked, decision) / 1_000_000)
+        self._entries[_name(policy, asked)] = _Entry(decision, monotonic(), until)
         while len(self._entries) > ENTRIES_MOST:
             self._entries.popitem(last=False)
 
 
 def _name(policy: KeyPolicy, asked: LimitRequest) -> Name:
     return policy.key_id, policy.version, asked.cost, tuple([subject.name for subject in asked.subjects])
+
+
+def _lasts_us(asked: LimitRequest, decision: Decision) -> float:
+    """How long the denial is true for certain: until its window or the quota's period has moved on."""
+    if decision.status is Status.QUOTA_EXCEEDED and asked.quota is not None:
+        return asked.quota.periods[decision.period][2] - decision.now_us
+    return max([state.retry_us for state in decision.states if state.retry_us > 0], default=inf)
 
 
 def _less(wait_us: int, by_us: int) -> int:

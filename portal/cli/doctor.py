@@ -17,10 +17,8 @@ from portal.cli.examinations import (
     examine_postgres,
     examine_redis,
 )
-from portal.core.embedded.folder import HOST, Endpoint
-from portal.core.embedded.postgres import NAME
+from portal.cli.which import settings_of
 from portal.core.errors import StartupError
-from portal.core.settings import Settings, load_settings
 
 SIGNS = {State.GOOD: "✓", State.DOUBTFUL: "!", State.BAD: "✗"}
 
@@ -49,7 +47,7 @@ def _line(finding: Finding) -> str:
 
 async def _examine(data: Path | None) -> list[Finding]:
     try:
-        settings = _embedded_settings(data) if data is not None else load_settings()
+        settings = settings_of(data)
     except StartupError as error:
         hint = error.hint if data is not None else f"{error.hint} To examine that one, name its folder with --data."
         return [Finding("settings", State.BAD, error.message, hint)]
@@ -64,16 +62,3 @@ async def _examine(data: Path | None) -> list[Finding]:
     findings.append(await examine_clocks(url, redis_urls))
     findings.append(examine_disk(settings.data))
     return findings
-
-
-def _embedded_settings(data: Path) -> Settings:
-    """The services that `portal run` keeps in the folder. Raises StartupError."""
-    postgres, valkey = data / "postgres.json", data / "valkey.json"
-    if not postgres.exists() or not valkey.exists():
-        raise StartupError(f"{data} is no data folder of `portal run`.", hint="Name another with --data.")
-    database, redis = Endpoint.load(postgres), Endpoint.load(valkey)
-    return load_settings(
-        database_url=f"postgresql+asyncpg://{NAME}:{database.password}@{HOST}:{database.port}/{NAME}",
-        redis_urls=[f"redis://:{redis.password}@{HOST}:{redis.port}/0"],
-        data=data,
-    )

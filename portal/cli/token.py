@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from portal.accounts import CreatedToken, create_service_token
+from portal.cli.which import DataOption, settings_of
 from portal.cli.wiring import open_parts
 from portal.core.actor import SYSTEM
-from portal.core.settings import load_settings
 
 app = typer.Typer(help="Service tokens for gateways that call /check.", no_args_is_help=True)
 
@@ -22,10 +23,11 @@ def tokens() -> None:
 @app.command("create")
 def create(
     service: Annotated[str, typer.Option("--service", help="Which gateway will use it.")],
+    data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Create a service token; it is shown once."""
-    created = asyncio.run(_create(service))
+    created = asyncio.run(_create(service, data))
     if as_json:
         typer.echo(json.dumps({"id": created.id, "token": created.token}))
         return
@@ -33,6 +35,6 @@ def create(
     typer.echo("Shown once: send it as Authorization: Bearer to /check.", err=True)
 
 
-async def _create(service: str) -> CreatedToken:
-    async with open_parts(load_settings()) as parts, parts.database.transaction() as tx:
+async def _create(service: str, data: Path | None) -> CreatedToken:
+    async with open_parts(settings_of(data)) as parts, parts.database.transaction() as tx:
         return await create_service_token(tx, SYSTEM, service)

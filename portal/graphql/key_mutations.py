@@ -17,7 +17,17 @@ from portal.graphql.problems import (
     NotFoundProblem,
     ValidationProblem,
 )
-from portal.graphql.scalars import Json
+from portal.graphql.scalars import BigInt, Json
+
+
+@strawberry.input(description="A limit of a key's own, beside its plan's.")
+class KeyLimitInput:
+    name: str = strawberry.field(description="Small letters, digits and dashes, like hourly.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window: 1 to 1000000000.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds: 1000 to 86400000.")
+
+    def to_limit(self) -> keys.KeyLimit:
+        return keys.KeyLimit(self.name, self.amount, self.window_ms)
 
 
 @strawberry.input(description="A new key.")
@@ -30,6 +40,9 @@ class CreateKeyInput:
     )
     metadata: Json | None = strawberry.field(default=None, description="A JSON object of at most 4 KiB.")
     expires_at: datetime | None = strawberry.field(default=None, description="From when on it is refused; null: never.")
+    limits: list[KeyLimitInput] = strawberry.field(
+        default_factory=list, description="Limits of its own, at most 5; the plan's hold as well."
+    )
 
     def to_new(self, prefix: str) -> keys.NewKey:
         return keys.NewKey(
@@ -39,6 +52,7 @@ class CreateKeyInput:
             allowed_ips=self.allowed_ips,
             metadata=_object(self.metadata),
             expires_at=self.expires_at,
+            limits=[limit.to_limit() for limit in self.limits],
             prefix=prefix,
         )
 
@@ -58,12 +72,18 @@ class UpdateKeyInput:
         default=None, description="From when on it is refused; null: never."
     )
 
+    limits: strawberry.Maybe[list[KeyLimitInput]] = strawberry.field(
+        default=None, description="All limits of its own; empty: only the plan's hold."
+    )
+
     def to_changes(self) -> keys.KeyChanges:
         given: dict[str, Any] = {
             name: some.value
             for name in ("name", "scopes", "allowed_ips", "metadata", "expires_at")
             if (some := getattr(self, name)) is not None
         }
+        if self.limits is not None:
+            given["limits"] = [limit.to_limit() for limit in self.limits.value]
         if "metadata" in given:
             given["metadata"] = _object(given["metadata"])
         return keys.KeyChanges(**given)
@@ -134,7 +154,7 @@ class KeyMutations:
         created = await keys.create_key(tx, info.context.actor, new.to_new(info.context.key_prefix))
         return CreatedKey(key=Key.of(created.key, tx.now), secret=created.secret)
 
-    @mutation("Change name, scopes, networks, metadata or expiry.")
+    @mutation("Change name, scopes, networks, metadata, expiry or own limits.")
     async def update_key(
         self,
         info: Info,

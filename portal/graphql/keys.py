@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import strawberry
 
@@ -12,7 +12,7 @@ from portal.graphql.connections import After, Connection, First, Node, check_fir
 from portal.graphql.context import Info
 from portal.graphql.enums import Environment, value
 from portal.graphql.fields import computed
-from portal.graphql.scalars import Json
+from portal.graphql.scalars import BigInt, Json
 from portal.graphql.usage import (
     From,
     Granularity,
@@ -60,6 +60,17 @@ class KeySecret:
         return await info.context.loaders.last_used.load(self.id)
 
 
+@strawberry.type(description="At most `amount` units of one key in any `windowMs`.")
+class KeyLimit:
+    name: str = strawberry.field(description="Its name; answers and headers put `own-` in front.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
+
+    @classmethod
+    def of(cls, limit: dict[str, Any]) -> Self:
+        return cls(name=limit["name"], amount=BigInt(limit["amount"]), window_ms=BigInt(limit["window_ms"]))
+
+
 @strawberry.type(
     description="One identity that calls the API. Limits, quota and history belong to it, whatever its secret."
 )
@@ -70,6 +81,7 @@ class Key(Node):
     scopes: list[str] = strawberry.field(description="What it may be used for, sorted; empty: no scope.")
     allowed_ips: list[str] = strawberry.field(description="Networks that it may be used from; empty: all.")
     metadata: Json = strawberry.field(description="A JSON object of yours; each check answers it.")
+    limits: list[KeyLimit] = strawberry.field(description="Limits of its own; the plan's hold as well.")
     created_at: datetime = strawberry.field(description="When it was created.")
     expires_at: datetime | None = strawberry.field(description="From when on it is refused; null: never.")
     paused_at: datetime | None = strawberry.field(description="Since when it is paused; null: it is not.")
@@ -86,6 +98,7 @@ class Key(Node):
             scopes=row.scopes,
             allowed_ips=row.allowed_ips,
             metadata=Json(row.attributes),
+            limits=[KeyLimit.of(limit) for limit in row.limits],
             created_at=row.created_at,
             expires_at=row.expires_at,
             paused_at=row.paused_at,

@@ -24,10 +24,12 @@ class Price:
 @strawberry.type(description="At most `amount` units in any `windowMs`.")
 class Limit:
     name: str = strawberry.field(description="The limit's name in answers and headers.")
-    algorithm: str = strawberry.field(description="How it counts: sliding_window.")
+    algorithm: str = strawberry.field(description="How it counts: sliding_window or token_bucket.")
     amount: BigInt = strawberry.field(description="Units admitted within one window.")
     window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
     per: str = strawberry.field(description="What is counted together: key or account.")
+    burst: BigInt = strawberry.field(description="The most that can pass at once.")
+    resource: str | None = strawberry.field(description="Which resources it is for, `*` at the end for any; null: all.")
 
     @classmethod
     def of(cls, limit: plans.Limit) -> Self:
@@ -37,6 +39,8 @@ class Limit:
             amount=BigInt(limit.amount),
             window_ms=BigInt(limit.window_ms),
             per=limit.per,
+            burst=BigInt(limit.capacity),
+            resource=limit.resource,
         )
 
 

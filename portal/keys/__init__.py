@@ -12,7 +12,7 @@ from portal.keys.pause import pause_key
 from portal.keys.resume import resume_key
 from portal.keys.revoke import revoke_key
 from portal.keys.rotate import RotatedKey, rotate_key
-from portal.keys.rules import KeyStatus, key_status, secret_digest, secret_problem
+from portal.keys.rules import KeyLimit, KeyStatus, key_status, secret_digest, secret_problem
 from portal.keys.store import (
     KeyFilter,
     count_keys,
@@ -32,6 +32,7 @@ __all__ = [
     "KeyChanges",
     "KeyCreated",
     "KeyFilter",
+    "KeyLimit",
     "KeyRevoked",
     "KeySecret",
     "KeyStatus",

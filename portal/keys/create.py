@@ -14,7 +14,7 @@ from portal.core.ids import new_id
 from portal.core.names import check_name
 from portal.keys.events import KeyCreated
 from portal.keys.models import Key
-from portal.keys.rules import check_attributes, check_expiry, check_ips, check_scopes
+from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
 from portal.keys.secrets import add_secret
 
 ENVIRONMENTS = ("live", "test")
@@ -29,6 +29,7 @@ class NewKey:
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_at: datetime | None = None
     prefix: str = "pk"
+    limits: Sequence[KeyLimit] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ async def create_key(tx: Tx, actor: Actor, new: NewKey) -> CreatedKey:
             scopes=check_scopes(new.scopes),
             allowed_ips=check_ips(new.allowed_ips),
             attributes=check_attributes(new.metadata),
+            limits=check_limits(new.limits),
             created_by=actor.id,
             created_at=tx.now,
             expires_at=check_expiry(new.expires_at, tx.now),

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -19,8 +20,21 @@ CHECKSUM_LENGTH = 6
 SCOPES_MOST = 50
 IPS_MOST = 50
 ATTRIBUTES_BYTES = 4096
+LIMITS_MOST = 5
+LIMIT_AMOUNT_MOST = 1_000_000_000
+LIMIT_WINDOW_MOST_MS = 24 * 60 * 60 * 1000
 _SCOPE = re.compile(r"^[a-z0-9*][a-z0-9_.*-]*(:[a-z0-9*][a-z0-9_.*-]*)*$")
+_LIMIT_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,29}$")
 _SECRET = re.compile(r"^[a-z][a-z0-9]{0,9}_(live|test)_[0-9A-Za-z]{36}$")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimit:
+    """A limit of a key's own, beside its plan's: at most `amount` units in any `window_ms`."""
+
+    name: str
+    amount: int
+    window_ms: int
 
 
 class KeyStatus(StrEnum):
@@ -97,6 +111,18 @@ def check_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(attributes).encode()) > ATTRIBUTES_BYTES:
         raise Invalid(f"Metadata is larger than {ATTRIBUTES_BYTES} bytes.", path=("metadata",))
     return attributes
+
+
+def check_limits(limits: Sequence[KeyLimit]) -> list[dict[str, str | int]]:
+    """As they are stored. Raises Invalid."""
+    if len(limits) > LIMITS_MOST or len({limit.name for limit in limits}) < len(limits):
+        raise Invalid(f"A key has at most {LIMITS_MOST} limits of its own, each with another name.", path=("limits",))
+    for limit in limits:
+        if not _LIMIT_NAME.match(limit.name):
+            raise Invalid(f"{limit.name[:50]!r} is no name of a limit.", hint="Write it like hourly.", path=("limits",))
+        if not 1 <= limit.amount <= LIMIT_AMOUNT_MOST or not 1000 <= limit.window_ms <= LIMIT_WINDOW_MOST_MS:
+            raise Invalid("A limit is 1 to 1,000,000,000 units in 1 second to 1 day.", path=("limits",))
+    return [{"name": limit.name, "amount": limit.amount, "window_ms": limit.window_ms} for limit in limits]
 
 
 def check_expiry(expires_at: datetime | None, now: datetime) -> datetime | None:

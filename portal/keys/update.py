@@ -13,7 +13,7 @@ from portal.core.names import check_name
 from portal.keys import store
 from portal.keys.events import KeyChanged
 from portal.keys.models import Key
-from portal.keys.rules import check_attributes, check_expiry, check_ips, check_scopes
+from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
 
 
 class Unset:
@@ -32,6 +32,7 @@ class KeyChanges:
     allowed_ips: Sequence[str] | Unset = UNSET
     metadata: dict[str, Any] | Unset = UNSET
     expires_at: datetime | Unset | None = UNSET
+    limits: Sequence[KeyLimit] | Unset = UNSET
 
 
 async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> Key:
@@ -48,6 +49,8 @@ async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> 
         key.attributes = check_attributes(changes.metadata)
     if not isinstance(changes.expires_at, Unset):
         key.expires_at = check_expiry(changes.expires_at, tx.now)
+    if not isinstance(changes.limits, Unset):
+        key.limits = check_limits(changes.limits)
     await tx.flush()
     await audit.record(tx, actor, "key.update", key.id, name=key.name, scopes=key.scopes, ips=key.allowed_ips)
     await bump_policy_version(tx, key.account_id)

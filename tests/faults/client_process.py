@@ -133,6 +133,7 @@ def _child(client_type: "type[CheckClient]", plan: Plan, number: int, stop: Any)
 
 def main(arguments: Sequence[str]) -> None:
     plan = Plan(**json.loads(arguments[0]))
+    Path(plan.folder).mkdir()
     forking = multiprocessing.get_context("fork")
     stop, client_type = forking.Event(), _load_client()
     children = [

@@ -29,8 +29,7 @@ async def redis_away(place: Place, how: str) -> AsyncIterator[None]:
 async def postgres_away(place: Place, how: str) -> AsyncIterator[None]:
     if how == "frozen":
         postmaster = place.services.postgres_pid
-        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        with frozen([postmaster, *map(int, children)]):
+        with frozen([postmaster, *children_of(postmaster)]):
             yield
         return
     await place.services.stop_postgres()
@@ -38,6 +37,10 @@ async def postgres_away(place: Place, how: str) -> AsyncIterator[None]:
         yield
     finally:
         await place.services.start_postgres()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager

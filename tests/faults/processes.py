@@ -15,6 +15,7 @@ from portal.core.embedded.folder import free_port
 from tests.cli.demo_portal import PORTAL, PROJECT, portal_environment
 from tests.faults.client_process import Noted, Plan, read_notes
 from tests.faults.oracle import node_of
+from tests.faults.outages import children_of
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40
@@ -48,8 +49,8 @@ class Served:
     def children(self) -> list[int]:
         """The processes that answer, without multiprocessing's own."""
         assert self.server is not None
-        found = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text().split()
-        return [int(pid) for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        found = children_of(self.server.pid)
+        return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     async def stop(self) -> None:
         """Ctrl-C for both, the worker last, so that it ships what the servers answered."""
@@ -128,7 +129,6 @@ class Swarm:
         self._process: asyncio.subprocess.Process
 
     async def __aenter__(self) -> "Swarm":
-        Path(self._plan.folder).mkdir()
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.faults.client_process", self._plan.to_json()),
             cwd=PROJECT,

@@ -23,7 +23,6 @@ from tests.web.conftest import SAME_ORIGIN, hidden
 LIMIT = 100
 WINDOW_MS = 1500
 AWAY_SECONDS = sized(2, 20)
-LONGER_THAN_A_TOKEN_IS_REMEMBERED = 6.5
 BACK_SECONDS = 15.0
 USUAL_MS_MOST = 250.0
 QUOTA = 200
@@ -98,7 +97,29 @@ async def test_without_redis_the_plan_s_policy_answers(place: Place, prompt: Ser
         assert most_in_window(valid, WINDOW_MS * 1000) == LIMIT
         assert wrong_denials(valid, denied, LIMIT, WINDOW_MS * 1000) == []
         await _agree(place, clients[0], generous, opened, [*at_open.ids(), *away_open.ids(), *back.ids()])
-        await _agree(place, clients[0], strict, closed, at_closed.ids())
+        await place.await_stored(at_closed.ids())
+        assert (await place.ledgers(strict.actor.account_id)).calls == len(at_closed.ids())
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a frozen Redis runs, when it goes on, the scripts that nobody waits for any more"
+)
+async def test_what_a_closed_policy_refused_is_not_counted_later(place: Place, prompt: Served, report: Report) -> None:
+    """ "Nothing was counted" stays true when the frozen Redis goes on."""
+    customer = await place.customer(failure_policy="closed", monthly_quota=1_000_000)
+    secret = await place.make_key(customer)
+    asked = Asked()
+    async with prompt.a_client_each() as clients:
+        await _until_whole(clients, [(asked, secret)])
+        async with redis_away(place, "frozen"):
+            for client in clients * 5:
+                assert (await client.check({"key": secret})).status == 503
+        await _until_whole(clients, [(asked, secret)])
+        counted, used = len(asked.ids()), None
+        while used is None:
+            used = await _used(clients[0], secret)
+    report.tell("closed, frozen", f"{counted} answered, {used} counted by Redis")
+    assert used == counted
 
 
 async def test_a_flushed_redis_costs_at_most_what_was_not_ingested(
@@ -129,38 +150,52 @@ async def test_a_flushed_redis_costs_at_most_what_was_not_ingested(
         assert (refused.document["code"], refused.document["quota"]["used"]) == ("QUOTA_EXCEEDED", codes["VALID"])
 
 
-@pytest.mark.parametrize("how", ["stopped", "frozen"])
+@pytest.mark.parametrize(("how", "seconds"), [("stopped", sized(2, 30)), ("frozen", sized(7, 60))])
 async def test_without_postgresql_warm_keys_verify_and_the_rest_says_what_is_wrong(
-    place: Place, portal: Served, report: Report, how: str
+    place: Place, portal: Served, report: Report, how: str, seconds: float
 ) -> None:
+    """Frozen, it lasts longer than a service token is remembered."""
     customer = await place.customer((1_000_000, 60_000))
     warm, cold = await place.make_key(customer), await place.make_key(customer)
-    asked, other = Asked(), Asked()
+    asked = Asked()
     async with portal.a_client_each() as clients, httpx2.AsyncClient(base_url=portal.url, timeout=30) as http:
         await _sign_in(http, customer)
         for client in clients:
             assert (await asked.ask(client, warm)).document["valid"]
-        async with postgres_away(place, how):
-            until = monotonic() + LONGER_THAN_A_TOKEN_IS_REMEMBERED
+        async with postgres_away(place, how), asyncio.TaskGroup() as group:
+            needing = group.create_task(_ask_what_needs_it(http, portal, customer, cold))
+            until = monotonic() + seconds
             while monotonic() < until:
                 for client in clients:
                     answer = await asked.ask(client, warm)
                     assert (answer.status, answer.document["valid"]) == (200, True), answer
                 await asyncio.sleep(0.02)
-            report.tell(f"PostgreSQL {how}", f"warm keys: {asked.told()}")
-            refused = await other.ask(clients[0], cold)
-            page = await http.get("/keys", headers={"Accept": "text/html"})
-            graphql = await http.post("/graphql", json=VIEWER, headers={"Authorization": f"Bearer {customer.token}"})
-        await _until_well(http, customer)
+        refused, page, graphql = needing.result()
+        report.tell(f"PostgreSQL {how}", f"warm keys: {asked.told()}")
         assert (refused.status, refused.headers["content-type"]) == (503, "application/problem+json")
         assert "database is away" in refused.document["detail"]
         assert (page.status_code, graphql.status_code) == (503, 503), (page.text, graphql.text)
         assert "The database is away" in page.text
         assert "database" in graphql.text
+        await _until_well(http, customer)
         for client in clients:
-            assert (await asked.ask(client, cold)).document["valid"]
+            assert (await client.check({"key": cold, "cost": 0})).document["valid"]
         assert median(asked.took_ms) < USUAL_MS_MOST
         await _agree(place, clients[0], customer, warm, asked.ids())
+
+
+async def _ask_what_needs_it(
+    http: httpx2.AsyncClient, portal: Served, customer: Customer, cold: str
+) -> tuple[CheckAnswer, httpx2.Response, httpx2.Response]:
+    """A check of a key that no process knows, a page, GraphQL."""
+    bearer = {"Authorization": f"Bearer {customer.token}"}
+    async with CheckClient(portal.url, portal.token, timeout_seconds=30) as client:
+        refused, page, graphql = await asyncio.gather(
+            client.check({"key": cold}),
+            http.get("/keys", headers={"Accept": "text/html"}),
+            http.post("/graphql", json=VIEWER, headers=bearer),
+        )
+    return refused, page, graphql
 
 
 async def _until_whole(clients: Sequence[CheckClient], keys: list[tuple[Asked, str]]) -> None:

@@ -121,7 +121,7 @@ async def test_a_cut_connection_answers_everybody_and_resends_nothing(
 
     lengths = await in_turns(push, CALLS)
     async with Redis.from_url(place.services.redis_urls[0]) as redis:
-        stored = [int(number) for number in await redis.lrange(name, 0, -1)]  # type: ignore[misc]  # its stub is of both kinds
+        stored = [int(number) for number in await redis.lrange(name, 0, -1)]
         await redis.delete(name)
     answered = {number: length for number, length in enumerate(lengths) if length is not None}
     report.tell("cut", f"{CALLS} calls, {cuts} cuts: {len(answered)} answered, {len(stored) - len(answered)} more done")

@@ -1,0 +1,40 @@
+"""`python -m bench [--quick] [--only NAME…] [--against CHECKOUT]`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.install import CannotInstall, install
+from bench.run import Options, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure the check against peers and ceilings."
+    )
+    parser.add_argument("--quick", action="store_true", help="one round of 1 s: whether it works, not how fast it is")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="contenders whose name begins so")
+    parser.add_argument("--rounds", type=int, help="how many (5, or 1 with --quick)")
+    parser.add_argument("--seconds", type=float, help="of each measurement (3, or 1 with --quick)")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of ours, measured beside")
+    given = parser.parse_args(arguments)
+    options = Options(
+        only=tuple(given.only),
+        rounds=given.rounds or (1 if given.quick else 5),
+        seconds=given.seconds or (1.0 if given.quick else 3.0),
+        against=given.against.resolve() if given.against else None,
+    )
+    try:
+        install()
+        return asyncio.run(run(options))
+    except CannotInstall as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Everything that is measured, with the servers that it needs, started once for the whole run."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from bench import redis_alone
+from bench.contender import Contender, WrongAnswers
+from bench.ingest import Ingest
+from bench.install import FOLDER, NODE_PEER, PYTHON_PEER, VENV
+from bench.journal_tally import JournalTally
+from bench.open_loop import OpenLoop
+from bench.over_http import Books, OverHttp
+from bench.processes import Launch, Processes, free_port
+from bench.world import BATCH, World
+from bench.wrk import Load
+from portal.cli.check_client import CheckClient
+
+CHECKOUT = FOLDER.parent
+PORTAL = "from portal.cli import main; main()"
+FULL = "check.windows.c32"
+MedianOf = Callable[[str], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server of ours. `pid` is the process that was started."""
+
+    url: str
+    pid: int
+    books: Books
+
+
+async def start_portal(world: World, processes: Processes, name: str, checkout: Path, workers: int = 1) -> Server:
+    """`portal serve --only check`, as in production, with a journal of its own."""
+    data, port = world.folder / name, free_port()
+    command = [sys.executable, "-c", PORTAL, "serve", "--only", "check", "--port", str(port), "--workers", str(workers)]
+    environment = {
+        "PORTAL_DATABASE_URL": world.services.database_url,
+        "PORTAL_REDIS_URLS": world.redis_url,
+        "PORTAL_DATA": str(data),
+        "PORTAL_LOG_LEVEL": "WARNING",
+    }
+    pid = await processes.start(Launch(name, command, checkout, port, environment))
+    url = f"http://127.0.0.1:{port}"
+    await asyncio.gather(*[_warm(world, url) for _ in range(workers * 2)])
+    return Server(url, pid, Books(world, JournalTally(data / "journal")))
+
+
+async def _warm(world: World, url: str) -> None:
+    """Look at every key once (cost 0 leaves no trace), so that no policy is cold when the clock runs."""
+    looks = [{**body, "cost": 0} for bodies in world.samples.values() for body in bodies]
+    async with CheckClient(url, world.token, path="/check/batch", timeout_seconds=120) as client:
+        for begin in range(0, len(looks), BATCH):
+            answer = await client.check({"checks": looks[begin : begin + BATCH]})
+            if answer.status != 200:
+                raise WrongAnswers(f"{url}: {answer.document}")
+
+
+async def start_contenders(
+    world: World, processes: Processes, median_of: MedianOf, against: Path | None
+) -> list[Contender]:
+    portal = await start_portal(world, processes, "check", CHECKOUT)
+    pair = await start_portal(world, processes, "check-two", CHECKOUT, workers=2)
+    found = [*_checks(world, portal, pair), *await _ceilings(world, processes, portal), *await _peers(world, processes)]
+    if against is not None:
+        other = await start_portal(world, processes, "check-other", against)
+        found += _others(found, other)
+    load = Load(f"{portal.url}/check", world.bodies["windows"], world.token, 64)
+    about = f"{FULL} at half of its saturation, from the intended send time"
+    open_loop = OpenLoop("open_loop", about, load, portal.books, lambda: median_of(FULL))
+    return [*found, open_loop, *redis_alone.contenders(world.redis_url), Ingest(world)]
+
+
+def _checks(world: World, portal: Server, pair: Server) -> list[OverHttp]:
+    def check(name: str, group: str, connections: int, about: str, expected: str = "VALID") -> OverHttp:
+        load = Load(f"{portal.url}/check", world.bodies[group], world.token, connections)
+        return OverHttp(f"check.{name}.c{connections}", about, load, world.samples[group], portal.books, expected)
+
+    batch = Load(f"{portal.url}/check/batch", world.bodies["batch"], world.token, 8)
+    sample = [{"checks": world.samples["windows"][:BATCH]}]
+    one = OverHttp("batch.one", "100 checks a request, one process", batch, sample, portal.books, each=BATCH)
+    two = replace(batch, url=f"{pair.url}/check/batch", connections=16)
+    return [
+        check("windows", "windows", 32, "two sliding windows + quota, 1,000 keys of 100 accounts"),
+        check("windows", "windows", 1, "the same"),
+        check("windows", "windows", 128, "the same"),
+        check("buckets", "buckets", 32, "two token buckets + quota, 1,000 keys"),
+        check("one_key", "one", 32, "two token buckets + quota, every check of one key"),
+        check("denied", "denied", 32, "everything denied, 100 keys", "RATE_LIMITED"),
+        one,
+        replace(one, name="batch.two", about="100 checks a request, two processes", load=two, books=pair.books),
+    ]
+
+
+def _others(ours: list[OverHttp], other: Server) -> list[OverHttp]:
+    """The same of another checkout."""
+    found = []
+    for one in ours:
+        if one.name in {FULL, "check.buckets.c32", "check.denied.c32", "batch.one"}:
+            load = replace(one.load, url=other.url + urlsplit(one.load.url).path)
+            about = "the same by the other checkout"
+            found.append(replace(one, name=f"other.{one.name}", about=about, load=load, books=other.books))
+    return found
+
+
+async def _ceilings(world: World, processes: Processes, portal: Server) -> list[OverHttp]:
+    """They send what ours sends."""
+    answer = world.folder / "answer.json"
+    async with CheckClient(portal.url, world.token) as client:
+        document = (await client.check(world.samples["windows"][0])).document
+    answer.write_bytes(msgspec.json.encode(document))
+    about = {"bytes": "httptools and constant bytes: the HTTP ceiling", "lane": "our lane before a constant desk"}
+    found = []
+    for kind in about:
+        port = free_port()
+        command = [sys.executable, "-m", "bench.ceiling", kind, str(port), str(answer)]
+        await processes.start(Launch(f"ceiling-{kind}", command, CHECKOUT, port, {}))
+        load = Load(f"http://127.0.0.1:{port}/check", world.bodies["windows"], world.token, 32)
+        found.append(OverHttp(f"ceiling.{kind}.c32", about[kind], load, world.samples["windows"]))
+    return found
+
+
+async def _peers(world: World, processes: Processes) -> list[OverHttp]:
+    node, fast = free_port(), free_port()
+    serve = [str(VENV / "bin" / "uvicorn"), "app:app", "--port", str(fast), "--loop", "uvloop", "--http", "httptools"]
+    serve += ["--no-access-log", "--log-level", "warning"]
+    launches = [
+        Launch("fastify", ["node", "server.js"], NODE_PEER, node, _peer_redis(world, 1) | {"PORT": str(node)}),
+        Launch("fastapi", serve, PYTHON_PEER, fast, _peer_redis(world, 2)),
+    ]
+    about = {
+        "fastify": "fastify + rate-limiter-flexible + ioredis, auto-pipelining: one fixed window",
+        "fastapi": "FastAPI + limits on uvicorn, uvloop, httptools: one async moving window",
+    }
+    found = []
+    for launch in launches:
+        await processes.start(launch)
+        for connections in (32, 128):
+            load = Load(f"http://127.0.0.1:{launch.port}/check", world.bodies["windows"], world.token, connections)
+            name = f"{launch.name}.c{connections}"
+            found.append(OverHttp(name, about[launch.name], load, world.samples["windows"]))
+    return found
+
+
+def _peer_redis(world: World, database: int) -> dict[str, str]:
+    """The same Valkey, another of its databases."""
+    parts = urlsplit(world.redis_url)
+    return {"REDIS_URL": urlunsplit(parts._replace(path=f"/{database}"))}

@@ -1,0 +1,95 @@
+"""Contenders that wrk loads over HTTP: ours with its books checked, the peers and the ceilings without books."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench.contender import Sample, WrongAnswers
+from bench.journal_tally import JournalTally
+from bench.world import World
+from bench.wrk import Load, WrkResult, run_wrk
+from portal.cli.check_client import CheckClient
+
+SAMPLES = 20
+SETTLE_SECONDS = 0.3
+DEGRADED_MOST = 0.001
+
+
+class Books:
+    """What one of our servers has written down: its journal, and the units that Redis counts."""
+
+    def __init__(self, world: World, tally: JournalTally) -> None:
+        self._world = world
+        self._tally = tally
+        self._units = 0
+
+    async def balance(self) -> tuple[Counter[str], int]:
+        """Records by code and units in Redis since the last balance."""
+        await asyncio.sleep(SETTLE_SECONDS)
+        units = await self._world.used_units()
+        since, self._units = units - self._units, units
+        return await asyncio.to_thread(self._tally.read), since
+
+
+@dataclass(frozen=True, slots=True)
+class OverHttp:
+    """`expected` is the code of every answer; `each` is how many checks a request holds."""
+
+    name: str
+    about: str
+    load: Load
+    samples: Sequence[Mapping[str, Any]]
+    books: Books | None = None
+    expected: str = "VALID"
+    each: int = 1
+    unit: str = "checks/s"
+
+    async def measure(self, seconds: float) -> Sample:
+        await self._read_samples()
+        await run_wrk(self.load, min(1.0, seconds))
+        if self.books is not None:
+            await self.books.balance()
+        result = await run_wrk(self.load, seconds)
+        details: dict[str, Any] = msgspec.structs.asdict(result)
+        if result.refused or result.broken:
+            raise WrongAnswers(f"{self.name}: {result.refused} refused, {result.broken} broken")
+        if self.books is not None:
+            details |= self._verify(result, *await self.books.balance())
+        return Sample(result.per_second * self.each, details)
+
+    async def _read_samples(self) -> None:
+        """Some answers in full."""
+        parts = urlsplit(self.load.url)
+        async with CheckClient(f"http://{parts.netloc}", self.load.token, path=parts.path) as client:
+            for body in self.samples[:SAMPLES]:
+                answer = await client.check(body)
+                results = answer.document.get("results", [answer.document])
+                codes = {result["code"] for result in results}
+                is_first_denied = self.expected == "RATE_LIMITED" and codes == {"VALID"}
+                if answer.status != 200 or (codes != {self.expected} and not is_first_denied):
+                    raise WrongAnswers(f"{self.name}: {answer.status} {answer.document}")
+
+    def _verify(self, result: WrkResult, codes: Counter[str], units: int) -> dict[str, Any]:
+        """The journal has every answer, and no more than what was under way when wrk stopped."""
+        answered = result.requests * self.each
+        surplus = codes.total() - answered
+        wrong = codes.total() - codes[self.expected]
+        degraded = codes["VALID"] - units
+        details = {
+            "journalled": dict(codes),
+            "counted_in_redis": units,
+            "under_way_at_end": surplus,
+            "degraded": degraded,
+        }
+        if not 0 <= surplus <= self.load.connections * self.each:
+            raise WrongAnswers(f"{self.name}: {answered} answered, {codes.total()} journalled")
+        if wrong and not (self.expected == "RATE_LIMITED" and set(codes) <= {"RATE_LIMITED", "VALID"}):
+            raise WrongAnswers(f"{self.name}: {dict(codes)} where only {self.expected} is right")
+        if not 0 <= degraded <= answered * DEGRADED_MOST:
+            raise WrongAnswers(f"{self.name}: {codes['VALID']} valid, but Redis counts {units}")
+        return details

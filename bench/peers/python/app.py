@@ -1,0 +1,29 @@
+"""The peer: FastAPI + limits, its async moving window on Redis, one window a key and nothing else.
+
+Environment: REDIS_URL.
+"""
+
+import os
+from typing import Any
+
+from fastapi import FastAPI
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from pydantic import BaseModel
+
+LIMIT = RateLimitItemPerMinute(100_000)
+storage = RedisStorage("async+" + os.environ["REDIS_URL"], implementation="redispy")
+limiter = MovingWindowRateLimiter(storage)
+app = FastAPI()
+
+
+class Check(BaseModel):
+    key: str
+    resource: str = ""
+
+
+@app.post("/check")
+async def check(request: Check) -> dict[str, Any]:
+    is_admitted = await limiter.hit(LIMIT, request.key)
+    return {"valid": is_admitted, "code": "VALID" if is_admitted else "RATE_LIMITED"}

@@ -1,0 +1,134 @@
+"""Write a run down: raw JSON, a Markdown page, and plots."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.plot import bars, lines
+from bench.results import Measured, Results
+from bench.targets import ELSEWHERE, FULL, OPEN, TARGETS, Target
+
+PERCENTILES = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "p99.9": "p999_ms", "max": "max_ms"}
+
+
+def write_report(folder: Path, results: Results) -> Path:
+    """The run's own folder; `latest.md` beside it says the same."""
+    name = f"{results.started:%Y-%m-%dT%H%M%SZ}"
+    target = folder / name
+    target.mkdir(parents=True)
+    raw = msgspec.json.format(msgspec.json.encode(_raw(results)), indent=1)
+    (target / "results.json").write_bytes(raw + b"\n")
+    plots = _plots(target, results)
+    (target / "report.md").write_text(_page(results, plots, ""))
+    (folder / "latest.md").write_text(_page(results, plots, f"{name}/"))
+    return target
+
+
+def _raw(results: Results) -> dict[str, Any]:
+    return {
+        "started": results.started,
+        "rounds": results.rounds,
+        "seconds": results.seconds,
+        "machine": results.machine,
+        "contenders": [
+            {
+                "name": one.name,
+                "unit": one.unit,
+                "about": one.about,
+                "median": one.median,
+                "rounds": [{"value": sample.value, **sample.details} for sample in one.samples],
+            }
+            for one in results.measured
+        ],
+    }
+
+
+def _plots(target: Path, results: Results) -> list[str]:
+    """Names of the files that there was something to draw for."""
+    over_http = [one for one in results.measured if one.unit == "checks/s" and not one.name.startswith("redis.")]
+    redis = [one for one in results.measured if one.name.startswith("redis.")]
+    drawn = {
+        "over-http.svg": bars("Checks a second over HTTP (median)", [(one.name, one.median) for one in over_http]),
+        "redis-alone.svg": bars("Decisions a second, Redis alone (median)", [(one.name, one.median) for one in redis]),
+        "open-loop.svg": lines("Open loop: latency in ms by percentile", _percentiles(results)),
+    }
+    for name, svg in drawn.items():
+        if svg:
+            (target / name).write_text(svg)
+    return [name for name, svg in drawn.items() if svg]
+
+
+def _percentiles(results: Results) -> list[tuple[str, float]]:
+    found = results.find(OPEN)
+    if found is None:
+        return []
+    return [(label, value) for label, name in PERCENTILES.items() if (value := found.detail(name)) is not None]
+
+
+def _page(results: Results, plots: list[str], prefix: str) -> str:
+    machine = results.machine
+    parts = [
+        f"# Benchmark of {results.started:%Y-%m-%d %H:%M} UTC",
+        f"{machine['cores']} cores ({machine['cpu']}), {machine['system']}, Python {machine['python']}, commit"
+        f" {machine['commit']}. Load generator, servers, Valkey and PostgreSQL share them; load before the run"
+        f" {machine['load_before']:.2f}. Medians of {results.rounds} interleaved rounds of {results.seconds:g} s.",
+        _targets(results),
+        ELSEWHERE,
+        "## All contenders",
+        _contenders(results),
+        "Each round was counted only with its answers right: no error, every answer in the journal with the code that"
+        " it has to have, and as many units in Redis as the journal has admissions (less those that a missed deadline"
+        " answered by the failure policy: see `degraded` in results.json).",
+        *[f"![{name}]({prefix}{name})" for name in plots],
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _targets(results: Results) -> str:
+    rows = ["| figure | target | beyond | measured | met? |", "|---|---|---|---|---|"]
+    rows += [_target_row(target, results) for target in TARGETS]
+    return "\n".join(rows)
+
+
+def _target_row(target: Target, results: Results) -> str:
+    value = target.measured(results)
+    sign = "≤" if target.is_most else "≥"
+    goal = "–" if math.isinf(target.target) else f"{sign} {target.form.format(target.target)}"
+    shown, verdict = "not measured", "–"
+    if value is not None:
+        shown = target.form.format(value)
+        verdict = "beyond" if target.is_beyond(value) else "yes" if target.is_met(value) else "**no**"
+    return f"| {target.figure} | {goal} | {sign} {target.form.format(target.beyond)} | {shown} | {verdict} |"
+
+
+def _contenders(results: Results) -> str:
+    rows = [
+        "| contender | median | lowest – highest | full check ÷ this | p50 / p99 ms | what |",
+        "|---|---|---|---|---|---|",
+    ]
+    full = results.find(FULL)
+    return "\n".join(rows + [_contender_row(one, full) for one in results.measured])
+
+
+def _contender_row(one: Measured, full: Measured | None) -> str:
+    form = "{:,.0f}" if one.median >= 100 else "{:.3f}"
+    low, high = one.spread
+    ratio = f"{full.median / one.median:.2f}" if full and one.unit == "checks/s" else ""
+    return (
+        f"| {one.name} | {form.format(one.median)} {one.unit} | {form.format(low)} – {form.format(high)} "
+        f"| {ratio} | {_latencies(one)} | {one.about}{_memory(one)} |"
+    )
+
+
+def _latencies(one: Measured) -> str:
+    if one.name == OPEN:
+        return f"{one.detail('p50_ms') or 0:.2f} / {one.detail('p99_ms') or 0:.2f}"
+    p50, p99 = one.detail("p50_us"), one.detail("p99_us")
+    return f"{p50 / 1000:.2f} / {p99 / 1000:.2f}" if p50 is not None and p99 is not None else ""
+
+
+def _memory(one: Measured) -> str:
+    size = one.detail("bytes_a_log")
+    return f"; {size:,.0f} bytes a log" if size else ""

@@ -1,0 +1,53 @@
+-- The seed decision for sliding windows, kept to be measured: a sorted set in the place of sliding_window.lua's packed
+-- string, with the same semantics and the same functions for decide.lua.
+-- Score: the instant. Member: the running total of units (16 digits, so that equal instants keep their order) and the
+-- entry's own units. The running total makes a window's sum one subtraction.
+
+local function entry(pair)
+  if not pair[1] then return nil end
+  local total, units = string.match(pair[1], '^(%d+):(%d+)$')
+  return { total = tonumber(total), units = tonumber(units), at = tonumber(pair[2]) }
+end
+
+local function entry_at(key, rank)
+  return entry(redis.call('ZRANGE', key, rank, rank, 'WITHSCORES'))
+end
+
+local function read_log(key, now)
+  local last = entry_at(key, -1)
+  return { key = key, last = last, now = math.max(now, last and last.at or 0) }
+end
+
+-- When enough of the oldest units have left: the entry with which at least `need` units are gone.
+local function leaving(key, first, need)
+  if first.units >= need then return first end
+  local base = first.total - first.units
+  local low = redis.call('ZRANK', key, string.format('%016.0f:%.0f', first.total, first.units)) + 1
+  local high = redis.call('ZCARD', key) - 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if entry_at(key, middle).total - base >= need then high = middle else low = middle + 1 end
+  end
+  return entry_at(key, low)
+end
+
+local function window_state(log, window, cost)
+  local amount, length, last = window[1], window[2], log.last
+  local since = string.format('(%.0f', log.now - length)
+  local first = last and entry(redis.call('ZRANGEBYSCORE', log.key, since, '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
+  local used = first and last.total - first.total + first.units or 0
+  local reset = first and first.at + length - log.now or 0
+  if cost > amount then return { used, reset, -2 } end
+  if used + cost <= amount then return { used, reset, -1 } end
+  return { used, reset, leaving(log.key, first, used + cost - amount).at + length - log.now }
+end
+
+local function append(log, windows, cost)
+  local longest = 0
+  for _, window in ipairs(windows) do longest = math.max(longest, window[2]) end
+  redis.call('ZREMRANGEBYSCORE', log.key, '-inf', string.format('%.0f', log.now - longest))
+  local total = (log.last and log.last.total or 0) + cost
+  redis.call('ZADD', log.key, string.format('%.0f', log.now), string.format('%016.0f:%.0f', total, cost))
+  redis.call('PEXPIRE', log.key, string.format('%.0f', math.ceil(longest / 1000)))
+end
+
