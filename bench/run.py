@@ -40,7 +40,7 @@ async def run(options: Options) -> int:
     """0 when everything that was answered was right. Raises WrongAnswers otherwise."""
     started = datetime.now(UTC)
     samples: dict[str, list[Sample]] = {}
-    with _own_folder() as folder:
+    with own_folder() as folder:
         async with open_world(folder) as world:
             with Processes(folder) as processes:
                 contenders = await start_contenders(world, processes, _median_in(samples), options.against)
@@ -55,7 +55,7 @@ async def run(options: Options) -> int:
 
 
 @contextmanager
-def _own_folder() -> Iterator[Path]:
+def own_folder() -> Iterator[Path]:
     """Gone afterwards. Others may pass through it: PostgreSQL does not run as root."""
     folder = Path(tempfile.mkdtemp(prefix="portal-bench-"))
     folder.chmod(0o755)

@@ -6,6 +6,7 @@ Writes of one account queue behind an advisory lock of the transaction. Never ho
 
 from portal.audit.models import AuditEvent
 from portal.audit.record import record
-from portal.audit.store import list_audit_events
+from portal.audit.store import list_audit_events, list_chains
+from portal.audit.verify import Break, verify_chain
 
-__all__ = ["AuditEvent", "list_audit_events", "record"]
+__all__ = ["AuditEvent", "Break", "list_audit_events", "list_chains", "record", "verify_chain"]

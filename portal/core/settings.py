@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from portal.core.errors import StartupError
+from portal.core.shard_address import parse_shard, split_shards
 
 
 class Settings(BaseSettings):
@@ -15,7 +16,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore")
 
     database_url: SecretStr = Field(description="postgresql+asyncpg://…, the role that owns the tables")
-    redis_urls: Annotated[list[SecretStr], NoDecode] = Field(min_length=1, description="one URL a shard, by commas")
+    redis_urls: Annotated[list[SecretStr], NoDecode] = Field(
+        min_length=1, description="one URL a shard, by commas; see shard_address.py"
+    )
     base_url: str = Field(default="http://127.0.0.1:8000", description="links in mails and cookies' security follow it")
     data: Path = Field(default=Path(".portal"), description="folder of the journal and of embedded services")
     product_name: str = Field(default="API Key Portal", max_length=60)
@@ -24,6 +27,9 @@ class Settings(BaseSettings):
 
     database_pool_size: int = Field(default=10, ge=1, le=200)
     check_deadline_ms: int = Field(default=25, ge=1, le=1000, description="longest wait for Redis in a check")
+    expected_processes: int = Field(
+        default=2, ge=1, le=1000, description="how many serve checks: each admits its part where a plan says local"
+    )
     policy_max_age_seconds: int = Field(default=3600, ge=1, description="a cached policy is loaded anew after this")
     policy_cache_size: int = Field(default=100_000, ge=1)
     is_pubsub_enabled: bool = Field(default=True, description="spares a round trip after a change; never needed")
@@ -36,7 +42,7 @@ class Settings(BaseSettings):
     @field_validator("redis_urls", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return split_shards(value) if isinstance(value, str) else value
 
     @field_validator("database_url")
     @classmethod
@@ -48,9 +54,9 @@ class Settings(BaseSettings):
     @field_validator("redis_urls")
     @classmethod
     def _are_redis(cls, value: list[SecretStr]) -> list[SecretStr]:
-        for url in value:
-            if not url.get_secret_value().startswith(("redis://", "rediss://")):
-                raise ValueError("each must start with redis:// or rediss://")
+        names = [parse_shard(url.get_secret_value()).name for url in value]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two shards are called {twice}, and accounts are spread by name")
         return value
 
     @field_validator("base_url")

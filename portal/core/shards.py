@@ -8,10 +8,10 @@ Shard = TypeVar("Shard")
 
 
 class Ring(Generic[Shard]):
-    """Shards by their stable names (an address without its password)."""
+    """Shards by their stable names (ShardAddress.name)."""
 
     def __init__(self, shards: Sequence[tuple[str, Shard]]) -> None:
-        self._shards = [(name.encode(), shard) for name, shard in shards]
+        self._shards = [(_hash_key(name), shard) for name, shard in shards]
         self._only = self._shards[0][1] if len(self._shards) == 1 else None
 
     def __iter__(self) -> Iterator[Shard]:
@@ -22,4 +22,10 @@ class Ring(Generic[Shard]):
         if self._only is not None:
             return self._only
         text = subject.encode()
-        return max(self._shards, key=lambda entry: blake2b(text, digest_size=8, key=entry[0][:64]).digest())[1]
+        return max(self._shards, key=lambda entry: blake2b(text, digest_size=8, key=entry[0]).digest())[1]
+
+
+def _hash_key(name: str) -> bytes:
+    """The hash takes 64 bytes: of a longer name its digest, since long names often begin alike."""
+    encoded = name.encode()
+    return encoded if len(encoded) <= blake2b.MAX_KEY_SIZE else blake2b(encoded).digest()

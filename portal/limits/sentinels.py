@@ -1,0 +1,55 @@
+"""Ask a shard's Sentinels where its master is. Promotion is theirs; here it is only followed."""
+
+import asyncio
+from collections import Counter
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from portal.core.shard_address import Place, ShardAddress
+
+PATIENCE_SECONDS = 0.3
+
+
+class Sentinels:
+    """One a shard and process; its connections stay open between questions."""
+
+    def __init__(self, address: ShardAddress) -> None:
+        self._master = address.master
+        self._clients = [
+            Redis(
+                host=host,
+                port=port,
+                password=address.sentinel_password,
+                ssl=address.is_tls,
+                socket_timeout=PATIENCE_SECONDS,
+                socket_connect_timeout=PATIENCE_SECONDS,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+            for host, port in address.places
+        ]
+
+    async def masters(self) -> Counter[Place]:
+        """How many Sentinels name which server; empty when none of them answers.
+
+        They disagree while a promotion spreads, or when one is cut off, so each is asked, and the most win.
+        """
+        told = await asyncio.gather(*[self._ask(client) for client in self._clients])
+        return Counter(place for place in told if place is not None)
+
+    async def close(self) -> None:
+        await asyncio.gather(*[client.aclose() for client in self._clients])
+
+    async def _ask(self, client: Redis) -> Place | None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                found = await client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
+        except (RedisError, OSError, TimeoutError):
+            return None
+        if not found:
+            return None
+        host, port = found
+        return (host.decode() if isinstance(host, bytes) else str(host)), int(port)
