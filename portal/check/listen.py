@@ -2,12 +2,12 @@
 
 import asyncio
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import CHANNEL
 from portal.core.logs import get_log
+from portal.limits import LimitsUnavailable, shard_client
 
 RETRY_SECONDS = 1.0
 
@@ -16,12 +16,12 @@ async def listen_to_changes(url: str, policies: PolicyCache) -> None:
     """Until cancelled, one shard's messages; reconnects by itself."""
     while True:
         try:
-            async with Redis.from_url(url, socket_timeout=None, socket_connect_timeout=2) as redis:
+            async with await shard_client(url, socket_timeout=None, socket_connect_timeout=2) as redis:
                 subscription = redis.pubsub()
                 await subscription.subscribe(CHANNEL)
                 async for message in subscription.listen():
                     _hear(message, policies)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, LimitsUnavailable) as error:
             get_log(__name__).info("policy_changes_not_heard", error=str(error))
         await asyncio.sleep(RETRY_SECONDS)
 

@@ -101,10 +101,8 @@ def _places(text: str, *, is_watched: bool) -> tuple[Place, ...]:
     parts = text.split(",")
     if len(parts) > 1 and not is_watched:
         raise ValueError("redis:// names one server; redis+sentinel:// takes several")
-    places = []
-    for part in parts:
-        places.append(_place(part, SENTINEL_PORT if is_watched else REDIS_PORT))
-    return tuple(places)
+    port = SENTINEL_PORT if is_watched else REDIS_PORT
+    return tuple([_place(part, port) for part in parts])
 
 
 def _place(text: str, port: int) -> Place:

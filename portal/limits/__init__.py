@@ -9,9 +9,13 @@ so a denial consumes nothing. An older policy than the account's record is answe
 account whose counters are missing is answered UNSEEDED, so that a Redis that lost its state never counts from zero.
 
 Failure: a call that is not answered within the deadline, or a lost connection, raises LimitsUnavailable for all checks
-that wait; nothing is sent twice. A reply that comes later is recognised by its place in line and dropped.
+that wait; nothing is sent twice. A reply that comes later is recognised by its place in line and dropped. A shard that
+mostly fails is left alone for a while. One that Sentinels watch follows its promotion: a server that is no master is left,
+and the Sentinels are asked again. What the promoted one does not know is asked for (UNSEEDED) or admitted once more: at
+most one limit a key and failover. The other shards take no notice.
 """
 
+from portal.limits.client import shard_client
 from portal.limits.limiter import Limiter
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import (
@@ -40,4 +44,5 @@ __all__ = [
     "Status",
     "Subject",
     "Window",
+    "shard_client",
 ]

@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 
+import hiredis
+
 from portal.core.shards import Ring
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import Decision, LimitRequest
 from portal.limits.shard import ADD_USED, RAISE_RECORD, OnDecision, Shard
 
+PING_SECONDS = 1.0
+
 
 class Limiter:
-    """One a process. `urls`: a Redis server a shard."""
+    """One a process. `urls`: one a shard, as in portal.core.shard_address."""
 
     def __init__(self, urls: Sequence[str], deadline_ms: int) -> None:
         shards = [Shard(Connection(url, deadline_ms / 1000)) for url in urls]
@@ -55,14 +59,19 @@ class Limiter:
     async def _raise(self, account_id: str, field: str, number: int) -> None:
         await self.shard_of(account_id).run(RAISE_RECORD, [f"account:{account_id}"], [field, number])
 
+    def shards(self) -> list[Shard]:
+        return [*self._ring]
+
     async def ping(self) -> list[tuple[str, bool]]:
-        """(server, whether it answers) of every shard."""
-        return [(shard.connection.name, await _answers(shard)) for shard in self._ring]
+        """(its name, whether it answers) of every shard."""
+        shards = self.shards()
+        answers = await asyncio.gather(*[_answers(shard) for shard in shards])
+        return [(shard.connection.name, answer) for shard, answer in zip(shards, answers, strict=True)]
 
 
 async def _answers(shard: Shard) -> bool:
     try:
-        await shard.connection.call("PING")
-    except LimitsUnavailable:
+        await shard.connection.call("PING", patience_s=PING_SECONDS)
+    except (LimitsUnavailable, hiredis.ReplyError):
         return False
     return True

@@ -17,7 +17,7 @@ class Sentinels:
     """One a shard and process; its connections stay open between questions."""
 
     def __init__(self, address: ShardAddress) -> None:
-        self._master = address.master
+        self._master = address.master or ""
         self._clients = [
             Redis(
                 host=host,
@@ -46,10 +46,10 @@ class Sentinels:
     async def _ask(self, client: Redis) -> Place | None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                found = await client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
+                found = await client.sentinel_get_master_addr_by_name(self._master, return_responses=True)
         except (RedisError, OSError, TimeoutError):
             return None
-        if not found:
+        if not isinstance(found, tuple):
             return None
         host, port = found
         return (host.decode() if isinstance(host, bytes) else str(host)), int(port)

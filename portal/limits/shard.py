@@ -98,6 +98,7 @@ class Shard:
         self.connection.send(answered, "EVALSHA", DECIDE.sha, len(keys), *keys, body)
 
     def _fail(self, batch: list[tuple[LimitRequest, OnDecision]], error: Exception) -> None:
+        self.connection.note_refusal(error)
         gathered, self._waiting = self._waiting, []
         self.breaker.failed(len(batch) + len(gathered))
         reason = error if isinstance(error, LimitsUnavailable) else LimitsUnavailable(str(error))

@@ -13,7 +13,7 @@ from portal.core.actor import SYSTEM
 from portal.core.embedded import start_services
 from tests.conftest import settings_for
 from tests.faults.place import Place
-from tests.faults.processes import Served
+from tests.faults.processes import SERVERS, Served
 from tests.faults.report import Report
 
 
@@ -53,14 +53,16 @@ async def portal(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 
 @asynccontextmanager
-async def serve(place: Place, folder: Path, *, has_worker: bool = True, **settings: str) -> AsyncIterator[Served]:
+async def serve(
+    place: Place, folder: Path, *, has_worker: bool = True, servers: int = SERVERS, **settings: str
+) -> AsyncIterator[Served]:
     services = place.services
     places = {
         "PORTAL_DATABASE_URL": services.database_url,
         "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
         "PORTAL_DATA": str(folder / "data"),
     }
-    served = Served(folder, places | settings, place.service_token)
+    served = Served(folder, places | settings, place.service_token, servers)
     try:
         if has_worker:
             served.start_worker()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ class Served:
     folder: Path
     settings: dict[str, str]
     token: str
+    servers: int = SERVERS
     port: int = field(default_factory=free_port)
     server: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
@@ -39,7 +41,7 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     async def start_server(self) -> None:
-        self.server = self._launch("serve", "--port", str(self.port), "--workers", str(SERVERS))
+        self.server = self._launch("serve", "--port", str(self.port), "--workers", str(self.servers))
         async with self.a_client_each():
             pass
 
@@ -51,6 +53,11 @@ class Served:
         assert self.server is not None
         found = children_of(self.server.pid)
         return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def kill_children(self, pids: Iterable[int]) -> None:
+        """Their supervisor starts others by itself."""
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
 
     async def stop(self) -> None:
         """Ctrl-C for both, the worker last, so that it ships what the servers answered."""
@@ -96,14 +103,14 @@ class ClientEach:
     async def __aenter__(self) -> list[CheckClient]:
         by_node: dict[int, CheckClient] = {}
         until = monotonic() + START_SECONDS
-        while len(by_node) < SERVERS:
+        while len(by_node) < self._served.servers:
             assert monotonic() < until, self._served.log("serve")[-4000:]
             for client, node in await asyncio.gather(*[self._open() for _ in range(_BURST)]):
                 if node is None or node in by_node:
                     client.close()
                 else:
                     by_node[node] = client
-            if len(by_node) < SERVERS:
+            if len(by_node) < self._served.servers:
                 await asyncio.sleep(0.1)
         return [*by_node.values()]
 

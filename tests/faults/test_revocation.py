@@ -33,8 +33,10 @@ async def served(
 ) -> AsyncIterator[Served]:
     """No worker beside it: the outbox relay would repeat what the edge must have done by itself."""
     is_enabled = str(request.param == "with pub/sub").lower()
-    settings = {"PORTAL_IS_PUBSUB_ENABLED": is_enabled, "PORTAL_CHECK_DEADLINE_MS": "1000"}
-    async with serve(place, tmp_path_factory.mktemp("served"), has_worker=False, **settings) as served:
+    folder = tmp_path_factory.mktemp("served")
+    async with serve(
+        place, folder, has_worker=False, PORTAL_IS_PUBSUB_ENABLED=is_enabled, PORTAL_CHECK_DEADLINE_MS="1000"
+    ) as served:
         yield served
 
 

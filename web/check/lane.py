@@ -59,6 +59,7 @@ class Lane(asyncio.Protocol):
         self._is_ending = False
         self._is_handing_over = False
         self._is_held = False
+        self._is_unread = False
 
     # asyncio.Protocol
 
@@ -86,9 +87,11 @@ class Lane(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
+        self._is_unread = True
         self._hold()
 
     def resume_writing(self) -> None:
+        self._is_unread = False
         self._release()
 
     def shutdown(self) -> None:
@@ -122,7 +125,9 @@ class Lane(asyncio.Protocol):
                 break
             self._take(head, buffer[end + 4 : after])
             begin = after
-        self._buffer, self._begun_at = buffer[begin:], self._heard_at
+        self._buffer = buffer[begin:]
+        if begin:
+            self._begun_at = self._heard_at
 
     def _wait_for_head(self) -> None:
         if not self._buffer:
@@ -172,7 +177,7 @@ class Lane(asyncio.Protocol):
             self._transport.close()
         elif not line and self._is_handing_over:
             self._hand_over()
-        elif self._is_held and len(line) < PIPELINE_MOST // 2:
+        else:
             self._release()
 
     def _encode(self, reply: Reply, *, is_last: bool) -> bytes:
@@ -214,7 +219,7 @@ class Lane(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _release(self) -> None:
-        if self._is_held:
+        if self._is_held and not self._is_unread and len(self._line) < PIPELINE_MOST // 2:
             self._is_held = False
             self._transport.resume_reading()
             if self._buffer and not self._is_ending:
@@ -225,7 +230,8 @@ class Lane(asyncio.Protocol):
         patience, since = (SLOW_SECONDS, self._begun_at) if self._buffer else (IDLE_SECONDS, self._heard_at)
         silent = self._loop.time() - since
         if not self._line and silent >= patience:
-            self._transport.close()
+            # What nobody reads cannot be flushed first.
+            (self._transport.abort if self._is_unread else self._transport.close)()
             return
         self._timer = self._loop.call_later(max(min(patience - silent, SLOW_SECONDS), 0.5), self._look_at_clock)
 

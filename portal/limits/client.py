@@ -1,0 +1,36 @@
+"""A client of redis-py for a shard, for what is no check: hearing messages, examining servers."""
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from portal.core.shard_address import parse_shard
+from portal.limits.link import LimitsUnavailable
+from portal.limits.sentinels import Sentinels
+
+
+async def shard_client(url: str, **options: Any) -> Redis:
+    """Of the server that is the shard's master now; the caller closes it. Raises LimitsUnavailable.
+
+    `options` are Redis's own. A promotion is not followed: ask for another client.
+    """
+    address = parse_shard(url)
+    host, port = address.places[0]
+    if address.master is not None:
+        sentinels = Sentinels(address)
+        try:
+            votes = await sentinels.masters()
+        finally:
+            await sentinels.close()
+        if not votes:
+            raise LimitsUnavailable(f"no Sentinel of {address.name} says where its master is")
+        host, port = votes.most_common(1)[0][0]
+    return Redis(
+        host=host,
+        port=port,
+        username=address.user,
+        password=address.password,
+        db=address.database,
+        ssl=address.is_tls,
+        **options,
+    )
