@@ -1,0 +1,64 @@
+"""The house keeps its own rules: migrations match models, files stay small, tenants are walled in."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from migrations.run import differences, migrate, pending
+from migrations.tables import metadata
+from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices
+
+ROOT = Path(__file__).parent.parent.parent
+SOURCES = sorted(path for folder in ("portal", "web", "workers") for path in (ROOT / folder).rglob("*.py"))
+FILE_MOST, FUNCTION_MOST = 400, 50
+
+
+@pytest.mark.usefixtures("database")
+async def test_migrations_make_what_the_models_say(services: EmbeddedServices) -> None:
+    assert await differences(services.database_url) == []
+    current, newest = await pending(services.database_url)
+    assert current == newest
+
+
+@pytest.mark.usefixtures("database")
+async def test_migrating_again_changes_nothing(services: EmbeddedServices) -> None:
+    await migrate(services.database_url)
+    assert await differences(services.database_url) == []
+
+
+async def test_every_table_with_an_account_is_walled_in(database: Database) -> None:
+    statement = text(
+        "SELECT relname FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid "
+        "WHERE relrowsecurity AND relforcerowsecurity AND polname = 'own_account'"
+    )
+    async with database.owner_transaction() as tx:
+        walled = set(await tx.list(statement))
+    with_account = {table.name for table in metadata.tables.values() if "account_id" in table.columns}
+    assert with_account | {"accounts"} == walled
+
+
+async def test_the_application_role_reads_no_partition_directly(database: Database) -> None:
+    oldest = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'usage_days'::regclass LIMIT 1"
+    async with database.transaction() as tx:
+        partition = await tx.find(text(oldest))
+    with pytest.raises(Exception, match="permission denied"):
+        await read_as_application(database, partition)
+
+
+async def read_as_application(database: Database, table: str) -> None:
+    async with database.transaction("acct_none") as tx:
+        await tx.execute(text(f"SELECT 1 FROM {table}"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    source = path.read_text()
+    tree = ast.parse(source)
+    assert source.count("\n") <= FILE_MOST
+    assert ast.get_docstring(tree) is not None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or node.lineno) - node.lineno < FUNCTION_MOST, node.name
