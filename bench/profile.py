@@ -65,12 +65,10 @@ def table(raw: str, top: int) -> str:
     whole: Counter[str] = Counter()
     for frames, count in _stacks(raw):
         alone[frames[-1]] += count
-        whole.update({frame: count for frame in set(frames)})
+        whole.update(dict.fromkeys(set(frames), count))
     total = alone.total() or 1
     rows = ["| self | total | function |", "|---|---|---|"]
-    rows += [
-        f"| {count / total:.1%} | {whole[name] / total:.1%} | {name} |" for name, count in alone.most_common(top)
-    ]
+    rows += [f"| {count / total:.1%} | {whole[name] / total:.1%} | {name} |" for name, count in alone.most_common(top)]
     return "\n".join(rows)
 
 

@@ -17,7 +17,13 @@ from portal.accounts.policy_version import bump_policy_version
 from portal.accounts.sign_in import SignedIn, sign_in
 from portal.accounts.sign_out import sign_out
 from portal.accounts.sign_up import NewAccount, sign_up
-from portal.accounts.store import find_account, find_person, get_account, list_memberships
+from portal.accounts.store import (
+    find_account,
+    find_person,
+    get_account,
+    list_memberships,
+    list_policy_versions,
+)
 
 __all__ = [
     "Account",
@@ -45,6 +51,7 @@ __all__ = [
     "find_person",
     "get_account",
     "list_memberships",
+    "list_policy_versions",
     "sign_in",
     "sign_out",
     "sign_up",

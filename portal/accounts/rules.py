@@ -50,7 +50,7 @@ _EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
 def normal_email(text: str) -> str:
     """Lower case, no spaces around. Raises Invalid for what cannot be an address."""
     email = text.strip().lower()
-    if len(email) > 254 or not _EMAIL.match(email):
+    if len(email) > 254 or not _EMAIL.fullmatch(email):
         raise Invalid("This is not an e-mail address.", hint="Write it like name@example.com.", path=("email",))
     return email
 

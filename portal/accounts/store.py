@@ -1,5 +1,6 @@
 """Statements of accounts."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -71,6 +72,12 @@ async def find_service_token(tx: Tx, digest: bytes) -> ServiceToken | None:
 
 async def update_session_seen(tx: Tx, session: Session, seen_at: datetime) -> None:
     await tx.execute(update(Session).where(col(Session.id) == session.id).values(seen_at=seen_at))
+
+
+async def list_policy_versions(tx: Tx, account_ids: Collection[str]) -> Sequence[tuple[str, int]]:
+    """(id, version) of those that exist."""
+    statement = select(col(Account.id), col(Account.policy_version)).where(col(Account.id).in_(account_ids))
+    return [(row.id, row.policy_version) for row in await tx.execute(statement)]
 
 
 async def update_policy_version(tx: Tx, account_id: str) -> int:

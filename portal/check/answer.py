@@ -1,5 +1,6 @@
 """The answer to a check: the contract's fields, in its order."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -7,13 +8,19 @@ import msgspec
 from portal.check.policy import KeyPolicy, NamedLimit
 from portal.check.rules import Code
 from portal.core.clock import from_microseconds
-from portal.limits import Decision, LimitState, Status
+from portal.limits import Decision, Status
 
 NEVER = -2
 ADMITS = -1
 
+_CODES = {
+    Status.RATE_LIMITED: Code.RATE_LIMITED,
+    Status.QUOTA_EXCEEDED: Code.QUOTA_EXCEEDED,
+    Status.ADMITTED: Code.VALID,
+}
 
-class LimitAnswer(msgspec.Struct, rename="camel"):
+
+class LimitAnswer(msgspec.Struct, rename="camel", gc=False):
     """`reset_ms`: until the oldest counted unit leaves the window, 0 when it is empty."""
 
     name: str
@@ -22,7 +29,7 @@ class LimitAnswer(msgspec.Struct, rename="camel"):
     reset_ms: int
 
 
-class QuotaAnswer(msgspec.Struct, rename="camel"):
+class QuotaAnswer(msgspec.Struct, rename="camel", gc=False):
     """`limit` and `remaining` None: unlimited."""
 
     limit: int | None
@@ -87,38 +94,38 @@ def answer_for(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: b
 
 
 def code_of(status: Status) -> Code:
-    return {
-        Status.RATE_LIMITED: Code.RATE_LIMITED,
-        Status.QUOTA_EXCEEDED: Code.QUOTA_EXCEEDED,
-        Status.ADMITTED: Code.VALID,
-    }[status]
+    return _CODES[status]
 
 
 def add_limits(checked: Checked, cost: int, taken: int) -> None:
     """Fill limits (the tightest first), quota and the time to wait, as they are after `taken` of `cost` units."""
     answer, policy, decision, limits = checked
     assert policy is not None and decision is not None  # noqa: S101, PT018 only such answers have limits
-    entries = [
-        LimitAnswer(
-            limit.name,
-            limit.amount,
-            max(0, limit.amount - state.used - taken),
-            _reset_ms(limit, state, taken),
-        )
-        for limit, state in zip(limits, decision.states, strict=True)
-    ]
-    answer.limits = sorted(entries, key=lambda entry: entry.remaining / entry.limit)
+    entries = []
+    for limit, state in zip(limits, decision.states, strict=True):
+        left = limit.amount - state.used - taken
+        reset_us = state.reset_us
+        reset_ms = -(-reset_us // 1000) if reset_us else limit.step_ms if taken else 0
+        entries.append(LimitAnswer(limit.name, limit.amount, max(0, left), reset_ms))
+    if len(entries) > 1:
+        entries.sort(key=_tightness)
+    answer.limits = entries
     if policy.quota is not None and decision.period >= 0:
         used = decision.used + taken
         total = policy.quota_amount
         end_us = policy.quota.periods[decision.period][2]
-        remaining = None if total is None else max(0, total - used)
+        remaining = None if total is None else total - used if total > used else 0
         answer.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
-    answer.retry_after_ms = _retry_after_ms(policy, decision, cost)
+    if decision.status is not Status.ADMITTED:
+        answer.retry_after_ms = _retry_after_ms(policy, decision, cost)
+
+
+def _tightness(entry: LimitAnswer) -> float:
+    return entry.remaining / entry.limit
 
 
 def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | None:
-    """Milliseconds until the same check would pass, rounded up; None when it passed or can never pass."""
+    """Milliseconds until the same check would pass, rounded up; None when it can never pass."""
     waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
     if NEVER in waits:
         return None
@@ -129,14 +136,9 @@ def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | N
     return -(-max(waits) // 1000) if waits else None
 
 
+@lru_cache(maxsize=1000)
 def format_instant(instant_us: int) -> str:
     text = from_microseconds(instant_us).isoformat(
         timespec="seconds" if instant_us % 1_000_000 == 0 else "milliseconds"
     )
     return text.replace("+00:00", "Z")
-
-
-def _reset_ms(limit: NamedLimit, state: LimitState, taken: int) -> int:
-    if state.reset_us:
-        return -(-state.reset_us // 1000)
-    return limit.step_ms if taken else 0

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
-from portal.check.checker import ROUNDS_MOST, Checker, CheckUnavailable, Counted, usage_record
+from portal.check.checker import ROUNDS_MOST, Checker, CheckUnavailable
+from portal.check.counted import Counted, usage_record
 from portal.check.policy import KeyPolicy, limits_of, load_seed, rules_for
 from portal.check.request import CheckRequest, InvalidCheck
 from portal.check.rules import Code, pre_check
 from portal.check.turn import wait_for
+from portal.check.without_redis import retry_after_ms
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, LimitRequest, LimitState, LimitsUnavailable, Mode, Seed, Status, Subject
 
@@ -35,7 +37,7 @@ async def check_atomic(checker: Checker, requests: Sequence[CheckRequest]) -> li
         try:
             decision = await checker.limiter.decide_one(asked)
         except LimitsUnavailable as error:
-            raise CheckUnavailable(str(error)) from error
+            return await _without_redis(checker, known, requests, (asked, denial, error))
         if decision.status is Status.STALE:
             for request in requests:
                 await checker.policies.reload(secret_digest(request.key))
@@ -97,6 +99,31 @@ async def _count(
             add_limits(checked, asked.cost, request.cost if code is Code.VALID else 0)
         counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost)
         waits.append(wait_for(checker.turn, checked, usage_record(policy, answer, counted, decision.now_us)))
+    return [await wait for wait in waits]
+
+
+async def _without_redis(
+    checker: Checker,
+    policies: Sequence[KeyPolicy],
+    requests: Sequence[CheckRequest],
+    asked: tuple[LimitRequest, Code | None, LimitsUnavailable],
+) -> list[Checked]:
+    """By the plan's failure policy, all or none as ever."""
+    merged, code, error = asked
+    checker.versions.answered_without_redis(merged.account_id)
+    now_us = checker.ids.now_us()
+    wait_ms = None
+    if code is None:
+        decision = checker.without_redis.decide(policies[0], merged, now_us)
+        if decision is None:
+            raise CheckUnavailable(str(error)) from error
+        code, wait_ms = code_of(decision.status), retry_after_ms(decision)
+    waits = []
+    for policy, request in zip(policies, requests, strict=True):
+        answer = answer_for(policy, code, checker.ids.next(now_us), is_degraded=True)
+        answer.retry_after_ms = wait_ms
+        counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost)
+        waits.append(wait_for(checker.turn, Checked(answer, policy), usage_record(policy, answer, counted, now_us)))
     return [await wait for wait in waits]
 
 

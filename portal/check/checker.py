@@ -12,34 +12,28 @@ from typing import Any
 import msgspec
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
+from portal.check.counted import Counted, usage_record
 from portal.check.denials import Denials
 from portal.check.explain import explain
-from portal.check.policy import KeyPolicy, limits_of, load_seed, period_at, rules_for
+from portal.check.policy import KeyPolicy, limits_of, load_seed, rules_for
 from portal.check.policy_cache import CachedPolicy, PolicyCache
 from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
 from portal.check.rules import Code, pre_check
 from portal.check.single_flight import SingleFlight
 from portal.check.turn import OnChecked, Outcome, Turn
+from portal.check.versions import Versions
+from portal.check.without_redis import WithoutRedis, retry_after_ms
 from portal.core.database import Database
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status
-from portal.usage import Journal, UsageRecord
+from portal.usage import Journal
 
 ROUNDS_MOST = 5
 
 
 class CheckUnavailable(Exception):
     """No decision: the failure policy says closed, or the account changes faster than it can be read."""
-
-
-class Counted(msgspec.Struct, array_like=True):
-    """What a check is counted with; kept for its retries where it has an id."""
-
-    request_id: str
-    secret_id: str
-    resource: str
-    cost: int
 
 
 class _Job:
@@ -75,31 +69,40 @@ class _Job:
 class Checker:
     """One a process."""
 
-    def __init__(self, database: Database, limiter: Limiter, journal: Journal, policies: PolicyCache) -> None:
+    def __init__(
+        self, database: Database, limiter: Limiter, journal: Journal, policies: PolicyCache, *, processes: int = 1
+    ) -> None:
+        """`processes`: how many of them serve checks, for plans that let each admit its part without Redis."""
         self.policies = policies
         self.limiter = limiter
         self.journal = journal
         self.database = database
         self.ids = RequestIds()
         self.turn = Turn(journal)
+        self.without_redis = WithoutRedis(database, processes)
+        self.stale = self.unseeded = 0
+        self.versions = Versions(database, policies)
         self._denials = Denials()
         self._seeds: SingleFlight[Seed] = SingleFlight()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """No more checks come: what still runs on their behalf ends."""
+        await self.versions.close()
 
     def start(self, service_id: str, request: CheckRequest, on_checked: OnChecked) -> None:
         """Decide; `on_checked` is called later with what is counted by then, or the error that prevented an answer.
 
         Errors: CheckUnavailable, JournalUnavailable, and whatever PostgreSQL raises when it is needed and away.
         """
-        if secret_problem(request.key) is not None:
-            self.turn.add(self._not_found(), None, on_checked)
-            return
         job = _Job(service_id, request, secret_digest(request.key), on_checked)
         cached = self.policies.known(job.digest)
-        if cached is None:
+        if cached is not None:
+            self._ask(job, cached)
+        elif secret_problem(request.key) is None:
             self._await(job, self._look_up(job))
         else:
-            self._ask(job, cached)
+            self.turn.add(self._not_found(), None, on_checked)
 
     async def check(self, service_id: str, request: CheckRequest) -> Checked:
         """The same, awaited; raises the errors."""
@@ -144,16 +147,20 @@ class Checker:
         if decision.status is not Status.REPEATED:
             self.ids.heard(decision.now_us)
         if decision.status is Status.STALE:
+            self.stale += 1
             self._await(job, self._reload(job))
         elif decision.status is Status.UNSEEDED:
+            self.unseeded += 1
             self._await(job, self._seed(job))
         elif job.request.explain:
             explained = explain(job.policy, job.request, decision, self.ids.next(decision.now_us))
             self.turn.add(explained, None, job.on_checked)
         elif job.denial is not None:
-            self._deny(job, job.denial, is_degraded=False)
+            self._answer_alone(job, job.denial, is_degraded=False)
         else:
             self._denials.remember(job.policy, job.asked, decision, job.asked_at)
+            if job.policy.failure_policy == "local" and decision.status is not Status.REPEATED:
+                self.without_redis.heard(job.policy, decision, job.request.cost)
             self._answer(job, decision)
 
     def _answer(self, job: _Job, decision: Decision) -> None:
@@ -167,23 +174,37 @@ class Checker:
             status = decision.first_status if status is Status.REPEATED else status
         code = code_of(status)
         answer = answer_for(policy, code, request_id or self.ids.next(decision.now_us))
-        checked = Checked(answer, policy, decision, limits_of(rules_for(policy, first.resource)))
+        limits = limits_of(rules_for(policy, first.resource))
+        if len(limits) != len(decision.states):
+            # Limits were added or dropped since the first answer: its states have no names any more.
+            limits, decision = (), msgspec.structs.replace(decision, states=[])
+        checked = Checked(answer, policy, decision, limits)
         add_limits(checked, first.cost, first.cost if code is Code.VALID else 0)
         self.turn.add(checked, usage_record(policy, answer, first, decision.now_us), job.on_checked)
 
-    def _deny(self, job: _Job, code: Code, *, is_degraded: bool) -> None:
-        """An answer that no limit had a part in."""
+    def _answer_alone(self, job: _Job, code: Code, *, is_degraded: bool, decision: Decision | None = None) -> None:
+        """An answer that Redis had no part in; `decision` is the failure policy's."""
         now_us, policy, request = self.ids.now_us(), job.policy, job.request
         answer = answer_for(policy, code, self.ids.next(now_us), is_degraded=is_degraded)
+        checked = Checked(answer, policy)
+        if decision is not None and decision.states:
+            answer.retry_after_ms = retry_after_ms(decision)
+            checked = Checked(answer, policy, decision, limits_of(rules_for(policy, request.resource)))
         first = Counted(answer.request_id, policy.secret_id, request.resource, 0 if request.explain else request.cost)
-        self.turn.add(Checked(answer, policy), usage_record(policy, answer, first, now_us), job.on_checked)
+        self.turn.add(checked, usage_record(policy, answer, first, now_us), job.on_checked)
 
     def _degraded(self, job: _Job, error: LimitsUnavailable) -> None:
         """Without Redis: what the pre-checks deny stays denied; the rest goes by the plan's failure policy."""
-        if job.denial is None and (job.policy.failure_policy == "closed" or job.request.explain):
+        self.versions.answered_without_redis(job.policy.account_id)
+        if job.denial is not None:
+            self._answer_alone(job, job.denial, is_degraded=True)
+            return
+        now_us = self.ids.now_us()
+        decision = None if job.request.explain else self.without_redis.decide(job.policy, job.asked, now_us)
+        if decision is None:
             job.on_checked(CheckUnavailable(str(error)))
         else:
-            self._deny(job, job.denial or Code.VALID, is_degraded=True)
+            self._answer_alone(job, code_of(decision.status), is_degraded=True, decision=decision)
 
     def _not_found(self) -> Checked:
         return Checked(Answer(valid=False, code=Code.NOT_FOUND, request_id=self.ids.next(self.ids.now_us())))
@@ -218,20 +239,3 @@ class Checker:
             job.on_checked(CheckUnavailable("the account changes faster than it can be read"))
         else:
             self._ask(job, cached)
-
-
-def usage_record(policy: KeyPolicy, answer: Answer, first: Counted, now_us: int) -> UsageRecord | None:
-    """One row of usage; a look (cost 0) leaves none."""
-    if first.cost == 0:
-        return None
-    return UsageRecord(
-        answer.request_id,
-        policy.account_id,
-        policy.key_id,
-        first.secret_id,
-        policy.environment,
-        first.resource,
-        answer.code.value,
-        first.cost,
-        period_at(policy, now_us),
-    )

@@ -1,7 +1,7 @@
 """What the check knows of a key: everything that decides, read in one snapshot, compiled for the limiter."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -10,7 +10,7 @@ from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.keys import Key, KeySecret, find_secret_by_digest
 from portal.limits import Bucket, Quota, Seed, Subject, Window
-from portal.plans import Entitlement, Limit, Period, entitlement_of, periods_around
+from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_around
 from portal.usage import used_in_period
 
 NO_LIMIT = -1
@@ -60,7 +60,7 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     is_revoked: bool
     expires_us: int | None
     secret_ends_us: int | None
-    failure_policy: Literal["open", "closed"]
+    failure_policy: FailurePolicy
     rules: tuple[Rule, ...]
     quota: Quota | None
     """None for test keys, which neither use nor are held to the account's quota."""
@@ -127,7 +127,7 @@ def compile_rules(key: Key, limits: Sequence[Limit]) -> tuple[Rule, ...]:
     rules = []
     for limit in limits:
         if limit.algorithm == "token_bucket":
-            name = f"{owners[limit.per]}:{limit.name}"
+            name = f"{owners[limit.per]}#{limit.name}"  # never the name of a resource's log
             bucket = Bucket(limit.capacity, limit.amount, limit.window_ms * 1000)
             rules.append(Rule(Subject(name, bucket=bucket), (_named(limit),), limit.resource))
         else:
@@ -152,14 +152,15 @@ def _named(limit: Limit) -> NamedLimit:
 
 def rules_for(policy: KeyPolicy, resource: str) -> tuple[Rule, ...]:
     """Those that a check of the resource is held to."""
-    if all(rule.resource is None for rule in policy.rules):
-        return policy.rules
-    return tuple(rule for rule in policy.rules if rule.applies_to(resource))
+    for rule in policy.rules:
+        if rule.resource is not None:
+            return tuple(rule for rule in policy.rules if rule.applies_to(resource))
+    return policy.rules
 
 
 def limits_of(rules: Sequence[Rule]) -> tuple[NamedLimit, ...]:
     """In the order of a decision's states."""
-    return tuple(limit for rule in rules for limit in rule.limits)
+    return rules[0].limits if len(rules) == 1 else tuple([limit for rule in rules for limit in rule.limits])
 
 
 def period_at(policy: KeyPolicy, instant_us: int) -> str:

@@ -49,7 +49,7 @@ class PolicyCache:
     def known(self, digest: bytes) -> CachedPolicy | None:
         """What this process has in memory and may use; None says nothing about the secret."""
         entry = self._known.get(digest)
-        if entry is None or not self._is_fresh(entry, monotonic()):
+        if entry is None or monotonic() - entry.kept_at >= self._max_age or not self._is_current(entry):
             return None
         self._known.move_to_end(digest)
         return entry
@@ -84,8 +84,9 @@ class PolicyCache:
             while len(self._versions) > self._size:
                 self._versions.popitem(last=False)
 
-    def _is_fresh(self, entry: CachedPolicy, now: float) -> bool:
-        return now - entry.kept_at < self._max_age and self._is_current(entry)
+    def sizes(self) -> dict[str, int]:
+        """How many secrets are remembered, and how many of them as nobody's."""
+        return {"known": len(self._known), "absent": len(self._absent)}
 
     def _is_current(self, entry: CachedPolicy) -> bool:
         return entry.policy.version >= self._versions.get(entry.policy.account_id, 0)

@@ -7,7 +7,10 @@ import secrets
 from time import monotonic_ns
 
 from portal.core.clock import to_microseconds, utc_now
-from portal.core.ids import decode_128, encode_128
+from portal.core.ids import decode_128, encode_30, encode_128
+
+ENDING_LENGTH, ENDING_BITS = 6, 30
+ENDING_MASK = (1 << ENDING_BITS) - 1
 
 
 class RequestIds:
@@ -16,11 +19,17 @@ class RequestIds:
     def __init__(self) -> None:
         self._node = secrets.randbits(40) << 32
         self._counter = 0
+        self._beginning, self._begins = -1, ""
         self._offset_us = to_microseconds(utc_now()) - monotonic_ns() // 1000
 
     def next(self, decided_us: int) -> str:
         self._counter = (self._counter + 1) & 0xFFFFFFFF
-        return "req_" + encode_128(decided_us << 72 | self._node | self._counter)
+        number = decided_us << 72 | self._node | self._counter
+        if number >> ENDING_BITS != self._beginning:
+            # All checks of one script call were decided at one instant: their ids differ in the ending alone.
+            self._beginning = number >> ENDING_BITS
+            self._begins = "req_" + encode_128(number)[:-ENDING_LENGTH]
+        return self._begins + encode_30(number & ENDING_MASK)
 
     def at(self, request_id: str, decided_us: int) -> str:
         """The id of a stored draft (drawn for time 0) once its time is known."""

@@ -37,7 +37,11 @@ class Turn:
                 on_checked(error)
             return
         for on_checked, checked in answers:
-            on_checked(checked)
+            try:
+                on_checked(checked)
+            except Exception as error:
+                # An answer that cannot be told must not keep the others of this turn from theirs.
+                on_checked(error)
 
 
 def wait_for(turn: Turn, checked: Checked, record: UsageRecord | None) -> Awaitable[Checked]:

@@ -16,6 +16,7 @@ from portal.cli.examinations import (
     examine_migrations,
     examine_postgres,
     examine_redis,
+    examine_sentinels,
 )
 from portal.cli.which import settings_of
 from portal.core.errors import StartupError
@@ -58,7 +59,10 @@ async def _examine(data: Path | None) -> list[Finding]:
     if postgres.state is not State.BAD:
         findings.append(await examine_migrations(url))
     redis_urls = [redis.get_secret_value() for redis in settings.redis_urls]
-    findings += [await examine_redis(redis) for redis in redis_urls]
+    for redis in redis_urls:
+        findings.append(await examine_redis(redis))
+        sentinels = await examine_sentinels(redis)
+        findings += [sentinels] if sentinels else []
     findings.append(await examine_clocks(url, redis_urls))
     findings.append(examine_disk(settings.data))
     return findings

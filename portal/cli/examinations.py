@@ -18,6 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from migrations.run import pending
 from portal.core.clock import from_microseconds, utc_now
+from portal.core.shard_address import parse_shard
+from portal.limits import LimitsUnavailable, Sentinels, shard_client
 
 POSTGRES_OLDEST = 150_000
 TIMEOUT_SECONDS = 5
@@ -72,13 +74,15 @@ async def examine_migrations(url: str) -> Finding:
 
 
 async def examine_redis(url: str) -> Finding:
-    place = _place(url)
+    place = parse_shard(url).name
     try:
-        async with _redis(url) as redis:
+        async with await _redis(url) as redis:
             facts: dict[str, Any] = await redis.info()
-    except (OSError, RedisError) as error:
+    except (OSError, RedisError, LimitsUnavailable) as error:
         return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", "Check PORTAL_REDIS_URLS.")
     version = f"{facts.get('server_name', 'redis')} {facts.get('valkey_version') or facts.get('redis_version')}"
+    if facts.get("role") != "master":
+        return Finding("Redis", State.BAD, f"{place} is a replica.", "Name its master, or its Sentinels.")
     policy = facts.get("maxmemory_policy")
     if policy != "noeviction":
         hint = "CONFIG SET maxmemory-policy noeviction, and in its file: an evicted counter is a lost limit."
@@ -89,6 +93,28 @@ async def examine_redis(url: str) -> Finding:
     return Finding("Redis", State.GOOD, f"{version} at {place}, noeviction, append-only.")
 
 
+async def examine_sentinels(url: str) -> Finding | None:
+    """Whether a promotion can happen; None for a shard without Sentinels."""
+    address = parse_shard(url)
+    if address.master is None:
+        return None
+    sentinels = Sentinels(address)
+    votes = await sentinels.masters()
+    await sentinels.close()
+    told, all_of_them = votes.total(), len(address.places)
+    if told * 2 <= all_of_them:
+        what = f"{told} of {all_of_them} tell where {address.name} is: too few for a promotion."
+        return Finding("Sentinels", State.BAD, what, "Check their addresses, the master's name and sentinel_password.")
+    if len(votes) > 1:
+        what = f"they name different masters of {address.name}: a promotion spreads, or one of them is cut off."
+        return Finding("Sentinels", State.DOUBTFUL, what, "Ask again in a few seconds.")
+    if told < all_of_them:
+        what = f"{told} of {all_of_them} tell where {address.name} is."
+        return Finding("Sentinels", State.DOUBTFUL, what, "Start the others: another loss ends promotions.")
+    host, port = next(iter(votes))
+    return Finding("Sentinels", State.GOOD, f"all {told} name {host}:{port} as {address.name}.")
+
+
 async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Finding:
     """How far each server's clock is from this machine's; those that do not answer have their own finding."""
     apart: dict[str, float] = {}
@@ -97,9 +123,10 @@ async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Findin
             asked = utc_now()
             there = await _time_of(url)
             here = asked + (utc_now() - asked) / 2
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError):
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LimitsUnavailable):
             continue
-        apart[f"{name} at {_place(url)}"] = abs((there - here).total_seconds())
+        place = _place(url) if name == "PostgreSQL" else parse_shard(url).name
+        apart[f"{name} at {place}"] = abs((there - here).total_seconds())
     if not apart:
         return Finding("clocks", State.DOUBTFUL, "no server answered.")
     worst = max(apart, key=lambda name: apart[name])
@@ -131,7 +158,7 @@ def examine_disk(data: Path) -> Finding:
 
 async def _time_of(url: str) -> datetime:
     if not url.startswith("postgresql"):
-        async with _redis(url) as redis:
+        async with await _redis(url) as redis:
             seconds, micros = await redis.time()
             return from_microseconds(int(seconds) * 1_000_000 + int(micros))
     connection = await _connect(url)
@@ -146,8 +173,8 @@ async def _connect(url: str) -> Any:
     return await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=TIMEOUT_SECONDS)
 
 
-def _redis(url: str) -> Redis:
-    return Redis.from_url(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
+async def _redis(url: str) -> Redis:
+    return await shard_client(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
 
 
 def _place(url: str) -> str:

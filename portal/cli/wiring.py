@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from portal.accounts import SignInAttempts
 from portal.check import Checker, PolicyCache, PolicyChanges, ServiceTokens, listen_to_changes
+from portal.cli.check_metrics import CheckMetrics, shown
 from portal.core.bus import InProcessBus
 from portal.core.database import Database
 from portal.core.settings import Settings
@@ -60,20 +61,22 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
         parts.database, parts.limiter, size=settings.policy_cache_size, max_age_seconds=settings.policy_max_age_seconds
     )
     journal.open()
-    checker = Checker(parts.database, parts.limiter, journal, policies)
+    checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
     listeners = _listen(settings, policies)
     try:
-        yield WebServices(
-            settings=settings,
-            database=parts.database,
-            checker=checker,
-            desk=Desk(checker, ServiceTokens(parts.database)),
-            attempts=SignInAttempts(parts.limiter),
-        )
+        with shown(CheckMetrics(parts.limiter, checker)):
+            yield WebServices(
+                settings=settings,
+                database=parts.database,
+                checker=checker,
+                desk=Desk(checker, ServiceTokens(parts.database)),
+                attempts=SignInAttempts(parts.limiter),
+            )
     finally:
         for listener in listeners:
             listener.cancel()
         await asyncio.gather(*listeners, return_exceptions=True)
+        await checker.close()
         await asyncio.to_thread(journal.close)
 
 

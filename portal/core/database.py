@@ -14,10 +14,12 @@ from sqlalchemy import Executable, Result, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from portal.core.errors import Invalid
 from portal.core.events import Event
 from portal.core.outbox import insert_events
 
 HUNG_SECONDS = 3.0
+NOT_A_CHARACTER = "22021"
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -85,12 +87,19 @@ class Tx:
             pass
 
     async def _send(self, send: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """Cancelled at once while it waits for its turn; once it was sent only at its end, or if the server hangs."""
+        """Cancelled at once while it waits for its turn; once it was sent only at its end, or if the server hangs.
+
+        Raises Invalid for U+0000, which JSON and forms can carry in any text and PostgreSQL stores in none.
+        """
         async with self._lock:
             self.statements += 1
             running = asyncio.create_task(send())
             try:
                 return await asyncio.shield(running)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) == NOT_A_CHARACTER:
+                    raise Invalid("Text must not contain U+0000.", hint="Leave that character out.") from error
+                raise
             except asyncio.CancelledError:
                 await asyncio.wait({running}, timeout=HUNG_SECONDS)
                 if running.done() and not running.cancelled():
@@ -129,6 +138,7 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=5,
             pool_pre_ping=False,
+            hide_parameters=True,  # errors are logged, and values are people's, or digests
             connect_args={"timeout": 5, "server_settings": {"application_name": "portal", "TimeZone": "UTC"}},
         )
 

@@ -29,6 +29,11 @@ def encode_128(number: int) -> str:
     return "".join([pairs[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
+def encode_30(number: int) -> str:
+    """The 6 characters for a number below 2**30, as `encode_128` would end."""
+    return _PAIRS[number >> 20] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
+
+
 def decode_128(text: str) -> int:
     """The number that `encode_128` wrote. Raises ValueError for anything else."""
     if len(text) != BODY_LENGTH:

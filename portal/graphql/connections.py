@@ -76,7 +76,7 @@ def decode_cursor(cursor: str) -> Place:
         padding = "=" * (-len(cursor) % 4)
         micros, row_id = urlsafe_b64decode(cursor[:CURSOR_MOST] + padding).decode("ascii").split(" ")
         place = from_microseconds(int(micros)), row_id
-        if not _ID.match(row_id) or encode_cursor(place) != cursor:
+        if not _ID.fullmatch(row_id) or encode_cursor(place) != cursor:
             raise ValueError("not as written")
         return place
     except (ValueError, OverflowError, OSError):

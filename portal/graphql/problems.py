@@ -4,6 +4,7 @@ from typing import Any
 
 import strawberry
 from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
+from strawberry.types.union import StrawberryUnion
 
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.graphql.context import GraphQLContext
@@ -60,6 +61,11 @@ class ProblemsAsData(FieldExtension):
                 return await next_(source, info, **kwargs)
         except PortalError as error:
             problem = problem_of(error)
-            if problem is None:
+            if problem is None or not _may_answer(info.return_type, problem):
                 raise
             return problem
+
+
+def _may_answer(union: Any, problem: Problem) -> bool:
+    """Whether the mutation's union has this problem; one that it has not is an error of the request."""
+    return isinstance(union, StrawberryUnion) and type(problem) in union.types

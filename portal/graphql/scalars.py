@@ -12,6 +12,7 @@ BigInt = NewType("BigInt", int)
 Json = NewType("Json", object)
 BIG_INT_MOST = 2**53 - 1
 JSON_DEPTH_MOST = 20
+JSON_NUMBER_MOST = 2**63 - 1
 
 
 def _parse_instant(value: Any) -> datetime:
@@ -43,11 +44,16 @@ def _parse_json(value: Any) -> Any:
 
 
 def _check_json(value: Any, depth: int) -> None:
-    """Refuse what JSON cannot say or PostgreSQL's jsonb cannot hold."""
+    """Refuse what JSON cannot say, or jsonb or a policy on its way to Redis (MessagePack) cannot hold.
+
+    jsonb writes a large float out in digits, so that it comes back as a whole number.
+    """
     if depth == 0:
         raise GraphQLError(f"JSON is nested at most {JSON_DEPTH_MOST} levels deep.")
     if isinstance(value, float) and not math.isfinite(value):
         raise GraphQLError("JSON has no infinite numbers.")
+    if isinstance(value, int | float) and abs(value) > JSON_NUMBER_MOST:
+        raise GraphQLError("JSON numbers have at most 64 bits here.")
     if isinstance(value, str) and "\x00" in value:
         raise GraphQLError("JSON text must not contain U+0000.")
     if isinstance(value, dict):

@@ -62,7 +62,7 @@ def assemble_secret(prefix: str, environment: str, random_part: str) -> str:
 
 def secret_problem(secret: str) -> str | None:
     """Why this cannot be one of our secrets, or None if it can."""
-    if not _SECRET.match(secret):
+    if not _SECRET.fullmatch(secret):
         return "form"
     return None if checksum(secret[:-CHECKSUM_LENGTH]) == secret[-CHECKSUM_LENGTH:] else "checksum"
 
@@ -91,7 +91,7 @@ def check_scopes(scopes: Sequence[str]) -> list[str]:
     if len(scopes) > SCOPES_MOST:
         raise Invalid(f"A key has at most {SCOPES_MOST} scopes.", path=("scopes",))
     for scope in scopes:
-        if len(scope) > 100 or not _SCOPE.match(scope):
+        if len(scope) > 100 or not _SCOPE.fullmatch(scope):
             raise Invalid(f"{scope[:100]!r} is not a scope.", hint="Write it like search:read.", path=("scopes",))
     return sorted(set(scopes))
 
@@ -118,7 +118,7 @@ def check_limits(limits: Sequence[KeyLimit]) -> list[dict[str, str | int]]:
     if len(limits) > LIMITS_MOST or len({limit.name for limit in limits}) < len(limits):
         raise Invalid(f"A key has at most {LIMITS_MOST} limits of its own, each with another name.", path=("limits",))
     for limit in limits:
-        if not _LIMIT_NAME.match(limit.name):
+        if not _LIMIT_NAME.fullmatch(limit.name):
             raise Invalid(f"{limit.name[:50]!r} is no name of a limit.", hint="Write it like hourly.", path=("limits",))
         if not 1 <= limit.amount <= LIMIT_AMOUNT_MOST or not 1000 <= limit.window_ms <= LIMIT_WINDOW_MOST_MS:
             raise Invalid("A limit is 1 to 1,000,000,000 units in 1 second to 1 day.", path=("limits",))

@@ -10,9 +10,9 @@ account whose counters are missing is answered UNSEEDED, so that a Redis that lo
 
 Failure: a call that is not answered within the deadline, or a lost connection, raises LimitsUnavailable for all checks
 that wait; nothing is sent twice. A reply that comes later is recognised by its place in line and dropped. A shard that
-mostly fails is left alone for a while. One that Sentinels watch follows its promotion: a server that is no master is left,
-and the Sentinels are asked again. What the promoted one does not know is asked for (UNSEEDED) or admitted once more: at
-most one limit a key and failover. The other shards take no notice.
+mostly fails is left alone for a while; the others take no notice. A shard that Sentinels watch follows its promotion: a
+server that is no master is left, and they are asked again. What the promoted one does not know is asked for (UNSEEDED)
+or admitted once more: at most one limit a key and failover.
 """
 
 from portal.limits.client import shard_client
@@ -30,6 +30,7 @@ from portal.limits.requests import (
     Subject,
     Window,
 )
+from portal.limits.sentinels import Sentinels
 
 __all__ = [
     "Bucket",
@@ -41,6 +42,7 @@ __all__ = [
     "Mode",
     "Quota",
     "Seed",
+    "Sentinels",
     "Status",
     "Subject",
     "Window",

@@ -80,14 +80,18 @@ class Connection:
             self._link.send(on_reply, command, patience_s or self._deadline_s)
 
     async def call(self, *command: bytes | str | int, patience_s: float | None = None) -> Reply:
-        """Send and wait, for the deadline or `patience_s`. Raises LimitsUnavailable, hiredis.ReplyError."""
+        """Send and wait, for the deadline or `patience_s`.
+
+        Raises LimitsUnavailable, also for a server that refuses (out of memory, read only, its disk full), and
+        hiredis.ReplyError for a script that it does not know.
+        """
         try:
             return await _reply_to(lambda on_reply: self.send(on_reply, *command, patience_s=patience_s))
         except hiredis.ReplyError as error:
             self.note_refusal(error)
-            if _says_no_master(error):
-                raise LimitsUnavailable(str(error)) from error
-            raise
+            if str(error).startswith("NOSCRIPT"):
+                raise
+            raise LimitsUnavailable(str(error)) from error
 
     async def _connect(self) -> Link:
         """To the first server that is a master, of those that most Sentinels name."""

@@ -101,7 +101,11 @@ local function decide(check, record, keys, answer_key)
   if is_admitted and quota and quota[1] >= 0 and used + cost > quota[1] then status = QUOTA_EXCEEDED end
   if status == ADMITTED and mode == CONSUME then
     consume(subjects, found)
-    if field and cost > 0 then redis.call('HINCRBY', record, field, text(cost)) end
+    if field and cost > 0 then
+      redis.call('HINCRBY', record, field, text(cost))
+      -- Once a period: a record in use must not end with counters that PostgreSQL does not have yet.
+      if used == 0 then redis.call('PEXPIRE', record, RECORD_TTL_MS) end
+    end
   end
   local result = { status, now, used, period, states }
   if answer_key and mode == CONSUME then

@@ -139,10 +139,11 @@ def encode_requests(requests: list[LimitRequest]) -> tuple[list[str], bytes]:
 
 
 def _subjects(request: LimitRequest) -> list[tuple[int, tuple[Window, ...], Bucket | bool]]:
-    costs = request.costs or (request.cost,) * len(request.subjects)
-    return [
-        (cost, subject.windows, subject.bucket or False) for cost, subject in zip(costs, request.subjects, strict=True)
-    ]
+    if request.costs is None:
+        cost = request.cost
+        return [(cost, subject.windows, subject.bucket or False) for subject in request.subjects]
+    pairs = zip(request.costs, request.subjects, strict=True)
+    return [(cost, subject.windows, subject.bucket or False) for cost, subject in pairs]
 
 
 def decode_decisions(reply: bytes) -> list[Decision]:

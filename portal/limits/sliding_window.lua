@@ -2,12 +2,20 @@
 -- Head: the instant from which entries count their time (double, µs) and the units before the first entry (6 bytes).
 -- Entry: µs since that instant (6 bytes), running total of units up to and with it (6 bytes). Entries stand in the order
 -- of time, so a window's sum is one binary search and one subtraction.
+-- A short log is read and written whole. A long one stays where it is: the search reads single entries, an admission
+-- appends one, and what has left the longest window is cut off once it is half of the log. So no check copies more than
+-- a few kilobytes, whatever the limit.
 
 local HEAD, ENTRY = 14, 12
 local REBASE_AT = 2 ^ 46
+local SHORT_MOST = HEAD + ENTRY * 500
 
 local function log_entry(log, index)
-  return struct.unpack('>I6I6', log.text, HEAD + ENTRY * (index - 1) + 1)
+  local start = HEAD + ENTRY * (index - 1)
+  if log.is_long then
+    return struct.unpack('>I6I6', redis.call('GETRANGE', log.key, start, start + ENTRY - 1))
+  end
+  return struct.unpack('>I6I6', log.text, start + 1)
 end
 
 local function total_before(log, index)
@@ -40,17 +48,20 @@ end
 -- A clock that went back behind the newest entry moves the whole log back with it: the distances between entries stay,
 -- so nothing is forgotten early, and windows go on sliding.
 local function read_log(key, now)
-  local text = redis.call('GET', key)
-  if not text then return { key = key, text = '', count = 0, base = now, before = 0, now = 0, total = 0 } end
+  local text = redis.call('GETRANGE', key, 0, SHORT_MOST)
+  if text == '' then return { key = key, text = '', count = 0, base = now, before = 0, now = 0, total = 0 } end
   local base, before = struct.unpack('>dI6', text)
-  local log = { key = key, text = text, count = (#text - HEAD) / ENTRY, base = base, before = before }
+  local is_long = #text > SHORT_MOST
+  local size = is_long and redis.call('STRLEN', key) or #text
+  local log = { key = key, text = text, is_long = is_long, count = (size - HEAD) / ENTRY, base = base, before = before }
   local newest
   newest, log.total = log_entry(log, log.count)
   log.now = now - base
   if log.now < newest then
     log.base, log.now = now - newest, newest
-    log.text = struct.pack('>dI6', log.base, before) .. string.sub(text, HEAD + 1)
-    redis.call('SET', key, log.text, 'KEEPTTL')
+    local head = struct.pack('>dI6', log.base, before)
+    log.text = head .. string.sub(text, HEAD + 1)
+    redis.call('SETRANGE', key, 0, head)
   end
   return log
 end
@@ -86,7 +97,15 @@ end
 local function append(log, windows, cost)
   local longest = 0
   for _, window in ipairs(windows) do longest = math.max(longest, window[2]) end
-  local first = first_after(log, log.now - longest)
+  local first, life_ms = first_after(log, log.now - longest), string.format('%.0f', math.ceil(longest / 1000))
+  if log.is_long then
+    if first - 1 < log.count / 2 and log.total <= REBASE_AT and log.now <= REBASE_AT then
+      redis.call('APPEND', log.key, struct.pack('>I6I6', log.now, log.total + cost))
+      redis.call('PEXPIRE', log.key, life_ms)
+      return
+    end
+    log.text, log.is_long = redis.call('GET', log.key), false
+  end
   local kept
   if log.total > REBASE_AT or log.now > REBASE_AT then
     kept = rebased(log, first)
@@ -95,6 +114,6 @@ local function append(log, windows, cost)
     log.before = total_before(log, first)
   end
   local head, entry = struct.pack('>dI6', log.base, log.before), struct.pack('>I6I6', log.now, log.total + cost)
-  redis.call('SET', log.key, head .. kept .. entry, 'PX', string.format('%.0f', math.ceil(longest / 1000)))
+  redis.call('SET', log.key, head .. kept .. entry, 'PX', life_ms)
 end
 

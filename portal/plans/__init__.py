@@ -4,7 +4,7 @@ Owns `plans` and `subscriptions`. An account without a subscription is on the de
 in the account's time zone. Never counts anything: counting is portal.limits' work.
 """
 
-from portal.plans.entitlement import Entitlement, Limit, entitlement_of
+from portal.plans.entitlement import Entitlement, FailurePolicy, Limit, entitlement_of
 from portal.plans.models import Plan, Subscription
 from portal.plans.rules import Period, periods_around
 from portal.plans.starter_catalogue import ensure_catalogue
@@ -13,6 +13,7 @@ from portal.plans.subscribe import subscribe
 
 __all__ = [
     "Entitlement",
+    "FailurePolicy",
     "Limit",
     "Period",
     "Plan",

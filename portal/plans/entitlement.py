@@ -7,6 +7,10 @@ from portal.core.database import Tx
 from portal.plans import store
 from portal.plans.models import Plan
 
+FailurePolicy = Literal["open", "closed", "local"]
+"""How checks are answered while Redis is away: all admitted, none decided, or a part of each limit admitted."""
+FAILURE_POLICIES: dict[str, FailurePolicy] = {"open": "open", "closed": "closed", "local": "local"}
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -38,7 +42,7 @@ class Entitlement:
     limits: tuple[Limit, ...]
     quota: int | None
     is_overage_allowed: bool
-    failure_policy: Literal["open", "closed"]
+    failure_policy: FailurePolicy
 
 
 async def entitlement_of(tx: Tx, account_id: str) -> Entitlement:
@@ -53,5 +57,5 @@ def entitlement_from(plan: Plan) -> Entitlement:
         limits=tuple(Limit(**entry) for entry in plan.limits),
         quota=plan.monthly_quota,
         is_overage_allowed=plan.is_overage_allowed,
-        failure_policy="closed" if plan.failure_policy == "closed" else "open",
+        failure_policy=FAILURE_POLICIES.get(plan.failure_policy, "open"),
     )

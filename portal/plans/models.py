@@ -15,7 +15,7 @@ class Plan(SQLModel, table=True):
 
     `limits` is a list of `entitlement.Limit` as objects.
     `monthly_quota` None means unlimited; with `is_overage_allowed` calls above it are billed, not denied.
-    `failure_policy` says how checks answer when Redis does not: "open" or "closed".
+    `failure_policy` says how checks answer when Redis does not: "open", "closed" or "local".
     """
 
     __tablename__ = "plans"

@@ -16,12 +16,13 @@ from portal.core.embedded.folder import free_port
 from tests.cli.demo_portal import PORTAL, PROJECT, portal_environment
 from tests.faults.client_process import Noted, Plan, read_notes
 from tests.faults.oracle import node_of
-from tests.faults.outages import children_of
+from tests.faults.outages import children_of, frozen
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40
 SERVERS = 2
 _BURST = 8
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass
@@ -93,38 +94,46 @@ class Served:
 
 
 class ClientEach:
-    """A connection to every server process: opens them until each has one, told by its request ids."""
+    """A connection to every server process: opens them until each has one, told by its request ids.
 
-    def __init__(self, served: Served, *, path: str = "/check") -> None:
+    An idle process is always the quicker one to accept. So the others are frozen for a moment where that is needed.
+    """
+
+    def __init__(self, served: Served) -> None:
         self._served = served
-        self._path = path
+        self._by_node: dict[int, CheckClient] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> list[CheckClient]:
-        by_node: dict[int, CheckClient] = {}
         until = monotonic() + START_SECONDS
-        while len(by_node) < self._served.servers:
+        while not await self._find():
             assert monotonic() < until, self._served.log("serve")[-4000:]
-            for client, node in await asyncio.gather(*[self._open() for _ in range(_BURST)]):
-                if node is None or node in by_node:
-                    client.close()
-                else:
-                    by_node[node] = client
-            if len(by_node) < self._served.servers:
-                await asyncio.sleep(0.1)
-        return [*by_node.values()]
+            await asyncio.sleep(0.1)
+        return [*self._by_node.values()]
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def _open(self) -> tuple[CheckClient, int | None]:
-        client = CheckClient(self._served.url, self._served.token, path=self._path)
+    async def _find(self) -> bool:
+        """Whether every process has a client now."""
+        await asyncio.gather(*[self._open() for _ in range(_BURST)])
+        for pid in self._served.children() if self._by_node else []:
+            if len(self._by_node) < self._served.servers:
+                with frozen({*self._served.children()} - {pid}):
+                    await self._open()
+        return len(self._by_node) == self._served.servers
+
+    async def _open(self) -> None:
+        client = CheckClient(self._served.url, self._served.token)
         self._stack.callback(client.close)
         with suppress(OSError):
-            answer = await client.check({"key": "nobody's"})
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                answer = await client.check({"key": "nobody's"})
             if "requestId" in answer.document:
-                return client, node_of(answer.document["requestId"])
-        return client, None
+                node = node_of(answer.document["requestId"])
+                if self._by_node.setdefault(node, client) is client:
+                    return
+        client.close()
 
 
 class Swarm:

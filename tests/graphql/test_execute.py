@@ -86,7 +86,7 @@ async def test_an_operation_is_stopped_after_its_time(
     ask: Ask, answer: Answer, owner: Actor, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch, document: str
 ) -> None:
     await make_key(owner)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, structlog.testing.capture_logs():
         patch.setattr("portal.usage.last_used_by_secret", sleeping)
         patch.setattr("portal.usage.used_in_period", sleeping)
         for _ in range(4):
@@ -117,7 +117,7 @@ async def test_a_resolver_that_fails_amid_its_siblings_harms_no_connection(
     ask: Ask, answer: Answer, owner: Actor, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_key(owner)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, structlog.testing.capture_logs():
         patch.setattr("portal.usage.used_in_period", sleeping)
         patch.setattr(keys, "count_keys", broken)
         began = asyncio.get_running_loop().time()
@@ -190,3 +190,21 @@ async def test_a_reading_request_changes_nothing(ask: Ask, answer: Answer, owner
     result = await ask(owner, CREATE, options=Options(is_read_only=True), input={"name": "A"})
     assert codes(result) == ["MUTATION_BY_GET"]
     assert (await answer(owner, "{ keys { totalCount } }"))["keys"]["totalCount"] == 0
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "query ($text: ID!) { node(id: $text) { id } }",
+        "query ($text: ID!) { key(id: $text) { id } }",
+        "query ($text: String) { keys(search: $text) { totalCount } }",
+        "mutation ($text: ID!) { pauseKey(id: $text) { __typename } }",
+        "mutation ($text: ID!) { rotateKey(id: $text) { ... on Problem { code } } }",
+    ],
+)
+async def test_a_character_that_postgresql_cannot_store_is_the_callers_mistake(
+    ask: Ask, owner: Actor, document: str
+) -> None:
+    result = await ask(owner, document, text="key_\x00")
+    told = codes(result) or [(result.data or {})["rotateKey"]["code"]]
+    assert told == ["INVALID"]

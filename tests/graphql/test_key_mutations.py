@@ -68,6 +68,7 @@ async def test_a_key_takes_the_prefix_of_the_settings(ask: Ask, owner: Actor) ->
         ({"name": "x" * 101}, "name"),
         ({"name": "a\x00b"}, "name"),
         ({"scopes": ["no spaces"]}, "scopes"),
+        ({"scopes": ["line:end\n"]}, "scopes"),
         ({"allowedIps": ["1.2.3"]}, "allowedIps"),
         ({"metadata": ["list"]}, "metadata"),
         ({"metadata": {"a": "x" * 5000}}, "metadata"),
@@ -96,6 +97,8 @@ async def test_create_says_which_field_is_wrong(
         {"unknown": 1},
         {"scopes": [None]},
         {"metadata": {"a": "\x00"}},
+        {"metadata": {"a": 2**63}},
+        {"metadata": {"a": [1e19]}},
     ],
 )
 async def test_a_value_of_the_wrong_type_is_refused_before_it_runs(

@@ -67,13 +67,13 @@ class Server:
         return f"{HOST}:{self.port}/0"
 
     async def start(self) -> None:
+        """Also again, after it was killed."""
+        self.stop()
         self.folder.mkdir(exist_ok=True)
         path = self.folder / "server.conf"
         if not path.exists():
             path.write_text(self.config.format(port=self.port, folder=self.folder))
-        with (self.folder / "log").open("ab") as log:
-            command = [str(valkey_program()), str(path), *self.options]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self._launch([str(valkey_program()), str(path), *self.options])
         await until(self._answers, f"{self.folder.name} does not answer")
 
     def client(self) -> Redis:
@@ -87,6 +87,10 @@ class Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def _launch(self, command: list[str]) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     async def _answers(self) -> bool:
         with suppress(RedisError, OSError):

@@ -2,10 +2,11 @@
 
 import asyncio
 
+import pytest
 from redis.asyncio import Redis
 
 from portal.core.ids import new_id
-from portal.limits import Decision, Limiter, LimitRequest, Mode, Quota, Seed, Status, Subject, Window
+from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Quota, Seed, Status, Subject, Window
 
 SECOND = 1_000_000
 ALWAYS = (("2026-11", 0, 2**52), ("2026-12", 2**52, 2**52 + 1))
@@ -148,3 +149,23 @@ async def test_confirming_tells_only_whether_the_policy_is_current(limiter: Limi
 async def test_a_server_that_forgot_the_script_gets_it_again(limiter: Limiter, redis: Redis) -> None:
     await redis.script_flush()
     assert (await limiter.decide_one(request(new_id("acct"), 1, (5, SECOND)))).status is Status.ADMITTED
+
+
+async def test_a_server_that_refuses_is_as_good_as_away(limiter: Limiter, redis: Redis) -> None:
+    await redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(LimitsUnavailable, match="OOM"):
+            await limiter.raise_policy_version(new_id("acct"), 2)
+        with pytest.raises(LimitsUnavailable):
+            await limiter.decide_one(request(new_id("acct"), 1, (5, SECOND)))
+    finally:
+        await redis.config_set("maxmemory", "0")
+
+
+async def test_a_record_lives_on_from_period_to_period(limiter: Limiter, redis: Redis) -> None:
+    one = request(new_id("acct"), 1, quota=100)
+    await limiter.decide_one(one)
+    await redis.pexpire(f"account:{one.account_id}", 60_000)
+    await redis.hdel(f"account:{one.account_id}", "used:2026-11")
+    await limiter.decide_one(one)
+    assert await redis.pttl(f"account:{one.account_id}") > 60_000

@@ -1,12 +1,14 @@
 """The algorithms against exact models in Python, at any instants, costs and jumps of the clock.
 
-The script under test is the product's own, with nothing changed but where it takes the time from.
+The script under test is the product's own, with nothing changed but where it takes the time from, and once more with
+logs that count as long from the third entry on.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +23,8 @@ from portal.limits.shard import DECIDE
 
 START_US = 1_790_000_000_000_000
 SCRIPT = DECIDE.source.replace(b"redis.call('TIME')", b"{ ARGV[2], ARGV[3] }")
+SHORT_MOST = b"ENTRY * 500"
+SCRIPTS = {"short": SCRIPT, "long": SCRIPT.replace(SHORT_MOST, b"ENTRY * 2")}
 CASES = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True
 )
@@ -74,16 +78,21 @@ class BucketModel:
         return used, reset, ceil(above / rate) if above > 0 else -1
 
 
-@pytest.fixture(scope="session")
-def server(services: EmbeddedServices) -> Iterator[Redis]:
-    client = Redis.from_url(services.redis_urls[0])
+class Server(Redis):
+    script = b""
+
+
+@pytest.fixture(scope="session", params=SCRIPTS)
+def server(services: EmbeddedServices, request: pytest.FixtureRequest) -> Iterator[Server]:
+    client = cast(Server, Server.from_url(services.redis_urls[0]))
+    client.script = SCRIPTS[request.param]
     yield client
     client.close()
 
 
-def decide(server: Redis, subject: Subject, now: int, cost: int) -> Decision:
+def decide(server: Server, subject: Subject, now: int, cost: int) -> Decision:
     keys, body = encode_requests([LimitRequest("none", 0, Mode.CONSUME, cost, (subject,), None)])
-    reply = server.eval(SCRIPT, len(keys), *keys, body, now // 1_000_000, now % 1_000_000)  # type: ignore[arg-type]  # bytes are as good
+    reply = server.eval(server.script, len(keys), *keys, body, now // 1_000_000, now % 1_000_000)  # type: ignore[arg-type]  # bytes are as good
     return decode_decisions(reply)[0]
 
 
@@ -95,7 +104,7 @@ steps = st.lists(
 @CASES
 @given(steps, st.integers(1, 12), st.integers(1, 20))
 def test_sliding_windows_agree_with_the_model(
-    server: Redis, steps: list[tuple[int, int]], short: int, long: int
+    server: Server, steps: list[tuple[int, int]], short: int, long: int
 ) -> None:
     models = [WindowModel(short, 100_000), WindowModel(long, 700_000)]
     subject = Subject(new_id("t"), tuple(Window(model.amount, model.length) for model in models))
@@ -116,7 +125,7 @@ def test_sliding_windows_agree_with_the_model(
 @CASES
 @given(steps, st.integers(1, 12), st.sampled_from([1, 3, 7, 10]), st.sampled_from([100_000, 99_991]))
 def test_the_token_bucket_agrees_with_the_model(
-    server: Redis, steps: list[tuple[int, int]], capacity: int, amount: int, window: int
+    server: Server, steps: list[tuple[int, int]], capacity: int, amount: int, window: int
 ) -> None:
     model = BucketModel(Bucket(capacity, amount, window))
     subject = Subject(new_id("t"), bucket=model.bucket)
@@ -135,7 +144,7 @@ def test_the_token_bucket_agrees_with_the_model(
 @CASES
 @given(st.lists(st.tuples(st.integers(-3_600_000_000, 400_000), st.integers(1, 4)), max_size=40))
 def test_a_jumping_clock_never_admits_too_much_and_never_blocks_for_longer(
-    server: Redis, steps: list[tuple[int, int]]
+    server: Server, steps: list[tuple[int, int]]
 ) -> None:
     model = WindowModel(5, 300_000)
     subject = Subject(new_id("t"), (Window(5, 300_000),))
@@ -153,7 +162,7 @@ def test_a_jumping_clock_never_admits_too_much_and_never_blocks_for_longer(
     server.delete(f"limit:{subject.name}")
 
 
-def test_totals_that_outgrow_their_bytes_begin_anew(server: Redis) -> None:
+def test_totals_that_outgrow_their_bytes_begin_anew(server: Server) -> None:
     subject = Subject(new_id("t"), (Window(10**9, 1_000_000),))
     now = START_US
     used = []
@@ -174,3 +183,19 @@ def test_totals_that_outgrow_their_bytes_begin_anew(server: Redis) -> None:
     settled = server.get(f"limit:{subject.name}")
     assert isinstance(settled, bytes)
     assert int.from_bytes(settled[-6:], "big") < 2**46
+
+
+def test_a_long_log_is_searched_in_place_and_cut_in_time(server: Server) -> None:
+    assert SHORT_MOST in SCRIPT
+    subject = Subject(new_id("t"), (Window(10**9, 1_000_000), Window(5, 1_000)))
+    now, sizes = START_US, []
+    for _ in range(700):
+        now += 1_000
+        assert decide(server, subject, now, 1).status is Status.ADMITTED
+        sizes.append(server.strlen(f"limit:{subject.name}"))
+    for _ in range(700):
+        now += 2_000
+        assert decide(server, subject, now, 1).states[0].used in range(499, 1000)
+        sizes.append(server.strlen(f"limit:{subject.name}"))
+    assert max(sizes) <= 14 + 12 * 2 * 1000
+    assert 0 < server.pttl(f"limit:{subject.name}") <= 1_000

@@ -60,6 +60,14 @@ async def test_a_known_address_is_a_conflict(anonymous: Browser) -> None:
     assert "Sign in instead." in answer.text
 
 
+async def test_an_address_with_a_character_that_cannot_be_stored_is_refused(anonymous: Browser) -> None:
+    person = new_person() | {"email": "a\0nn@example.com"}
+    for path in ("/sign-up", "/sign-in"):
+        answer = await anonymous.submit(path, **person)
+        assert answer.status_code == 422
+        assert "U+0000" in answer.text
+
+
 async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(ann: Browser, app: Starlette) -> None:
     answers = []
     for email in (ann.email, f"{new_id('t').lower()}@example.com"):

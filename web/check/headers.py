@@ -1,36 +1,35 @@
 """Rate-limit headers of a check answer: draft-ietf-httpapi-ratelimit-headers-11, and the X- forms of old clients."""
 
-from typing import NamedTuple
+from functools import lru_cache
 
 from portal.check import ADMITS, Checked, Code
 
 MONTH = "month"
 
 
-class Tightest(NamedTuple):
-    """What is nearest to its end: a limit, or the monthly quota. `reset_s` in whole seconds, rounded up."""
-
-    name: str
-    limit: int
-    remaining: int
-    reset_s: int
+Entry = tuple[str, int, int, int]
+"""A limit, or the monthly quota: name, limit, remaining, whole seconds until its reset (rounded up)."""
 
 
 def rate_limit_headers(checked: Checked) -> dict[str, str]:
-    """Empty where no limit was asked: unknown keys, denials before the limits, answers without Redis."""
-    policies = _policies(checked)
-    if not policies:
-        return {}
-    tightest = min(_entries(checked), key=lambda entry: (entry.remaining / max(entry.limit, 1), -entry.reset_s))
+    """Empty where no limit was asked: unknown keys, denials before the limits, answers without Redis.
+
+    Of the last, those that deny by this process's part of a limit say when to try again.
+    """
+    wait_ms = checked.answer.retry_after_ms
+    if checked.policy is None or (not checked.answer.limits and checked.answer.quota is None):
+        return {} if wait_ms is None else {"Retry-After": str(-(-wait_ms // 1000))}
+    policies, entries = _policies_and_entries(checked)
+    name, limit, remaining, reset_s = min(entries, key=_tightness)
     headers = {
         "RateLimit-Policy": ", ".join(policies),
-        "RateLimit": f"{_quoted(tightest.name)};r={tightest.remaining};t={tightest.reset_s}",
-        "X-RateLimit-Limit": str(tightest.limit),
-        "X-RateLimit-Remaining": str(tightest.remaining),
-        "X-RateLimit-Reset": str(tightest.reset_s),
+        "RateLimit": f"{_quoted(name)};r={remaining};t={reset_s}",
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Reset": str(reset_s),
     }
-    if checked.answer.retry_after_ms is not None:
-        headers["Retry-After"] = str(max(-(-checked.answer.retry_after_ms // 1000), tightest.reset_s))
+    if wait_ms is not None:
+        headers["Retry-After"] = str(max(-(-wait_ms // 1000), reset_s))
     return headers
 
 
@@ -42,26 +41,26 @@ def violated_policies(checked: Checked) -> list[str]:
     return [limit.name for limit, state in zip(checked.limits, states, strict=False) if state.retry_us != ADMITS]
 
 
-def _policies(checked: Checked) -> list[str]:
-    if checked.policy is None or (not checked.answer.limits and checked.answer.quota is None):
-        return []
+def _policies_and_entries(checked: Checked) -> tuple[list[str], list[Entry]]:
     windows = {limit.name: limit.window_ms for limit in checked.limits}
-    entries = [
-        f"{_quoted(entry.name)};q={entry.limit};w={-(-windows[entry.name] // 1000)}" for entry in checked.answer.limits
-    ]
-    hard = _hard_quota(checked)
-    return entries if hard is None else [*entries, f"{_quoted(MONTH)};q={hard}"]
-
-
-def _entries(checked: Checked) -> list[Tightest]:
-    entries = [
-        Tightest(entry.name, entry.limit, entry.remaining, -(-entry.reset_ms // 1000))
-        for entry in checked.answer.limits
-    ]
+    policies, entries = [], []
+    for told in checked.answer.limits:
+        policies.append(_policy(told.name, told.limit, windows[told.name]))
+        entries.append((told.name, told.limit, told.remaining, -(-told.reset_ms // 1000)))
     hard, quota = _hard_quota(checked), checked.answer.quota
     if hard is not None and quota is not None:
-        entries.append(Tightest(MONTH, hard, quota.remaining or 0, _seconds_to_period_end(checked)))
-    return entries
+        policies.append(f"{_quoted(MONTH)};q={hard}")
+        entries.append((MONTH, hard, quota.remaining or 0, _seconds_to_period_end(checked)))
+    return policies, entries
+
+
+def _tightness(entry: Entry) -> tuple[float, int]:
+    return entry[2] / max(entry[1], 1), -entry[3]
+
+
+@lru_cache(maxsize=10_000)
+def _policy(name: str, limit: int, window_ms: int) -> str:
+    return f"{_quoted(name)};q={limit};w={-(-window_ms // 1000)}"
 
 
 def _hard_quota(checked: Checked) -> int | None:
@@ -78,6 +77,7 @@ def _seconds_to_period_end(checked: Checked) -> int:
     return -(-(end_us - checked.decision.now_us) // 1_000_000)
 
 
+@lru_cache(maxsize=10_000)
 def _quoted(name: str) -> str:
     """A structured-fields string; names are printable ASCII by the catalogue's rule."""
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

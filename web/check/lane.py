@@ -181,20 +181,12 @@ class Lane(asyncio.Protocol):
             self._release()
 
     def _encode(self, reply: Reply, *, is_last: bool) -> bytes:
-        head = [
-            _STATUS_LINE[reply.status],
-            *[b"%s: %s\r\n" % pair for pair in self._state.default_headers],
-            b"content-type: %s\r\ncontent-length: %d\r\n" % (reply.media_type.encode(), len(reply.body)),
-            *[
-                f"{name}: {value}\r\n".encode("latin-1")
-                for name, value in reply.headers.items()
-                if name != "Connection"
-            ],
-            b"connection: close\r\n" if is_last else b"",
-            b"\r\n",
-            reply.body,
-        ]
-        return b"".join(head)
+        status, body, media_type, headers = reply
+        more = "".join([f"{name}: {value}\r\n" for name, value in headers.items() if name != "Connection"])
+        end = "connection: close\r\n\r\n" if is_last else "\r\n"
+        head = f"content-type: {media_type}\r\ncontent-length: {len(body)}\r\n{more}{end}"
+        always = [b"%s: %s\r\n" % pair for pair in self._state.default_headers]
+        return b"".join([_STATUS_LINE[status], *always, head.encode("latin-1"), body])
 
     # The end of our part
 

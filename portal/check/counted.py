@@ -1,0 +1,33 @@
+"""What a check leaves in the usage journal."""
+
+import msgspec
+
+from portal.check.answer import Answer
+from portal.check.policy import KeyPolicy, period_at
+from portal.usage import UsageRecord
+
+
+class Counted(msgspec.Struct, array_like=True):
+    """What a check is counted with; kept for its retries where it has an id."""
+
+    request_id: str
+    secret_id: str
+    resource: str
+    cost: int
+
+
+def usage_record(policy: KeyPolicy, answer: Answer, first: Counted, now_us: int) -> UsageRecord | None:
+    """One row of usage; a look (cost 0) leaves none."""
+    if first.cost == 0:
+        return None
+    return UsageRecord(
+        answer.request_id,
+        policy.account_id,
+        policy.key_id,
+        first.secret_id,
+        policy.environment,
+        first.resource,
+        answer.code.value,
+        first.cost,
+        period_at(policy, now_us),
+    )

@@ -1,0 +1,46 @@
+"""Which gateway calls: remembered, forgotten in time, and not pushed out by tokens that nobody has."""
+
+import asyncio
+
+import pytest
+
+from portal.accounts import ServiceToken, create_service_token
+from portal.check import ServiceTokens, service_tokens
+from portal.core.actor import SYSTEM
+from portal.core.database import Database
+
+
+@pytest.fixture
+async def token(database: Database) -> str:
+    async with database.transaction() as tx:
+        return (await create_service_token(tx, SYSTEM, "gateway")).token
+
+
+async def test_strangers_push_out_nobody_and_leave_connections_free(
+    database: Database, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_tokens, "MOST", 3)
+    tokens = ServiceTokens(database)
+    known = await tokens.identify(token)
+    strangers = [tokens.identify(f"svc_{number}") for number in range(100)]
+    gathered = asyncio.gather(*strangers)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5), database.transaction() as tx:
+        await tx.flush()
+    assert set(await gathered) == {None}
+    assert known is not None
+    assert tokens.known(token) == known
+    assert (len(tokens._known), len(tokens._strange)) == (1, 3)
+
+
+async def test_a_revoked_token_is_a_stranger_once_it_was_looked_up_again(
+    database: Database, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = ServiceTokens(database)
+    token_id = await tokens.identify(token)
+    async with database.transaction() as tx:
+        table = ServiceToken.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+        await tx.execute(table.update().where(table.c.id == token_id).values(revoked_at=tx.now))
+    assert await tokens.identify(token) == token_id
+    monkeypatch.setattr(service_tokens, "REMEMBER_SECONDS", 0.0)
+    assert await tokens.identify(token) is None

@@ -1,0 +1,128 @@
+"""A portal on three shards, one of which hangs or dies: who is on the others gets the same answers as ever."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from statistics import median
+from time import monotonic, perf_counter
+
+import httpx2
+import pytest
+
+from portal.cli.check_client import CheckAnswer, CheckClient
+from portal.core.shards import Ring
+from tests.faults.conftest import serve
+from tests.faults.place import Place
+from tests.faults.processes import Served
+from tests.faults.report import Report, sized
+from tests.limits.sentinels import Server, plain_servers
+
+DEADLINE_MS = 200
+ANSWER_MS = 50
+CLIENTS = 48
+AWAY_SECONDS = sized(3, 20)
+BACK_SECONDS = 15.0
+PLAN = {"failure_policy": "local", "is_overage_allowed": True}
+LIMIT = (1_000_000, 60_000)
+
+
+@dataclass
+class Spread:
+    """A portal, its shards, a key of an account on each, and clients enough for two swarms."""
+
+    served: Served
+    shards: list[Server]
+    keys: list[str]
+    clients: list[CheckClient]
+
+    async def ask(self, keys: Iterable[str], half: int = 0) -> list[tuple[CheckAnswer, float]]:
+        """Each key by all clients of a half at once; answers and the milliseconds that they took."""
+
+        async def one(client: CheckClient, key: str) -> tuple[CheckAnswer, float]:
+            begin = perf_counter()
+            answer = await client.check({"key": key})
+            return answer, (perf_counter() - begin) * 1000
+
+        return [
+            told for key in keys for told in await asyncio.gather(*[one(each, key) for each in self.clients[half::2]])
+        ]
+
+    async def metrics(self) -> str:
+        async with httpx2.AsyncClient(base_url=self.served.url) as http:
+            return (await http.get("/metrics")).text
+
+
+@pytest.fixture(scope="module")
+async def spread(place: Place, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Spread]:
+    folder = tmp_path_factory.mktemp("shards")
+    async with AsyncExitStack() as stack:
+        shards = await stack.enter_async_context(plain_servers(folder, 3))
+        urls = ",".join(shard.url for shard in shards)
+        keys = await _a_key_each(place, shards)
+        portal = serve(place, folder, PORTAL_REDIS_URLS=urls, PORTAL_CHECK_DEADLINE_MS=str(DEADLINE_MS))
+        served = await stack.enter_async_context(portal)
+        clients = [CheckClient(served.url, place.service_token) for _ in range(CLIENTS)]
+        for client in clients:
+            stack.callback(client.close)
+        yield Spread(served, shards, keys, clients)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+async def test_the_other_two_shards_never_notice(spread: Spread, report: Report, number: signal.Signals) -> None:
+    await _until_whole(spread)
+    lonely, *well = spread.keys
+    spread.shards[0].signal(number)
+    try:
+        away, others = [], []
+        until = monotonic() + AWAY_SECONDS
+        while monotonic() < until:
+            told, both = await asyncio.gather(spread.ask([lonely], 0), spread.ask(well, 1))
+            away += told
+            others += both
+        text = await spread.metrics()
+    finally:
+        if number is signal.SIGSTOP:
+            spread.shards[0].signal(signal.SIGCONT)
+        else:
+            await spread.shards[0].start()
+    slow = sorted(took for _, took in others)
+    report.tell(
+        f"one of three shards, {number.name}",
+        f"{len(away)} of its own, p50 {median(took for _, took in away):.1f} ms;"
+        f" {len(others)} of the others, p50 {median(slow):.1f} ms, most {slow[-1]:.1f} ms",
+    )
+    assert {_told(answer) for answer, _ in others} == {(200, "VALID", False)}
+    assert (200, "VALID", True) in {_told(answer) for answer, _ in away}
+    assert {answer.status for answer, _ in away} == {200}
+    assert median(took for _, took in away) < ANSWER_MS
+    if number is signal.SIGSTOP:
+        assert f'portal_shard_breaker_opened_total{{shard="{spread.shards[0].name}"}} 0.0' not in text
+    assert f'portal_shard_breaker_opened_total{{shard="{spread.shards[1].name}"}} 0.0' in text
+    assert f'portal_shard_connected{{shard="{spread.shards[1].name}"}} 1.0' in text
+    assert 'portal_checks_degraded_total{outcome="admitted",policy="local"}' in text
+    await _until_whole(spread)
+
+
+async def _a_key_each(place: Place, shards: list[Server]) -> list[str]:
+    ring = Ring([(shard.name, shard.name) for shard in shards])
+    keys: dict[str, str] = {}
+    while len(keys) < len(shards):
+        customer = await place.customer(LIMIT, **PLAN)
+        name = ring.of(customer.actor.account_id)
+        if name not in keys:
+            keys[name] = await place.make_key(customer)
+    return [keys[shard.name] for shard in shards]
+
+
+async def _until_whole(spread: Spread) -> None:
+    """Until every process decides with every shard."""
+    until = monotonic() + BACK_SECONDS
+    while {_told(answer) for answer, _ in await spread.ask(spread.keys)} != {(200, "VALID", False)}:
+        assert monotonic() < until
+        await asyncio.sleep(0.1)
+
+
+def _told(answer: CheckAnswer) -> tuple[int, str, bool]:
+    return answer.status, answer.document.get("code", ""), answer.document.get("degraded", False)
