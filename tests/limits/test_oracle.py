@@ -22,7 +22,13 @@ from portal.limits.requests import decode_decisions, encode_requests
 from portal.limits.shard import DECIDE
 
 START_US = 1_790_000_000_000_000
-SCRIPT = DECIDE.source.replace(b"redis.call('TIME')", b"{ ARGV[2], ARGV[3] }")
+LIFE = b"'600000'"
+SCRIPT = (
+    DECIDE.source.replace(b"redis.call('TIME')", b"{ ARGV[2], ARGV[3] }")
+    .replace(b"'PX', life_ms", b"'PX', " + LIFE)
+    .replace(b"log.key, life_ms", b"log.key, " + LIFE)
+    .replace(b"string.format('%.0f', empty_ms)", LIFE)
+)
 SHORT_MOST = b"ENTRY * 500"
 SCRIPTS = {"short": SCRIPT, "long": SCRIPT.replace(SHORT_MOST, b"ENTRY * 2")}
 CASES = settings(
@@ -187,6 +193,7 @@ def test_totals_that_outgrow_their_bytes_begin_anew(server: Server) -> None:
 
 def test_a_long_log_is_searched_in_place_and_cut_in_time(server: Server) -> None:
     assert SHORT_MOST in SCRIPT
+    assert SCRIPT.count(LIFE) == 3
     subject = Subject(new_id("t"), (Window(10**9, 1_000_000), Window(5, 1_000)))
     now, sizes = START_US, []
     for _ in range(700):
