@@ -22,7 +22,7 @@ from portal.limits.requests import decode_decisions, encode_requests
 from portal.limits.shard import DECIDE
 
 START_US = 1_790_000_000_000_000
-LIFE = b"'600000'"
+LIFE = b"'599999'"
 SCRIPT = (
     DECIDE.source.replace(b"redis.call('TIME')", b"{ ARGV[2], ARGV[3] }")
     .replace(b"'PX', life_ms", b"'PX', " + LIFE)
