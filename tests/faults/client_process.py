@@ -117,12 +117,12 @@ async def _hammer(client_type: "type[CheckClient]", plan: Plan, stop: Any, file:
                 noted = await _ask(client, plan, key)
                 chooser.note(noted)
                 file.write(" ".join(str(int(field) if isinstance(field, bool) else field) for field in noted) + "\n")
-                if not announced and noted.status == 200:
-                    announced.append(True)
-                    sys.stdout.write("ready\n")
+                if not announced and noted.status:
+                    announced.append(noted.status)
+                    sys.stdout.write("ready\n" if noted.status == 200 else f"answered {noted.status}\n")
                     sys.stdout.flush()
 
-    announced: list[bool] = []
+    announced: list[int] = []
     await asyncio.gather(*[work() for _ in range(plan.connections)])
 
 

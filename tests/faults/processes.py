@@ -152,15 +152,26 @@ class Swarm:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        assert self._process.stdout is not None
-        async with asyncio.timeout(START_SECONDS):
-            for _ in range(self._plan.processes):
-                assert await self._process.stdout.readline() == b"ready\n"
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._until_ready()
+        except BaseException:
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+        self.notes = read_notes(Path(self._plan.folder))
+
+    async def _until_ready(self) -> None:
+        assert self._process.stdout is not None
+        for _ in range(self._plan.processes):
+            line = await self._process.stdout.readline()
+            assert line == b"ready\n", line.decode()
+
+    async def _stop(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
         async with asyncio.timeout(STOP_SECONDS):
             assert await self._process.wait() == 0
-        self.notes = read_notes(Path(self._plan.folder))

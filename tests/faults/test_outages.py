@@ -3,17 +3,17 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from statistics import median
-from time import monotonic, perf_counter
+from time import monotonic
 
 import httpx2
 import pytest
 from redis.asyncio import Redis
 
 from portal.cli.check_client import CheckAnswer, CheckClient
+from tests.faults.asked import Asked
 from tests.faults.conftest import serve
-from tests.faults.oracle import decided_us, most_in_window, wrong_denials
+from tests.faults.oracle import most_in_window, wrong_denials
 from tests.faults.outages import frozen, postgres_away, redis_away
 from tests.faults.place import PASSWORD, Customer, Place
 from tests.faults.processes import Served
@@ -28,35 +28,6 @@ USUAL_MS_MOST = 250.0
 QUOTA = 200
 NOT_INGESTED = 30
 VIEWER = {"query": "{ viewer { person { email } } }"}
-
-
-@dataclass
-class Asked:
-    """Answers of one key, in the order in which they came, and how long each took."""
-
-    answers: list[CheckAnswer] = field(default_factory=list)
-    took_ms: list[float] = field(default_factory=list)
-
-    async def ask(self, client: CheckClient, secret: str, **more: object) -> CheckAnswer:
-        begin = perf_counter()
-        answer = await client.check({"key": secret, **more})
-        self.took_ms.append((perf_counter() - begin) * 1000)
-        self.answers.append(answer)
-        return answer
-
-    def instants(self, code: str) -> list[int]:
-        """Of decisions that Redis made."""
-        return [
-            decided_us(answer.document["requestId"])
-            for answer in self.answers
-            if answer.status == 200 and answer.document["code"] == code and not answer.document["degraded"]
-        ]
-
-    def ids(self) -> list[str]:
-        return [answer.document["requestId"] for answer in self.answers if answer.status == 200]
-
-    def told(self) -> str:
-        return f"{len(self.took_ms)} answers, p50 {median(self.took_ms):.1f} ms, most {max(self.took_ms):.1f} ms"
 
 
 @pytest.fixture(scope="module")

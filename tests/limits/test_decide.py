@@ -6,7 +6,19 @@ import pytest
 from redis.asyncio import Redis
 
 from portal.core.ids import new_id
-from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Quota, Seed, Status, Subject, Window
+from portal.limits import (
+    Bucket,
+    Decision,
+    Limiter,
+    LimitRequest,
+    LimitsUnavailable,
+    Mode,
+    Quota,
+    Seed,
+    Status,
+    Subject,
+    Window,
+)
 
 SECOND = 1_000_000
 ALWAYS = (("2026-11", 0, 2**52), ("2026-12", 2**52, 2**52 + 1))
@@ -169,3 +181,14 @@ async def test_a_record_lives_on_from_period_to_period(limiter: Limiter, redis: 
     await redis.hdel(f"account:{one.account_id}", "used:2026-11")
     await limiter.decide_one(one)
     assert await redis.pttl(f"account:{one.account_id}") > 60_000
+
+
+async def test_a_state_ends_with_its_longest_window_and_a_bucket_when_it_is_empty(
+    limiter: Limiter, redis: Redis
+) -> None:
+    account = new_id("acct")
+    await limiter.decide_one(request(account, 1, (5, SECOND), (50, 20 * SECOND)))
+    assert 10_000 < await redis.pttl(f"limit:key:{account}") <= 20_000
+    bucket = Subject(f"bucket:{account}", bucket=Bucket(10, 1, 10 * SECOND))
+    await limiter.decide_one(LimitRequest(account, 0, Mode.CONSUME, 3, (bucket,), None))
+    assert 20_000 < await redis.pttl(f"limit:bucket:{account}") <= 30_000

@@ -205,4 +205,4 @@ def test_a_long_log_is_searched_in_place_and_cut_in_time(server: Server) -> None
         assert decide(server, subject, now, 1).states[0].used in range(499, 1000)
         sizes.append(server.strlen(f"limit:{subject.name}"))
     assert max(sizes) <= 14 + 12 * 2 * 1000
-    assert 0 < server.pttl(f"limit:{subject.name}") <= 1_000
+    assert server.pttl(f"limit:{subject.name}") > 0

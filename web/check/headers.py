@@ -17,9 +17,9 @@ def rate_limit_headers(checked: Checked) -> dict[str, str]:
     Of the last, those that deny by this process's part of a limit say when to try again.
     """
     wait_ms = checked.answer.retry_after_ms
-    if checked.policy is None or (not checked.answer.limits and checked.answer.quota is None):
-        return {} if wait_ms is None else {"Retry-After": str(-(-wait_ms // 1000))}
     policies, entries = _policies_and_entries(checked)
+    if not entries:
+        return {} if wait_ms is None else {"Retry-After": str(-(-wait_ms // 1000))}
     name, limit, remaining, reset_s = min(entries, key=_tightness)
     headers = {
         "RateLimit-Policy": ", ".join(policies),
