@@ -68,6 +68,7 @@ if __name__ == "__main__":
         http=Lane if sys.argv[1] == "lane" else Bytes,  # type: ignore[arg-type]  # it makes no use of its base class
         port=int(sys.argv[2]),
         lifespan="off",
+        proxy_headers=False,
         access_log=False,
         log_level="warning",
         server_header=False,

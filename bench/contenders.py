@@ -20,6 +20,7 @@ from bench.processes import Launch, Processes, free_port
 from bench.world import BATCH, World
 from bench.wrk import Load
 from portal.cli.check_client import CheckClient
+from portal.core.embedded.binaries import valkey_program
 
 CHECKOUT = FOLDER.parent
 PORTAL = "from portal.cli import main; main()"
@@ -77,7 +78,15 @@ async def start_contenders(
     load = Load(f"{portal.url}/check", world.bodies["windows"], world.token, 64)
     about = f"{FULL} at half of its saturation, from the intended send time"
     open_loop = OpenLoop("open_loop", about, load, portal.books, lambda: median_of(FULL))
-    return [*found, open_loop, *redis_alone.contenders(world.redis_url), Ingest(world)]
+    return [*found, open_loop, *redis_alone.contenders(await _start_valkey(world, processes)), Ingest(world)]
+
+
+async def _start_valkey(world: World, processes: Processes) -> str:
+    """A server that keeps nothing on disk: what the script alone costs."""
+    port = free_port()
+    command = [str(valkey_program()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    await processes.start(Launch("valkey", command, world.folder, port, {}))
+    return f"redis://127.0.0.1:{port}"
 
 
 def _checks(world: World, portal: Server, pair: Server) -> list[OverHttp]:

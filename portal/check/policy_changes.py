@@ -1,7 +1,7 @@
 """What happens after a change to what keys may do: the account's record is raised before the caller is answered."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 import msgspec
@@ -12,6 +12,7 @@ from portal.limits import Limiter, LimitsUnavailable
 
 CHANNEL = "policy.changed"
 PATIENCE_SECONDS = 1.0
+RETRY_SECONDS = 0.05
 
 
 class PolicyChanges:
@@ -20,6 +21,9 @@ class PolicyChanges:
     def __init__(self, limiter: Limiter, *, is_published: bool) -> None:
         self._limiter = limiter
         self._is_published = is_published
+        self.listeners: list[Callable[[str, int], None]] = []
+        """Told of each change of this process at once, Redis or not."""
+        self._later: set[asyncio.Task[None]] = set()
 
     async def after_commit(self, events: Sequence[Event]) -> None:
         """Raise each account's version. A Redis that stays away is left to the outbox relay, and logged."""
@@ -37,16 +41,29 @@ class PolicyChanges:
             await self.apply(event["body"]["account_id"], event["body"]["version"])
 
     async def _raise(self, account_id: str, version: int) -> None:
+        """For a second at most; a Redis that stays away is told in the background once it is back."""
+        for listener in self.listeners:
+            listener(account_id, version)
         until = monotonic() + PATIENCE_SECONDS
-        while True:
+        while monotonic() < until:
             try:
                 await self.apply(account_id, version)
                 return
-            except LimitsUnavailable as error:
-                if monotonic() >= until:
-                    get_log(__name__).error("policy_version_not_raised", account=account_id, error=str(error))
-                    return
-                await asyncio.sleep(0.05)
+            except LimitsUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+        get_log(__name__).error("policy_version_not_raised", account=account_id, version=version)
+        task = asyncio.create_task(self._raise_later(account_id, version))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _raise_later(self, account_id: str, version: int) -> None:
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            try:
+                await self.apply(account_id, version)
+                return
+            except LimitsUnavailable:
+                continue
 
     async def apply(self, account_id: str, version: int) -> None:
         """Idempotent. Raises LimitsUnavailable."""

@@ -20,6 +20,7 @@ import uvloop
 
 from portal.cli.background import background, make_courier, run_workers
 from portal.cli.demo_data import DemoCredentials, ensure_demo
+from portal.cli.garbage import settle_garbage
 from portal.cli.migrate import prepare_database
 from portal.cli.ready_file import panel, remove_ready_file, write_ready_file
 from portal.cli.server import listen, make_server, url_of
@@ -80,6 +81,7 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
             _warn_of_demo(settings.data)
         async with _in_background(parts, courier), open_web(parts, courier.wake) as web:
             server = make_server(create_app(web))
+            settle_garbage()
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             stopping = asyncio.create_task(stop.wait())
             _announce(settings.base_url, services, demo, options)

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from portal.cli.garbage import settle_garbage
 from portal.cli.server import GRACE_SECONDS
 from portal.cli.wiring import open_parts, open_web
 from portal.core.logs import configure_logs
@@ -63,6 +64,7 @@ def make_app() -> Starlette:
             services = await stack.enter_async_context(open_web(parts))
             app.state.services = services
             inner.append(create_app(services, only=only))
+            settle_garbage()
             yield
 
     async def delegate(scope: Scope, receive: Receive, send: Send) -> None:

@@ -60,6 +60,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     policies = PolicyCache(
         parts.database, parts.limiter, size=settings.policy_cache_size, max_age_seconds=settings.policy_max_age_seconds
     )
+    parts.changes.listeners.append(policies.raise_version)
     journal.open()
     checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
     listeners = _listen(settings, policies)

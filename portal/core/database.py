@@ -19,6 +19,8 @@ from portal.core.events import Event
 from portal.core.outbox import insert_events
 
 HUNG_SECONDS = 3.0
+COMMAND_SECONDS = 15
+"""A server that hangs is given up after this; ingest's largest batches take a fraction of it."""
 NOT_A_CHARACTER = "22021"
 
 Row = TypeVar("Row")
@@ -139,7 +141,11 @@ class Database:
             pool_timeout=5,
             pool_pre_ping=False,
             hide_parameters=True,  # errors are logged, and values are people's, or digests
-            connect_args={"timeout": 5, "server_settings": {"application_name": "portal", "TimeZone": "UTC"}},
+            connect_args={
+                "timeout": 5,
+                "command_timeout": COMMAND_SECONDS,
+                "server_settings": {"application_name": "portal", "TimeZone": "UTC"},
+            },
         )
 
     @property

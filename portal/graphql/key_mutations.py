@@ -23,7 +23,7 @@ from portal.graphql.scalars import BigInt, Json
 @strawberry.input(description="A limit of a key's own, beside its plan's.")
 class KeyLimitInput:
     name: str = strawberry.field(description="Small letters, digits and dashes, like hourly.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window: 1 to 1000000000.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window: 1 to 1000000.")
     window_ms: BigInt = strawberry.field(description="The window in milliseconds: 1000 to 86400000.")
 
     def to_limit(self) -> keys.KeyLimit:

@@ -21,7 +21,7 @@ SCOPES_MOST = 50
 IPS_MOST = 50
 ATTRIBUTES_BYTES = 4096
 LIMITS_MOST = 5
-LIMIT_AMOUNT_MOST = 1_000_000_000
+LIMIT_AMOUNT_MOST = 1_000_000
 LIMIT_WINDOW_MOST_MS = 24 * 60 * 60 * 1000
 _SCOPE = re.compile(r"^[a-z0-9*][a-z0-9_.*-]*(:[a-z0-9*][a-z0-9_.*-]*)*$")
 _LIMIT_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,29}$")
@@ -121,7 +121,7 @@ def check_limits(limits: Sequence[KeyLimit]) -> list[dict[str, str | int]]:
         if not _LIMIT_NAME.fullmatch(limit.name):
             raise Invalid(f"{limit.name[:50]!r} is no name of a limit.", hint="Write it like hourly.", path=("limits",))
         if not 1 <= limit.amount <= LIMIT_AMOUNT_MOST or not 1000 <= limit.window_ms <= LIMIT_WINDOW_MOST_MS:
-            raise Invalid("A limit is 1 to 1,000,000,000 units in 1 second to 1 day.", path=("limits",))
+            raise Invalid("A limit is 1 to 1,000,000 units in 1 second to 1 day.", path=("limits",))
     return [{"name": limit.name, "amount": limit.amount, "window_ms": limit.window_ms} for limit in limits]
 
 

@@ -39,7 +39,7 @@ class Connection:
         self.place: Place | None = None
         """Of the server that the last link led to."""
         self._sentinels = Sentinels(self._address) if self._address.master is not None else None
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._link: Link | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.on_connected: Callable[[], None] = lambda: None
@@ -77,7 +77,7 @@ class Connection:
         if self._link is None:
             on_reply(LimitsUnavailable(f"not connected to {self.name}"))
         else:
-            self._link.send(on_reply, command, patience_s or self._deadline_s)
+            self._link.send(on_reply, command, patience_s or self.deadline_s)
 
     async def call(self, *command: bytes | str | int, patience_s: float | None = None) -> Reply:
         """Send and wait, for the deadline or `patience_s`.

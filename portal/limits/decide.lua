@@ -1,5 +1,7 @@
 -- Decide many checks at once. See portal/limits/__init__.py for the contract, requests.py for the field order.
--- KEYS: per check its account record, one state per subject, and its stored answer if it has a retry id. ARGV[1]: msgpack.
+-- KEYS: per check its account record, one state per subject, and its stored answer if it has a retry id.
+-- ARGV[1]: msgpack. ARGV[2]: the latest instant (µs) at which anybody still waits for the answer, 0 if that is not known: a
+-- server that was frozen must not count afterwards what was refused meanwhile.
 
 local ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED, STALE, UNSEEDED, CONFIRMED, REPEATED = 0, 1, 2, 3, 4, 5, 6
 local CONSUME, CONFIRM = 0, 2
@@ -115,6 +117,9 @@ local function decide(check, record, keys, answer_key)
   end
   return result
 end
+
+local latest = tonumber(ARGV[2])
+if latest > 0 and now > latest then return cmsgpack.pack({}) end
 
 local results = {}
 for index, check in ipairs(cmsgpack.unpack(ARGV[1])) do

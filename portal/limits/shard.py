@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
+from time import monotonic_ns
 
 import hiredis
 
 from portal.limits.breaker import Breaker
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable, Reply
-from portal.limits.requests import Decision, LimitRequest, decode_decisions, encode_requests
+from portal.limits.requests import Decision, LimitRequest, Status, decode_decisions, encode_requests
 
 BATCH_MOST = 128
 PATIENCE_SECONDS = 1.0
@@ -45,6 +46,8 @@ class Shard:
         self._waiting: list[tuple[LimitRequest, OnDecision]] = []
         self._is_in_flight = False
         self._is_scheduled = False
+        self._ahead_us: int | None = None
+        """How far Redis's clock is ahead of this process's monotonic one, as of the last reply."""
         self.breaker = Breaker()
         connection.on_connected = self.breaker.close
 
@@ -78,10 +81,11 @@ class Shard:
         batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
         keys, body = encode_requests([request for request, _ in batch])
         self._is_in_flight = True
+        latest = self._latest_us()
 
         def answered(reply: Reply) -> None:
             if _is_unknown_script(reply):
-                self.connection.send(done, "EVAL", DECIDE.source, len(keys), *keys, body)
+                self.connection.send(done, "EVAL", DECIDE.source, len(keys), *keys, body, latest)
             else:
                 done(reply)
 
@@ -90,12 +94,30 @@ class Shard:
             if isinstance(reply, Exception):
                 self._fail(batch, reply)
                 return
+            decisions = decode_decisions(reply)
+            if not decisions:
+                # Its clock says that nobody waits any more. Should the clock be wrong, the next batch asks anew.
+                self._ahead_us = None
+                self._fail(batch, LimitsUnavailable(f"{self.connection.name} came to it too late"))
+                return
+            self._hear(decisions)
             self.breaker.succeeded(len(batch))
-            for (_, on_decision), decision in zip(batch, decode_decisions(reply), strict=True):
+            for (_, on_decision), decision in zip(batch, decisions, strict=True):
                 on_decision(decision)
             self._flush()
 
-        self.connection.send(answered, "EVALSHA", DECIDE.sha, len(keys), *keys, body)
+        self.connection.send(answered, "EVALSHA", DECIDE.sha, len(keys), *keys, body, latest)
+
+    def _latest_us(self) -> int:
+        """When the callers' deadline is over, by Redis's clock; 0 if that is not known."""
+        if self._ahead_us is None:
+            return 0
+        return monotonic_ns() // 1000 + self._ahead_us + int(self.connection.deadline_s * 1_000_000)
+
+    def _hear(self, decisions: list[Decision]) -> None:
+        fresh = next((one for one in decisions if one.status is not Status.REPEATED), None)
+        if fresh is not None:
+            self._ahead_us = fresh.now_us - monotonic_ns() // 1000
 
     def _fail(self, batch: list[tuple[LimitRequest, OnDecision]], error: Exception) -> None:
         self.connection.note_refusal(error)

@@ -2,20 +2,20 @@
 -- Head: the instant from which entries count their time (double, µs) and the units before the first entry (6 bytes).
 -- Entry: µs since that instant (6 bytes), running total of units up to and with it (6 bytes). Entries stand in the order
 -- of time, so a window's sum is one binary search and one subtraction.
--- A short log is read and written whole. A long one stays where it is: the search reads single entries, an admission
--- appends one, and what has left the longest window is cut off once it is half of the log. So no check copies more than
--- a few kilobytes, whatever the limit.
+-- A short log is read and written whole. A long one stays where it is: its oldest and newest entries are read at once,
+-- those between one by one as the search comes to them; an admission appends one, and what has left the longest window
+-- is cut off once it is half of the log. So no check copies more than a few kilobytes, whatever the limit.
 
 local HEAD, ENTRY = 14, 12
 local REBASE_AT = 2 ^ 46
 local SHORT_MOST = HEAD + ENTRY * 500
+local TAIL = ENTRY * 64
 
 local function log_entry(log, index)
   local start = HEAD + ENTRY * (index - 1)
-  if log.is_long then
-    return struct.unpack('>I6I6', redis.call('GETRANGE', log.key, start, start + ENTRY - 1))
-  end
-  return struct.unpack('>I6I6', log.text, start + 1)
+  if start + ENTRY <= #log.text then return struct.unpack('>I6I6', log.text, start + 1) end
+  if start >= log.tail_at then return struct.unpack('>I6I6', log.tail, start - log.tail_at + 1) end
+  return struct.unpack('>I6I6', redis.call('GETRANGE', log.key, start, start + ENTRY - 1))
 end
 
 local function total_before(log, index)
@@ -24,13 +24,17 @@ local function total_before(log, index)
   return total
 end
 
--- The first entry later than `since`; count + 1 if there is none.
+-- The first entry later than `since`; count + 1 if there is none. Each admission cuts the log to its longest window, so
+-- that window's first is among the oldest, which are looked at before the rest is halved; `append` asks for it again.
 local function first_after(log, since)
-  local low, high = 1, log.count + 1
+  local known = log.found[since]
+  if known then return known end
+  local low, high, middle = 1, log.count + 1, 1
   while low < high do
-    local middle = math.floor((low + high) / 2)
     if (log_entry(log, middle)) > since then high = middle else low = middle + 1 end
+    middle = low == 2 and high > 4 and 4 or math.floor((low + high) / 2)
   end
+  log.found[since] = low
   return low
 end
 
@@ -49,11 +53,16 @@ end
 -- so nothing is forgotten early, and windows go on sliding.
 local function read_log(key, now)
   local text = redis.call('GETRANGE', key, 0, SHORT_MOST)
-  if text == '' then return { key = key, text = '', count = 0, base = now, before = 0, now = 0, total = 0 } end
+  if text == '' then return { key = key, text = '', count = 0, base = now, before = 0, now = 0, total = 0, found = {} } end
   local base, before = struct.unpack('>dI6', text)
   local is_long = #text > SHORT_MOST
   local size = is_long and redis.call('STRLEN', key) or #text
   local log = { key = key, text = text, is_long = is_long, count = (size - HEAD) / ENTRY, base = base, before = before }
+  log.found = {}
+  if is_long then
+    log.tail_at = math.max(HEAD, size - TAIL)
+    log.tail = redis.call('GETRANGE', key, log.tail_at, size)
+  end
   local newest
   newest, log.total = log_entry(log, log.count)
   log.now = now - base

@@ -72,9 +72,6 @@ async def test_without_redis_the_plan_s_policy_answers(place: Place, prompt: Ser
         assert (await place.ledgers(strict.actor.account_id)).calls == len(at_closed.ids())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a frozen Redis runs, when it goes on, the scripts that nobody waits for any more"
-)
 async def test_what_a_closed_policy_refused_is_not_counted_later(place: Place, prompt: Served, report: Report) -> None:
     """ "Nothing was counted" stays true when the frozen Redis goes on."""
     customer = await place.customer(failure_policy="closed", monthly_quota=1_000_000)

@@ -24,7 +24,7 @@ from portal.limits.shard import DECIDE
 START_US = 1_790_000_000_000_000
 LIFE = b"'599999'"
 SCRIPT = (
-    DECIDE.source.replace(b"redis.call('TIME')", b"{ ARGV[2], ARGV[3] }")
+    DECIDE.source.replace(b"redis.call('TIME')", b"{ ARGV[3], ARGV[4] }")
     .replace(b"'PX', life_ms", b"'PX', " + LIFE)
     .replace(b"log.key, life_ms", b"log.key, " + LIFE)
     .replace(b"string.format('%.0f', empty_ms)", LIFE)
@@ -98,7 +98,7 @@ def server(services: EmbeddedServices, request: pytest.FixtureRequest) -> Iterat
 
 def decide(server: Server, subject: Subject, now: int, cost: int) -> Decision:
     keys, body = encode_requests([LimitRequest("none", 0, Mode.CONSUME, cost, (subject,), None)])
-    reply = server.eval(server.script, len(keys), *keys, body, now // 1_000_000, now % 1_000_000)  # type: ignore[arg-type]  # bytes are as good
+    reply = server.eval(server.script, len(keys), *keys, body, 0, now // 1_000_000, now % 1_000_000)  # type: ignore[arg-type]  # bytes are as good
     return decode_decisions(reply)[0]
 
 
