@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, DateTime, Identity, delete, func, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from portal.core.events import Event
 
@@ -36,9 +36,9 @@ async def insert_events(session: AsyncSession, events: Sequence[Event]) -> None:
 
 async def lock_events(session: Any, most: int) -> list[OutboxRow]:
     """The oldest waiting events; those that another relay holds are skipped."""
-    statement = select(OutboxRow).order_by(OutboxRow.__table__.c.id).limit(most).with_for_update(skip_locked=True)  # type: ignore[attr-defined]
+    statement = select(OutboxRow).order_by(col(OutboxRow.id)).limit(most).with_for_update(skip_locked=True)
     return [*(await session.execute(statement)).scalars()]
 
 
 async def delete_events(session: Any, rows: Sequence[OutboxRow]) -> None:
-    await session.execute(delete(OutboxRow).where(OutboxRow.__table__.c.id.in_([row.id for row in rows])))  # type: ignore[attr-defined]
+    await session.execute(delete(OutboxRow).where(col(OutboxRow.id).in_([row.id for row in rows])))
