@@ -74,7 +74,7 @@ class RedisAlone:
         keys, body = encode_requests(
             [LimitRequest(f"a{n // 10}", 1, Mode.CONSUME, 1, (self._subject(n),), quota) for n in numbers]
         )
-        return _packed(("EVALSHA", self._script.sha, len(keys), *keys, body))
+        return _packed(("EVALSHA", self._script.sha, len(keys), *keys, body, 0))
 
     def _laid(self) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Commands that make records and logs, in portions."""

@@ -11,7 +11,8 @@ QUOTA = "{ quota { limit used remaining isOverageAllowed periodStart periodEnd }
 
 
 async def test_the_catalogue(answer: Answer, viewer: Actor) -> None:
-    free, pro, _ = (await answer(viewer, PLANS))["plans"]
+    plans = {plan["slug"]: plan for plan in (await answer(viewer, PLANS))["plans"]}
+    free, pro = plans["free"], plans["pro"]
     assert (free["slug"], free["isDefault"], free["monthlyQuota"]) == ("free", True, 10_000)
     assert pro["price"] == {"amount": "49.00", "currency": "EUR"}
     assert free["limits"][0] == {
