@@ -100,6 +100,7 @@ def _target_row(target: Target, results: Results) -> str:
     if value is not None:
         shown = target.form.format(value)
         verdict = "beyond" if target.is_beyond(value) else "yes" if target.is_met(value) else "**no**"
+        verdict = "not beyond" if verdict == "yes" and math.isinf(target.target) else verdict
     return f"| {target.figure} | {goal} | {sign} {target.form.format(target.beyond)} | {shown} | {verdict} |"
 
 
