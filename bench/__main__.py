@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         install()
-        return asyncio.run(run(options))
+        return asyncio.run(_run(options))
+    except asyncio.CancelledError:
+        return 143
     except CannotInstall as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+async def _run(options: Options) -> int:
+    """SIGTERM ends it as Ctrl-C does: with everything stopped."""
+    task = asyncio.ensure_future(run(options))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 if __name__ == "__main__":
