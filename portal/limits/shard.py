@@ -48,6 +48,7 @@ class Shard:
         self._is_scheduled = False
         self._ahead_us: int | None = None
         """How far Redis's clock is ahead of this process's monotonic one, as of the last reply."""
+        self._unreadable = LimitsUnavailable(f"{connection.name} holds a state that it cannot read")
         self.breaker = Breaker()
         connection.on_connected = self.breaker.close
 
@@ -103,7 +104,7 @@ class Shard:
             self._hear(decisions)
             self.breaker.succeeded(len(batch))
             for (_, on_decision), decision in zip(batch, decisions, strict=True):
-                on_decision(decision)
+                on_decision(decision if decision.status is not Status.FAILED else self._unreadable)
             self._flush()
 
         self.connection.send(answered, "EVALSHA", DECIDE.sha, len(keys), *keys, body, latest)
