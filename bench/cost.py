@@ -53,12 +53,13 @@ def main() -> int:
     parser.add_argument("--against", type=Path, default=None, help="another checkout, measured after ours")
     given = parser.parse_args()
     install()
-    asyncio.run(_measure(given.group, given.connections, given.seconds, given.against))
+    against = given.against.resolve() if given.against else None
+    asyncio.run(_measure(given.group, given.connections, given.seconds, against))
     return 0
 
 
 async def _measure(groups: list[str], connections: int, seconds: float, against: Path | None) -> None:
-    checkouts = [CHECKOUT] if against is None else [CHECKOUT, against.resolve()]
+    checkouts = [CHECKOUT] if against is None else [CHECKOUT, against]
     with own_folder() as folder:
         async with open_world(folder) as world:
             with Processes(folder) as processes:
@@ -85,7 +86,8 @@ async def _tell(world: World, load: Load, server: int, seconds: float) -> None:
     for name, now, then in zip(("server", "Valkey", "wrk"), after, before, strict=True):
         rows.append(f"| {name} | {now.since(then, checks)} |")
     rate = checks / result.duration_us * 1e6
-    rows.append(f"\n{rate:,.0f} checks/s; {checks / script['calls']:.1f} a script call, {script['usec'] / checks:.1f} µs of it a check")
+    together, script_us = checks / script["calls"], script["usec"] / checks
+    rows.append(f"\n{rate:,.0f} checks/s; {together:.1f} a script call, {script_us:.1f} µs of it a check")
     sys.stdout.write("\n".join(rows) + "\n")
 
 

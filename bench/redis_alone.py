@@ -93,7 +93,13 @@ class RedisAlone:
             pairs = [text for n in range(count) for text in (base + n * step, f"{n + 1:016d}:1")]
             return ("ZADD", f"limit:k{number}", *pairs)
         entries = [(n * step).to_bytes(6, "big") + (n + 1).to_bytes(6, "big") for n in range(count)]
-        return ("SET", f"limit:k{number}", struct.pack(">d", base) + bytes(6) + (2 * MINUTE_US).to_bytes(6, "big") + b"".join(entries), "PX", 120_000)
+        return (
+            "SET",
+            f"limit:k{number}",
+            struct.pack(">d", base) + bytes(6) + (2 * MINUTE_US).to_bytes(6, "big") + b"".join(entries),
+            "PX",
+            120_000,
+        )
 
     def _verify(self, reply: bytes) -> None:
         decisions = decode_decisions(reply)

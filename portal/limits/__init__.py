@@ -29,6 +29,7 @@ from portal.limits.requests import (
     Status,
     Subject,
     Window,
+    encode,
 )
 from portal.limits.sentinels import Sentinels
 
@@ -46,5 +47,6 @@ __all__ = [
     "Status",
     "Subject",
     "Window",
+    "encode",
     "shard_client",
 ]

@@ -74,7 +74,8 @@ class LimitRequest(msgspec.Struct):
     """One check. `version` 0: a subject without a policy, such as a log-in, has no record.
 
     `retry` is (name, blob): the text `blob` comes back with a repeated answer. `costs`: units for each subject, where
-    they differ from `cost`, which is the quota's. `encoded`: by who asks the same again and again; it must not be changed then.
+    they differ from `cost`, which is the quota's. `encoded`: by who asks the same again and again, and then never
+    changes it.
     """
 
     account_id: str
@@ -108,7 +109,7 @@ class LimitState(msgspec.Struct, gc=False):
     retry_us: int
 
 
-class Decision(msgspec.Struct):
+class Decision(msgspec.Struct, gc=False):
     """`states` follow the subjects' windows; `used` and `period` (an index into the quota's) are -1 without quota.
 
     `now_us` is Redis's clock. A repeated answer is the first decision's: `blob` was stored with it and
@@ -127,6 +128,7 @@ class Decision(msgspec.Struct):
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder()
 _STATUSES = tuple(Status)
+_REPEATED = int(Status.REPEATED)
 
 
 def encode_requests(requests: Sequence[LimitRequest]) -> tuple[list[bytes], bytes]:
@@ -180,7 +182,7 @@ def decode_decisions(reply: bytes) -> list[Decision]:
         after = at + count * 3
         states = [LimitState(values[n], values[n + 1], values[n + 2]) for n in range(at, after, 3)]
         at = after
-        if status == Status.REPEATED:
+        if status == _REPEATED:
             now_us, first, blob = values[at : at + 3]
             decisions.append(Decision(Status.REPEATED, now_us, used, period, states, blob, _STATUSES[first]))
             at += 3

@@ -42,6 +42,7 @@ class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     code: str
     cost: int
     period: str
+    ip: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
