@@ -103,9 +103,9 @@ class Shard:
                 return
             self._hear(decisions)
             self.breaker.succeeded(len(batch))
+            self._flush()  # first, so that the server works while these are answered
             for (_, on_decision), decision in zip(batch, decisions, strict=True):
                 on_decision(decision if decision.status is not Status.FAILED else self._unreadable)
-            self._flush()
 
         self.connection.send(answered, "EVALSHA", DECIDE.sha, len(keys), *keys, body, latest)
 
