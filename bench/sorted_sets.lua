@@ -17,7 +17,7 @@ end
 
 local function read_log(key, now)
   local last = entry_at(key, -1)
-  return { key = key, last = last, now = math.max(now, last and last.at or 0), units = 0, longest = 0 }
+  return { key = key, last = last, now = math.max(now, last and last.at or 0), units = 0, longest = 0, is_log = true }
 end
 
 -- When enough of the oldest units have left: the entry with which at least `need` units are gone.

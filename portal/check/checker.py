@@ -173,7 +173,8 @@ class Checker:
         checked = Checked(answer, terms, decision)
         add_limits(checked, cost, cost if is_admitted else 0)
         counted = Counted(answer.request_id, terms.policy.secret_id, request.resource, cost, request.ip or "")
-        self.turn.add(checked, usage_record(terms.policy, answer, counted, now_us), job.on_checked)
+        record = usage_record(terms.policy, answer, counted, now_us, decision.period)
+        self.turn.add(checked, record, job.on_checked)
 
     def _answer_retried(self, job: _Job, decision: Decision) -> None:
         """To a check with an id: a repeated answer repeats the first check's record too."""

@@ -20,8 +20,10 @@ class Counted(msgspec.Struct, array_like=True, gc=False):
     ip: str = ""
 
 
-def usage_record(policy: KeyPolicy, answer: Answer, first: Counted, now_us: int) -> UsageRecord | None:
-    """One row of usage; a look (cost 0) leaves none."""
+def usage_record(
+    policy: KeyPolicy, answer: Answer, first: Counted, now_us: int, period: int = -1
+) -> UsageRecord | None:
+    """One row of usage; a look (cost 0) leaves none. `period`: which of the policy's, -1 where the script was not asked."""
     if first.cost == 0:
         return None
     return UsageRecord(
@@ -33,6 +35,6 @@ def usage_record(policy: KeyPolicy, answer: Answer, first: Counted, now_us: int)
         first.resource,
         _TEXTS[answer.code],
         first.cost,
-        period_at(policy, now_us),
+        period_at(policy, now_us) if period < 0 else policy.periods[period][0],
         first.ip,
     )

@@ -66,7 +66,9 @@ class PolicyCache:
     def known(self, digest: bytes) -> CachedPolicy | None:
         """What this process has in memory and may use; None says nothing about the secret."""
         entry = self._known.get(digest)
-        if entry is None or monotonic() - entry.kept_at >= self._max_age or not self._is_current(entry):
+        if entry is None or monotonic() - entry.kept_at >= self._max_age:
+            return None
+        if entry.heard != self._heard and not self._is_current(entry):
             return None
         self._known.move_to_end(digest)
         return entry
@@ -107,10 +109,9 @@ class PolicyCache:
         return {"known": len(self._known), "absent": len(self._absent)}
 
     def _is_current(self, entry: CachedPolicy) -> bool:
-        if entry.heard != self._heard:
-            if entry.policy.version < self._versions.get(entry.policy.account_id, 0):
-                return False
-            entry.heard = self._heard
+        if entry.policy.version < self._versions.get(entry.policy.account_id, 0):
+            return False
+        entry.heard = self._heard
         return True
 
     async def _from_redis(self, digest: bytes) -> CachedPolicy | None:

@@ -79,6 +79,13 @@ class Connection:
         else:
             self._link.send(on_reply, command, patience_s or self.deadline_s)
 
+    def write(self, on_reply: OnReply, command: bytes) -> None:
+        """`send` for a command in the protocol's own form."""
+        if self._link is None:
+            on_reply(LimitsUnavailable(f"not connected to {self.name}"))
+        else:
+            self._link.write(on_reply, command, self.deadline_s)
+
     async def call(self, *command: bytes | str | int, patience_s: float | None = None) -> Reply:
         """Send and wait, for the deadline or `patience_s`.
 

@@ -73,7 +73,6 @@ local function open_state(key, is_log, amount)
   local state = states[key]
   if not state then
     state = is_log and read_log(key, now) or read_bucket(key, amount, now)
-    state.is_log = is_log
     states[key] = state
   end
   return state

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -90,10 +90,11 @@ class LimitRequest(msgspec.Struct):
     encoded: "Encoded | None" = None
 
 
-class Encoded(NamedTuple):
-    """A request on the wire: the script's keys for it, its fields, and how many these are."""
+class Encoded(msgspec.Struct, gc=False, frozen=True):
+    """A request on the wire: the script's keys for it, as Redis's protocol has them, and its fields."""
 
-    keys: tuple[bytes, ...]
+    keys: bytes
+    key_count: int
     fields: bytes
     length: int
 
@@ -131,12 +132,23 @@ _STATUSES = tuple(Status)
 _REPEATED = int(Status.REPEATED)
 
 
-def encode_requests(requests: Sequence[LimitRequest]) -> tuple[list[bytes], bytes]:
-    """The script's keys, in the order in which it takes them, and its one argument: the fields of all in one array."""
+def encode_call(script: Sequence[bytes], requests: Sequence[LimitRequest], *more: int) -> bytes:
+    """The whole command in the protocol's own form, for all requests together.
+
+    `script`: EVALSHA and its name, or EVAL and its text. Then come the keys in the order in which the script takes
+    them, the fields of all requests in one array, and `more` numbers.
+    """
     encoded = [request.encoded or encode(request) for request in requests]
-    keys = [key for one in encoded for key in one.keys]
-    length = sum([one.length for one in encoded])
-    return keys, b"\xdd" + length.to_bytes(4, "big") + b"".join([one.fields for one in encoded])
+    count, length = 0, 0
+    for one in encoded:
+        count += one.key_count
+        length += one.length
+    body = b"\xdd" + length.to_bytes(4, "big") + b"".join([one.fields for one in encoded])
+    head = b"*%d\r\n" % (len(script) + 2 + count + len(more))
+    keys = b"".join([one.keys for one in encoded])
+    return b"".join(
+        [head, *map(_bulk, script), _bulk(b"%d" % count), keys, _bulk(body), *[_bulk(b"%d" % n) for n in more]]
+    )
 
 
 def encode(request: LimitRequest) -> Encoded:
@@ -153,7 +165,11 @@ def encode(request: LimitRequest) -> Encoded:
         fields += _subject(cost, subject)
     length = len(fields) + 2
     body = b"".join([_encode(field) for field in (length, len(keys), *fields)])
-    return Encoded(tuple([key.encode() for key in keys]), body, length)
+    return Encoded(b"".join([_bulk(key.encode()) for key in keys]), len(keys), body, length)
+
+
+def _bulk(data: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(data), data)
 
 
 def _quota(quota: Quota | None) -> list[Any]:

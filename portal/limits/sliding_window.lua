@@ -66,11 +66,12 @@ end
 -- so nothing is forgotten early, and windows go on sliding.
 local function read_log(key, now)
   local text = call('GETRANGE', key, 0, SHORT_MOST)
-  local log = { key = key, text = text, found = {}, longest = 0 }
-  if text == '' then
-    log.stored, log.count, log.base, log.before, log.keeps, log.now, log.total = 0, 0, now, 0, 0, 0, 0
-    return log
-  end
+  -- All fields at once: a table that grows is built anew several times.
+  local log = {
+    key = key, text = text, is_log = true, is_long = false, is_dirty = false, stored = 0, count = 0, base = now,
+    before = 0, keeps = 0, now = 0, total = 0, longest = 0, found = {},
+  }
+  if text == '' then return log end
   log.base, log.before, log.keeps = read('>dI6I6', text)
   log.is_long = #text > SHORT_MOST
   local size = log.is_long and call('STRLEN', key) or #text

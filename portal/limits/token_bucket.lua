@@ -4,14 +4,15 @@
 
 local function read_bucket(key, amount, now)
   local text = call('GET', key)
-  if not text then return { key = key, level = 0 } end
+  if not text then return { key = key, level = 0, amount = amount, is_log = false, is_dirty = false } end
   local at, level = read('>dd', text)
   if now < at then
     -- The clock went back: go on leaking from here, as if no time had passed meanwhile.
     call('SET', key, write('>dd', now, level), 'KEEPTTL')
     at = now
   end
-  return { key = key, level = math.max(0, level - (now - at) * amount) }
+  level = math.max(0, level - (now - at) * amount)
+  return { key = key, level = level, amount = amount, is_log = false, is_dirty = false }
 end
 
 local function bucket_state(state, capacity, amount, window, cost)

@@ -18,7 +18,7 @@ from redis import Redis
 from portal.core.embedded import EmbeddedServices
 from portal.core.ids import new_id
 from portal.limits import Bucket, Decision, LimitRequest, Mode, Status, Subject, Window
-from portal.limits.requests import decode_decisions, encode_requests
+from portal.limits.requests import decode_decisions, encode_call
 from portal.limits.shard import DECIDE
 
 START_US = 1_790_000_000_000_000
@@ -84,7 +84,17 @@ class BucketModel:
 
 
 class Server(Redis):
+    """Takes commands in the protocol's own form."""
+
     script = b""
+
+    def ask(self, command: bytes) -> bytes:
+        connection = self.connection_pool.get_connection()
+        try:
+            connection.send_packed_command([command])  # type: ignore[no-untyped-call]  # redis-py's
+            return cast(bytes, connection.read_response())
+        finally:
+            self.connection_pool.release(connection)
 
 
 @pytest.fixture(scope="session", params=SCRIPTS)
@@ -96,9 +106,9 @@ def server(services: EmbeddedServices, request: pytest.FixtureRequest) -> Iterat
 
 
 def decide(server: Server, subject: Subject, now: int, cost: int) -> Decision:
-    keys, body = encode_requests([LimitRequest("none", 0, Mode.CONSUME, cost, (subject,), None)])
-    reply = server.eval(server.script, len(keys), *keys, body, 0, now // 1_000_000, now % 1_000_000)  # type: ignore[arg-type]  # bytes are as good
-    return decode_decisions(reply)[0]
+    asked = LimitRequest("none", 0, Mode.CONSUME, cost, (subject,), None)
+    call = encode_call((b"EVAL", server.script), [asked], 0, now // 1_000_000, now % 1_000_000)
+    return decode_decisions(server.ask(call))[0]
 
 
 steps = st.lists(
