@@ -16,7 +16,8 @@ ADMITS = -1
 
 _CODES = (Code.VALID, Code.RATE_LIMITED, Code.QUOTA_EXCEEDED)
 """By status: ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED."""
-_ADMITTED, _QUOTA_EXCEEDED, _VALID = Status.ADMITTED, Status.QUOTA_EXCEEDED, Code.VALID
+_ADMITTED, _CONFIRMED, _QUOTA_EXCEEDED = Status.ADMITTED, Status.CONFIRMED, Status.QUOTA_EXCEEDED
+_VALID = Code.VALID
 
 
 class LimitAnswer(msgspec.Struct, rename="camel", gc=False):
@@ -104,7 +105,7 @@ def add_limits(checked: Checked, cost: int, taken: int) -> None:
         end_us = policy.quota.periods[decision.period][2]
         remaining = None if total is None else total - used if total > used else 0
         answer.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
-    if decision.status is not _ADMITTED:
+    if decision.status is not _ADMITTED and decision.status is not _CONFIRMED:
         answer.retry_after_ms = _retry_after_ms(policy, decision, cost)
 
 

@@ -154,7 +154,7 @@ class Checker:
             explained = explain(job.terms, job.request, decision, self.ids.next(decision.now_us))
             self.turn.add(explained, None, job.on_checked)
         elif job.denial is not None:
-            self._answer_alone(job, job.denial, is_degraded=False)
+            self._answer(job, decision, job.denial)
         else:
             if status is not _ADMITTED:
                 remember_denial(job.terms, job.asked, decision, job.asked_at)
@@ -165,11 +165,11 @@ class Checker:
             else:
                 self._answer_retried(job, decision)
 
-    def _answer(self, job: _Job, decision: Decision) -> None:
-        """The answer that the limiter's decision makes."""
+    def _answer(self, job: _Job, decision: Decision, denial: Code | None = None) -> None:
+        """The answer that the limiter's decision makes, or a denial by the pre-checks that it confirmed."""
         request, terms = job.request, job.terms
         now_us, cost, is_admitted = decision.now_us, request.cost, decision.status is _ADMITTED
-        answer = answer_for(terms.policy, code_of(decision.status), self.ids.next(now_us))
+        answer = answer_for(terms.policy, denial or code_of(decision.status), self.ids.next(now_us))
         checked = Checked(answer, terms, decision)
         add_limits(checked, cost, cost if is_admitted else 0)
         counted = Counted(answer.request_id, terms.policy.secret_id, request.resource, cost, request.ip or "")

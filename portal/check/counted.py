@@ -23,7 +23,7 @@ class Counted(msgspec.Struct, array_like=True, gc=False):
 def usage_record(
     policy: KeyPolicy, answer: Answer, first: Counted, now_us: int, period: int = -1
 ) -> UsageRecord | None:
-    """One row of usage; a look (cost 0) leaves none. `period`: which of the policy's, -1 where the script was not asked."""
+    """One row of usage; a look (cost 0) leaves none. `period`: which of the policy's; -1: the script was not asked."""
     if first.cost == 0:
         return None
     return UsageRecord(

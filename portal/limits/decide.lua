@@ -167,13 +167,14 @@ local function decide(first_key, answer_key)
     local problem = record_problem(record, args[at], seed)
     if problem then return end_without_states(problem) end
   end
-  if mode == CONFIRM then return end_without_states(CONFIRMED) end
   local stored = answer_key and call('GET', answer_key)
   if stored then return repeat_answer(stored) end
   local period, name, used = -1, nil, -1
   if quota then
     period, name, used = find_period(record, periods, seed)
-    if not period then return end_without_states(name) end
+    if not period and mode ~= CONFIRM then return end_without_states(name) end
+    -- To confirm a policy is not to count: what nobody knows is not told.
+    period, used = period or -1, used or -1
   end
   local head = size + 1
   put(0, used, period)
@@ -183,6 +184,7 @@ local function decide(first_key, answer_key)
   local is_admitted = look(count, first_key + 1)
   local status = is_admitted and ADMITTED or RATE_LIMITED
   if is_admitted and quota and quota >= 0 and used + cost > quota then status = QUOTA_EXCEEDED end
+  if mode == CONFIRM then status = CONFIRMED end
   results[head], results[head + 3] = status, (size - first_state + 1) / 3
   if mode ~= CONSUME then return end
   if answer_key then store_answer(answer_key, blob, status, used, period, first_state) end

@@ -12,7 +12,7 @@ class Mode(IntEnum):
     LOOK = 1
     """Decide as if consuming, write nothing."""
     CONFIRM = 2
-    """Only ask whether the policy is current."""
+    """Ask whether the policy is current, and how the limits stand: nothing is decided by them or written."""
 
 
 class Status(IntEnum):
