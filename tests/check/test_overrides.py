@@ -23,7 +23,8 @@ async def staff(owner: Actor) -> Actor:
 
 
 async def override(process: Process, staff: Actor, key: keys.Key, **fields: Any) -> None:
-    new = keys.NewOverride(**{"name": "burst", "amount": 3, "window_ms": 60_000, "reason": "abuse"} | fields)
+    given: dict[str, Any] = {"name": "burst", "amount": 3, "window_ms": 60_000, "reason": "abuse"} | fields
+    new = keys.NewOverride(**given)
     async with process.database.transaction(staff.account_id) as tx:
         await keys.override_key_limit(tx, staff, key.id, new)
 
