@@ -11,7 +11,7 @@ from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.keys import Key, KeySecret, find_secret_by_digest, overrides_of, with_overrides
 from portal.limits import Bucket, Quota, Seed, Subject, Window
-from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_around
+from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_near
 from portal.usage import used_in_period
 
 NO_LIMIT = -1
@@ -83,7 +83,7 @@ async def load_policy(database: Database, digest: bytes) -> KeyPolicy | None:
         entitlement = await entitlement_of(tx, account.id)
         limits = with_overrides(entitlement.limits, overrides_of(key, tx.now))
         entitlement = replace(entitlement, limits=tuple(limits))
-        return compile_policy(secret, key, account, entitlement, periods_around(tx.now, account.time_zone))
+        return compile_policy(secret, key, account, entitlement, periods_near(tx.now, account.time_zone))
 
 
 async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
@@ -95,7 +95,7 @@ async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
 
 
 def compile_policy(
-    secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: tuple[Period, Period]
+    secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: Sequence[Period]
 ) -> KeyPolicy:
     compiled_periods = tuple((p.name, to_microseconds(p.start), to_microseconds(p.end)) for p in periods)
     amount = NO_LIMIT if entitlement.quota is None or entitlement.is_overage_allowed else entitlement.quota

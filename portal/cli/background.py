@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from portal.check import relayed_settlements
 from portal.cli.wiring import Parts
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
@@ -17,6 +18,7 @@ def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
     """Every worker by its name. The bus is in-process: what is shipped here is ingested here."""
     parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used))
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
+    parts.bus.subscribe(EVENTS, relayed_settlements(parts.limiter))
     return {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),

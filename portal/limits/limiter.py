@@ -51,10 +51,11 @@ class Limiter:
         """The period's counter is at least what has been ingested. Raises LimitsUnavailable."""
         await self._raise(account_id, f"used:{period}", used)
 
-    async def add_used(self, account_id: str, period: str, units: int) -> None:
-        """Correct the period's counter, where Redis has it. Raises LimitsUnavailable."""
+    async def add_used(self, account_id: str, period: str, units: int, once: str) -> None:
+        """Correct the period's counter, where Redis has it; a correction named `once` alike is made within an hour
+        only once, so it may be repeated. Raises LimitsUnavailable."""
         shard = self.shard_of(account_id)
-        await shard.run(ADD_USED, [f"account:{account_id}"], [f"used:{period}", units])
+        await shard.run(ADD_USED, [f"account:{account_id}", f"corrected:{once}"], [f"used:{period}", units])
 
     async def _raise(self, account_id: str, field: str, number: int) -> None:
         await self.shard_of(account_id).run(RAISE_RECORD, [f"account:{account_id}"], [field, number])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from portal.core.database import Tx
 from portal.core.errors import Conflict, NotFound
 from portal.usage import store
+from portal.usage.events import UsageSettled
 from portal.usage.records import LIVE, VALID, occurred_at
 
 WITHIN = timedelta(minutes=10)
@@ -42,4 +43,6 @@ async def settle_usage(tx: Tx, request_id: str, cost: int) -> Settlement:
         raise Conflict("A check can be settled within ten minutes.", path=("requestId",))
     added = cost - event.cost
     await store.update_settled(tx, event, cost)
+    if added and is_billable:
+        tx.emit(UsageSettled(account_id=event.account_id, request_id=request_id, period=event.period, added=added))
     return Settlement(event.account_id, event.period, added, is_billable)

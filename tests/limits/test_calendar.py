@@ -20,7 +20,7 @@ from portal.core.embedded import EmbeddedServices
 from portal.core.ids import new_id
 from portal.limits import Decision, LimitRequest, Mode, Quota, Seed, Status, Subject, Window
 from portal.limits.requests import decode_decisions, encode_requests
-from portal.plans import periods_around
+from portal.plans import periods_around, periods_near
 from tests.limits.test_oracle import SCRIPT
 
 CASES = settings(
@@ -60,7 +60,7 @@ class Model:
 
 @dataclass
 class Asker:
-    """Asks as a process does: with the two periods of its last look-up, anew once it is told STALE or UNSEEDED."""
+    """Asks as a process does: with the adjacent periods of its last look-up, anew once it is told STALE or UNSEEDED."""
 
     server: Redis
     zone: str
@@ -68,6 +68,8 @@ class Asker:
     account: str = field(default_factory=lambda: new_id("acct"))
     quota: Quota | None = None
     stale: int = 0
+    ahead_us: int = 0
+    """How far the clock that the periods are read by, PostgreSQL's, is ahead of Redis's."""
 
     def decide(self, now: int, cost: int, subjects: tuple[Subject, ...] = ()) -> Decision:
         if self.quota is None:
@@ -82,7 +84,7 @@ class Asker:
         return decision
 
     def _read(self, now: int) -> Quota:
-        periods = periods_around(from_microseconds(now), self.zone)
+        periods = periods_near(from_microseconds(now + self.ahead_us), self.zone)
         return Quota(self.amount, tuple((p.name, to_microseconds(p.start), to_microseconds(p.end)) for p in periods))
 
     def _ask(self, now: int, cost: int, subjects: tuple[Subject, ...], seed: Seed | None) -> Decision:
@@ -195,3 +197,17 @@ def test_a_clock_that_goes_back_into_the_month_before_finds_its_count(server: Re
         Status.QUOTA_EXCEEDED,
     ]
     server.delete(f"account:{asker.account}")
+
+
+@pytest.mark.parametrize("ahead_us", [-3_600_000_000, -1, 1, 3_600_000_000])
+def test_a_database_whose_clock_is_elsewhere_changes_no_month(server: Redis, ahead_us: int) -> None:
+    """An hour ahead it is in the next month already, and Redis still counts the old one, without a look-up more."""
+    end = to_microseconds(datetime(2027, 1, 1, tzinfo=UTC))
+    for now in (end - 1, end):
+        asker = Asker(server, "UTC", 1, ahead_us=ahead_us)
+        decision = asker.decide(now, 1)
+        assert asker.quota is not None
+        month = asker.quota.periods[decision.period][0]
+        assert (decision.status, month, asker.stale) == (Status.ADMITTED, "2027-01" if now == end else "2026-12", 0)
+        assert asker.decide(now, 1).status is Status.QUOTA_EXCEEDED
+        server.delete(f"account:{asker.account}")

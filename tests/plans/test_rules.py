@@ -1,13 +1,14 @@
 """Billing periods: calendar months of the account's own time zone, adjacent, whatever its clocks do."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.plans.rules import period_named, periods_around
+from portal.plans.rules import CLOCKS_APART, period_named, periods_around, periods_near
 
 ZONES = (
     "UTC",
@@ -45,6 +46,17 @@ def test_the_period_changes_with_the_microsecond_in_which_the_local_month_does(i
     assert periods_around(first.end - MICROSECOND, zone) == (first, second)
     assert periods_around(first.end, zone)[0] == second
     assert periods_around(first.start - MICROSECOND, zone)[1] == first
+
+
+@given(instants, st.sampled_from(ZONES), st.timedeltas(-CLOCKS_APART, timedelta(days=27)))
+def test_who_is_two_hours_behind_or_a_month_ahead_still_finds_its_period(
+    instant: datetime, zone: str, ahead: timedelta
+) -> None:
+    near = periods_near(instant, zone)
+    assert all(one.end == other.start for one, other in pairwise(near))
+    told = [period for period in near if period.start <= instant + ahead < period.end]
+    assert told == [periods_around(instant + ahead, zone)[0]]
+    assert near[-2:] == periods_around(instant, zone)
 
 
 @pytest.mark.parametrize(
