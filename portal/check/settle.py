@@ -12,7 +12,7 @@ from portal.core.bus import Handler
 from portal.core.database import Database
 from portal.core.errors import NotFound
 from portal.core.logs import get_log
-from portal.limits import Limiter, LimitsUnavailable
+from portal.limits import Limiter, LimitsUnavailable, Settled
 from portal.usage import Settlement, UsageSettled, settle_usage
 
 PATIENCE_SECONDS = 2.0
@@ -24,7 +24,11 @@ async def settle_check(database: Database, limiter: Limiter, request: SettleRequ
     settlement = await _when_ingested(database, request)
     if settlement.added and settlement.is_billable:
         try:
-            await limiter.add_used(settlement.account_id, settlement.period, settlement.added, request.request_id)
+            await limiter.add_used(
+                Settled(
+                    settlement.account_id, request.request_id, settlement.period, settlement.added, settlement.settled
+                )
+            )
         except LimitsUnavailable as error:
             get_log(__name__).warning("settlement_not_in_redis_yet", request=request.request_id, error=str(error))
     return settlement
@@ -36,8 +40,7 @@ def relayed_settlements(limiter: Limiter) -> Handler:
     async def relayed(message: bytes) -> None:
         event = msgspec.json.decode(message)
         if event["type"] == UsageSettled.type_name():
-            body = event["body"]
-            await limiter.add_used(body["account_id"], body["period"], body["added"], body["request_id"])
+            await limiter.add_used(msgspec.convert(event["body"], Settled))
 
     return relayed
 

@@ -14,11 +14,15 @@ WITHIN = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """`added` units (negative: given back) in the account's period; 0 when it was settled so before."""
+    """`added` units (negative: given back) in the account's period; 0 when it was settled so before.
+
+    `settled` is what all settlements of the period have added.
+    """
 
     account_id: str
     period: str
     added: int
+    settled: int
     is_billable: bool
 
 
@@ -38,11 +42,14 @@ async def settle_usage(tx: Tx, request_id: str, cost: int) -> Settlement:
     if event.settled_at is not None:
         if event.cost != cost:
             raise Conflict(f"This check is settled already, at {event.cost}.", path=("requestId",))
-        return Settlement(event.account_id, event.period, 0, is_billable)
+        return Settlement(event.account_id, event.period, 0, 0, is_billable)
     if tx.now - event.occurred_at > WITHIN:
         raise Conflict("A check can be settled within ten minutes.", path=("requestId",))
     added = cost - event.cost
-    await store.update_settled(tx, event, cost)
+    settled = await store.update_settled(tx, event, cost)
     if added and is_billable:
-        tx.emit(UsageSettled(account_id=event.account_id, request_id=request_id, period=event.period, added=added))
-    return Settlement(event.account_id, event.period, added, is_billable)
+        fact = UsageSettled(
+            account_id=event.account_id, request_id=request_id, period=event.period, added=added, settled=settled
+        )
+        tx.emit(fact)
+    return Settlement(event.account_id, event.period, added, settled, is_billable)
