@@ -47,6 +47,17 @@ async def test_what_window_and_quota_deny_passes_with_the_next_month(process: Pr
     assert instant(told) == periods_around(utc_now(), "UTC")[0].end
 
 
+@pytest.mark.xfail(reason="retryAfterMs knows the quota only where nothing else denied", strict=False)
+async def test_a_denial_by_a_window_waits_for_the_quota_too(process: Process, database: Database) -> None:
+    _, secret = await make_customer(database, (2, 60_000), monthly_quota=2)
+    assert (await ask(process, secret, cost=2)).valid
+    denied = await ask(process, secret)
+    wait = periods_around(utc_now(), "UTC")[0].end - utc_now()
+    assert denied.code is Code.RATE_LIMITED
+    assert denied.retry_after_ms is not None
+    assert denied.retry_after_ms > min(wait, timedelta(minutes=2)) / timedelta(milliseconds=1) - 5000
+
+
 @pytest.mark.parametrize(("cost", "quota"), [(3, None), (2, 1)])
 async def test_a_cost_above_limit_or_quota_never_passes(
     process: Process, database: Database, cost: int, quota: int | None
