@@ -91,6 +91,11 @@ def duration(length: timedelta) -> str:
     return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
 
 
+def window(length_ms: int) -> str:
+    """250 ms, 1 s, 24 h: how long a limit's window is."""
+    return f"{length_ms} ms" if length_ms % 1000 else duration(timedelta(milliseconds=length_ms))
+
+
 def zone_name(zone: str, now: datetime) -> str:
     """Europe/Berlin (UTC+1): the name and what it means today."""
     offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)

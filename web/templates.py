@@ -78,6 +78,7 @@ def _environment() -> Environment:
         "date": _date,
         "day": _day,
         "moment": _moment,
+        "window": formats.window,
     }
     return environment
 

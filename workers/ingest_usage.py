@@ -8,8 +8,8 @@ from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.usage import PeriodUse, PoisonBatch, ingest_usage
 
-RaiseUsed = Callable[[str, str, int], Awaitable[None]]
-"""(account_id, period, used): the counter holds at least this much from now on."""
+RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
+"""(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodUse."""
 
 _log = get_log(__name__)
 
@@ -38,6 +38,6 @@ def handler(database: Database, raise_used: RaiseUsed) -> Handler:
 async def _raise(raise_used: RaiseUsed, total: PeriodUse) -> None:
     """The batch is counted: without Redis only the counter lags, and the next batch raises it."""
     try:
-        await raise_used(total.account_id, total.period, total.used)
+        await raise_used(total.account_id, total.period, total.used, total.settled)
     except Exception as error:
         _log.warning("quota_not_raised", account_id=total.account_id, period=total.period, error=repr(error))

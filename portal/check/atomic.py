@@ -1,5 +1,6 @@
 """Several checks of one account, all or none: their costs are added up for each limit and decided as one."""
 
+import asyncio
 from collections.abc import Sequence
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
@@ -99,7 +100,7 @@ async def _count(
             add_limits(checked, asked.cost, request.cost if code is Code.VALID else 0)
         counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
         waits.append(wait_for(checker.turn, checked, usage_record(policy, answer, counted, decision.now_us)))
-    return [await wait for wait in waits]
+    return await asyncio.gather(*waits)
 
 
 async def _without_redis(
@@ -125,7 +126,7 @@ async def _without_redis(
         counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
         checked = Checked(answer, Terms(policy, request.resource))
         waits.append(wait_for(checker.turn, checked, usage_record(policy, answer, counted, now_us)))
-    return [await wait for wait in waits]
+    return await asyncio.gather(*waits)
 
 
 def _part_of(asked: LimitRequest, decision: Decision, subjects: Sequence[Subject], cost: int) -> Decision:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from portal.check import relayed_settlements
 from portal.cli.wiring import Parts
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
 from portal.usage import Courier
-from workers import ingest_usage, keep_partitions, relay_outbox, ship_journal
+from workers import end_overrides, ingest_usage, keep_partitions, relay_outbox, ship_journal
 
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -17,10 +18,12 @@ def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
     """Every worker by its name. The bus is in-process: what is shipped here is ingested here."""
     parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used))
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
+    parts.bus.subscribe(EVENTS, relayed_settlements(parts.limiter))
     return {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, stop),
+        "end_overrides": lambda stop: end_overrides.run(parts.database, stop),
     }
 
 

@@ -26,6 +26,7 @@ TIMEOUT_SECONDS = 5
 CLOCKS_APART_SECONDS = 2.0
 SPACE_LITTLE = 1 << 30
 SPACE_LEAST = 100 << 20
+UNTRUSTED = "Name the file of the authority that signed its certificate: rediss://…?ca=/path/of/ca.pem."
 
 
 class State(StrEnum):
@@ -79,7 +80,8 @@ async def examine_redis(url: str) -> Finding:
         async with await _redis(url) as redis:
             facts: dict[str, Any] = await redis.info()
     except (OSError, RedisError, LimitsUnavailable) as error:
-        return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", "Check PORTAL_REDIS_URLS.")
+        hint = UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else "Check PORTAL_REDIS_URLS."
+        return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", hint)
     version = f"{facts.get('server_name', 'redis')} {facts.get('valkey_version') or facts.get('redis_version')}"
     if facts.get("role") != "master":
         return Finding("Redis", State.BAD, f"{place} is a replica.", "Name its master, or its Sentinels.")

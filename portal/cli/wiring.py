@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from portal.accounts import SignInAttempts
@@ -11,10 +11,12 @@ from portal.cli.check_metrics import CheckMetrics, shown
 from portal.core.bus import InProcessBus
 from portal.core.database import Database
 from portal.core.settings import Settings
-from portal.limits import Limiter
+from portal.limits import Limiter, LimitsUnavailable
 from portal.usage import Journal
 from web.check.desk import Desk
 from web.services import WebServices
+
+PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     parts.changes.listeners.append(policies.raise_version)
     journal.open()
     checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
+    await _hear_time(parts.limiter, checker)
     listeners = _listen(settings, policies)
     try:
         with shown(CheckMetrics(parts.limiter, checker)):
@@ -79,6 +82,15 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
         await asyncio.gather(*listeners, return_exceptions=True)
         await checker.close()
         await asyncio.to_thread(journal.close)
+
+
+async def _hear_time(limiter: Limiter, checker: Checker) -> None:
+    """An expiry goes by Redis's clock, of the very first check too: that of this machine may be wrong."""
+    for shard in limiter.shards():
+        with suppress(LimitsUnavailable):
+            seconds, micros = await shard.connection.call("TIME", patience_s=PATIENCE_SECONDS)
+            checker.ids.heard(int(seconds) * 1_000_000 + int(micros))
+            return
 
 
 def _listen(settings: Settings, policies: PolicyCache) -> list[asyncio.Task[None]]:

@@ -54,7 +54,10 @@ class Settings(BaseSettings):
     @field_validator("redis_urls")
     @classmethod
     def _are_redis(cls, value: list[SecretStr]) -> list[SecretStr]:
-        names = [parse_shard(url.get_secret_value()).name for url in value]
+        shards = [parse_shard(url.get_secret_value()) for url in value]
+        if missing := next((shard.ca for shard in shards if shard.ca and not Path(shard.ca).is_file()), None):
+            raise ValueError(f"there is no file {missing}, which ca names")
+        names = [shard.name for shard in shards]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two shards are called {twice}, and accounts are spread by name")
         return value

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import strawberry
 
@@ -12,7 +12,8 @@ from portal.graphql.connections import After, Connection, First, Node, check_fir
 from portal.graphql.context import Info
 from portal.graphql.enums import Environment, value
 from portal.graphql.fields import computed
-from portal.graphql.scalars import BigInt, Json
+from portal.graphql.key_limits import KeyLimit, LimitInForce, LimitOverride, limits_in_force
+from portal.graphql.scalars import Json
 from portal.graphql.usage import (
     From,
     Granularity,
@@ -60,17 +61,6 @@ class KeySecret:
         return await info.context.loaders.last_used.load(self.id)
 
 
-@strawberry.type(description="At most `amount` units of one key in any `windowMs`.")
-class KeyLimit:
-    name: str = strawberry.field(description="Its name; answers and headers put `own-` in front.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
-
-    @classmethod
-    def of(cls, limit: dict[str, Any]) -> Self:
-        return cls(name=limit["name"], amount=BigInt(limit["amount"]), window_ms=BigInt(limit["window_ms"]))
-
-
 @strawberry.type(
     description="One identity that calls the API. Limits, quota and history belong to it, whatever its secret."
 )
@@ -87,6 +77,10 @@ class Key(Node):
     paused_at: datetime | None = strawberry.field(description="Since when it is paused; null: it is not.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
     revoked_reason: str | None = strawberry.field(description="Why it was revoked, if somebody said so.")
+    limit_overrides: list[LimitOverride] = strawberry.field(
+        description="What the provider's staff put in the place of the plan's limits for this key, by name."
+    )
+    row: strawberry.Private[keys.Key]
 
     @classmethod
     def of(cls, row: keys.Key, now: datetime) -> Self:
@@ -104,7 +98,14 @@ class Key(Node):
             paused_at=row.paused_at,
             revoked_at=row.revoked_at,
             revoked_reason=row.revoked_reason,
+            limit_overrides=[LimitOverride.of(override) for override in keys.overrides_of(row, now)],
+            row=row,
         )
+
+    @computed("Every limit that its checks are held to: the plan's, overrides in their place, its own.")
+    async def limits_in_force(self, info: Info) -> list[LimitInForce]:
+        info.context.permitted(Permission.PLAN_READ)
+        return await limits_in_force(info, self.row)
 
     @computed("Its secrets, the newest first: one, or more after rotations.")
     async def secrets(self, info: Info) -> list[KeySecret]:

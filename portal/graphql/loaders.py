@@ -6,7 +6,7 @@ from datetime import datetime
 
 from strawberry.dataloader import DataLoader
 
-from portal import keys, usage
+from portal import keys, plans, usage
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 
@@ -20,6 +20,7 @@ class Loaders:
         self.secrets = DataLoader[str, list[keys.KeySecret]](self._secrets)
         self.last_used = DataLoader[str, datetime | None](self._last_used)
         self.key_names = DataLoader[str, str | None](self._key_names)
+        self.entitlements = DataLoader[str, plans.Entitlement](self._entitlements)
 
     async def _secrets(self, key_ids: list[str]) -> Sequence[list[keys.KeySecret]]:
         found: dict[str, list[keys.KeySecret]] = defaultdict(list)
@@ -34,3 +35,7 @@ class Loaders:
     async def _key_names(self, key_ids: list[str]) -> Sequence[str | None]:
         found = await keys.list_names(self._tx, self._account_id, key_ids)
         return [found.get(key_id) for key_id in key_ids]
+
+    async def _entitlements(self, account_ids: list[str]) -> Sequence[plans.Entitlement]:
+        """The caller's own account, so one."""
+        return [await plans.entitlement_of(self._tx, account_id) for account_id in account_ids]

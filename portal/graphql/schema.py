@@ -12,6 +12,7 @@ from portal.graphql.accounts import AccountQueries, find_account
 from portal.graphql.connections import Node
 from portal.graphql.context import Info
 from portal.graphql.fields import computed
+from portal.graphql.key_limits import KeyLimitMutations
 from portal.graphql.key_mutations import KeyMutations
 from portal.graphql.keys import KeyQueries, find_key
 from portal.graphql.plans import PlanQueries, find_plan
@@ -37,7 +38,7 @@ class Query(AccountQueries, KeyQueries, PlanQueries, UsageQueries):
 
 
 @strawberry.type(description="Everything that can be changed. Each answers its success or a Problem.")
-class Mutation(KeyMutations):
+class Mutation(KeyMutations, KeyLimitMutations):
     pass
 
 

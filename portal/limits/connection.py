@@ -6,7 +6,6 @@ refuses as one that may no longer write, or when most Sentinels have come to nam
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -121,7 +120,7 @@ class Connection:
 
     async def _connect_to(self, place: Place) -> Link:
         link = Link(self.name)
-        context = ssl.create_default_context() if self._address.is_tls else None
+        context = self._address.tls_context()
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 await asyncio.get_running_loop().create_connection(lambda: link, *place, ssl=context)

@@ -57,8 +57,8 @@ local function used_in(record, name, start, seed)
 end
 
 -- The index of the period that holds now, its name, the units used in it; or nil and the status that sends the caller back.
-local function find_period(record, periods, seed)
-  for index = 0, 1 do
+local function find_period(record, periods, known, seed)
+  for index = 0, known - 1 do
     local name, start = args[periods + index * 3], args[periods + index * 3 + 1]
     if start <= now and now < args[periods + index * 3 + 2] then
       local used = used_in(record, name, start, seed)
@@ -157,11 +157,13 @@ local function end_without_states(status)
   results[size] = 0
 end
 
--- args[at]: version, mode, cost, seed, blob, quota, and with a quota two periods; then how many subjects, and those.
+-- args[at]: version, mode, cost, seed, blob, quota, and with a quota how many periods, and those; then how many subjects,
+-- and those.
 local function decide(first_key, answer_key)
   local mode, cost, seed, blob, quota = args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[at + 5]
-  local periods, subjects = at + 6, quota and at + 13 or at + 7
-  local count, record = args[subjects - 1], nil
+  local known = quota and args[at + 6]
+  local subjects = known and at + 8 + known * 3 or at + 7
+  local periods, count, record = at + 7, args[subjects - 1], nil
   if args[at] > 0 then
     record = open_record(KEYS[first_key])
     local problem = record_problem(record, args[at], seed)
@@ -171,7 +173,7 @@ local function decide(first_key, answer_key)
   if stored then return repeat_answer(stored) end
   local period, name, used = -1, nil, -1
   if quota then
-    period, name, used = find_period(record, periods, seed)
+    period, name, used = find_period(record, periods, known, seed)
     if not period and mode ~= CONFIRM then return end_without_states(name) end
     -- To confirm a policy is not to count: what nobody knows is not told.
     period, used = period or -1, used or -1

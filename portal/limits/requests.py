@@ -70,6 +70,16 @@ class Seed(msgspec.Struct, frozen=True, array_like=True):
     used: dict[str, int]
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """A check's cost was replaced: its period has `added` units more (negative: fewer), and by all so far `settled`."""
+
+    account_id: str
+    request_id: str
+    period: str
+    added: int
+    settled: int
+
+
 class LimitRequest(msgspec.Struct):
     """One check. `version` 0: a subject without a policy, such as a log-in, has no record.
 
@@ -175,7 +185,7 @@ def _bulk(data: bytes) -> bytes:
 def _quota(quota: Quota | None) -> list[Any]:
     if quota is None:
         return [False]
-    return [quota.amount, *[field for period in quota.periods for field in period]]
+    return [quota.amount, len(quota.periods), *[field for period in quota.periods for field in period]]
 
 
 def _subject(cost: int, subject: Subject) -> list[int]:

@@ -35,6 +35,7 @@ class Script:
 
 DECIDE = Script("sliding_window.lua", "token_bucket.lua", "decide.lua")
 ADD_USED = Script("add_used.lua")
+RAISE_USED = Script("raise_used.lua")
 RAISE_RECORD = Script("raise_record.lua")
 
 

@@ -8,10 +8,11 @@ the journal's folder. All but the last two tables are partitioned by month.
 
 A record is lost by no crash of a process and counted twice by no repetition: the journal keeps it until the bus has
 confirmed, and the database knows its id. Only code VALID on live keys adds to `usage_periods`; denials are counted in
-buckets. Emits no events. Never decides whether a check passes, and knows neither keys' names nor plans.
+buckets. Emits `UsageSettled`. Never decides whether a check passes, and knows neither keys' names nor plans.
 """
 
 from portal.usage.courier import Courier, JournalDamaged
+from portal.usage.events import UsageSettled
 from portal.usage.ingest import ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.partitions import ensure_partitions
@@ -47,6 +48,7 @@ __all__ = [
     "UsageQuery",
     "UsageRecord",
     "UsageSeries",
+    "UsageSettled",
     "UsageTotals",
     "decode_batch",
     "encode_batch",

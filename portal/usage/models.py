@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Integer
+from sqlalchemy import BigInteger, Column, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import time_column
@@ -67,13 +67,17 @@ class UsageDay(Bucket, table=True):
 
 
 class UsagePeriod(SQLModel, table=True):
-    """Billable units of an account in one billing period; what a lost counter in Redis is rebuilt from."""
+    """Billable units of an account in one billing period; what a lost counter in Redis is rebuilt from.
+
+    `settled` is what of them settlements added (negative: took back).
+    """
 
     __tablename__ = "usage_periods"
 
     account_id: str = Field(primary_key=True)
     period: str = Field(primary_key=True)
     used: int = Field(sa_column=Column(BigInteger, nullable=False))
+    settled: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
 
 
 class SecretUse(SQLModel, table=True):

@@ -67,9 +67,9 @@ WITH inserted AS (
         WHERE staged.code = 'VALID' AND staged.environment = 'live'
         GROUP BY 1, 2 ORDER BY 1, 2
         ON CONFLICT (account_id, period) DO UPDATE SET used = known.used + excluded.used
-        RETURNING account_id, period, used
+        RETURNING account_id, period, used, settled
     )
-SELECT account_id, period, used FROM add_periods UNION ALL SELECT '', '', count(*) FROM inserted
+SELECT account_id, period, used, settled FROM add_periods UNION ALL SELECT '', '', count(*), 0 FROM inserted
 """)  # noqa: S608  # fixed names of our own
 
 _COUNT_CONFLICTS = text("""
@@ -89,7 +89,10 @@ UPDATE usage_{size} SET units = units + :added
 WHERE account_id = :account AND bucket_at = date_bin('{width}', :at, {origin})
     AND key_id = :key AND environment = :environment AND resource = :resource AND outcome = :code
 """
-_SETTLE_PERIOD = text("UPDATE usage_periods SET used = used + :added WHERE account_id = :account AND period = :period")
+_SETTLE_PERIOD = text("""
+UPDATE usage_periods SET used = used + :added, settled = settled + :added
+WHERE account_id = :account AND period = :period RETURNING settled
+""")
 _WIDTHS = {"minutes": "1 minute", "quarters": "15 minutes", "days": "1 day"}
 
 _USED = text("SELECT used FROM usage_periods WHERE account_id = :account AND period = :period")
@@ -117,11 +120,12 @@ FROM cells GROUP BY 1, 2
 
 @dataclass(frozen=True, slots=True)
 class PeriodUse:
-    """Billable units that an account has ingested in one billing period so far."""
+    """Billable units that an account has ingested in one billing period so far; settlements added `settled` of them."""
 
     account_id: str
     period: str
     used: int
+    settled: int = 0
 
 
 async def stage_events(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -133,7 +137,7 @@ async def insert_staged(tx: Tx) -> tuple[int, list[PeriodUse]]:
     """Count what is staged and new, everywhere at once. Returns how many were new, and totals of all periods staged."""
     rows = (await tx.execute(_INGEST)).all()
     added = next(row.used for row in rows if not row.account_id)
-    return added, [PeriodUse(row.account_id, row.period, row.used) for row in rows if row.account_id]
+    return added, [PeriodUse(row.account_id, row.period, row.used, row.settled) for row in rows if row.account_id]
 
 
 async def count_conflicts(tx: Tx, first: datetime, last: datetime) -> int:
@@ -148,8 +152,12 @@ async def lock_event(tx: Tx, at: datetime, request_id: str) -> UsageEvent | None
     return event
 
 
-async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> None:
-    """Replace the cost of a locked event, everywhere it was counted."""
+async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> int:
+    """Replace the cost of a locked event, everywhere it was counted.
+
+    Returns what all settlements of its period have added so far; 0 for what is not billable.
+    """
+    settled = 0
     added = cost - event.cost
     values = {"added": added, "account": event.account_id, "at": event.occurred_at, "key": event.key_id}
     values |= {"environment": event.environment, "resource": event.resource, "code": event.code}
@@ -157,9 +165,10 @@ async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> None:
         statement = text(_SETTLE_BUCKET.format(size=size, width=width, origin=_ORIGIN))
         await tx.execute(statement.bindparams(bindparam("at", type_=_INSTANT)), values)
     if event.environment == LIVE:
-        await tx.execute(_SETTLE_PERIOD, {"added": added, "account": event.account_id, "period": event.period})
+        settled = await tx.find(_SETTLE_PERIOD, {"added": added, "account": event.account_id, "period": event.period})
     event.cost, event.settled_at = cost, tx.now
     await tx.flush()
+    return settled
 
 
 async def used_in_period(tx: Tx, account_id: str, period: str) -> int:

@@ -23,7 +23,7 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
     raised: list[tuple[str, str, int]] = []
     complete = asyncio.Event()
 
-    async def raise_used(account_id: str, period: str, used: int) -> None:
+    async def raise_used(account_id: str, period: str, used: int, _settled: int) -> None:
         raised.append((account_id, period, used))
         if used == 100:
             complete.set()
@@ -54,7 +54,7 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
 async def test_without_redis_the_batch_is_counted_all_the_same(database: Database) -> None:
     account = new_account()
 
-    async def away(account_id: str, period: str, used: int) -> None:
+    async def away(account_id: str, period: str, used: int, settled: int) -> None:
         raise ConnectionError("Redis is away")
 
     with capture_logs() as logs:
@@ -64,7 +64,7 @@ async def test_without_redis_the_batch_is_counted_all_the_same(database: Databas
 
 
 async def test_poison_stays_with_the_bus_and_is_logged(database: Database) -> None:
-    async def never(account_id: str, period: str, used: int) -> None:
+    async def never(account_id: str, period: str, used: int, settled: int) -> None:
         raise AssertionError
 
     bus = InProcessBus()
