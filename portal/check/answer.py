@@ -16,7 +16,7 @@ ADMITS = -1
 
 _CODES = (Code.VALID, Code.RATE_LIMITED, Code.QUOTA_EXCEEDED)
 """By status: ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED."""
-_ADMITTED, _CONFIRMED, _QUOTA_EXCEEDED = Status.ADMITTED, Status.CONFIRMED, Status.QUOTA_EXCEEDED
+_ADMITTED, _CONFIRMED = Status.ADMITTED, Status.CONFIRMED
 _VALID = Code.VALID
 
 
@@ -133,10 +133,11 @@ def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | N
     waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
     if NEVER in waits:
         return None
-    if policy.quota is not None and _QUOTA_EXCEEDED in {decision.status, decision.first_status}:
-        if cost > policy.quota.amount:
+    quota = policy.quota
+    if quota is not None and decision.period >= 0 and 0 <= quota.amount < decision.used + cost:
+        if cost > quota.amount:
             return None
-        waits.append(policy.quota.periods[decision.period][2] - decision.now_us)
+        waits.append(quota.periods[decision.period][2] - decision.now_us)
     return -(-max(waits) // 1000) if waits else None
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from portal.check.answer import ADMITS, NEVER, Checked, Explanation, add_limits, answer_for, code_of, format_instant
+from portal.check.policy import KeyPolicy
 from portal.check.request import CheckRequest
 from portal.check.rules import Code, pre_checks
 from portal.check.terms import Terms

@@ -47,7 +47,6 @@ async def test_what_window_and_quota_deny_passes_with_the_next_month(process: Pr
     assert instant(told) == periods_around(utc_now(), "UTC")[0].end
 
 
-@pytest.mark.xfail(reason="retryAfterMs knows the quota only where nothing else denied", strict=False)
 async def test_a_denial_by_a_window_waits_for_the_quota_too(process: Process, database: Database) -> None:
     _, secret = await make_customer(database, (2, 60_000), monthly_quota=2)
     assert (await ask(process, secret, cost=2)).valid
