@@ -14,6 +14,7 @@ from portal.core.embedded import EmbeddedServices, start_services
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings, load_settings
 from portal.usage import ensure_partitions
+from tests.broker.find import running_broker
 
 MakeAccount = Callable[..., Awaitable[Actor]]
 
@@ -47,6 +48,13 @@ async def database(services: EmbeddedServices) -> AsyncIterator[Database]:
     await ensure_partitions(database, now)
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+async def amqp_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Of a real RabbitMQ, started only where a test asks for it. No test may kill it."""
+    async with running_broker(tmp_path_factory.mktemp("broker")) as url:
+        yield url
 
 
 @pytest.fixture
