@@ -27,7 +27,15 @@ from portal.usage.quarantine import (
     list_quarantined,
     replay_quarantined,
 )
-from portal.usage.records import RESOURCE_MOST, PoisonBatch, UsageRecord, decode_batch, encode_batch, occurred_at
+from portal.usage.records import (
+    RESOURCE_MOST,
+    PoisonBatch,
+    UsageRecord,
+    count_in,
+    decode_batch,
+    encode_batch,
+    occurred_at,
+)
 from portal.usage.resources import ResourceNames
 from portal.usage.rules import Granularity
 from portal.usage.series import (
@@ -69,6 +77,7 @@ __all__ = [
     "UsageRecord",
     "UsageSeries",
     "UsageTotals",
+    "count_in",
     "count_quarantined",
     "decode_batch",
     "drop_quarantined",

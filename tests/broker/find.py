@@ -1,4 +1,4 @@
-"""Which RabbitMQ the tests use: PORTAL_TEST_AMQP_URL, else one on this machine that lets guests in, else a private one."""
+"""Which RabbitMQ the tests use: PORTAL_TEST_AMQP_URL, else one that is here, else a private one."""
 
 import os
 from collections.abc import AsyncIterator

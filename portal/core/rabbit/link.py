@@ -34,6 +34,13 @@ async def connect(url: str, purpose: str) -> AbstractConnection:
         )
 
 
+def version_of(connection: AbstractConnection) -> str:
+    """The server's, as it told on connecting."""
+    assert connection.transport is not None  # noqa: S101 for the type checker: it is connected
+    properties = getattr(connection.transport.connection, "server_properties", {})
+    return str(properties.get("version", "unknown version"))
+
+
 class Link:
     """One connection and one channel with confirms. `prepare` runs on each new connection."""
 
