@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -31,10 +32,14 @@ def settings(services: EmbeddedServices, tmp_path_factory: pytest.TempPathFactor
     return settings_for(services, tmp_path_factory.mktemp("portal"))
 
 
-def settings_for(services: EmbeddedServices, data: Path) -> Settings:
+def settings_for(services: EmbeddedServices, data: Path, **others: Any) -> Settings:
     """With a deadline that a busy machine keeps: what happens beyond it is tested on purpose, not by accident."""
     return load_settings(
-        database_url=services.database_url, redis_urls=list(services.redis_urls), data=data, check_deadline_ms=1000
+        database_url=services.database_url,
+        redis_urls=list(services.redis_urls),
+        data=data,
+        check_deadline_ms=1000,
+        **others,
     )
 
 

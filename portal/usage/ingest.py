@@ -28,6 +28,7 @@ from portal.usage.sift import CONFLICT, REFUSED, Named, Sifted, StagedRow, Suspe
 from portal.usage.store_ingest import PeriodUse
 
 THREAD_BYTES = 65_536
+COUNTED_OTHERWISE = "Its id is counted with another content."
 AHEAD_MOST = timedelta(days=1)
 _OCCURRED_AT = store.STAGED.index("occurred_at")
 _RESOURCE = store.STAGED.index("resource")
@@ -83,7 +84,7 @@ async def _store_with_partitions(database: Database, sifted: Sifted, names: Reso
 
 async def _store_in_halves(database: Database, sifted: Sifted, names: ResourceNames, error: Exception) -> Ingested:
     """Something in it is refused: the healthy records are counted, what remains at the end is set apart."""
-    records = [*sifted.records.values()]
+    records = [*sifted.records.values(), *(record for _, record in sifted.rivals)]
     if len(records) == 1:
         only = Sifted(suspects=[*sifted.suspects])
         only.suspect(records[0], REFUSED, str(error))
@@ -114,8 +115,7 @@ async def _store(database: Database, sifted: Sifted, names: ResourceNames) -> In
             await store.stage_events(tx, staged, has_others=has_others)
             told.added, told.totals = await store.insert_staged(tx, has_others=has_others)
             await store.update_uses(tx, sifted.uses)
-            if told.added < len(rows):
-                suspects = [*suspects, *await _conflicts(tx, sifted)]
+            suspects = [*suspects, *await _conflicts(tx, sifted, is_repeated=told.added < len(rows))]
         told.suspects = len(suspects)
         told.quarantined = await store.insert_suspects(tx, suspects)
     names.remember(found)
@@ -129,11 +129,16 @@ def _with_bucket(row: StagedRow, others: set[Named]) -> StagedRow:
     return (*row, OTHER if is_other else None)
 
 
-async def _conflicts(tx: Tx, sifted: Sifted) -> list[Suspect]:
-    times = [row[_OCCURRED_AT] for row in sifted.rows.values()]
+async def _conflicts(tx: Tx, sifted: Sifted, *, is_repeated: bool) -> list[Suspect]:
+    """Those whose id is counted with another content, be it from before or from this very transaction."""
     apart = Sifted()
-    for event in await store.list_conflicts(tx, min(times), max(times)):
-        apart.suspect(sifted.records[event], CONFLICT, "Its id is counted with another content.")
+    if is_repeated:
+        times = [row[_OCCURRED_AT] for row in sifted.rows.values()]
+        for event in await store.list_conflicts(tx, min(times), max(times)):
+            apart.suspect(sifted.records[event], CONFLICT, COUNTED_OTHERWISE)
+    for row, record in sifted.rivals:
+        if await store.is_conflict(tx, row):
+            apart.suspect(record, CONFLICT, COUNTED_OTHERWISE)
     return apart.suspects
 
 

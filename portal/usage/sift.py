@@ -53,10 +53,14 @@ class SecretUsed:
 
 @dataclass(slots=True)
 class Sifted:
-    """Rows in the order of `store_ingest.STAGED`, one an event; `named` is every resource of every day in them."""
+    """Rows in the order of `store_ingest.STAGED`, one an event; `named` is every resource of every day in them.
+
+    `rivals` came with the id of one of the rows and another content: which of them is counted, the database knows.
+    """
 
     rows: dict[EventKey, StagedRow] = field(default_factory=dict)
     records: dict[EventKey, UsageRecord] = field(default_factory=dict)
+    rivals: list[tuple[StagedRow, UsageRecord]] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
     uses: dict[tuple[str, str], SecretUsed] = field(default_factory=dict)
     named: set[Named] = field(default_factory=set)
@@ -128,7 +132,7 @@ def _take(sifted: Sifted, records: Iterable[UsageRecord], latest: datetime) -> N
             named.add((account_id, at.date(), resource))
             _note_use(sifted, record, at)
         elif known != row:
-            sifted.suspect(record, CONFLICT, "Its id came with another content in the same moment.")
+            sifted.rivals.append((row, record))
 
 
 def _note_use(sifted: Sifted, record: UsageRecord, at: datetime) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, DateTime, LargeBinary, Text, bindparam, delete, func, select, text
+from sqlalchemy import Date, DateTime, Integer, LargeBinary, Text, bindparam, delete, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
@@ -80,14 +80,28 @@ SELECT account_id, period, used FROM add_periods UNION ALL SELECT '', '', count(
 _INGEST = text(_ingest(_INSERTED))
 _INGEST_WITH_OTHERS = text(_ingest(_INSERTED_WITH_OTHERS))
 
-_CONFLICTS = text("""
+_OTHER_CONTENT = """
+((staged.key_id, staged.secret_id, staged.environment, staged.resource, staged.code, staged.period)
+    IS DISTINCT FROM (event.key_id, event.secret_id, event.environment, event.resource, event.code, event.period)
+    OR event.settled_at IS NULL AND staged.cost IS DISTINCT FROM event.cost)
+"""
+_BETWEEN = (bindparam("first", type_=_INSTANT), bindparam("last", type_=_INSTANT))
+_CONFLICTS = text(f"""
 SELECT staged.account_id, staged.request_id
 FROM usage_staging staged JOIN usage_events event USING (account_id, occurred_at, request_id)
-WHERE event.occurred_at BETWEEN :first AND :last
-    AND ((staged.key_id, staged.secret_id, staged.environment, staged.resource, staged.code, staged.period)
-        IS DISTINCT FROM (event.key_id, event.secret_id, event.environment, event.resource, event.code, event.period)
-        OR event.settled_at IS NULL AND staged.cost IS DISTINCT FROM event.cost)
-""").bindparams(bindparam("first", type_=_INSTANT), bindparam("last", type_=_INSTANT))
+WHERE event.occurred_at BETWEEN :first AND :last AND {_OTHER_CONTENT}
+""").bindparams(*_BETWEEN)  # noqa: S608  # fixed names of our own
+_IS_CONFLICT = text(f"""
+SELECT EXISTS (SELECT FROM usage_events event,
+    (SELECT :key_id AS key_id, :secret_id AS secret_id, :environment AS environment, :resource AS resource,
+        :code AS code, :cost AS cost, :period AS period) staged
+WHERE event.account_id = :account_id AND event.occurred_at = :occurred_at AND event.request_id = :request_id
+    AND {_OTHER_CONTENT})
+""").bindparams(  # noqa: S608  # fixed names of our own
+    *(bindparam(name, type_=Text) for name in STAGED if name not in {"occurred_at", "cost"}),
+    bindparam("occurred_at", type_=_INSTANT),
+    bindparam("cost", type_=Integer),
+)
 
 _NOTE_USES = text("""
 INSERT INTO secret_uses AS known (account_id, secret_id, key_id, last_used_at, last_used_address)
@@ -145,6 +159,12 @@ async def list_conflicts(tx: Tx, first: datetime, last: datetime) -> list[EventK
     """Staged events, all between these instants, whose id is stored with another content."""
     rows = await tx.execute(_CONFLICTS, {"first": first, "last": last})
     return [(row.account_id, row.request_id) for row in rows]
+
+
+async def is_conflict(tx: Tx, row: Sequence[Any]) -> bool:
+    """Whether the event is stored with another content than this one's, which is as it would be staged."""
+    found: bool = await tx.find(_IS_CONFLICT, dict(zip(STAGED, row, strict=True)))
+    return found
 
 
 async def update_uses(tx: Tx, uses: Mapping[tuple[str, str], SecretUsed]) -> None:
