@@ -29,7 +29,7 @@ async def broker_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest.fixture
-def settings(services: EmbeddedServices, tmp_path: Path) -> dict[str, str]:
+def settings(services: EmbeddedServices, database: Database, tmp_path: Path) -> dict[str, str]:
     return {
         "PORTAL_DATABASE_URL": services.database_url,
         "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
