@@ -100,7 +100,7 @@ class RedisAlone:
         )
 
     def _verify(self, reply: bytes) -> None:
-        decisions = decode_decisions(reply)
+        _, decisions = decode_decisions(reply)
         used = [state.used for decision in decisions for state in decision.states]
         is_long = self._shape.entries == 0 or max(used) >= self._shape.entries
         if {decision.status for decision in decisions} != {Status.ADMITTED} or not is_long:

@@ -212,7 +212,7 @@ local function flush()
 end
 
 local latest = tonumber(ARGV[2])
-if latest > 0 and now > latest then return cmsgpack.pack({}) end
+if latest > 0 and now > latest then return cmsgpack.pack({ now }) end
 
 args, at, next_key = cmsgpack.unpack(ARGV[1]), 1, 1
 while args[at] do

@@ -197,10 +197,10 @@ def _subject(cost: int, subject: Subject) -> list[int]:
     return [cost, len(subject.windows), *numbers]
 
 
-def decode_decisions(reply: bytes) -> list[Decision]:
-    """In the order of the requests; empty when the script came to them too late."""
+def decode_decisions(reply: bytes) -> tuple[int, list[Decision]]:
+    """Redis's clock, and decisions in the order of the requests: none when the script came to them too late."""
     values = _decoder.decode(reply)
-    decisions = []
+    decisions: list[Decision] = []
     at, end = 1, len(values)
     while at < end:
         status, used, period, count = values[at : at + 4]
@@ -214,4 +214,4 @@ def decode_decisions(reply: bytes) -> list[Decision]:
             at += 3
         else:
             decisions.append(Decision(_STATUSES[status], values[0], used, period, states))
-    return decisions
+    return values[0], decisions

@@ -7,6 +7,7 @@ more than one deadline.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from time import monotonic_ns
@@ -23,6 +24,7 @@ PATIENCE_SECONDS = 1.0
 _FOLDER = Path(__file__).parent
 
 OnDecision = Callable[[Decision | LimitsUnavailable], None]
+Batch = list[tuple[LimitRequest, OnDecision]]
 
 
 class Script:
@@ -44,7 +46,7 @@ class Shard:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._waiting: list[tuple[LimitRequest, OnDecision]] = []
+        self._waiting: Batch = []
         self._is_in_flight = False
         self._is_scheduled = False
         self._ahead_us: int | None = None
@@ -81,34 +83,35 @@ class Shard:
         if self._is_in_flight or not self._waiting:
             return
         batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
-        requests = [request for request, _ in batch]
         self._is_in_flight = True
-        latest = self._latest_us()
+        self._send(batch, b"EVALSHA", DECIDE.sha)
 
-        def answered(reply: Reply) -> None:
-            if _is_unknown_script(reply):
-                self.connection.write(done, encode_call((b"EVAL", DECIDE.source), requests, latest))
-            else:
-                done(reply)
+    def _send(self, batch: Batch, *script: bytes, is_again: bool = False) -> None:
+        command = encode_call(script, [request for request, _ in batch], self._latest_us())
+        self.connection.write(partial(self._answered, batch, is_again), command)
 
-        def done(reply: Reply) -> None:
+    def _answered(self, batch: Batch, is_again: bool, reply: Reply) -> None:
+        if _is_unknown_script(reply):
+            self._send(batch, b"EVAL", DECIDE.source, is_again=is_again)
+            return
+        if isinstance(reply, Exception):
             self._is_in_flight = False
-            if isinstance(reply, Exception):
-                self._fail(batch, reply)
-                return
-            decisions = decode_decisions(reply)
-            if not decisions:
-                # Its clock says that nobody waits any more. Should the clock be wrong, the next batch asks anew.
-                self._ahead_us = None
-                self._fail(batch, LimitsUnavailable(f"{self.connection.name} came to it too late"))
-                return
-            self._hear(decisions)
-            self.breaker.succeeded(len(batch))
-            self._flush()  # first, so that the server works while these are answered
-            for (_, on_decision), decision in zip(batch, decisions, strict=True):
-                on_decision(decision if decision.status is not Status.FAILED else self._unreadable)
-
-        self.connection.write(answered, encode_call((b"EVALSHA", DECIDE.sha), requests, latest))
+            self._fail(batch, reply)
+            return
+        now_us, decisions = decode_decisions(reply)
+        self._ahead_us = now_us - monotonic_ns() // 1000
+        if not decisions and not is_again:
+            # By its clock nobody waits any more, and yet somebody does: that clock was set forward.
+            self._send(batch, b"EVALSHA", DECIDE.sha, is_again=True)
+            return
+        self._is_in_flight = False
+        if not decisions:
+            self._fail(batch, LimitsUnavailable(f"{self.connection.name} came to it too late"))
+            return
+        self.breaker.succeeded(len(batch))
+        self._flush()  # first, so that the server works while these are answered
+        for (_, on_decision), decision in zip(batch, decisions, strict=True):
+            on_decision(decision if decision.status is not Status.FAILED else self._unreadable)
 
     def _latest_us(self) -> int:
         """When the callers' deadline is over, by Redis's clock; 0 if that is not known."""
@@ -116,12 +119,7 @@ class Shard:
             return 0
         return monotonic_ns() // 1000 + self._ahead_us + int(self.connection.deadline_s * 1_000_000)
 
-    def _hear(self, decisions: list[Decision]) -> None:
-        fresh = next((one for one in decisions if one.status is not Status.REPEATED), None)
-        if fresh is not None:
-            self._ahead_us = fresh.now_us - monotonic_ns() // 1000
-
-    def _fail(self, batch: list[tuple[LimitRequest, OnDecision]], error: Exception) -> None:
+    def _fail(self, batch: Batch, error: Exception) -> None:
         self.connection.note_refusal(error)
         gathered, self._waiting = self._waiting, []
         self.breaker.failed(len(batch) + len(gathered))

@@ -89,7 +89,7 @@ class Asker:
     def _ask(self, now: int, cost: int, subjects: tuple[Subject, ...], seed: Seed | None) -> Decision:
         request = LimitRequest(self.account, 1, Mode.CONSUME, cost, subjects, self.quota, seed)
         call = encode_call((b"EVAL", SCRIPT), [request], 0, now // 1_000_000, now % 1_000_000)
-        return decode_decisions(self.server.ask(call))[0]
+        return decode_decisions(self.server.ask(call))[1][0]
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def server(services: EmbeddedServices, request: pytest.FixtureRequest) -> Iterat
 def decide(server: Server, subject: Subject, now: int, cost: int) -> Decision:
     asked = LimitRequest("none", 0, Mode.CONSUME, cost, (subject,), None)
     call = encode_call((b"EVAL", server.script), [asked], 0, now // 1_000_000, now % 1_000_000)
-    return decode_decisions(server.ask(call))[0]
+    return decode_decisions(server.ask(call))[1][0]
 
 
 steps = st.lists(

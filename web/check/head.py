@@ -13,6 +13,7 @@ from web.check.desk import BODY_MOST, bearer, is_json
 REMEMBERED_MOST = 4096
 DIGITS_MOST = 9
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff\t]*)")
+_REQUEST = re.compile(rb"[A-Z]{1,20} \S{1,16384} HTTP/1\.[01]\r?")
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"})
 _START = {b"POST %s HTTP/1.1" % path.encode(): path for path in BODY_MOST}
 _remembered: dict[bytes, "Head | None"] = {}
@@ -43,6 +44,12 @@ def parse_head(head: bytes) -> Head | None:
 def may_be_ours(data: bytes) -> bool:
     """Whether bytes that have no complete head yet can still become a request of the lane."""
     return any(start.startswith(data[: len(start)]) for start in _START)
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether a head that is not ours is all there, or can already be seen to be none."""
+    first, end, _ = data.partition(b"\n")
+    return b"\n\n" in data or b"\n\r\n" in data or (bool(end) and _REQUEST.fullmatch(first) is None)
 
 
 def _parse(head: bytes) -> Head | None:

@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from web.check import replies
 from web.check.desk import BODY_MOST, Desk
-from web.check.head import Head, may_be_ours, parse_head
+from web.check.head import Head, is_whole, may_be_ours, parse_head
 from web.check.replies import Reply
 
 HEAD_MOST = 16 * 1024
@@ -70,6 +70,7 @@ class Lane(asyncio.Protocol):
         self._is_handing_over = False
         self._is_held = False
         self._is_unread = False
+        self._is_over = False
         self._told: list[tuple[bytes, bytes]] | None = None
         self._always = b""
 
@@ -91,6 +92,11 @@ class Lane(asyncio.Protocol):
             self._buffer, self._begun_at = data, self._heard_at
         if not self._is_handing_over and not self._is_held:
             self._take_requests()
+
+    def eof_received(self) -> bool:
+        """The client asks no more and may still read: the connection ends with the last answer."""
+        self._is_over = True
+        return bool(self._line)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -145,7 +151,9 @@ class Lane(asyncio.Protocol):
         if not self._buffer:
             return
         if not may_be_ours(self._buffer):
-            self._hand_over()
+            # Not before its head is whole, or uvicorn would wait for the rest for ever.
+            if is_whole(self._buffer) or len(self._buffer) > HEAD_MOST:
+                self._hand_over()
         elif len(self._buffer) > HEAD_MOST:
             slot = self._place(is_last=True)
             slot.settle(replies.problem(431, "Headers too large", f"At most {HEAD_MOST} bytes."))
@@ -189,6 +197,8 @@ class Lane(asyncio.Protocol):
             self._hand_over()
         elif self._is_held:
             self._release()
+        if self._is_over and not line:
+            self._transport.close()
 
     def encode(self, reply: Reply, *, is_last: bool) -> bytes:
         """The bytes of an answer, its end of the connection included."""
