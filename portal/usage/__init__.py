@@ -12,10 +12,13 @@ buckets. Emits no events. Never decides whether a check passes, and knows neithe
 """
 
 from portal.usage.courier import Courier, JournalDamaged
+from portal.usage.export import ExportQuery, ExportRows, Piece, estimate_rows, export_usage
+from portal.usage.export_formats import ExportFormat
 from portal.usage.ingest import ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.partitions import ensure_partitions
 from portal.usage.records import RESOURCE_MOST, PoisonBatch, UsageRecord, decode_batch, encode_batch, occurred_at
+from portal.usage.requests import RequestQuery, UsageRequest, count_requests, find_request, list_requests
 from portal.usage.rules import Granularity
 from portal.usage.series import (
     UsageFilter,
@@ -25,6 +28,8 @@ from portal.usage.series import (
     UsageQuery,
     UsageSeries,
     UsageTotals,
+    query_before,
+    top_usage,
     usage_series,
 )
 from portal.usage.settle import Settlement, settle_usage
@@ -33,12 +38,17 @@ from portal.usage.store import PeriodUse, last_used_by_secret, used_in_period
 __all__ = [
     "RESOURCE_MOST",
     "Courier",
+    "ExportFormat",
+    "ExportQuery",
+    "ExportRows",
     "Granularity",
     "Journal",
     "JournalDamaged",
     "JournalUnavailable",
     "PeriodUse",
+    "Piece",
     "PoisonBatch",
+    "RequestQuery",
     "Settlement",
     "UsageFilter",
     "UsageGroup",
@@ -46,15 +56,23 @@ __all__ = [
     "UsagePoint",
     "UsageQuery",
     "UsageRecord",
+    "UsageRequest",
     "UsageSeries",
     "UsageTotals",
+    "count_requests",
     "decode_batch",
     "encode_batch",
     "ensure_partitions",
+    "estimate_rows",
+    "export_usage",
+    "find_request",
     "ingest_usage",
     "last_used_by_secret",
+    "list_requests",
     "occurred_at",
+    "query_before",
     "settle_usage",
+    "top_usage",
     "usage_series",
     "used_in_period",
 ]
