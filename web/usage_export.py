@@ -161,9 +161,7 @@ def read_address(request: Request) -> Asked:
     environment = known.get("environment") or None
     if environment not in (None, "live", "test"):
         raise Invalid("`environment` is live or test.", path=("environment",))
-    chosen = usage.UsageFilter(
-        known.get("key") or None, known.get("resource"), known.get("outcome") or None, environment
-    )
+    key, outcome = known.get("key") or None, known.get("outcome") or None
     query = usage.ExportQuery(
         start=_instant(known.get("from", ""), "from"),
         end=_instant(known.get("to", ""), "to"),

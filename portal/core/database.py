@@ -77,7 +77,7 @@ class Tx:
         """
         result = await self._session.stream(statement, parameters, execution_options={"yield_per": rows})
         try:
-            async for part in result.partitions():
+            async for part in result.partitions(rows):
                 yield part
         finally:
             await result.close()

@@ -47,7 +47,8 @@ def statements() -> Iterator[tuple[str, Asked]]:
         for zone in ("UTC", "Europe/Berlin", "Asia/Kathmandu"):
             for part, only in ((None, {}), ("resource", {}), ("key_id", ONLY)):
                 yield f"cells_statement {granularity} {zone} {part}", cells(granularity, zone, part, only)
-    for name, changes in {"all": {}, "filtered": {"only": ONLY}, "after": {"after": (TO, "req_0")}}.items():
+    variants: dict[str, dict[str, Any]] = {"all": {}, "filtered": {"only": ONLY}, "after": {"after": (TO, "req_0")}}
+    for name, changes in variants.items():
         query = events_of(**changes)
         yield f"page_statement {name}", raw.page_statement(ACCOUNT, query)
         yield f"page_of_statement {name}", raw.page_of_statement(ACCOUNT, query, [FROM, FROM + timedelta(hours=1)])

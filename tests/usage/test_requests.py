@@ -104,7 +104,9 @@ async def test_events_of_one_instant_are_paged_by_their_ids(database: Database) 
 async def test_a_resource_that_was_counted_as_other_is_found(database: Database) -> None:
     """Beyond a thousand resources a day the buckets say `other`; here one is even called so."""
     account = new_account()
-    named = [record(number, FROM + timedelta(hours=number), account_id=account, resource="other") for number in range(9)]
+    named = [
+        record(number, FROM + timedelta(hours=number), account_id=account, resource="other") for number in range(9)
+    ]
     await ingest_usage(database, encode_batch([*named, record(99, TO, account_id=account, resource="GET /a")]))
     query = RequestQuery(FROM, TO + ODD, UsageFilter(resource="GET /a"))
     assert await read_all(database, account, query, 2) == [request_id(TO, 99)]
