@@ -78,3 +78,9 @@ def test_moments_are_local() -> None:
 )
 def test_zones_say_what_they_mean(zone: str, shown: str) -> None:
     assert formats.zone_name(zone, NOW) == shown
+
+
+def test_the_time_of_a_log_leaves_out_this_year() -> None:
+    at = datetime(2026, 3, 1, 23, 5, 9, tzinfo=UTC)
+    assert formats.log_time(at, NOW, "Europe/Berlin") == "2 Mar, 00:05:09"
+    assert formats.log_time(at.replace(year=2025), NOW) == "1 Mar 2025, 23:05:09"
