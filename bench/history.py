@@ -138,8 +138,8 @@ def page(size: Stored, answered: Sequence[Answered]) -> str:
     lines = [
         "# History queries",
         f"{size.rows:,} bucket rows in {MONTHS} months, {size.gigabytes:.1f} GB with indexes.",
-        f"{len(answered[0].times_ms)} rounds a question and kind of account, each about an account drawn anew; times from the start of the",
-        f"transaction to the answer in Python {platform.python_version()}. {os.cpu_count()} cores, load"
+        f"{len(answered[0].times_ms)} rounds a question and kind of account, an account drawn anew each time; from the",
+        f"start of the transaction to the answer in Python {platform.python_version()}. {os.cpu_count()} cores, load"
         f" {os.getloadavg()[0]:.1f}, shared_buffers 128 MB, {utc_now():%Y-%m-%d}.",
         "",
         f"Target: p95 ≤ {TARGET_MS:.0f} ms; the slowest of usual and busy accounts is {worst.p95:.1f} ms"
