@@ -18,9 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from portal import audit, usage
+from portal import usage
 from portal.core.actor import Actor, Permission
-from portal.core.database import Database, Tx
+from portal.core.database import Database
 from portal.core.errors import Invalid, Unauthenticated
 from portal.core.logs import get_log
 from web.authenticate import authenticate
@@ -62,13 +62,14 @@ class Exports:
     async def answer(self, request: Request) -> Response:
         """Raises Forbidden, Invalid, HTTPException 401 and 503, SignInNeeded. HEAD only estimates the rows."""
         actor = await _caller(request)
-        actor.require(Permission.USAGE_READ)
         asked = read_address(request)
         database = services_of(request).database
         async with database.transaction(actor.account_id) as tx:
-            total = await usage.estimate_rows(tx, actor.account_id, asked.query)
-            if request.method != "HEAD":
-                await _record(tx, actor, asked)
+            if request.method == "HEAD":
+                actor.require(Permission.USAGE_READ)
+                total = await usage.estimate_rows(tx, actor.account_id, asked.query)
+            else:
+                total = await usage.start_export(tx, actor, asked.query, asked.format)
         if self._running >= EXPORTS_MOST:
             raise HTTPException(503, "Other exports are running; try again soon.", {"Retry-After": "10"})
         return _Export(database, actor, asked, total, self)
@@ -80,12 +81,6 @@ class Exports:
             yield
         finally:
             self._running -= 1
-
-
-async def _record(tx: Tx, actor: Actor, asked: Asked) -> None:
-    said = {"format": asked.format.value, "rows": asked.query.rows.value}
-    stretch = {"from": asked.query.start.isoformat(), "to": asked.query.end.isoformat()}
-    await audit.record(tx, actor, "usage.export", actor.account_id, **said, **stretch)
 
 
 class _Export(Response):

@@ -13,9 +13,11 @@ import typer
 from portal.accounts import get_account
 from portal.cli.progress import progress
 from portal.cli.which import DataOption, settings_of
+from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database
 from portal.core.errors import Invalid
-from portal.usage import ExportFormat, ExportQuery, ExportRows, UsageFilter, estimate_rows, export_usage
+from portal.core.ids import AccountId
+from portal.usage import ExportFormat, ExportQuery, ExportRows, UsageFilter, export_usage, start_export
 
 UNFINISHED = ".part"
 
@@ -45,9 +47,10 @@ async def _export(data: Path | None, account: str, query: ExportQuery, target: t
     file_format, output = target
     try:
         async with database.transaction() as tx:
-            account_id = (await get_account(tx, account)).id
+            account_id = AccountId((await get_account(tx, account)).id)
         async with database.transaction(account_id) as tx:
-            total = await estimate_rows(tx, account_id, query)
+            total = await start_export(tx, Actor("system", SYSTEM.id, account_id), query, file_format)
+        async with database.transaction(account_id) as tx:
             count = 0
             with _opened(output) as file, progress("Exported rows", total) as advance:
                 async with aclosing(export_usage(tx, account_id, query, file_format)) as pieces:

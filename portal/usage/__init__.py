@@ -12,7 +12,7 @@ buckets. Emits no events. Never decides whether a check passes, and knows neithe
 """
 
 from portal.usage.courier import Courier, JournalDamaged
-from portal.usage.export import ExportQuery, ExportRows, Piece, estimate_rows, export_usage
+from portal.usage.export import ExportQuery, ExportRows, Piece, estimate_rows, export_usage, start_export
 from portal.usage.export_formats import ExportFormat
 from portal.usage.ingest import ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
@@ -72,6 +72,7 @@ __all__ = [
     "occurred_at",
     "query_before",
     "settle_usage",
+    "start_export",
     "top_usage",
     "usage_series",
     "used_in_period",

@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import DateTime, TextClause, bindparam, text
 
+from portal import audit
+from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
 from portal.usage import history
 from portal.usage.cover import cover
@@ -70,6 +72,19 @@ WHERE account_id = :account AND {time} >= :start AND {time} < :end{where}
 ORDER BY {order}
 """
 _COUNT = "SELECT count(*) FROM usage_{rows} WHERE account_id = :account AND {time} >= :start AND {time} < :end{where}"
+
+
+async def start_export(tx: Tx, actor: Actor, query: ExportQuery, file_format: ExportFormat) -> int:
+    """Write down who takes what; returns about how many rows it will be. Raises Forbidden, Invalid.
+
+    In a transaction of its own: the log stays locked until its end, and the file may take an hour.
+    """
+    actor.require(Permission.USAGE_READ)
+    rows = await estimate_rows(tx, actor.account_id, query)
+    said = {"format": file_format.value, "rows": query.rows.value}
+    stretch = {"from": query.start.isoformat(), "to": query.end.isoformat()}
+    await audit.record(tx, actor, "usage.export", actor.account_id, **said, **stretch)
+    return rows
 
 
 async def estimate_rows(tx: Tx, account_id: str, query: ExportQuery) -> int:

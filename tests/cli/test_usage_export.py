@@ -26,6 +26,9 @@ async def test_a_file_holds_every_event(demo_portal: DemoPortal, sql: asyncpg.Co
         assert f"{expected:,} rows in" in err
         count = pq.read_table(target).num_rows if kind == "parquet" else len(target.read_text().splitlines())
         assert count == expected > 0
+    log = "SELECT actor_kind, details->>'format' FROM audit_events WHERE account_id = $1 AND action = 'usage.export'"
+    noted = [tuple(row) for row in await sql.fetch(log, account_id)]
+    assert {("system", "jsonl"), ("system", "parquet")} <= {*noted}
     assert files_in(tmp_path) == ["usage.jsonl", "usage.parquet"]
 
 
