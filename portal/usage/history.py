@@ -23,20 +23,24 @@ SELECT width_bucket(bucket_at, :starts) AS step, {part} AS part, {figures}, call
 FROM {table} WHERE account_id = :account AND bucket_at >= :start AND bucket_at < :end{where}
 """
 # OFFSET 0 keeps the planner from turning the two around: it would read every quarter-hour between first and last edge.
-_EDGES = """
-SELECT side.step, bucket.part, {figures}, side.sign * calls, side.sign * units
-FROM unnest(:edge_starts, :edge_ends, :edge_gains, :edge_loses) AS edge (first, last, gains, loses)
-CROSS JOIN LATERAL (
-    SELECT {part} AS part, {figures}, calls, units FROM usage_quarters
-    WHERE account_id = :account AND bucket_at >= edge.first AND bucket_at < edge.last
-        AND bucket_at >= :edges_start AND bucket_at < :edges_end{where}
-    OFFSET 0
-) AS bucket
-CROSS JOIN LATERAL (VALUES (edge.gains, 1), (edge.loses, -1)) AS side (step, sign)
-WHERE side.step > 0
-"""
+_MOVED = """
+moved AS MATERIALIZED (
+    SELECT edge.gains, edge.loses, bucket.part, {figures}, sum(calls)::bigint AS calls, sum(units)::bigint AS units
+    FROM unnest(:edge_starts, :edge_ends, :edge_gains, :edge_loses) AS edge (first, last, gains, loses)
+    CROSS JOIN LATERAL (
+        SELECT {part} AS part, {figures}, calls, units FROM usage_quarters
+        WHERE account_id = :account AND bucket_at >= edge.first AND bucket_at < edge.last
+            AND bucket_at >= :edges_start AND bucket_at < :edges_end{where}
+        OFFSET 0
+    ) AS bucket
+    GROUP BY edge.gains, edge.loses, bucket.part, {figures}
+), """
+_EDGES = (
+    "SELECT gains AS step, part, {figures}, calls, units FROM moved WHERE gains > 0",
+    "SELECT loses AS step, part, {figures}, -calls, -units FROM moved WHERE loses > 0",
+)
 _CELLS = """
-WITH buckets AS ({buckets}), cells AS (
+WITH {moved}buckets AS ({buckets}), cells AS (
     SELECT step, part, sum(calls) AS calls, sum(units) AS units,
         sum(calls) FILTER (WHERE outcome = 'VALID') AS allowed,
         sum(units) FILTER (WHERE outcome = 'VALID' AND environment = 'live') AS billable
@@ -89,9 +93,10 @@ def cells_statement(account_id: str, query: CellQuery) -> tuple[TextClause, dict
             bindparam("end", covered.end, _INSTANT),
         ]
     if edges:
-        parts.append(_EDGES.format(**names))
+        parts += [edge.format(**names) for edge in _EDGES]
         binds += _edge_binds(edges)
-    return text(_CELLS.format(buckets=" UNION ALL ".join(parts))).bindparams(*binds), values
+    moved = _MOVED.format(**names) if edges else ""
+    return text(_CELLS.format(moved=moved, buckets=" UNION ALL ".join(parts))).bindparams(*binds), values
 
 
 def _edge_binds(edges: Sequence[Edge]) -> list[Any]:
