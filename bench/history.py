@@ -1,7 +1,7 @@
 """`python -m bench.history [--rows 100000000] [--keep]`: questions about one account among very many bucket rows.
 
 The portal's own statements through its own connection pool, as the GraphQL resolvers send them, on the embedded
-PostgreSQL with its settings as they are. Each question is asked about other accounts and ranges every time.
+PostgreSQL and Python with their settings as they are. Each question is asked about another account every time.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import asyncpg
 
 from bench.history_data import BUSY, MONTHS, Size, make_data, size_for
 from migrations.run import migrate
+from portal.cli.garbage import settle_garbage
 from portal.cli.progress import progress
 from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
@@ -162,6 +163,7 @@ async def run(rows: int, rounds: int, *, is_kept: bool) -> None:
         await migrate(services.database_url)
         database = Database(services.database_url)
         stored = await _prepare(database, size, now, rows)
+        settle_garbage()
         report = page(stored, await measure(database, now, size.usual, rounds))
         await database.close()
     finally:

@@ -80,7 +80,7 @@ def size_for(rows: int) -> Size:
     return Size(
         usual,
         minutes=(round(100 * share), round(97 * share), round(170 * share)),
-        quarters=(round(200 * share), round(300 * share), round(1200 * share)),
+        quarters=(round(200 * share), round(300 * share), round(1260 * share)),
         days=(LARGE, BUSY * BUSY_COMBOS, usual * USUAL_COMBOS) if share >= 1 else _less(usual, share),
     )
 
