@@ -9,6 +9,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from web.assets import Assets
 from web.check import check_routes
@@ -19,6 +20,8 @@ from web.health import HEALTH_ROUTES
 from web.measure import Measure
 from web.routes import page_routes
 from web.services import WebServices
+from web.usage_export import PATH as EXPORT_PATH
+from web.usage_export import export_route
 
 Only = Literal["check", "portal"]
 
@@ -36,6 +39,7 @@ def _for_browsers(services: WebServices) -> Starlette:
     app = Starlette(
         routes=[
             *graphql_routes,
+            export_route(),
             Mount("/static", app=Assets(), name="static"),
             *page_routes(),
             Route("/{path:path}", _nothing_here, name="nothing"),
@@ -43,13 +47,21 @@ def _for_browsers(services: WebServices) -> Starlette:
         middleware=[
             Middleware(Headers, is_https=services.settings.is_https),
             Middleware(Measure),
-            Middleware(GZipMiddleware, minimum_size=600),
+            Middleware(Compress, minimum_size=600),
             Middleware(Failures),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.services = services
     return app
+
+
+class Compress(GZipMiddleware):
+    """All but exports: squeezing gigabytes in the loop would hold up everybody else."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_export = scope["type"] == "http" and scope["path"] == EXPORT_PATH
+        await (self.app if is_export else super().__call__)(scope, receive, send)
 
 
 async def _nothing_here(request: Request) -> Response:

@@ -42,6 +42,14 @@ LINE_REACH = 1.6
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """What bars are compared with: a figure that each step may reach, and what each step's predecessor was."""
+
+    limit: float | None = None
+    before: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """How steps and figures become px: the width of a step, the height of one unit."""
 
@@ -79,30 +87,31 @@ class Drawing:
     paths: list[str]
     strips: list[Strip]
     limit_y: float | None
+    before: str
     steps_a_bar: int
 
 
-def draw(steps: Sequence[Step], names: Sequence[str], shape: Shape, limit: float | None = None) -> Drawing:
-    """`names` are those of the values of each step. `limit` is drawn unless it would flatten the bars."""
+def draw(steps: Sequence[Step], names: Sequence[str], shape: Shape, lines: Lines | None = None) -> Drawing:
+    """`names` are those of the values of each step. The limit is drawn unless it would flatten the bars."""
+    lines = lines or Lines()
     size = max(1, ceil(len(steps) / shape.bars_most))
     bars = merge(steps, size)
-    highest = max((sum(bar.values) for bar in bars), default=0)
-    line = limit * size if limit and highest and limit * size <= highest * LINE_REACH else None
+    before = [sum(lines.before[start : start + size]) for start in range(0, len(lines.before), size)]
+    highest = max([*(sum(bar.values) for bar in bars), *before], default=0)
+    limit = lines.limit * size if lines.limit else None
+    line = limit if limit and highest and limit <= highest * LINE_REACH else None
     step, top = scale(max(highest, line or 0))
     floor_y = shape.height - shape.bottom
-    unit = (floor_y - TOP) / top
-    slot = (shape.width - shape.left) / max(1, len(bars))
-    rows = [
-        Tick(round(floor_y - value * step * unit, 1), compact(value * step)) for value in range(round(top / step) + 1)
-    ]
+    frame = Frame(shape.left, (shape.width - shape.left) / max(1, len(bars)), floor_y, (floor_y - TOP) / top)
     return Drawing(
         shape,
         floor_y,
-        rows,
-        _columns(bars, shape, slot),
-        [_path(bars, index, Frame(shape.left, slot, floor_y, unit)) for index in range(len(names))],
-        [_strip(bar, names, shape, shape.left + index * slot, slot) for index, bar in enumerate(bars)],
-        None if line is None else round(floor_y - line * unit, 1),
+        _rows(step, top, frame),
+        _columns(bars, shape, frame.slot),
+        [_path(bars, index, frame) for index in range(len(names))],
+        [_strip(bar, names, shape, shape.left + index * frame.slot, frame.slot) for index, bar in enumerate(bars)],
+        None if line is None else round(floor_y - line * frame.unit, 1),
+        _line(before, frame),
         size,
     )
 
@@ -128,6 +137,22 @@ def scale(highest: float) -> tuple[float, float]:
     power = 10 ** floor(log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
     return float(step), float(step * ceil(highest / step))
+
+
+def _rows(step: float, top: float, frame: Frame) -> list[Tick]:
+    return [
+        Tick(round(frame.floor_y - value * step * frame.unit, 1), compact(value * step))
+        for value in range(round(top / step) + 1)
+    ]
+
+
+def _line(figures: Sequence[int], frame: Frame) -> str:
+    """Through the middle of each bar's place."""
+    points = [
+        f"{frame.left + (index + 0.5) * frame.slot:.1f} {frame.floor_y - figure * frame.unit:.1f}"
+        for index, figure in enumerate(figures)
+    ]
+    return "M" + "L".join(points) if points else ""
 
 
 def _columns(bars: Sequence[Step], shape: Shape, slot: float) -> list[Tick]:

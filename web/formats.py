@@ -68,6 +68,17 @@ def moment(value: str | datetime, zone: str = "UTC") -> str:
     return f"{date(value, zone)}, {local:%H:%M}"
 
 
+def second(value: str | datetime, zone: str = "UTC") -> str:
+    """12 Mar 2027, 14:05:09"""
+    return f"{moment(value, zone)}:{parse_instant(value).second:02d}"
+
+
+def log_time(value: str | datetime, now: datetime, zone: str = "UTC") -> str:
+    """12 Mar, 14:05:09; the year only where it is another one."""
+    shown = second(value, zone)
+    return shown.replace(f" {now.astimezone(ZoneInfo(zone)).year},", ",")
+
+
 def relative(value: str | datetime, now: datetime) -> str:
     """Within two months in words ("2 min ago", "in 3 days"), else the date."""
     instant = parse_instant(value)

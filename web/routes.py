@@ -11,11 +11,11 @@ from web import entrance
 from web.page import Action, Asked, Page
 from web.pages.keys import detail, forms, reveal
 from web.pages.keys import list as key_list
-from web.pages.usage import series
+from web.pages.usage import requests, series
 from web.session import HOME
 
 NEW_KEY = Page("/keys/new", "keys/new")
-PAGES = (key_list.PAGE, NEW_KEY, detail.PAGE, series.PAGE)
+PAGES = (key_list.PAGE, NEW_KEY, detail.PAGE, series.PAGE, requests.PAGE, requests.ONE)
 
 
 def back_to_key(done: str) -> Callable[[Asked, dict[str, Any]], Awaitable[Response]]:
@@ -46,6 +46,7 @@ def page_routes() -> list[BaseRoute]:
     return [
         Route("/", to_first_page, methods=["GET"]),
         *entrance.ROUTES,
+        requests.FIND,
         *(page.route() for page in PAGES),
         *(route for action in ACTIONS for route in action.routes()),
     ]

@@ -62,6 +62,16 @@ def _moment(context: Context, value: str | datetime) -> str:
     return formats.moment(value, context["zone"])
 
 
+@pass_context
+def _second(context: Context, value: str | datetime) -> str:
+    return formats.second(value, context["zone"])
+
+
+@pass_context
+def _log_time(context: Context, value: str | datetime) -> str:
+    return formats.log_time(value, context["now"], context["zone"])
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -79,6 +89,8 @@ def _environment() -> Environment:
         "day": _day,
         "moment": _moment,
         "window": formats.window,
+        "second": _second,
+        "log_time": _log_time,
     }
     return environment
 

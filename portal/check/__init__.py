@@ -16,6 +16,7 @@ from portal.check.checker import Checker, CheckUnavailable
 from portal.check.listen import listen_to_changes
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import PolicyChanges
+from portal.check.reasons import Reason, reason_of
 from portal.check.request import (
     BatchRequest,
     CheckRequest,
@@ -43,6 +44,7 @@ __all__ = [
     "MalformedCheck",
     "PolicyCache",
     "PolicyChanges",
+    "Reason",
     "ServiceTokens",
     "SettleRequest",
     "check_atomic",
@@ -50,6 +52,7 @@ __all__ = [
     "parse_batch",
     "parse_check",
     "parse_settle",
+    "reason_of",
     "relayed_settlements",
     "settle_check",
 ]

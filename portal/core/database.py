@@ -5,7 +5,7 @@ without runs as `portal_system`. Both are set for the transaction only, so a poo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -71,6 +71,18 @@ class Tx:
     async def flush(self) -> None:
         """Send changes made to loaded rows."""
         await self._send(self._session.flush)
+
+    async def stream(self, statement: Executable, parameters: Any, *, rows: int) -> AsyncGenerator[Sequence[Any]]:
+        """Rows of a server-side cursor, so many at a time. Closing the iterator (or the transaction) frees the cursor.
+
+        Nothing else may be sent in this transaction meanwhile.
+        """
+        result = await self._session.stream(statement, parameters, execution_options={"yield_per": rows})
+        try:
+            async for part in result.partitions(rows):
+                yield part
+        finally:
+            await result.close()
 
     async def copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> None:
         """COPY rows into a table within this transaction. Raises asyncpg's own errors."""

@@ -16,6 +16,7 @@ from portal.graphql.key_limits import KeyLimitMutations
 from portal.graphql.key_mutations import KeyMutations
 from portal.graphql.keys import KeyQueries, find_key
 from portal.graphql.plans import PlanQueries, find_plan
+from portal.graphql.requests import RequestQueries, find_request
 from portal.graphql.scalars import SCALARS
 from portal.graphql.usage import UsageQueries
 
@@ -23,11 +24,12 @@ _FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "acct": find_account,
     "key": find_key,
     "plan": find_plan,
+    "req": find_request,
 }
 
 
 @strawberry.type(description="Everything that can be read. All of it is about the caller's own account.")
-class Query(AccountQueries, KeyQueries, PlanQueries, UsageQueries):
+class Query(AccountQueries, KeyQueries, PlanQueries, UsageQueries, RequestQueries):
     @computed("Any object by its id; null if there is none in this account.")
     async def node(
         self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Its id.")]

@@ -15,6 +15,8 @@ buckets. Emits `UsageSettled`. Never decides whether a check passes, and knows n
 from portal.usage.backlog import Backlog, journal_backlog
 from portal.usage.courier import Courier, JournalDamaged
 from portal.usage.events import UsageSettled
+from portal.usage.export import ExportQuery, ExportRows, Piece, estimate_rows, export_usage, start_export
+from portal.usage.export_formats import ExportFormat
 from portal.usage.ingest import Ingested, ingest_batches, ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.merger import Merger
@@ -37,6 +39,7 @@ from portal.usage.records import (
     encode_batch,
     occurred_at,
 )
+from portal.usage.requests import RequestQuery, UsageRequest, count_requests, find_request, list_requests
 from portal.usage.resources import ResourceNames
 from portal.usage.rules import Granularity
 from portal.usage.series import (
@@ -47,6 +50,8 @@ from portal.usage.series import (
     UsageQuery,
     UsageSeries,
     UsageTotals,
+    query_before,
+    top_usage,
     usage_series,
 )
 from portal.usage.settle import Settlement, settle_usage
@@ -57,6 +62,9 @@ __all__ = [
     "RESOURCE_MOST",
     "Backlog",
     "Courier",
+    "ExportFormat",
+    "ExportQuery",
+    "ExportRows",
     "Granularity",
     "Ingested",
     "Journal",
@@ -65,9 +73,11 @@ __all__ = [
     "LastUse",
     "Merger",
     "PeriodUse",
+    "Piece",
     "PoisonBatch",
     "Quarantined",
     "Replayed",
+    "RequestQuery",
     "ResourceNames",
     "Settlement",
     "UsageFilter",
@@ -76,24 +86,33 @@ __all__ = [
     "UsagePoint",
     "UsageQuery",
     "UsageRecord",
+    "UsageRequest",
     "UsageSeries",
     "UsageSettled",
     "UsageTotals",
     "count_in",
     "count_quarantined",
+    "count_requests",
     "decode_batch",
     "drop_quarantined",
     "encode_batch",
     "ensure_partitions",
+    "estimate_rows",
+    "export_usage",
     "find_quarantined",
+    "find_request",
     "ingest_batches",
     "ingest_usage",
     "journal_backlog",
     "last_used_by_secret",
     "list_quarantined",
+    "list_requests",
     "occurred_at",
+    "query_before",
     "replay_quarantined",
     "settle_usage",
+    "start_export",
+    "top_usage",
     "usage_series",
     "used_in_period",
 ]

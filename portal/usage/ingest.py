@@ -21,8 +21,8 @@ from portal.core.database import Database, Tx
 from portal.core.logs import get_log
 from portal.usage import store_ingest as store
 from portal.usage.partitions import create_partitions
-from portal.usage.records import encode_batch
-from portal.usage.resources import OTHER, ResourceNames
+from portal.usage.records import OTHER, encode_batch
+from portal.usage.resources import ResourceNames
 from portal.usage.rules import month_of
 from portal.usage.sift import CONFLICT, REFUSED, Named, Sifted, StagedRow, Suspect, sift
 from portal.usage.store_ingest import PeriodUse

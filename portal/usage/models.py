@@ -60,7 +60,7 @@ class UsageQuarter(Bucket, table=True):
 
 
 class UsageDay(Bucket, table=True):
-    """Days in UTC."""
+    """Days in UTC. The primary key's index also holds the figures (INCLUDE, see migration 0030)."""
 
     __tablename__ = "usage_days"
     __table_args__: ClassVar = {"postgresql_partition_by": "RANGE (bucket_at)"}

@@ -15,7 +15,6 @@ from portal.usage.sift import Named
 
 NAMES_MOST = 1_000
 DAYS_REMEMBERED = 50_000
-OTHER = "other"
 Day = tuple[str, date]
 
 

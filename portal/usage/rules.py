@@ -1,8 +1,7 @@
-"""Pure arithmetic of usage: months of partitions, steps of a series, and which buckets serve which stretch."""
+"""Pure arithmetic of usage: months of partitions, steps of a series, the stretch before another."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,15 +22,6 @@ class Granularity(StrEnum):
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Buckets of one size that cover [start, end) exactly."""
-
-    table: str
-    start: datetime
-    end: datetime
 
 
 def month_of(instant: datetime) -> datetime:
@@ -61,16 +51,22 @@ def zone_named(name: str) -> ZoneInfo:
 
 def aligned_range(start: datetime, end: datetime, granularity: Granularity) -> tuple[datetime, datetime]:
     """The range in UTC, widened to the borders of the smallest buckets that serve it. Raises Invalid."""
+    start, end = check_range(start, end)
+    if granularity is Granularity.MINUTE and end - start > MINUTES_SPAN:
+        raise Invalid("Minutes are shown for 24 hours at most.", hint="Ask for HOUR or DAY.", path=("granularity",))
+    size = MINUTE if granularity is Granularity.MINUTE else QUARTER
+    return floor_to(start, size), ceil_to(end, size)
+
+
+def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The range in UTC. Raises Invalid unless it is one, between 2000 and 2200."""
     if start.tzinfo is None or end.tzinfo is None:
         raise Invalid("A time needs its offset.", hint="Write it like 2026-11-01T00:00:00Z.", path=("from",))
     if not EARLIEST <= start <= LATEST or not EARLIEST <= end <= LATEST:
         raise Invalid(f"Times lie between the years {EARLIEST.year} and {LATEST.year}.", path=("from",))
     if start >= end:
         raise Invalid("`from` must be before `to`.", path=("from",))
-    if granularity is Granularity.MINUTE and end - start > MINUTES_SPAN:
-        raise Invalid("Minutes are shown for 24 hours at most.", hint="Ask for HOUR or DAY.", path=("granularity",))
-    size = MINUTE if granularity is Granularity.MINUTE else QUARTER
-    return floor_to(start, size), ceil_to(end, size)
+    return start.astimezone(UTC), end.astimezone(UTC)
 
 
 def step_starts(start: datetime, end: datetime, granularity: Granularity, zone: ZoneInfo) -> list[datetime]:
@@ -92,24 +88,22 @@ def step_starts(start: datetime, end: datetime, granularity: Granularity, zone: 
     )
 
 
-def sources(start: datetime, end: datetime, granularity: Granularity, zone: ZoneInfo) -> list[Source]:
-    """Buckets that cover the range without a gap or an overlap, the largest that every step is a sum of."""
-    if granularity is Granularity.MINUTE:
-        return [Source("usage_minutes", start, end)]
-    first_day, last_day = ceil_to(start, DAY), floor_to(end, DAY)
-    is_by_day = granularity is not Granularity.HOUR and is_utc(zone) and first_day < last_day
-    if not is_by_day:
-        return [Source("usage_quarters", start, end)]
-    parts = [
-        Source("usage_quarters", start, first_day),
-        Source("usage_days", first_day, last_day),
-        Source("usage_quarters", last_day, end),
-    ]
-    return [part for part in parts if part.start < part.end]
+def stretch_before(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """What ends where this one starts and is as long: in months if it is made of whole local months, in days if of
+
+    whole local days, so that neither February nor a clock change spoils the comparison; else in hours.
+    """
+    first, last = (instant.astimezone(zone).replace(tzinfo=None) for instant in (start, end))
+    if first.time() == last.time() == time():
+        if first.day == last.day == 1:
+            months = (last.year - first.year) * 12 + last.month - first.month
+            return _local(months_from(first, -months), zone), start
+        return _local(first - (last - first), zone), start
+    return start - (end - start), start
 
 
-def is_utc(zone: ZoneInfo) -> bool:
-    return zone.key in {"UTC", "Etc/UTC", "Etc/GMT", "GMT"}
+def _local(naive: datetime, zone: ZoneInfo) -> datetime:
+    return naive.replace(tzinfo=zone).astimezone(UTC)
 
 
 def floor_to(instant: datetime, size: timedelta) -> datetime:

@@ -1,11 +1,12 @@
 """Usage of an account over time: every step of the local calendar, zeros included, exact to the unit.
 
 The range is widened to the borders of the buckets that serve it: minutes for MINUTE, quarter-hours otherwise. The
-answer says which range that is, and its totals equal the sum over the raw events in exactly that range.
+answer says which range that is, and its totals equal the sum over the raw events in exactly that range. Quarter-hours
+serve every time zone: all offsets since 1972 are multiples of one.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 from sqlalchemy import Row
 
 from portal.core.database import Tx
-from portal.usage import store
-from portal.usage.rules import Granularity, aligned_range, sources, step_starts, zone_named
+from portal.usage import history
+from portal.usage.cover import Cover, cover
+from portal.usage.records import OTHER
+from portal.usage.rules import Granularity, aligned_range, step_starts, stretch_before, zone_named
 
 GROUPS_MOST = 20
 
@@ -32,6 +35,10 @@ class UsageFilter:
     resource: str | None = None
     outcome: str | None = None
     environment: str | None = None
+
+    def columns(self) -> dict[str, str]:
+        """What is asked for, by column of the buckets."""
+        return {column: value for column, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +114,39 @@ async def usage_series(tx: Tx, account_id: str, query: UsageQuery) -> UsageSerie
     zone = zone_named(query.time_zone)
     start, end = aligned_range(query.start, query.end, query.granularity)
     starts = step_starts(start, end, query.granularity, zone)
-    cells = store.CellQuery(
-        sources=sources(start, end, query.granularity, zone),
-        starts=starts,
-        part=query.group_by and query.group_by.value,
-        only=_only(query.filter),
-        parts_most=GROUPS_MOST,
-    )
-    rows = await store.list_cells(tx, account_id, cells)
+    rows = await history.list_cells(tx, account_id, _cells(query, cover(starts, end, query.granularity), GROUPS_MOST))
     points = _points(starts, rows, is_grouped=query.group_by is not None)
     return UsageSeries(
         start=start,
         end=end,
         granularity=query.granularity,
         time_zone=query.time_zone,
-        fresh_at=await store.find_newest(tx, account_id) or tx.now,
+        fresh_at=await history.find_newest(tx, account_id) or tx.now,
         totals=_sum(point.totals for point in points),
         groups=_groups(points),
         points=points,
     )
 
 
-def _only(chosen: UsageFilter) -> dict[str, str]:
-    columns: Mapping[str, str | None] = {
-        "key_id": chosen.key_id,
-        "resource": chosen.resource,
-        "outcome": chosen.outcome,
-        "environment": chosen.environment,
-    }
-    return {column: value for column, value in columns.items() if value is not None}
+async def top_usage(tx: Tx, account_id: str, query: UsageQuery, most: int) -> list[UsageGroupTotals]:
+    """The `most` parts of `group_by` with the most calls in the whole range, the rest as `other`. Raises Invalid."""
+    zone_named(query.time_zone)
+    start, end = aligned_range(query.start, query.end, Granularity.DAY)
+    rows = await history.list_cells(tx, account_id, _cells(query, cover([start], end, Granularity.DAY), most))
+    return _groups(_points([start], rows, is_grouped=True))
+
+
+def query_before(query: UsageQuery) -> UsageQuery:
+    """The same question about the stretch before: as many months, days or hours. Raises Invalid."""
+    zone = zone_named(query.time_zone)
+    start, end = aligned_range(query.start, query.end, query.granularity)
+    start, end = stretch_before(start, end, zone)
+    return replace(query, start=start, end=end)
+
+
+def _cells(query: UsageQuery, covered: Cover, most: int) -> history.CellQuery:
+    part = None if query.group_by is None else query.group_by.value
+    return history.CellQuery(covered, part, query.filter.columns(), most)
 
 
 def _points(starts: list[datetime], rows: Iterable[Row[Any]], *, is_grouped: bool) -> list[UsagePoint]:
@@ -160,7 +171,7 @@ def _groups(points: list[UsagePoint]) -> list[UsageGroupTotals]:
 
 def _ranked(groups: list[UsageGroupTotals]) -> list[UsageGroupTotals]:
     """The most calls first, the rest of all last."""
-    return sorted(groups, key=lambda group: (group.key == store.OTHER, -group.totals.calls, group.key))
+    return sorted(groups, key=lambda group: (group.key == OTHER, -group.totals.calls, group.key))
 
 
 def _sum(totals: Iterable[UsageTotals]) -> UsageTotals:

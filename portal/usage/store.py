@@ -1,18 +1,15 @@
-"""Every statement of usage but DDL and those of ingest. Those that serve an account carry its id."""
+"""Every statement that counts usage. What reads its history is in history.py, DDL in partitions.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import DateTime, Row, Text, bindparam, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import DateTime, Text, bindparam, select, text
 from sqlmodel import col
 
 from portal.core.database import Tx
 from portal.usage.models import UsageEvent
-from portal.usage.records import LIVE
-from portal.usage.rules import Source
+from portal.usage.records import LIVE, OTHER
 
 _INSTANT = DateTime(timezone=True)
 _ORIGIN = "'2000-01-01 00:00:00+00'"
@@ -43,23 +40,6 @@ _LAST_USED = text("""
 SELECT secret_id, last_used_at, last_used_address FROM secret_uses
 WHERE account_id = :account AND secret_id = ANY(:secrets)
 """)
-_NEWEST = text("SELECT max(occurred_at) FROM usage_events WHERE account_id = :account")
-
-OTHER = "other"
-_CELLS = """
-WITH buckets AS ({buckets}), cells AS (
-    SELECT width_bucket(bucket_at, :starts) AS step, part, sum(calls) AS calls, sum(units) AS units,
-        sum(calls) FILTER (WHERE outcome = 'VALID') AS allowed,
-        sum(units) FILTER (WHERE outcome = 'VALID' AND environment = 'live') AS billable
-    FROM buckets GROUP BY 1, 2
-), top AS (
-    SELECT part FROM cells GROUP BY part ORDER BY sum(calls) DESC, part LIMIT :most
-)
-SELECT step, CASE WHEN part IN (SELECT part FROM top) THEN part ELSE :other END AS part,
-    sum(calls)::bigint AS calls, sum(units)::bigint AS units,
-    coalesce(sum(allowed), 0)::bigint AS allowed, coalesce(sum(billable), 0)::bigint AS billable
-FROM cells GROUP BY 1, 2
-"""
 
 
 async def lock_event(tx: Tx, at: datetime, request_id: str) -> UsageEvent | None:
@@ -107,37 +87,3 @@ async def last_used_by_secret(tx: Tx, account_id: str, secret_ids: Sequence[str]
     """Secrets that were never used are absent."""
     rows = await tx.execute(_LAST_USED, {"account": account_id, "secrets": [*secret_ids]})
     return {row.secret_id: LastUse(row.last_used_at, row.last_used_address or None) for row in rows}
-
-
-async def find_newest(tx: Tx, account_id: str) -> datetime | None:
-    """When the newest event that is ingested happened."""
-    newest: datetime | None = await tx.find(_NEWEST, {"account": account_id})
-    return newest
-
-
-@dataclass(frozen=True, slots=True)
-class CellQuery:
-    """`part` is the column to group by, or None; `only` holds columns with the value each must have."""
-
-    sources: Sequence[Source]
-    starts: Sequence[datetime]
-    part: str | None
-    only: dict[str, str]
-    parts_most: int
-
-
-async def list_cells(tx: Tx, account_id: str, query: CellQuery) -> Sequence[Row[Any]]:
-    """Sums by step (counted from 1) and part; parts beyond the largest `parts_most` come as `other`."""
-    where = "".join(f" AND {column} = :{column}" for column in query.only)
-    parts = [
-        f"SELECT bucket_at, {query.part or repr('')} AS part, environment, outcome, calls, units FROM {source.table}"  # noqa: S608  # fixed names of our own
-        f" WHERE account_id = :account AND bucket_at >= :start_{n} AND bucket_at < :end_{n}{where}"
-        for n, source in enumerate(query.sources)
-    ]
-    statement = text(_CELLS.format(buckets=" UNION ALL ".join(parts))).bindparams(
-        bindparam("starts", [*query.starts], ARRAY(_INSTANT)),
-        *(bindparam(f"start_{n}", source.start, _INSTANT) for n, source in enumerate(query.sources)),
-        *(bindparam(f"end_{n}", source.end, _INSTANT) for n, source in enumerate(query.sources)),
-    )
-    known = {"account": account_id, "most": query.parts_most, "other": OTHER, **query.only}
-    return (await tx.execute(statement, known)).all()

@@ -22,7 +22,7 @@ from web.app import create_app
 
 PASSWORD = "correct horse battery"
 ENDPOINTS = ("GET /v1/search", "POST /v1/orders", "GET /v1/catalog", "GET /v1/items/{id}", "DELETE /v1/orders/{id}")
-DAYS = 30
+DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ async def new_session(database: Database, login: Login) -> str:
 
 
 async def fill(database: Database, login: Login) -> dict[str, str]:
-    """Six keys in every state and a month of usage. Name → id of each key."""
+    """Six keys in every state and two months of usage. Name → id of each key."""
     actor = login.actor
     made: dict[str, keys.CreatedKey] = {}
     async with database.transaction(actor.account_id) as tx:

@@ -14,7 +14,17 @@ from portal.core.embedded import start_services
 from portal.usage import ensure_partitions
 from tests.e2e.conftest import ARGUMENTS, CHROMIUM
 from tests.e2e.running import Login, RunningPortal, fill, new_login, running_portal
-from tests.e2e.visits import PLAIN, SCHEMES, WIDTHS, addresses, enter, open_empty, open_refused, open_reveal
+from tests.e2e.visits import (
+    PLAIN,
+    SCHEMES,
+    WIDTHS,
+    addresses,
+    enter,
+    open_denied,
+    open_empty,
+    open_refused,
+    open_reveal,
+)
 
 
 async def main(folder: Path) -> None:
@@ -64,6 +74,8 @@ async def _shoot(browser: Browser, portal: RunningPortal, filled: tuple[Login, d
     for name, address in addresses(filled[1]).items():
         await page.goto(address)
         await _save(page, folder, name)
+    await open_denied(page)
+    await _save(page, folder, "request_denied")
     await open_refused(page)
     await _save(page, folder, "key_refused")
     await open_reveal(page)

@@ -7,7 +7,17 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
 from tests.e2e.running import Login, RunningPortal
-from tests.e2e.visits import PLAIN, SCHEMES, WIDTHS, addresses, enter, open_empty, open_refused, open_reveal
+from tests.e2e.visits import (
+    PLAIN,
+    SCHEMES,
+    WIDTHS,
+    addresses,
+    enter,
+    open_denied,
+    open_empty,
+    open_refused,
+    open_reveal,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -30,6 +40,7 @@ async def test_every_page(
     await enter(page, portal, filled[0])
     for name, address in addresses(filled[1]).items():
         found += await _look(page, name, _go_to(address))
+    found += await _look(page, "request_denied", open_denied)
     found += await _look(page, "key_refused", open_refused)
     found += await _look(page, "key_reveal", open_reveal)
     found += await _look(page, "keys_empty", lambda page: open_empty(page, portal))

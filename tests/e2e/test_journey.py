@@ -1,7 +1,9 @@
 """The main job in a browser: sign up, create a key, store it, find it, rotate, pause, revoke; look at usage."""
 
 import re
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from playwright.async_api import Page, expect
 
@@ -101,6 +103,39 @@ async def test_usage_keeps_every_choice_in_the_address(tab: Page, filled: tuple[
     assert "group=endpoint" in tab.url
     await tab.reload()
     await expect(tab.get_by_role("heading", name="By endpoint")).to_be_visible()
+
+
+@pytest.mark.parametrize(("button", "kind"), [("CSV", "csv"), ("JSON Lines", "jsonl"), ("Parquet", "parquet")])
+async def test_an_export_tells_how_far_it_is(
+    tab: Page, filled: tuple[Login, dict[str, str]], tmp_path: Path, button: str, kind: str
+) -> None:
+    await sign_in(tab, filled[0].email)
+    await tab.goto("/usage")
+    total = (await tab.locator(".figures dd").first.inner_text()).replace(",", "")
+    async with tab.expect_download() as begun:
+        await tab.get_by_role("button", name=button).click()
+    await (await begun.value).save_as(tmp_path / "file")
+    assert (await begun.value).suggested_filename.endswith(f".{kind}")
+    await expect(tab.locator(".progress")).to_contain_text("Done: usage-events-")
+    data = (tmp_path / "file").read_bytes()
+    if kind == "parquet":
+        assert pq.read_table(tmp_path / "file").num_rows == int(total)
+    else:
+        assert data.count(b"\n") == int(total) + (kind == "csv")
+
+
+async def test_why_was_this_denied(tab: Page, filled: tuple[Login, dict[str, str]]) -> None:
+    await sign_in(tab, filled[0].email)
+    await tab.goto("/usage")
+    await tab.get_by_role("link", name="RATE_LIMITED").click()
+    await tab.get_by_label("Environment").select_option("live")
+    await expect(tab).to_have_url(re.compile("environment=live"))
+    wanted = await tab.locator(".log .clip").first.inner_text()
+    await tab.keyboard.press("Escape")
+    await tab.get_by_role("searchbox").fill(wanted)
+    await tab.keyboard.press("Enter")
+    await expect(tab.get_by_text("Why this was denied.")).to_be_visible()
+    assert tab.url.endswith(wanted)
 
 
 async def test_an_ended_session_leads_back_to_the_page_after_signing_in(tab: Page, portal: RunningPortal) -> None:

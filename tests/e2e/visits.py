@@ -24,6 +24,10 @@ def addresses(keys: dict[str, str]) -> dict[str, str]:
         "usage_24h_by_key": "/usage?range=24h&group=key",
         "usage_7d_by_endpoint": "/usage?range=7d&group=endpoint",
         "usage_custom_by_outcome": f"/usage?range=custom&group=outcome&key={first}",
+        "requests": "/usage/requests",
+        "requests_custom_of_key": f"/usage/requests?range=custom&key={first}&environment=live",
+        "requests_none": "/usage/requests?endpoint=nothing",
+        "request_unknown": "/usage/requests/req_06C4A9VVRNH4SWM86X1PG3KH02",
         "not_found": "/nothing/here",
     }
 
@@ -43,6 +47,13 @@ async def open_refused(page: Page) -> None:
     await page.get_by_label("Allowed addresses").fill("300.1.2.3")
     await page.get_by_role("button", name="Create key").click()
     await page.locator("[aria-invalid=true]").wait_for()
+
+
+async def open_denied(page: Page) -> None:
+    """A single request that a limit denied."""
+    await page.goto("/usage/requests?outcome=RATE_LIMITED")
+    await page.locator(".log .lead a").first.click()
+    await page.get_by_text("Why this was denied").wait_for()
 
 
 async def open_empty(page: Page, portal: RunningPortal) -> None:

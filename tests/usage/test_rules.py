@@ -1,5 +1,6 @@
-"""Steps and sources: the calendar of a time zone, without a gap or an overlap."""
+"""Steps, covers and the stretch before: the calendar of a time zone, without a gap or an overlap."""
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.errors import Invalid
+from portal.usage.cover import cover, steps_of
 from portal.usage.rules import (
     DAY,
     HOUR,
@@ -21,8 +23,8 @@ from portal.usage.rules import (
     month_of,
     months_from,
     partition_name,
-    sources,
     step_starts,
+    stretch_before,
     zone_named,
 )
 
@@ -82,9 +84,7 @@ def test_months_are_those_of_the_zone() -> None:
 
 
 @given(instants, st.integers(1, 400 * 24 * 60), st.sampled_from(ZONES), st.sampled_from(Granularity))
-def test_steps_and_sources_cover_the_range_exactly(
-    start: datetime, minutes: int, name: str, granularity: Granularity
-) -> None:
+def test_steps_fill_the_range_exactly(start: datetime, minutes: int, name: str, granularity: Granularity) -> None:
     zone = ZoneInfo(name)
     minutes = min(minutes, LONGEST[granularity])
     begin, end = aligned_range(start, start + minutes * MINUTE, granularity)
@@ -93,10 +93,49 @@ def test_steps_and_sources_cover_the_range_exactly(
     assert end >= start + minutes * MINUTE
     assert starts[0] == begin
     assert all(a < b for a, b in pairwise([*starts, end]))
-    parts = sources(begin, end, granularity, zone)
-    assert [parts[0].start, *(part.end for part in parts)] == [*(part.start for part in parts), end]
-    if any(part.table == "usage_days" for part in parts):
-        assert all(border == floor_to(border, DAY) for border in starts[1:])
+
+
+@given(instants, st.integers(1, 70 * 24 * 60), st.sampled_from(ZONES), st.sampled_from(Granularity), st.data())
+def test_every_quarter_counts_once_in_its_step_and_nowhere_else(
+    start: datetime, minutes: int, name: str, granularity: Granularity, data: st.DataObject
+) -> None:
+    minutes = min(minutes, LONGEST[granularity])
+    begin, end = aligned_range(start, start + minutes * MINUTE, granularity)
+    starts = step_starts(begin, end, granularity, ZoneInfo(name))
+    covered = cover(starts, end, granularity)
+    around = int((end - begin + 6 * DAY) / QUARTER)
+    instant = floor_to(begin - 3 * DAY, QUARTER) + data.draw(st.integers(0, around)) * QUARTER
+    sums: dict[int, int] = {}
+    for table, size in (("usage_minutes", MINUTE), ("usage_quarters", QUARTER), ("usage_days", DAY)):
+        for step, sign in steps_of(covered, table, floor_to(instant, size)):
+            sums[step] = sums.get(step, 0) + sign
+    counted = {step: times for step, times in sums.items() if times}
+    assert counted == ({bisect_right(starts, instant): 1} if begin <= instant < end else {})
+
+
+def test_a_cover_stays_within_the_months_of_its_range() -> None:
+    start, end = utc(2026, 10, 31, 23), utc(2026, 11, 30, 23)
+    covered = cover(step_starts(start, end, Granularity.DAY, BERLIN), end, Granularity.DAY)
+    assert (covered.start, covered.end) == (utc(2026, 11, 1), utc(2026, 12, 1))
+    assert all(edge.end - edge.start == HOUR for edge in covered.edges)
+    assert len(covered.edges) == 31
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "before"),
+    [
+        ((2026, 3, 1), (2026, 4, 1), (2026, 2, 1)),
+        ((2026, 1, 1), (2027, 1, 1), (2025, 1, 1)),
+        ((2026, 3, 27), (2026, 4, 3), (2026, 3, 20)),
+        ((2026, 10, 26), (2026, 10, 27), (2026, 10, 25)),
+        ((2026, 11, 5, 12), (2026, 11, 5, 18), (2026, 11, 5, 6)),
+    ],
+)
+def test_the_stretch_before_is_as_long_in_months_days_or_hours(
+    start: tuple[int, ...], end: tuple[int, ...], before: tuple[int, ...]
+) -> None:
+    first, last, expected = (datetime(*fields, tzinfo=BERLIN) for fields in (start, end, before))  # type: ignore[misc,arg-type]  # as above
+    assert stretch_before(first, last, BERLIN) == (expected, first)
 
 
 @given(instants, st.sampled_from([MINUTE, QUARTER, DAY]))
@@ -108,14 +147,12 @@ def test_floor_and_ceiling_enclose(instant: datetime, size: timedelta) -> None:
 
 
 def test_utc_days_come_from_days_and_the_edges_from_quarters() -> None:
-    parts = sources(utc(2026, 11, 1, 6), utc(2026, 11, 5, 1), Granularity.DAY, UTC_ZONE)
-    assert [(part.table, part.start.day) for part in parts] == [
-        ("usage_quarters", 1),
-        ("usage_days", 2),
-        ("usage_quarters", 5),
-    ]
-    whole = sources(utc(2026, 11, 1), utc(2026, 11, 5), Granularity.MONTH, UTC_ZONE)
-    assert [part.table for part in whole] == ["usage_days"]
+    start, end = utc(2026, 11, 1, 6), utc(2026, 11, 5, 1)
+    covered = cover(step_starts(start, end, Granularity.DAY, UTC_ZONE), end, Granularity.DAY)
+    assert covered.table == "usage_days"
+    assert [(edge.start.day, edge.gains, edge.loses) for edge in covered.edges] == [(1, 0, 1), (5, 5, 0)]
+    whole = cover([utc(2026, 11, 1)], utc(2026, 12, 1), Granularity.MONTH)
+    assert (whole.table, whole.edges) == ("usage_days", [])
 
 
 @pytest.mark.parametrize(

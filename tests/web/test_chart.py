@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.chart import NARROW, SMALL, TOP, WIDE, Shape, Step, draw, merge, scale, spark
+from web.chart import NARROW, SMALL, TOP, WIDE, Lines, Shape, Step, draw, merge, scale, spark
 
 NAMES = ("allowed", "denied")
 
@@ -69,9 +69,9 @@ def test_a_single_call_among_millions_can_be_seen() -> None:
 
 def test_the_pace_is_left_out_where_it_would_flatten_the_bars() -> None:
     steps = days((100, 0), (80, 0))
-    assert draw(steps, NAMES, WIDE, limit=150).limit_y is not None
-    assert draw(steps, NAMES, WIDE, limit=161).limit_y is None
-    assert draw(days((0, 0)), NAMES, WIDE, limit=10).limit_y is None
+    assert draw(steps, NAMES, WIDE, Lines(150)).limit_y is not None
+    assert draw(steps, NAMES, WIDE, Lines(161)).limit_y is None
+    assert draw(days((0, 0)), NAMES, WIDE, Lines(10)).limit_y is None
 
 
 def test_narrow_screens_get_fewer_bars_with_the_same_sum() -> None:
@@ -104,3 +104,18 @@ def test_a_spark_spans_its_width() -> None:
     assert line.startswith("M1.0 19.0L")
     assert line.endswith("L83.0 3.0")
     assert spark([0, 0]) == spark([]) == ""
+
+
+def test_the_stretch_before_is_a_line_through_the_bars_that_fits_on_the_axis() -> None:
+    drawing = draw(days((10, 0), (20, 0)), NAMES, WIDE, Lines(before=[90, 10]))
+    points = [tuple(map(float, point.split())) for point in drawing.before[1:].split("L")]
+    assert len(points) == 2
+    assert TOP <= points[0][1] < points[1][1] <= drawing.floor_y
+    assert drawing.rows[-1].text == "100"
+    assert draw(days((10, 0)), NAMES, WIDE).before == ""
+
+
+def test_the_line_is_merged_like_the_bars() -> None:
+    drawing = draw(days(*[(1, 0)] * 96), NAMES, NARROW, Lines(before=[1] * 96))
+    assert drawing.steps_a_bar == 2
+    assert drawing.before.count("L") == 47

@@ -85,3 +85,9 @@ def test_zones_say_what_they_mean(zone: str, shown: str) -> None:
 )
 def test_windows(length_ms: int, shown: str) -> None:
     assert formats.window(length_ms) == shown
+
+
+def test_the_time_of_a_log_leaves_out_this_year() -> None:
+    at = datetime(2026, 3, 1, 23, 5, 9, tzinfo=UTC)
+    assert formats.log_time(at, NOW, "Europe/Berlin") == "2 Mar, 00:05:09"
+    assert formats.log_time(at.replace(year=2025), NOW) == "1 Mar 2025, 23:05:09"

@@ -8,6 +8,7 @@ from portal.core.clock import to_microseconds, utc_now
 from portal.core.database import Database
 from portal.core.ids import encode_128
 from portal.usage import UsageRecord, encode_batch, ingest_usage
+from tests.usage.sample import record
 from tests.web.conftest import Browser
 
 
@@ -80,3 +81,30 @@ async def test_a_strangers_usage_is_not_counted(ann: Browser, browsers: object, 
     other = await browsers()
     await count(database, other, await other.create_key(), {"VALID": 5})
     assert figures((await ann.get("/usage")).text)["Requests"] == "0"
+
+
+async def test_the_period_before_stands_beside_it(ann: Browser, database: Database) -> None:
+    account_id, at = ann.actor.account_id, utc_now()
+    now = [record(number, at - timedelta(hours=1), account_id=account_id) for number in range(3)]
+    before = [record(number, at - timedelta(hours=30), account_id=account_id) for number in range(2)]
+    await ingest_usage(database, encode_batch(now + before))
+    page = await ann.get("/usage?range=24h")
+    assert "+50 % on" in page.text
+    assert ": 2 requests</span>" in page.text
+    assert page.text.count('<path class="before"') == 2
+    assert '<th scope="col" class="num">Period before</th>' in page.text
+    none = await ann.get("/usage?range=custom&from=2020-01-01&to=2020-01-31")
+    assert "nothing before to compare with" in none.text
+    assert "Period before" not in none.text
+
+
+async def test_the_export_takes_what_the_page_shows(ann: Browser, database: Database) -> None:
+    key_id = await ann.create_key()
+    await count(database, ann, key_id, {"VALID": 5, "RATE_LIMITED": 3})
+    page = await ann.get("/usage?range=24h&outcome=RATE_LIMITED&endpoint=-")
+    form = page.text[page.text.index('action="/usage/export"') :]
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form[: form.index("</form>")]))
+    assert set(fields) == {"from", "to", "outcome", "resource"}
+    answer = await ann.client.get("/usage/export", params={**fields, "rows": "events", "format": "jsonl"})
+    assert len(answer.text.splitlines()) == int(figures(page.text)["Requests"])
+    assert f"a request ({figures(page.text)['Requests']})" in page.text

@@ -19,7 +19,6 @@ def test_presets(preset: str, length: timedelta, granularity: str) -> None:
     assert window.end - window.start == length
     assert window.granularity == granularity
     assert window.start < NOW < window.end
-    assert window.before == window.start - length
 
 
 def test_days_are_local_days_across_a_clock_change() -> None:

@@ -58,6 +58,68 @@ addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
 
+// An export arrives as a stream: its rows are counted on the way to the file.
+async function download(form, button) {
+  const address = new URL(form.action);
+  address.search = new URLSearchParams(new FormData(form, button));
+  const [bar, text, cancel] = form.querySelector(".progress").children;
+  const stop = new AbortController();
+  cancel.onclick = () => stop.abort();
+  form.dataset.busy = "1";
+  bar.parentElement.hidden = false;
+  bar.removeAttribute("value");
+  text.textContent = "Counting…";
+  try {
+    const answer = await fetch(address, { signal: stop.signal, headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+    const total = Number(answer.headers.get("X-Total-Estimate"));
+    const file = await counted(answer, total, button.value, bar, text).blob();
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(file);
+    link.download = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"))[1];
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    bar.value = bar.max;
+    text.textContent = `Done: ${link.download}, ${size(file.size)}`;
+  } catch (error) {
+    bar.value = 0;
+    text.textContent = stop.signal.aborted ? "Cancelled." : `The export failed: ${error.message}. Try again.`;
+  }
+  delete form.dataset.busy;
+  say(text.textContent);
+}
+
+// The body again, telling the bar how many rows have passed; Parquet has no lines to count, so its bytes are told.
+function counted(answer, total, format, bar, text) {
+  const hasLines = format !== "parquet";
+  let rows = format === "csv" ? -1 : 0, bytes = 0, shownAt = 0;
+  bar.max = Math.max(total, 1);
+  const count = new TransformStream({
+    transform(chunk, out) {
+      bytes += chunk.length;
+      if (hasLines) for (const byte of chunk) if (byte === 10) rows += 1;
+      if (performance.now() - shownAt > 100) {
+        shownAt = performance.now();
+        if (hasLines) bar.value = Math.max(rows, 0);
+        const far = hasLines ? `${Math.max(rows, 0).toLocaleString("en")} of about ${total.toLocaleString("en")} rows, ` : "";
+        text.textContent = far + size(bytes);
+      }
+      out.enqueue(chunk);
+    },
+  });
+  return new Response(answer.body.pipeThrough(count), { headers: { "Content-Type": answer.headers.get("Content-Type") } });
+}
+
+function size(bytes) {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+document.addEventListener("submit", (event) => {
+  if (!("download" in event.target.dataset) || !event.submitter) return;
+  event.preventDefault();
+  if (!event.target.dataset.busy) download(event.target, event.submitter);
+});
+
 document.addEventListener("htmx:configRequest", (event) => {
   const { parameters } = event.detail;
   for (const name of Object.keys(parameters)) if (parameters[name] === "") delete parameters[name];

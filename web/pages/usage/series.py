@@ -1,23 +1,22 @@
 """The usage page: filters from the address, the chart's series, the table beside it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from web.chart import NARROW, WIDE, Step, draw
-from web.formats import MONTHS, change, parse_instant, percent, zone_name
+from web.chart import NARROW, WIDE, Lines, Step, draw
+from web.formats import MONTHS, change, day, parse_instant, percent, zone_name
 from web.page import Asked, Page
-from web.pages.usage.window import DEFAULT, PRESETS, Window, chosen_window
+from web.pages.usage.choices import NO_ENDPOINT, address, chosen, filter_of, is_filtered, shared_view, window_of
+from web.pages.usage.window import Window
 
-GROUPS = {"": "Nothing", "key": "Key", "endpoint": "Endpoint", "outcome": "Outcome"}
-_GROUP_BY = {"key": "KEY", "endpoint": "RESOURCE", "outcome": "OUTCOME"}
-FILTERS = ("key", "endpoint", "outcome", "environment")
+PATH = "/usage"
+GROUPS = {"": "Nothing", "key": "Key", "endpoint": "Endpoint", "outcome": "Outcome", "environment": "Environment"}
+_GROUP_BY = {"key": "KEY", "endpoint": "RESOURCE", "outcome": "OUTCOME", "environment": "ENVIRONMENT"}
 SERIES_MOST = 5
 OTHERS = "s-others"
-NO_ENDPOINT = "-"  # the address cannot tell an empty filter from none
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,81 +28,71 @@ class Series:
     tone: str
 
 
-def chosen(asked: Asked) -> dict[str, str]:
-    """Every choice of the page, as the address carries it."""
-    group, preset = asked.query("group"), asked.query("range")
-    environment = asked.query("environment")
-    return {
-        "range": preset if preset in PRESETS else DEFAULT,
-        "from": asked.query("from"),
-        "to": asked.query("to"),
-        "group": group if group in GROUPS else "",
-        "key": asked.query("key"),
-        "endpoint": asked.query("endpoint"),
-        "outcome": asked.query("outcome"),
-        "environment": environment if environment in ("live", "test") else "",
-    }
-
-
-def address(known: dict[str, str], **changed: str) -> str:
-    said = {name: value for name, value in {**known, **changed}.items() if value}
-    if said.get("range") != "custom":
-        said.pop("from", None)
-        said.pop("to", None)
-    return f"/usage?{urlencode(said)}"
+def choices(asked: Asked) -> dict[str, str]:
+    group = asked.query("group")
+    return {**chosen(asked), "group": group if group in GROUPS else ""}
 
 
 def variables(asked: Asked) -> dict[str, Any]:
-    known, window = chosen(asked), _window(asked)
-    wanted = {
-        "keyId": known["key"],
-        "resource": known["endpoint"],
-        "outcome": known["outcome"],
-        "environment": known["environment"].upper(),
-    }
-    chosen_filter = {name: value for name, value in wanted.items() if value}
-    if known["endpoint"] == NO_ENDPOINT:
-        chosen_filter["resource"] = ""
+    known, window = choices(asked), window_of(asked)
     return {
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
-        "before": window.before.isoformat(),
         "granularity": window.granularity,
         "timeZone": asked.zone,
         "groupBy": _GROUP_BY.get(known["group"]),
-        "filter": chosen_filter or None,
+        "filter": filter_of(known),
     }
 
 
 def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
-    known, window = chosen(asked), _window(asked)
-    series = _series(known["group"], data["usage"]["groups"])
-    steps = [_step(point, series, window, asked.zone) for point in data["usage"]["points"]]
-    pace = None if known["group"] or any(known[name] for name in FILTERS) else _pace(data["quota"], window)
-    totals = data["usage"]["totals"]
+    known, window = choices(asked), window_of(asked)
+    usage, previous = data["usage"], data["usage"]["previous"]
+    series = _series(known["group"], usage["groups"])
+    steps = [_step(point, series, window, asked.zone) for point in usage["points"]]
+    pace = None if known["group"] or is_filtered(known) else _pace(data["quota"], window)
+    names = [one.label for one in series]
+    before = _before(usage, previous)
+    requests = {name: value for name, value in known.items() if name != "group"}
     return {
-        "known": known,
-        "window": window,
-        "presets": PRESETS,
+        **shared_view(known, window, data),
         "groups": GROUPS,
-        "address": partial(address, known),
+        "address": partial(address, PATH, known),
+        "requests": partial(address, f"{PATH}/requests", requests),
         "series": series,
         "steps": steps,
-        "drawings": [draw(steps, [one.label for one in series], shape, pace) for shape in (WIDE, NARROW)],
+        "before": before,
+        "before_stretch": _stretch(previous, asked.zone),
+        "drawings": [draw(steps, names, shape, Lines(pace, before)) for shape in (WIDE, NARROW)],
         "denials": _denials(data["outcomes"]["groups"]),
-        "denied_share": percent(totals["denied"], totals["calls"]),
-        "change": change(totals["calls"], data["previous"]["totals"]["calls"]),
+        "denied_share": percent(usage["totals"]["denied"], usage["totals"]["calls"]),
+        "change": change(usage["totals"]["calls"], previous["totals"]["calls"]),
         "share": percent,
         "zone_name": zone_name(asked.zone, asked.now),
-        "no_endpoint": NO_ENDPOINT,
-        "key_names": {key["id"]: key["name"] for key in data["keys"]["nodes"]},
-        "is_filtered": any(known[name] for name in FILTERS),
+        "export": _export_fields(known, window),
     }
 
 
-def _window(asked: Asked) -> Window:
-    known = chosen(asked)
-    return chosen_window(known["range"], known["from"], known["to"], asked.now, asked.zone)
+def _export_fields(known: dict[str, str], window: Window) -> dict[str, str]:
+    """Hidden fields of the export's form: the range and filters that the page shows."""
+    stretch = {"from": window.start.isoformat(), "to": window.end.isoformat()}
+    said = {name: known[name] for name in ("key", "outcome", "environment") if known[name]}
+    if known["endpoint"]:
+        said["resource"] = "" if known["endpoint"] == NO_ENDPOINT else known["endpoint"]
+    return {**stretch, **said}
+
+
+def _before(usage: dict[str, Any], previous: dict[str, Any]) -> list[int]:
+    """Calls of the stretch before, step by step; the months or days may be more or fewer. Empty without a call."""
+    if not previous["totals"]["calls"]:
+        return []
+    calls = [point["totals"]["calls"] for point in previous["points"]]
+    return (calls + [0] * len(usage["points"]))[: len(usage["points"])]
+
+
+def _stretch(previous: dict[str, Any], zone: str) -> str:
+    first, last = parse_instant(previous["from"]), parse_instant(previous["to"]) - timedelta(seconds=1)
+    return f"{day(first, zone)} – {day(last, zone)}"
 
 
 def _series(group: str, groups: list[dict[str, Any]]) -> list[Series]:
@@ -136,13 +125,13 @@ def _values(point: dict[str, Any], series: list[Series]) -> tuple[int, ...]:
 
 def _names(local: datetime, window: Window) -> tuple[str, str]:
     """What the step is called, and its label on the axis: midnights only where a step is an hour of many days."""
-    day = f"{local.day} {MONTHS[local.month - 1]}"
+    name = f"{local.day} {MONTHS[local.month - 1]}"
     if window.granularity == "MONTH":
         return f"{MONTHS[local.month - 1]} {local.year}", MONTHS[local.month - 1]
     if window.granularity == "DAY":
-        return day, day
+        return name, name
     is_long = (window.end - window.start).days > 2
-    return f"{day}, {local:%H:%M}", (day if local.hour == 0 else "") if is_long else f"{local:%H:%M}"
+    return f"{name}, {local:%H:%M}", (name if local.hour == 0 else "") if is_long else f"{local:%H:%M}"
 
 
 def _denials(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -158,4 +147,4 @@ def _pace(quota: dict[str, Any], window: Window) -> float | None:
     return float(quota["limit"]) / length * (3600 if window.granularity == "HOUR" else 86_400)
 
 
-PAGE = Page("/usage", "usage/series", variables, view)
+PAGE = Page(PATH, "usage/series", variables, view)

@@ -30,11 +30,6 @@ class Window:
             return "HOUR"
         return "DAY" if length <= timedelta(days=DAILY_DAYS) else "MONTH"
 
-    @property
-    def before(self) -> datetime:
-        """Where the stretch of the same length before this one starts."""
-        return self.start - (self.end - self.start)
-
 
 def chosen_window(preset: str, first: str, last: str, now: datetime, zone: str) -> Window:
     """What the address asks for; a range that makes no sense falls back to 30 days and says why."""

@@ -1,0 +1,13 @@
+"""`portal usage`: what was counted."""
+
+import typer
+
+from portal.cli.usage_export import export
+
+app = typer.Typer(help="Usage: what was counted.", no_args_is_help=True)
+app.command("export")(export)
+
+
+@app.callback()
+def usage() -> None:
+    """Usage: what was counted."""
