@@ -1,6 +1,7 @@
 """A small HTTP server beside the workers: /livez, /readyz and /metrics, for probes and Prometheus."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,8 @@ from starlette.routing import Route
 from portal.cli.server import Server, listen
 from portal.cli.wiring import Parts
 from portal.core.bus import USAGE_RECORDED
+from portal.core.errors import StartupError
+from portal.core.settings import Settings
 from web.health import livez, metrics
 
 PATIENCE_SECONDS = 2.0
@@ -28,7 +31,7 @@ async def served_health(parts: Parts, names: list[str]) -> AsyncIterator[None]:
     if not settings.worker_port:
         yield
         return
-    with listen(settings.worker_host, settings.worker_port) as sock:
+    with _listen(settings) as sock:
         app = _app(_probes(parts, names))
         server = Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[sock]))
@@ -37,6 +40,14 @@ async def served_health(parts: Parts, names: list[str]) -> AsyncIterator[None]:
         finally:
             server.should_exit = True
             await serving
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return listen(settings.worker_host, settings.worker_port)
+    except StartupError as error:
+        hint = "Give each worker process a PORTAL_WORKER_PORT of its own."
+        raise StartupError(error.message, hint=hint) from None
 
 
 def _app(probes: dict[str, Probe]) -> Starlette:

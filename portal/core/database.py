@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from asyncpg.exceptions import PostgresError
 from sqlalchemy import Executable, Result, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from portal.core.errors import Invalid
+from portal.core.errors import Invalid, Unavailable
 from portal.core.events import Event
 from portal.core.outbox import insert_events
 
@@ -22,6 +24,8 @@ HUNG_SECONDS = 3.0
 COMMAND_SECONDS = 15
 """A server that hangs is given up after this; ingest's largest batches take a fraction of it."""
 NOT_A_CHARACTER = "22021"
+DATA_REFUSED = ("22", "23", "54")
+"""Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -227,3 +231,16 @@ def is_connection_lost(error: BaseException) -> bool:
     return (isinstance(error, DBAPIError) and error.connection_invalidated) or isinstance(
         error, OSError | TimeoutError | OperationalError | InterfaceError
     )
+
+
+def is_neighbour_away(error: BaseException) -> bool:
+    """Whether the same work will succeed later: the database is away, restarts, is full, not migrated, in a deadlock.
+
+    Everything but its refusal of the data itself. Also for a neighbour of ours that says Unavailable.
+    """
+    if isinstance(error, Unavailable) or is_connection_lost(error):
+        return True
+    if not isinstance(error, DBAPIError | PoolTimeout | PostgresError):
+        return False
+    state = str(getattr(getattr(error, "orig", error), "sqlstate", "") or "")
+    return not state.startswith(DATA_REFUSED)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -94,3 +95,17 @@ async def test_an_unknown_worker_is_named_with_those_that_there_are(services: Em
     assert code == 1
     assert "no worker 'ingest_usage'" in err
     assert "ship_journal, relay_outbox, keep_partitions" in err
+
+
+async def test_a_port_in_use_says_which_setting_to_change(services: EmbeddedServices, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        settings = {
+            "PORTAL_DATABASE_URL": services.database_url,
+            "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
+            "PORTAL_DATA": str(tmp_path),
+            "PORTAL_WORKER_PORT": str(taken.getsockname()[1]),
+        }
+        code, _, err = await run_portal("worker", **settings)
+    assert code == 1
+    assert "Give each worker process a PORTAL_WORKER_PORT of its own." in err

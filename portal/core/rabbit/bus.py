@@ -34,11 +34,8 @@ class RabbitBus:
         self._prefetch = prefetch
         self._retention_days = retention_days
         self._link = Link(url, self._prepare)
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the publishing connection is there; false also before the first message."""
-        return self._link.is_open
+        # Of its own: a question that is not answered costs its channel, and must not cost publishes under way.
+        self._asking = Link(url, self._prepare)
 
     async def publish(self, subject: str, body: bytes) -> None:
         """Raises Unavailable: publish it again."""
@@ -70,14 +67,15 @@ class RabbitBus:
 
     async def close(self) -> None:
         await self._link.close()
+        await self._asking.close()
 
     async def _count(self, queue: str) -> int:
         try:
             async with asyncio.timeout(5):
-                channel = await (await self._link.channel()).get_underlay_channel()
+                channel = await (await self._asking.channel()).get_underlay_channel()
                 told = await channel.queue_declare(queue, passive=True)
         except BROKER_ERRORS as error:
-            self._link.drop()
+            self._asking.drop()
             raise Unavailable(f"The broker does not answer: {error!r}.") from error
         return told.message_count or 0
 

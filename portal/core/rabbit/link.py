@@ -52,10 +52,6 @@ class Link:
         self._channel: AbstractChannel | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
-    @property
-    def is_open(self) -> bool:
-        return self._channel is not None and not self._channel.is_closed
-
     async def publish(self, exchange: str, key: str, message: aio_pika.Message) -> None:
         """Returns once the broker has it on disk. Raises Unavailable: it may have it, or not."""
         try:
