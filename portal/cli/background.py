@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from portal.cli.wiring import Parts
+from portal.cli.wiring import Parts, retention_of
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
@@ -15,12 +15,13 @@ Worker = Callable[[asyncio.Event], Awaitable[None]]
 
 def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
     """Every worker by its name. The bus is in-process: what is shipped here is ingested here."""
-    parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used))
+    retention = retention_of(parts.settings)
+    parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used, retention))
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
     return {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
-        "keep_partitions": lambda stop: keep_partitions.run(parts.database, stop),
+        "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
     }
 
 

@@ -12,7 +12,7 @@ from portal.core.bus import InProcessBus
 from portal.core.database import Database
 from portal.core.settings import Settings
 from portal.limits import Limiter
-from portal.usage import Journal
+from portal.usage import Journal, Retention
 from web.check.desk import Desk
 from web.services import WebServices
 
@@ -45,6 +45,15 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     finally:
         await limiter.close()
         await database.close()
+
+
+def retention_of(settings: Settings) -> Retention:
+    return Retention(
+        raw=settings.retention_raw_months,
+        minute=settings.retention_minute_months,
+        quarter=settings.retention_quarter_months,
+        day=settings.retention_day_months,
+    )
 
 
 @asynccontextmanager

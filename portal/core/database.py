@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Result, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from portal.core.errors import Invalid
 from portal.core.events import Event
@@ -32,6 +33,7 @@ _BEGIN = text(
 )
 
 _LIMIT_STATEMENTS = text("SELECT set_config('statement_timeout', :most_ms, true)")
+_LIMIT_LOCKS = text("SELECT set_config('lock_timeout', :timeout, false)")
 _BEGIN_AS_OWNER = text("SELECT set_config('lock_timeout', :timeout, true), clock_timestamp()")
 
 
@@ -179,6 +181,20 @@ class Database:
             now = (await session.execute(_BEGIN_AS_OWNER, {"timeout": f"{lock_timeout_ms}ms"})).one()[1]
             yield Tx(session, now)
             await session.commit()
+
+    @asynccontextmanager
+    async def owner_connection(self, *, lock_timeout_ms: int = 2000) -> AsyncIterator[AsyncConnection]:
+        """As the owner, each statement committed by itself, for DDL that no transaction may contain.
+
+        Never from the pool: what the session locks or sets ends with it.
+        """
+        engine = create_async_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(_LIMIT_LOCKS, {"timeout": f"{lock_timeout_ms}ms"})
+                yield connection
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -1,8 +1,9 @@
 """Usage: every answered check, from the journal on disk to rows, buckets and series, exactly once.
 
 Owns `usage_events` (raw, one row a counted check), `usage_minutes`, `usage_quarters`, `usage_days` (its buckets),
-`usage_periods` (billable units of an account and billing period), `secret_uses` (when a secret was used last), and
-the journal's folder. All but the last two tables are partitioned by month.
+`usage_periods` (billable units of an account and billing period), `secret_uses` (when a secret was used last),
+`external_events` (ids of usage that products metered themselves), `usage_strays` (events of an instant at which none
+can be counted), and the journal's folder. Raw events and buckets are partitioned by month; retention drops old months.
 
     check -> Journal.append (write(2), then the answer) -> Courier -> bus USAGE_RECORDED -> ingest_usage -> series
 
@@ -12,10 +13,14 @@ buckets. Emits no events. Never decides whether a check passes, and knows neithe
 """
 
 from portal.usage.courier import Courier, JournalDamaged
+from portal.usage.drop_partitions import Dropped, drop_expired_partitions
+from portal.usage.external import ExternalCount, ExternalEvent, Verdict, count_external, forget_external_ids
 from portal.usage.ingest import ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.partitions import ensure_partitions
 from portal.usage.records import RESOURCE_MOST, PoisonBatch, UsageRecord, decode_batch, encode_batch, occurred_at
+from portal.usage.release_strays import release_strays
+from portal.usage.retention import Bounds, Retention, bounds_at, oldest_kept
 from portal.usage.rules import Granularity
 from portal.usage.series import (
     UsageFilter,
@@ -29,17 +34,24 @@ from portal.usage.series import (
 )
 from portal.usage.settle import Settlement, settle_usage
 from portal.usage.store import PeriodUse, last_used_by_secret, used_in_period
+from portal.usage.strays import StrayCount, drop_strays, list_strays
 
 __all__ = [
     "RESOURCE_MOST",
+    "Bounds",
     "Courier",
+    "Dropped",
+    "ExternalCount",
+    "ExternalEvent",
     "Granularity",
     "Journal",
     "JournalDamaged",
     "JournalUnavailable",
     "PeriodUse",
     "PoisonBatch",
+    "Retention",
     "Settlement",
+    "StrayCount",
     "UsageFilter",
     "UsageGroup",
     "UsageGroupTotals",
@@ -48,12 +60,21 @@ __all__ = [
     "UsageRecord",
     "UsageSeries",
     "UsageTotals",
+    "Verdict",
+    "bounds_at",
+    "count_external",
     "decode_batch",
+    "drop_expired_partitions",
+    "drop_strays",
     "encode_batch",
     "ensure_partitions",
+    "forget_external_ids",
     "ingest_usage",
     "last_used_by_secret",
+    "list_strays",
     "occurred_at",
+    "oldest_kept",
+    "release_strays",
     "settle_usage",
     "usage_series",
     "used_in_period",

@@ -1,9 +1,9 @@
-"""Tables of usage. All are partitioned by month on their time, so old months go by dropping a partition."""
+"""Tables of usage. Events and buckets are partitioned by month, so that old ones go by dropping a partition."""
 
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Integer
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import time_column
@@ -85,3 +85,35 @@ class SecretUse(SQLModel, table=True):
     secret_id: str = Field(primary_key=True)
     key_id: str
     last_used_at: datetime = Field(sa_column=time_column())
+
+
+class KnownExternalEvent(SQLModel, table=True):
+    """An external usage event that was counted. (account, source, id) is what makes it count once.
+
+    `request_id` and `occurred_at` lead to its row in `usage_events`; `digest` tells a repetition from another content.
+    """
+
+    __tablename__ = "external_events"
+    __table_args__ = (Index("ix_external_events_occurred", "occurred_at"),)
+
+    account_id: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    event_id: str = Field(primary_key=True)
+    request_id: str
+    occurred_at: datetime = Field(sa_column=time_column())
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    service_id: str
+    received_at: datetime = Field(sa_column=time_column())
+
+
+class UsageStray(SQLModel, table=True):
+    """A usage record that is kept and not counted, because of when it happened."""
+
+    __tablename__ = "usage_strays"
+
+    account_id: str = Field(primary_key=True)
+    request_id: str = Field(primary_key=True)
+    occurred_at: datetime = Field(sa_column=time_column())
+    reason: str
+    record: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    received_at: datetime = Field(sa_column=time_column())

@@ -1,0 +1,137 @@
+"""External usage: what a product metered itself and tells in CloudEvents, each (account, source, id) counted once.
+
+The id is stored in the transaction that counts the event, so a retry after any crash finds either both or neither. The
+event becomes a row of `usage_events` like a check that was answered VALID, under a request id that is made of its time,
+source and id; buckets, series, periods and invoices know no difference.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+
+from sqlalchemy.exc import IntegrityError
+
+from portal.core.clock import to_microseconds
+from portal.core.database import Database, Tx
+from portal.core.ids import encode_128
+from portal.usage import external_store, store
+from portal.usage.ingest import StagedRow, is_partition_missing, staged_row
+from portal.usage.partitions import create_partitions
+from portal.usage.records import REQUEST_PREFIX, VALID, UsageRecord
+from portal.usage.retention import EVENTS, Retention, oldest_not_dropped
+from portal.usage.rules import month_of
+from portal.usage.store import PeriodUse
+
+FORGOTTEN_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalEvent:
+    """`key_id` is empty for usage of the account as such; `period` is the billing period that `occurred_at` lies in."""
+
+    account_id: str
+    source: str
+    event_id: str
+    occurred_at: datetime
+    key_id: str
+    environment: str
+    resource: str
+    cost: int
+    period: str
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        return self.account_id, self.source, self.event_id
+
+    @property
+    def request_id(self) -> str:
+        """72 bits of a hash stand where a check has its node and counter."""
+        ending = int.from_bytes(sha256(f"{self.source}\0{self.event_id}".encode()).digest()[:9], "big")
+        return REQUEST_PREFIX + encode_128(to_microseconds(self.occurred_at) << 72 | ending)
+
+    @property
+    def digest(self) -> bytes:
+        """Equal for the same content. The period is no part of it: the account's time zone may change."""
+        content = (self.occurred_at.isoformat(), self.key_id, self.environment, self.resource, str(self.cost))
+        return sha256("\0".join(content).encode()).digest()
+
+
+class Verdict(StrEnum):
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    """The same event was counted before; nothing was added."""
+    CONFLICT = "conflict"
+    """Another content was counted under this id; nothing was added."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalCount:
+    """A verdict on each event in its order, and totals of the billing periods that grew."""
+
+    verdicts: list[Verdict]
+    totals: list[PeriodUse]
+
+
+async def count_external(database: Database, events: Sequence[ExternalEvent], service_id: str) -> ExternalCount:
+    """One transaction for all. Raises database errors: then nothing was counted."""
+    try:
+        return await _in_transaction(database, events, service_id)
+    except IntegrityError as error:
+        if not is_partition_missing(error):
+            raise
+    await create_partitions(database, sorted({month_of(event.occurred_at) for event in events}))
+    return await _in_transaction(database, events, service_id)
+
+
+async def forget_external_ids(database: Database, retention: Retention, now: datetime) -> int:
+    """Ids of months whose raw events are gone; their events are too old to be taken again. Returns how many."""
+    before, forgotten = oldest_not_dropped(now, retention.by_table()[EVENTS]), 0
+    while True:
+        async with database.transaction() as tx:
+            count = await external_store.delete_before(tx, before, FORGOTTEN_AT_ONCE)
+        forgotten += count
+        if count < FORGOTTEN_AT_ONCE:
+            return forgotten
+
+
+async def _in_transaction(database: Database, events: Sequence[ExternalEvent], service_id: str) -> ExternalCount:
+    async with database.transaction() as tx:
+        first: dict[tuple[str, str, str], ExternalEvent] = {}
+        for event in events:
+            first.setdefault(event.name, event)
+        new = await external_store.insert_new(tx, [*first.values()], service_id)
+        known = await external_store.list_digests(tx, [name for name in first if name not in new])
+        totals = await _count(tx, [_row(event) for name, event in first.items() if name in new])
+    verdicts = []
+    for event in events:
+        if event.name in new and first[event.name] is event:
+            verdicts.append(Verdict.COUNTED)
+        else:
+            digest = known.get(event.name) or first[event.name].digest
+            verdicts.append(Verdict.DUPLICATE if digest == event.digest else Verdict.CONFLICT)
+    return ExternalCount(verdicts, totals)
+
+
+async def _count(tx: Tx, rows: list[StagedRow]) -> list[PeriodUse]:
+    if not rows:
+        return []
+    await store.stage_events(tx, rows)
+    _, totals = await store.insert_staged(tx)
+    return totals
+
+
+def _row(event: ExternalEvent) -> StagedRow:
+    record = UsageRecord(
+        request_id=event.request_id,
+        account_id=event.account_id,
+        key_id=event.key_id,
+        secret_id="",
+        environment=event.environment,
+        resource=event.resource,
+        code=VALID,
+        cost=event.cost,
+        period=event.period,
+    )
+    return staged_row(record, event.occurred_at)
