@@ -17,6 +17,7 @@ from web.graphql import graphql_routes
 from web.headers import Headers
 from web.health import HEALTH_ROUTES
 from web.measure import Measure
+from web.metering import metering_routes
 from web.routes import page_routes
 from web.services import WebServices
 
@@ -36,6 +37,7 @@ def _for_browsers(services: WebServices) -> Starlette:
     app = Starlette(
         routes=[
             *graphql_routes,
+            *metering_routes,
             Mount("/static", app=Assets(), name="static"),
             *page_routes(),
             Route("/{path:path}", _nothing_here, name="nothing"),

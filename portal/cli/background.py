@@ -16,13 +16,19 @@ Worker = Callable[[asyncio.Event], Awaitable[None]]
 def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
     """Every worker by its name. The bus is in-process: what is shipped here is ingested here."""
     retention = retention_of(parts.settings)
-    parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used, retention))
+    subscribe_ingest(parts)
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
     return {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
     }
+
+
+def subscribe_ingest(parts: Parts) -> None:
+    """What this process ships it also ingests."""
+    retention = retention_of(parts.settings)
+    parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used, retention))
 
 
 def make_courier(parts: Parts) -> Courier:

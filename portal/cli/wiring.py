@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from portal.accounts import SignInAttempts
-from portal.check import Checker, PolicyCache, PolicyChanges, ServiceTokens, listen_to_changes
+from portal.check import Checker, Meter, PolicyCache, PolicyChanges, ServiceTokens, listen_to_changes
 from portal.cli.check_metrics import CheckMetrics, shown
 from portal.core.bus import InProcessBus
 from portal.core.database import Database
@@ -72,6 +72,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     parts.changes.listeners.append(policies.raise_version)
     journal.open()
     checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
+    tokens = ServiceTokens(parts.database)
     listeners = _listen(settings, policies)
     try:
         with shown(CheckMetrics(parts.limiter, checker)):
@@ -79,7 +80,9 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
                 settings=settings,
                 database=parts.database,
                 checker=checker,
-                desk=Desk(checker, ServiceTokens(parts.database)),
+                desk=Desk(checker, tokens),
+                tokens=tokens,
+                meter=Meter(parts.database, parts.limiter, retention_of(settings), settings.metering_late_days),
                 attempts=SignInAttempts(parts.limiter),
             )
     finally:

@@ -133,7 +133,14 @@ class Tx:
 class Database:
     """The engine and what is told to other parts after a commit. `url` starts with postgresql+asyncpg://."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, after_commit: AfterCommit | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        after_commit: AfterCommit | None = None,
+        command_seconds: float = COMMAND_SECONDS,
+    ) -> None:
         self.url = url
         self.after_commit = after_commit
         self.engine: AsyncEngine = create_async_engine(
@@ -145,7 +152,7 @@ class Database:
             hide_parameters=True,  # errors are logged, and values are people's, or digests
             connect_args={
                 "timeout": 5,
-                "command_timeout": COMMAND_SECONDS,
+                "command_timeout": command_seconds,
                 "server_settings": {"application_name": "portal", "TimeZone": "UTC"},
             },
         )

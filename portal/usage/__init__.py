@@ -12,9 +12,17 @@ confirmed, and the database knows its id. Only code VALID on live keys adds to `
 buckets. Emits no events. Never decides whether a check passes, and knows neither keys' names nor plans.
 """
 
+from portal.usage.audit import Difference, audit_account, audited_months, list_audited, month_named
 from portal.usage.courier import Courier, JournalDamaged
 from portal.usage.drop_partitions import Dropped, drop_expired_partitions
-from portal.usage.external import ExternalCount, ExternalEvent, Verdict, count_external, forget_external_ids
+from portal.usage.external import (
+    ExternalCount,
+    ExternalEvent,
+    Verdict,
+    count_external,
+    forget_external_ids,
+    known_external,
+)
 from portal.usage.ingest import ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.partitions import ensure_partitions
@@ -33,6 +41,7 @@ from portal.usage.series import (
     usage_series,
 )
 from portal.usage.settle import Settlement, settle_usage
+from portal.usage.ship_folder import JournalInUse, JournalShipped, bytes_in, ship_folder
 from portal.usage.store import PeriodUse, last_used_by_secret, used_in_period
 from portal.usage.strays import StrayCount, drop_strays, list_strays
 
@@ -40,12 +49,15 @@ __all__ = [
     "RESOURCE_MOST",
     "Bounds",
     "Courier",
+    "Difference",
     "Dropped",
     "ExternalCount",
     "ExternalEvent",
     "Granularity",
     "Journal",
     "JournalDamaged",
+    "JournalInUse",
+    "JournalShipped",
     "JournalUnavailable",
     "PeriodUse",
     "PoisonBatch",
@@ -61,7 +73,10 @@ __all__ = [
     "UsageSeries",
     "UsageTotals",
     "Verdict",
+    "audit_account",
+    "audited_months",
     "bounds_at",
+    "bytes_in",
     "count_external",
     "decode_batch",
     "drop_expired_partitions",
@@ -70,12 +85,16 @@ __all__ = [
     "ensure_partitions",
     "forget_external_ids",
     "ingest_usage",
+    "known_external",
     "last_used_by_secret",
+    "list_audited",
     "list_strays",
+    "month_named",
     "occurred_at",
     "oldest_kept",
     "release_strays",
     "settle_usage",
+    "ship_folder",
     "usage_series",
     "used_in_period",
 ]

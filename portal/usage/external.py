@@ -85,6 +85,12 @@ async def count_external(database: Database, events: Sequence[ExternalEvent], se
     return await _in_transaction(database, events, service_id)
 
 
+async def known_external(tx: Tx, events: Sequence[ExternalEvent]) -> dict[tuple[str, str, str], Verdict]:
+    """By name, those that were counted before: DUPLICATE, or CONFLICT with what was counted."""
+    digests = await external_store.list_digests(tx, sorted({event.name for event in events}))
+    return {event.name: _repeated(event, digests[event.name]) for event in events if event.name in digests}
+
+
 async def forget_external_ids(database: Database, retention: Retention, now: datetime) -> int:
     """Ids of months whose raw events are gone; their events are too old to be taken again. Returns how many."""
     before, forgotten = oldest_not_dropped(now, retention.by_table()[EVENTS]), 0
@@ -109,9 +115,12 @@ async def _in_transaction(database: Database, events: Sequence[ExternalEvent], s
         if event.name in new and first[event.name] is event:
             verdicts.append(Verdict.COUNTED)
         else:
-            digest = known.get(event.name) or first[event.name].digest
-            verdicts.append(Verdict.DUPLICATE if digest == event.digest else Verdict.CONFLICT)
+            verdicts.append(_repeated(event, known.get(event.name) or first[event.name].digest))
     return ExternalCount(verdicts, totals)
+
+
+def _repeated(event: ExternalEvent, digest: bytes) -> Verdict:
+    return Verdict.DUPLICATE if digest == event.digest else Verdict.CONFLICT
 
 
 async def _count(tx: Tx, rows: list[StagedRow]) -> list[PeriodUse]:

@@ -12,6 +12,8 @@ from datetime import datetime
 from sqlalchemy import DateTime, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from portal import audit
+from portal.core.actor import Actor, Permission
 from portal.core.database import Database, Tx
 from portal.usage.records import UsageRecord, decode_batch, encode_record, join_batch
 
@@ -89,12 +91,15 @@ async def take_strays(tx: Tx, account_id: str, reason: str | None) -> list[Usage
     return decode_batch(join_batch(records))
 
 
-async def drop_strays(database: Database, account_id: str, reason: str | None) -> int:
-    """Give them up. Returns how many there were."""
+async def drop_strays(database: Database, actor: Actor, reason: str | None) -> int:
+    """Give up those of the actor's account. Returns how many there were. Raises Forbidden but for staff."""
+    actor.require(Permission.STAFF)
     dropped = 0
     while True:
         async with database.transaction() as tx:
-            taken = await take_strays(tx, account_id, reason)
+            taken = await take_strays(tx, actor.account_id, reason)
+            if taken:
+                await audit.record(tx, actor, "usage.stray.drop", actor.account_id, count=len(taken))
         dropped += len(taken)
         if len(taken) < TAKEN_AT_ONCE:
             return dropped

@@ -1,14 +1,17 @@
 """Events of a month that is gone, or of a future that no clock should say: kept, not counted, until one decides."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
+from portal.core.errors import Forbidden
+from portal.core.ids import AccountId
 from portal.usage import (
     PoisonBatch,
     Retention,
@@ -35,6 +38,10 @@ FUTURE = NOW + timedelta(days=1)
 async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
     async with own_database(services) as database:
         yield database
+
+
+def staff(account: str) -> Actor:
+    return Actor("system", SYSTEM.id, AccountId(account))
 
 
 async def counts(database: Database) -> list[tuple[str, int]]:
@@ -71,7 +78,7 @@ async def test_a_month_whose_partition_is_gone_counts_nothing_twice(own: Databas
     await ingest_usage(own, batch, BOUNDS)
     assert await used(own, account, "2026-08") == 5
     assert await counts(own) == [("late", 5)]
-    assert await drop_strays(own, account, "late") == 5
+    assert await drop_strays(own, staff(account), "late") == 5
     assert await counts(own) == []
 
 
@@ -79,14 +86,18 @@ async def test_released_they_count_once_everywhere(own: Database) -> None:
     account, other = new_account(), new_account()
     batch = [*records(5, at=LATE, account_id=account), *records(2, at=FUTURE, account_id=account)]
     await ingest_usage(own, encode_batch([*batch, record(0, LATE, account_id=other)]), BOUNDS)
-    released, totals = await release_strays(own, account, "late")
+    released, totals = await release_strays(own, staff(account), "late")
     assert (released, [(total.period, total.used) for total in totals]) == (5, [("2026-08", 5)])
-    assert await release_strays(own, account, "late") == (0, [])
+    assert await release_strays(own, staff(account), "late") == (0, [])
     assert await raw_totals(own, account) == (5, 5)
     assert {*(await buckets_off(own, account)).values()} == {0}
     assert await raw_totals(own, other) == (0, 0)
-    assert (await release_strays(own, account, None))[0] == 2
-    assert await drop_strays(own, other, None) == 1
+    assert (await release_strays(own, staff(account), None))[0] == 2
+    assert await drop_strays(own, staff(other), None) == 1
+    actions = text("SELECT action FROM audit_events WHERE account_id = :account ORDER BY sequence")
+    async with own.transaction() as tx:
+        assert await tx.list(actions, {"account": account}) == ["usage.stray.release"] * 2
+        assert await tx.list(actions, {"account": other}) == ["usage.stray.drop"]
 
 
 async def test_an_account_sees_its_own_alone(own: Database) -> None:
@@ -97,6 +108,12 @@ async def test_an_account_sees_its_own_alone(own: Database) -> None:
         assert await tx.find(count) == 0
     async with own.transaction(account) as tx:
         assert await tx.find(count) == 1
+
+
+@pytest.mark.parametrize("decide", [release_strays, drop_strays])
+async def test_only_staff_decides(own: Database, decide: Callable[..., Awaitable[object]]) -> None:
+    with pytest.raises(Forbidden):
+        await decide(own, Actor("person", "usr_1", AccountId("acct_1"), role=Role.OWNER), None)
 
 
 async def test_a_stray_that_cannot_be_stored_is_poison(own: Database) -> None:

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from web.body import read_body
 from web.check import replies
 from web.check.desk import BODY_MOST, bearer, is_json
 from web.check.replies import Reply
@@ -20,24 +21,10 @@ async def check(request: Request) -> Response:
         return _response(replies.no_token())
     if not is_json(headers.get("content-type", "")):
         return _response(replies.wrong_type())
-    body = await _body(request, BODY_MOST[path])
+    body = await read_body(request, BODY_MOST[path])
     if body is None:
         return _response(replies.too_large(BODY_MOST[path]))
     return _response(await desk.answer(path, token, body))
-
-
-async def _body(request: Request, most: int) -> bytes | None:
-    """None when it is larger; the rest is not read."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
-        return None
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            return None
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _response(reply: Reply) -> Response:
