@@ -11,7 +11,7 @@ help: ## List the targets
 run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
 
-test: check browser ## Check everything, then run every test
+test: check browser strace ## Check everything, then run every test
 	$(BIN)/pytest
 
 check: $(INSTALLED) ## Format, lint, types and import order
@@ -27,7 +27,7 @@ fmt: $(INSTALLED) ## Format and mend what can be mended
 bench: $(INSTALLED) ## Measure the check (results under bench/results)
 	$(BIN)/python -m bench
 
-faults: $(INSTALLED) ## The long form of the fault tests, with a report under build/faults
+faults: $(INSTALLED) strace ## The long form of the fault tests, with a report under build/faults
 	PORTAL_FAULTS=long $(BIN)/pytest tests/faults -s
 
 screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into ./build/screenshots
@@ -40,6 +40,10 @@ lock: $(INSTALLED) ## Resolve requirements.lock anew from pyproject.toml
 .PHONY: browser
 browser:
 	@tests/install_browser.sh
+
+.PHONY: strace
+strace:
+	@tests/install_strace.sh
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
