@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -61,6 +61,8 @@ async def _answer(request: Request) -> Reply:
         return replies.malformed(str(error))
     except InvalidCheck as error:
         return replies.problem(422, TITLE, f"{error}.")
+    except ClientDisconnect:
+        return replies.malformed("the connection ended within the body")
     except Exception as error:
         if not is_connection_lost(error):
             raise

@@ -23,6 +23,8 @@ HUNG_SECONDS = 3.0
 COMMAND_SECONDS = 15
 """A server that hangs is given up after this; ingest's largest batches take a fraction of it."""
 NOT_A_CHARACTER = "22021"
+SHUTDOWN = "57P"
+"""The class of what a server says while it stops and starts."""
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -220,7 +222,11 @@ async def _begin(session: AsyncSession, account_id: str | None) -> Tx:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the server went away, as opposed to refusing the statement."""
-    return (isinstance(error, DBAPIError) and error.connection_invalidated) or isinstance(
-        error, OSError | TimeoutError | OperationalError | InterfaceError
-    )
+    """Whether the server went away, or is about to, or is not there yet, as opposed to refusing the statement."""
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or _sqlstate(error).startswith(SHUTDOWN)):
+        return True
+    return isinstance(error, OSError | TimeoutError | OperationalError | InterfaceError)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
