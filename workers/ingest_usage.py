@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from portal.core.bus import USAGE_RECORDED, Bus, Handler
-from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.usage import PeriodUse, PoisonBatch, Retention, bounds_at, ingest_usage
+from portal.usage import PeriodUse, PoisonBatch, ingest_usage
 
 RaiseUsed = Callable[[str, str, int], Awaitable[None]]
 """(account_id, period, used): the counter holds at least this much from now on."""
@@ -21,15 +20,12 @@ async def run(database: Database, bus: Bus, raise_used: RaiseUsed, stop: asyncio
     await stop.wait()
 
 
-def handler(database: Database, raise_used: RaiseUsed, retention: Retention | None = None) -> Handler:
-    """An error keeps the batch with the bus. A poisonous one is kept as well: nothing is dropped unseen.
-
-    Without a retention every event is counted, whenever it happened.
-    """
+def handler(database: Database, raise_used: RaiseUsed) -> Handler:
+    """An error keeps the batch with the bus. A poisonous one is kept as well: nothing is dropped unseen."""
 
     async def handle(batch: bytes) -> None:
         try:
-            totals = await ingest_usage(database, batch, bounds_at(utc_now(), retention) if retention else None)
+            totals = await ingest_usage(database, batch)
         except PoisonBatch as error:
             _log.error("usage_batch_poison", error=str(error), bytes=len(batch))
             raise

@@ -2,8 +2,7 @@
 
 Owns `usage_events` (raw, one row a counted check), `usage_minutes`, `usage_quarters`, `usage_days` (its buckets),
 `usage_periods` (billable units of an account and billing period), `secret_uses` (when a secret was used last),
-`external_events` (ids of usage that products metered themselves), `usage_strays` (events of an instant at which none
-can be counted), and the journal's folder. Raw events and buckets are partitioned by month; retention drops old months.
+`external_events` (ids of usage that products metered themselves), and the journal's folder. Raw events and buckets are partitioned by month; retention drops old months.
 
     check -> Journal.append (write(2), then the answer) -> Courier -> bus USAGE_RECORDED -> ingest_usage -> series
 
@@ -27,7 +26,6 @@ from portal.usage.ingest import ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.partitions import ensure_partitions
 from portal.usage.records import RESOURCE_MOST, PoisonBatch, UsageRecord, decode_batch, encode_batch, occurred_at
-from portal.usage.release_strays import release_strays
 from portal.usage.retention import Bounds, Retention, bounds_at, oldest_kept
 from portal.usage.rules import Granularity
 from portal.usage.series import (
@@ -43,7 +41,6 @@ from portal.usage.series import (
 from portal.usage.settle import Settlement, settle_usage
 from portal.usage.ship_folder import JournalInUse, JournalShipped, bytes_in, ship_folder
 from portal.usage.store import PeriodUse, last_used_by_secret, used_in_period
-from portal.usage.strays import StrayCount, drop_strays, list_strays
 
 __all__ = [
     "RESOURCE_MOST",
@@ -63,7 +60,6 @@ __all__ = [
     "PoisonBatch",
     "Retention",
     "Settlement",
-    "StrayCount",
     "UsageFilter",
     "UsageGroup",
     "UsageGroupTotals",
@@ -80,7 +76,6 @@ __all__ = [
     "count_external",
     "decode_batch",
     "drop_expired_partitions",
-    "drop_strays",
     "encode_batch",
     "ensure_partitions",
     "forget_external_ids",
@@ -88,11 +83,9 @@ __all__ = [
     "known_external",
     "last_used_by_secret",
     "list_audited",
-    "list_strays",
     "month_named",
     "occurred_at",
     "oldest_kept",
-    "release_strays",
     "settle_usage",
     "ship_folder",
     "usage_series",

@@ -104,16 +104,3 @@ class KnownExternalEvent(SQLModel, table=True):
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     service_id: str
     received_at: datetime = Field(sa_column=time_column())
-
-
-class UsageStray(SQLModel, table=True):
-    """A usage record that is kept and not counted, because of when it happened."""
-
-    __tablename__ = "usage_strays"
-
-    account_id: str = Field(primary_key=True)
-    request_id: str = Field(primary_key=True)
-    occurred_at: datetime = Field(sa_column=time_column())
-    reason: str
-    record: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    received_at: datetime = Field(sa_column=time_column())

@@ -57,8 +57,7 @@ WITH inserted AS (
 {_buckets("days", f"date_bin('1 day', bucket_at, {_ORIGIN})", "by_quarters", "sum(calls)", "sum(units)")},
     add_secrets AS (
         INSERT INTO secret_uses AS known (account_id, secret_id, key_id, last_used_at)
-        SELECT account_id, secret_id, max(key_id), max(occurred_at) FROM inserted
-        WHERE secret_id <> '' GROUP BY 1, 2 ORDER BY 1, 2
+        SELECT account_id, secret_id, max(key_id), max(occurred_at) FROM inserted GROUP BY 1, 2 ORDER BY 1, 2
         ON CONFLICT (account_id, secret_id)
         DO UPDATE SET last_used_at = greatest(known.last_used_at, excluded.last_used_at)
     ), add_periods AS (
