@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
-down_revision = "0005"
+down_revision = "0012"
 
 OWN_ACCOUNT = "current_setting('portal.account_id', true)"
 

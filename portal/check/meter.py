@@ -4,7 +4,7 @@ Counts to quota and invoice like a check that was answered VALID, and is never d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -17,7 +17,7 @@ from portal.core.logs import get_log
 from portal.keys import find_keys_anywhere
 from portal.limits import Limiter, LimitsUnavailable
 from portal.plans import periods_around
-from portal.usage import ExternalEvent, Retention, Verdict, count_external, known_external, oldest_kept
+from portal.usage import ExternalEvent, ResourceNames, Retention, Verdict, count_external, known_external, oldest_kept
 
 AHEAD = timedelta(minutes=10)
 """How far the clock of a product may be ahead of PostgreSQL's."""
@@ -53,6 +53,7 @@ class Meter:
     limiter: Limiter
     retention: Retention
     late_days: int
+    names: ResourceNames = field(default_factory=ResourceNames)
 
     async def count(self, asked: Sequence[CloudEvent | Refusal], service_id: str) -> list[Metered]:
         """A result for each in its order. Raises database errors: then nothing was counted, and a retry is safe."""
@@ -102,7 +103,7 @@ class Meter:
     async def _add(self, events: dict[int, ExternalEvent], results: list[Metered | None], service_id: str) -> None:
         if not events:
             return
-        outcome = await count_external(self.database, [*events.values()], service_id)
+        outcome = await count_external(self.database, [*events.values()], service_id, self.names)
         for (position, event), verdict in zip(events.items(), outcome.verdicts, strict=True):
             results[position] = _result(position, event, verdict)
         for total in outcome.totals:

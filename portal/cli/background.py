@@ -2,37 +2,57 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from portal.cli.wiring import Parts, retention_of
+from portal.cli.wiring import Parts, journal_folder, retention_of
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
-from portal.usage import Courier
-from workers import ingest_usage, keep_partitions, relay_outbox, ship_journal
+from portal.usage import Courier, Merger
+from workers import ingest_usage, keep_partitions, relay_outbox, ship_journal, watch_usage
+from workers.watch_usage import Watch
 
+WATCH = "watch_usage"
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
-    """Every worker by its name. The bus is in-process: what is shipped here is ingested here."""
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Every worker by its name, and what they tell of themselves."""
+
+    workers: dict[str, Worker]
+    courier: Courier
+    merger: Merger
+    watch: Watch
+
+
+def background(parts: Parts, courier: Courier) -> Background:
+    """Without a broker there is no ingest worker: what a courier ships is ingested in its own process."""
     retention = retention_of(parts.settings)
-    subscribe_ingest(parts)
+    merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention)
+    watch = Watch(journal_folder(parts.settings), parts.database, parts.broker)
+    parts.usage_bus.subscribe(USAGE_RECORDED, merger.add)
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
-    return {
+    workers: dict[str, Worker] = {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
+        WATCH: lambda stop: watch_usage.run(watch, stop),
     }
+    if parts.broker is not None:
+        workers["ingest_usage"] = parts.broker.run
+    return Background(workers, courier, merger, watch)
 
 
 def subscribe_ingest(parts: Parts) -> None:
-    """What this process ships it also ingests."""
-    retention = retention_of(parts.settings)
-    parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used, retention))
+    """What this process ships it also ingests, unless a broker takes it to the workers."""
+    if parts.broker is None:
+        merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention_of(parts.settings))
+        parts.bus.subscribe(USAGE_RECORDED, merger.add)
 
 
 def make_courier(parts: Parts) -> Courier:
-    return Courier(parts.settings.data / "journal", parts.bus, parts.settings.courier_batch)
+    return Courier(journal_folder(parts.settings), parts.usage_bus, parts.settings.courier_batch)
 
 
 async def run_workers(workers: dict[str, Worker], stop: asyncio.Event) -> None:
@@ -41,11 +61,11 @@ async def run_workers(workers: dict[str, Worker], stop: asyncio.Event) -> None:
 
 
 def chosen(workers: dict[str, Worker], names: list[str]) -> dict[str, Worker]:
-    """Those named, or all. Raises PortalError for an unknown name."""
+    """Those named with the watch, which every process has, or all. Raises PortalError for an unknown name."""
     unknown = [name for name in names if name not in workers]
     if unknown:
         raise PortalError(f"There is no worker {unknown[0]!r}.", hint=f"There are: {', '.join(workers)}.")
-    return {name: workers[name] for name in names} if names else workers
+    return {name: workers[name] for name in (*names, WATCH)} if names else workers
 
 
 async def _keep_running(name: str, worker: Worker, stop: asyncio.Event) -> None:

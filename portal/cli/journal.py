@@ -48,7 +48,7 @@ async def _ship(folder: Path, data: Path | None) -> JournalShipped:
     async with open_parts(settings_of(data)) as parts:
         subscribe_ingest(parts)
         with progress("Shipping bytes", bytes_in(folder)) as advance:
-            return await ship_folder(folder, _Watched(parts.bus, advance), parts.settings.courier_batch)
+            return await ship_folder(folder, _Watched(parts.usage_bus, advance), parts.settings.courier_batch)
 
 
 class _Watched:
@@ -64,3 +64,9 @@ class _Watched:
 
     def subscribe(self, subject: str, handler: Handler) -> None:
         self._bus.subscribe(subject, handler)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await self._bus.run(stop)
+
+    async def waiting(self, subject: str) -> int:
+        return await self._bus.waiting(subject)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 import strawberry
 
-from portal import keys
+from portal import keys, usage
 from portal.core.actor import Permission
 from portal.graphql.connections import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.context import Info
@@ -57,7 +57,13 @@ class KeySecret:
 
     @computed("When a check last carried it; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
-        return await info.context.loaders.last_used.load(self.id)
+        use = await info.context.loaders.last_used.load(self.id)
+        return None if use is None else use.at
+
+    @computed("The newest address that a check with it told; null: none did.")
+    async def last_used_address(self, info: Info) -> str | None:
+        use = await info.context.loaders.last_used.load(self.id)
+        return None if use is None else use.address
 
 
 @strawberry.type(description="At most `amount` units of one key in any `windowMs`.")
@@ -117,10 +123,18 @@ class Key(Node):
 
     @computed("When a check last carried one of its secrets; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
+        return max((use.at for use in await self._uses(info)), default=None)
+
+    @computed("The newest address that a check with one of its secrets told; null: none did.")
+    async def last_used_address(self, info: Info) -> str | None:
+        told = [(use.at, use.address) for use in await self._uses(info) if use.address is not None]
+        return max(told)[1] if told else None
+
+    async def _uses(self, info: Info) -> list[usage.LastUse]:
         loaders = info.context.loaders
         secrets = await loaders.secrets.load(self.id)
         uses = await loaders.last_used.load_many([secret.id for secret in secrets])
-        return max((use for use in uses if use is not None), default=None)
+        return [use for use in uses if use is not None]
 
     @computed("Usage of this key over time.")
     async def usage(

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 
 from strawberry.dataloader import DataLoader
 
@@ -18,7 +17,7 @@ class Loaders:
         self._tx = tx
         self._account_id = account_id
         self.secrets = DataLoader[str, list[keys.KeySecret]](self._secrets)
-        self.last_used = DataLoader[str, datetime | None](self._last_used)
+        self.last_used = DataLoader[str, usage.LastUse | None](self._last_used)
         self.key_names = DataLoader[str, str | None](self._key_names)
 
     async def _secrets(self, key_ids: list[str]) -> Sequence[list[keys.KeySecret]]:
@@ -27,7 +26,7 @@ class Loaders:
             found[secret.key_id].append(secret)
         return [found[key_id] for key_id in key_ids]
 
-    async def _last_used(self, secret_ids: list[str]) -> Sequence[datetime | None]:
+    async def _last_used(self, secret_ids: list[str]) -> Sequence[usage.LastUse | None]:
         found = await usage.last_used_by_secret(self._tx, self._account_id, secret_ids)
         return [found.get(secret_id) for secret_id in secret_ids]
 

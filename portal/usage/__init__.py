@@ -1,10 +1,12 @@
 """Usage: every answered check, from the journal on disk to rows, buckets and series, exactly once.
 
 Owns `usage_events` (raw, one row a counted check), `usage_minutes`, `usage_quarters`, `usage_days` (its buckets),
-`usage_periods` (billable units of an account and billing period), `secret_uses` (when a secret was used last),
-`external_events` (ids of usage that products metered themselves), and the journal's folder. Raw events and buckets are partitioned by month; retention drops old months.
+`usage_periods` (billable units of an account and billing period), `secret_uses` (when and from where a secret was used
+last), `usage_resources` (which resources of a day have buckets of their own), `usage_quarantine` (what could not be
+counted), `external_events` (ids of usage that products metered themselves), and the journal's folder. The first four
+are partitioned by month, and retention drops old months.
 
-    check -> Journal.append (write(2), then the answer) -> Courier -> bus USAGE_RECORDED -> ingest_usage -> series
+    check -> Journal.append (write(2), then the answer) -> Courier -> bus USAGE_RECORDED -> Merger -> series
 
 A record is lost by no crash of a process and counted twice by no repetition: the journal keeps it until the bus has
 confirmed, and the database knows its id. Only code VALID on live keys adds to `usage_periods`; denials are counted in
@@ -12,6 +14,7 @@ buckets. Emits no events. Never decides whether a check passes, and knows neithe
 """
 
 from portal.usage.audit import Difference, audit_account, audited_months, list_audited, month_named
+from portal.usage.backlog import Backlog, journal_backlog
 from portal.usage.courier import Courier, JournalDamaged
 from portal.usage.drop_partitions import Dropped, drop_expired_partitions
 from portal.usage.external import (
@@ -22,11 +25,30 @@ from portal.usage.external import (
     forget_external_ids,
     known_external,
 )
-from portal.usage.ingest import ingest_usage
+from portal.usage.ingest import Ingested, ingest_batches, ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
+from portal.usage.merger import Merger
+from portal.usage.models import Quarantined
 from portal.usage.partitions import ensure_partitions
-from portal.usage.records import RESOURCE_MOST, PoisonBatch, UsageRecord, decode_batch, encode_batch, occurred_at
-from portal.usage.retention import Bounds, Retention, bounds_at, oldest_kept
+from portal.usage.quarantine import (
+    Replayed,
+    count_quarantined,
+    drop_quarantined,
+    find_quarantined,
+    list_quarantined,
+    replay_quarantined,
+)
+from portal.usage.records import (
+    RESOURCE_MOST,
+    PoisonBatch,
+    UsageRecord,
+    count_in,
+    decode_batch,
+    encode_batch,
+    occurred_at,
+)
+from portal.usage.resources import ResourceNames
+from portal.usage.retention import Retention, oldest_kept
 from portal.usage.rules import Granularity
 from portal.usage.series import (
     UsageFilter,
@@ -40,24 +62,31 @@ from portal.usage.series import (
 )
 from portal.usage.settle import Settlement, settle_usage
 from portal.usage.ship_folder import JournalInUse, JournalShipped, bytes_in, ship_folder
-from portal.usage.store import PeriodUse, last_used_by_secret, used_in_period
+from portal.usage.store import LastUse, last_used_by_secret, used_in_period
+from portal.usage.store_ingest import PeriodUse
 
 __all__ = [
     "RESOURCE_MOST",
-    "Bounds",
+    "Backlog",
     "Courier",
     "Difference",
     "Dropped",
     "ExternalCount",
     "ExternalEvent",
     "Granularity",
+    "Ingested",
     "Journal",
     "JournalDamaged",
     "JournalInUse",
     "JournalShipped",
     "JournalUnavailable",
+    "LastUse",
+    "Merger",
     "PeriodUse",
     "PoisonBatch",
+    "Quarantined",
+    "Replayed",
+    "ResourceNames",
     "Retention",
     "Settlement",
     "UsageFilter",
@@ -71,21 +100,28 @@ __all__ = [
     "Verdict",
     "audit_account",
     "audited_months",
-    "bounds_at",
     "bytes_in",
     "count_external",
+    "count_in",
+    "count_quarantined",
     "decode_batch",
     "drop_expired_partitions",
+    "drop_quarantined",
     "encode_batch",
     "ensure_partitions",
+    "find_quarantined",
     "forget_external_ids",
+    "ingest_batches",
     "ingest_usage",
+    "journal_backlog",
     "known_external",
     "last_used_by_secret",
     "list_audited",
+    "list_quarantined",
     "month_named",
     "occurred_at",
     "oldest_kept",
+    "replay_quarantined",
     "settle_usage",
     "ship_folder",
     "usage_series",

@@ -5,7 +5,7 @@ event becomes a row of `usage_events` like a check that was answered VALID, unde
 source and id; buckets, series, periods and invoices know no difference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,13 +16,15 @@ from sqlalchemy.exc import IntegrityError
 from portal.core.clock import to_microseconds
 from portal.core.database import Database, Tx
 from portal.core.ids import encode_128
-from portal.usage import external_store, store
-from portal.usage.ingest import StagedRow, is_partition_missing, staged_row
+from portal.usage import external_store, store_ingest
+from portal.usage.ingest import is_partition_missing
 from portal.usage.partitions import create_partitions
-from portal.usage.records import REQUEST_PREFIX, VALID, UsageRecord
+from portal.usage.records import REQUEST_PREFIX, VALID
+from portal.usage.resources import OTHER, Day, ResourceNames
 from portal.usage.retention import EVENTS, Retention, oldest_not_dropped
 from portal.usage.rules import month_of
-from portal.usage.store import PeriodUse
+from portal.usage.sift import Named, StagedRow
+from portal.usage.store_ingest import PeriodUse
 
 FORGOTTEN_AT_ONCE = 10_000
 
@@ -44,6 +46,10 @@ class ExternalEvent:
     @property
     def name(self) -> tuple[str, str, str]:
         return self.account_id, self.source, self.event_id
+
+    @property
+    def named(self) -> Named:
+        return self.account_id, self.occurred_at.date(), self.resource
 
     @property
     def request_id(self) -> str:
@@ -74,15 +80,17 @@ class ExternalCount:
     totals: list[PeriodUse]
 
 
-async def count_external(database: Database, events: Sequence[ExternalEvent], service_id: str) -> ExternalCount:
+async def count_external(
+    database: Database, events: Sequence[ExternalEvent], service_id: str, names: ResourceNames
+) -> ExternalCount:
     """One transaction for all. Raises database errors: then nothing was counted."""
     try:
-        return await _in_transaction(database, events, service_id)
+        return await _in_transaction(database, events, service_id, names)
     except IntegrityError as error:
         if not is_partition_missing(error):
             raise
     await create_partitions(database, sorted({month_of(event.occurred_at) for event in events}))
-    return await _in_transaction(database, events, service_id)
+    return await _in_transaction(database, events, service_id, names)
 
 
 async def known_external(tx: Tx, events: Sequence[ExternalEvent]) -> dict[tuple[str, str, str], Verdict]:
@@ -102,14 +110,17 @@ async def forget_external_ids(database: Database, retention: Retention, now: dat
             return forgotten
 
 
-async def _in_transaction(database: Database, events: Sequence[ExternalEvent], service_id: str) -> ExternalCount:
+async def _in_transaction(
+    database: Database, events: Sequence[ExternalEvent], service_id: str, names: ResourceNames
+) -> ExternalCount:
     async with database.transaction() as tx:
         first: dict[tuple[str, str, str], ExternalEvent] = {}
         for event in events:
             first.setdefault(event.name, event)
         new = await external_store.insert_new(tx, [*first.values()], service_id)
         known = await external_store.list_digests(tx, [name for name in first if name not in new])
-        totals = await _count(tx, [_row(event) for name, event in first.items() if name in new])
+        found, totals = await _count(tx, [event for name, event in first.items() if name in new], names)
+    names.remember(found)
     verdicts = []
     for event in events:
         if event.name in new and first[event.name] is event:
@@ -123,24 +134,22 @@ def _repeated(event: ExternalEvent, digest: bytes) -> Verdict:
     return Verdict.DUPLICATE if digest == event.digest else Verdict.CONFLICT
 
 
-async def _count(tx: Tx, rows: list[StagedRow]) -> list[PeriodUse]:
-    if not rows:
-        return []
-    await store.stage_events(tx, rows)
-    _, totals = await store.insert_staged(tx)
-    return totals
+async def _count(
+    tx: Tx, events: Sequence[ExternalEvent], names: ResourceNames
+) -> tuple[Mapping[Day, frozenset[str]], list[PeriodUse]]:
+    """What to remember of resources once it is committed, and totals of the periods."""
+    if not events:
+        return {}, []
+    others, found = await names.beyond(tx, {event.named for event in events})
+    rows = [(*_row(event), OTHER if event.named in others else None) for event in events]
+    await store_ingest.stage_events(tx, rows, has_others=True)
+    _, totals = await store_ingest.insert_staged(tx, has_others=bool(others))
+    return found, totals
 
 
 def _row(event: ExternalEvent) -> StagedRow:
-    record = UsageRecord(
-        request_id=event.request_id,
-        account_id=event.account_id,
-        key_id=event.key_id,
-        secret_id="",
-        environment=event.environment,
-        resource=event.resource,
-        code=VALID,
-        cost=event.cost,
-        period=event.period,
+    """In the order of store_ingest.STAGED. There is no secret."""
+    return (
+        *(event.account_id, event.occurred_at, event.request_id, event.key_id, ""),
+        *(event.environment, event.resource, VALID, event.cost, event.period),
     )
-    return staged_row(record, event.occurred_at)

@@ -1,13 +1,11 @@
-"""How long usage is kept, and which instants can still be counted. Pure."""
+"""How long usage is kept, and since when it can still be counted. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from portal.usage.rules import month_of, months_from
+from portal.usage.rules import EARLIEST, month_of, months_from
 
 EVENTS = "usage_events"
-AHEAD = timedelta(days=1)
-"""Events later than this are the mark of a wrong clock."""
 MARGIN = timedelta(days=1)
 """A month goes this much after ingest has stopped taking its events, whatever the clocks of two nodes say."""
 
@@ -30,24 +28,6 @@ class Retention:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Events in [earliest, latest) are counted."""
-
-    earliest: datetime
-    latest: datetime
-
-    def reason_against(self, at: datetime) -> str | None:
-        """Why an event of this instant cannot be counted by itself; None where it can."""
-        if at < self.earliest:
-            return LATE
-        return FUTURE if at >= self.latest else None
-
-
-LATE = "late"
-FUTURE = "future"
-
-
 def oldest_kept(now: datetime, months: int) -> datetime:
     """The first month of those that are kept."""
     return months_from(month_of(now), -months)
@@ -58,6 +38,6 @@ def oldest_not_dropped(now: datetime, months: int) -> datetime:
     return oldest_kept(now - MARGIN, months)
 
 
-def bounds_at(now: datetime, retention: Retention) -> Bounds:
-    """Before them the raw events are gone, and with them the knowledge of what was counted."""
-    return Bounds(oldest_kept(now, retention.raw), now + AHEAD)
+def earliest_at(now: datetime, retention: Retention | None) -> datetime:
+    """Before it the raw events are gone, and with them the knowledge of what was counted."""
+    return EARLIEST if retention is None else oldest_kept(now, retention.raw)

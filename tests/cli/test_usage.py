@@ -13,7 +13,7 @@ from sqlalchemy import text
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.usage import Retention, bounds_at, encode_batch, ensure_partitions, ingest_usage
+from portal.usage import encode_batch, ensure_partitions, ingest_usage
 from portal.usage.frames import HEADER_SIZE, encode_frames
 from portal.usage.open_segment import OpenSegment
 from portal.usage.records import encode_record
@@ -81,21 +81,6 @@ async def test_the_audit_refuses_what_is_no_period(where: dict[str, str]) -> Non
     code, _, err = await run_portal("usage", "audit", "--period", "november", **where)
     assert (code, err.count("\n")) == (1, 1)
     assert "Write it like 2026-11" in err
-
-
-async def test_strays_are_listed_released_and_given_up(own: Database, where: dict[str, str]) -> None:
-    account, now = new_account(), utc_now()
-    bounds = bounds_at(now, Retention())
-    await ingest_usage(own, encode_batch(records(3, account_id=account, at=now + timedelta(days=9))), bounds)
-    await ingest_usage(own, encode_batch(records(4, account_id=account, at=now - timedelta(days=999))), bounds)
-    _, out, _ = await run_portal("usage", "strays", "list", **where)
-    assert out.endswith("7 events are kept and not counted.\n")
-    _, out, _ = await run_portal("usage", "strays", "list", "--json", **where)
-    assert [(one["reason"], one["count"]) for one in json.loads(out)] == [("future", 3), ("late", 4)]
-    chosen = ("--account", account, "--reason")
-    assert (await run_portal("usage", "strays", "release", *chosen, "future", **where))[1] == "3 events were counted.\n"
-    assert (await run_portal("usage", "strays", "drop", *chosen, "late", **where))[1] == "4 events were given up.\n"
-    assert await raw_totals(own, account) == (3, 3)
 
 
 async def test_a_dead_nodes_journal_is_shipped_once(own: Database, where: dict[str, str], tmp_path: Path) -> None:

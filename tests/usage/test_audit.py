@@ -14,6 +14,7 @@ from portal.core.errors import Invalid
 from portal.usage import (
     Difference,
     ExternalEvent,
+    ResourceNames,
     Retention,
     UsageRecord,
     audit_account,
@@ -47,7 +48,7 @@ async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
 async def account(own: Database) -> str:
     account = new_account()
     await ingest_usage(own, encode_batch(usage_of(account, 60)))
-    await count_external(own, [external(account)], "svc_1")
+    await count_external(own, [external(account)], "svc_1", ResourceNames())
     return account
 
 
