@@ -6,7 +6,13 @@ from portal.core.backoff import Backoff, is_set_within
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.usage import Retention, drop_expired_partitions, ensure_partitions, forget_external_ids
+from portal.usage import (
+    Retention,
+    drop_expired_partitions,
+    ensure_partitions,
+    forget_external_ids,
+    forget_resources,
+)
 
 EVERY_SECONDS = 3600.0
 BUSY_SECONDS = 60.0
@@ -36,7 +42,8 @@ async def keep_once(database: Database, retention: Retention) -> list[str]:
     outcome = await drop_expired_partitions(database, retention, utc_now())
     if outcome.names:
         _log.info("partitions_dropped", names=outcome.names)
-    forgotten = await forget_external_ids(database, retention, utc_now())
-    if forgotten:
-        _log.info("external_ids_forgotten", count=forgotten)
+    ids = await forget_external_ids(database, retention, utc_now())
+    days = await forget_resources(database, retention, utc_now())
+    if ids or days:
+        _log.info("usage_forgotten", external_ids=ids, resource_days=days)
     return outcome.waiting

@@ -25,6 +25,7 @@ from portal.usage.external import (
     forget_external_ids,
     known_external,
 )
+from portal.usage.forget_resources import forget_resources
 from portal.usage.ingest import Ingested, ingest_batches, ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.merger import Merger
@@ -111,6 +112,7 @@ __all__ = [
     "ensure_partitions",
     "find_quarantined",
     "forget_external_ids",
+    "forget_resources",
     "ingest_batches",
     "ingest_usage",
     "journal_backlog",

@@ -11,7 +11,14 @@ from sqlalchemy import text
 
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.usage import Retention, drop_expired_partitions, encode_batch, ensure_partitions, ingest_usage
+from portal.usage import (
+    Retention,
+    drop_expired_partitions,
+    encode_batch,
+    ensure_partitions,
+    forget_resources,
+    ingest_usage,
+)
 from portal.usage.drop_partitions import MARK
 from portal.usage.partitions import PARTITIONED, create_partitions
 from tests.usage.databases import own_database
@@ -117,7 +124,7 @@ async def test_ingest_goes_on_while_a_reader_keeps_a_month_from_going(own: Datab
             batch = records(20 * number + 20, account_id=account)[20 * number :]
             await ingest_usage(own, encode_batch(batch))
         # A month that is missing is made meanwhile, too.
-        await ingest_usage(own, encode_batch(records(1, account_id=account, at=datetime(2027, 5, 1, tzinfo=UTC))))
+        await ingest_usage(own, encode_batch(records(1, account_id=account, at=datetime(2026, 9, 1, tzinfo=UTC))))
         assert not dropping.done()
     assert set((await dropping).names) == {*AUGUST}
     assert await raw_totals(own, account) == (101, 101)
@@ -178,6 +185,14 @@ async def end_sessions(database: Database) -> None:
                 " AND (query LIKE '%DETACH PARTITION%' OR query LIKE '%pg_sleep(600)%') AND pid <> pg_backend_pid()"
             )
         )
+
+
+async def test_names_of_resources_go_with_the_raw_events(own: Database) -> None:
+    await ingest_usage(own, encode_batch([*records(2, at=OLD), *records(2, at=NOW - timedelta(days=3))]))
+    assert await forget_resources(own, ONE, NOW) == 1
+    assert await forget_resources(own, ONE, NOW) == 0
+    async with own.transaction() as tx:
+        assert await tx.find(text("SELECT count(*) FROM usage_resources")) == 1
 
 
 async def test_only_one_works_at_a_time(own: Database) -> None:
