@@ -1,14 +1,17 @@
 """Ship what a dead node left: every segment of a journal's folder, once, until nothing but damaged ones is there."""
 
+import asyncio
 import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portal.core.bus import Bus
+from portal.core.bus import USAGE_RECORDED, Bus
 from portal.core.errors import PortalError
 from portal.usage.courier import LOCK_NAME, Courier, JournalDamaged
 from portal.usage.segments import DAMAGED_SUFFIX, is_written, list_segments, size_of
+
+LAG_SECONDS = 0.5
 
 
 class JournalInUse(PortalError):
@@ -29,7 +32,7 @@ class JournalShipped:
 async def ship_folder(folder: Path, bus: Bus, batch: int) -> JournalShipped:
     """May be repeated after any failure: what was shipped before is recognised. Raises JournalInUse, and the bus's own.
 
-    The folder's lock is held meanwhile, so no courier starts on it.
+    The folder's lock is held meanwhile, so no courier starts on it. While ingest lags it waits: the living first.
     """
     refuse_living(folder)
     courier = Courier(folder, bus, batch)
@@ -39,8 +42,11 @@ async def ship_folder(folder: Path, bus: Bus, batch: int) -> JournalShipped:
                 shipped = await courier.run_once()
             except JournalDamaged:
                 continue
-            if not shipped and list_segments(folder) == segments:
+            if shipped or list_segments(folder) != segments:
+                continue
+            if not await bus.waiting(USAGE_RECORDED):
                 raise _in_use(f"Somebody else took {folder} meanwhile.")
+            await asyncio.sleep(LAG_SECONDS)
     finally:
         courier.close()
     return JournalShipped(courier.shipped, courier.cut_bytes, list_damaged(folder))
