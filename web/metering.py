@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,6 +33,7 @@ PARSERS: dict[str, Parse] = {
 }
 STATUS = {"unknown_subject": 404, "conflict": 409}
 TITLE = "Not counted"
+EVENTS = Counter("portal_external_events", "External usage events by what became of them.", ["outcome"])
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -47,16 +49,7 @@ async def _answer(request: Request) -> Reply:
     if request.method != "POST":
         return replies.problem(405, "Method not allowed", "Usage is told by POST.", Allow="POST")
     try:
-        service_id = await _service(request)
-        if service_id is None:
-            return replies.no_token()
-        parse = PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
-        if parse is None:
-            return replies.problem(415, "Wrong content type", f"Send one of {', '.join(PARSERS)}.")
-        body = await read_body(request, BODY_MOST)
-        if body is None:
-            return replies.too_large(BODY_MOST)
-        results = await services_of(request).meter.count(await _parsed(parse, body), service_id)
+        return await _count(request)
     except MalformedCheck as error:
         return replies.malformed(str(error))
     except InvalidCheck as error:
@@ -69,6 +62,21 @@ async def _answer(request: Request) -> Reply:
         get_log(__name__).warning("metering_without_database", error=repr(error))
         detail = "The database is away and nothing was counted. Send it again later; nothing is counted twice."
         return replies.problem(503, TITLE, detail, **{"Retry-After": "5"})
+
+
+async def _count(request: Request) -> Reply:
+    service_id = await _service(request)
+    if service_id is None:
+        return replies.no_token()
+    parse = PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
+    if parse is None:
+        return replies.problem(415, "Wrong content type", f"Send one of {', '.join(PARSERS)}.")
+    body = await read_body(request, BODY_MOST)
+    if body is None:
+        return replies.too_large(BODY_MOST)
+    results = await services_of(request).meter.count(await _parsed(parse, body), service_id)
+    for one in results:
+        EVENTS.labels(one.status if isinstance(one, Counted) else one.code).inc()
     return _batch_reply(results) if parse is parse_event_batch else _single_reply(results[0])
 
 

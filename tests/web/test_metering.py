@@ -110,7 +110,7 @@ async def test_it_is_never_denied(send: Send, client: AsyncClient, database: Dat
 
 
 async def test_a_batch_tells_of_each_by_position_and_counts_the_good_ones(
-    send: Send, database: Database, key: keys.CreatedKey, owner: Actor, stranger: Actor
+    send: Send, client: AsyncClient, database: Database, key: keys.CreatedKey, owner: Actor, stranger: Actor
 ) -> None:
     good = event(key.key.id, 1)
     batch = [
@@ -138,6 +138,8 @@ async def test_a_batch_tells_of_each_by_position_and_counts_the_good_ones(
     assert [one["status"] for one in problem["results"]] == [
         *("counted", "refused", "refused", "duplicate", "counted", "refused", "refused")
     ]
+    metrics = (await client.get("/metrics")).text
+    assert 'portal_external_events_total{outcome="unknown_subject"}' in metrics
     assert await raw_totals(database, owner.account_id) == (1, 3)
     assert await raw_totals(database, stranger.account_id) == (1, 3)
     again = await send([good, event(stranger.account_id, 1, time=batch[4]["time"])])  # type: ignore[index]
