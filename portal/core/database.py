@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from asyncpg.exceptions import PostgresError
 from sqlalchemy import Executable, Result, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from portal.core.errors import Invalid
+from portal.core.errors import Invalid, Unavailable
 from portal.core.events import Event
 from portal.core.outbox import insert_events
 
@@ -25,6 +27,8 @@ COMMAND_SECONDS = 15
 NOT_A_CHARACTER = "22021"
 SHUTDOWN = "57P"
 """The class of what a server says while it stops and starts."""
+DATA_REFUSED = ("22", "23", "54")
+"""Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -230,3 +234,16 @@ def is_connection_lost(error: BaseException) -> bool:
 
 def _sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
+
+
+def is_neighbour_away(error: BaseException) -> bool:
+    """Whether the same work will succeed later: the database is away, restarts, is full, not migrated, in a deadlock.
+
+    Everything but its refusal of the data itself. Also for a neighbour of ours that says Unavailable.
+    """
+    if isinstance(error, Unavailable) or is_connection_lost(error):
+        return True
+    if not isinstance(error, DBAPIError | PoolTimeout | PostgresError):
+        return False
+    state = str(getattr(getattr(error, "orig", error), "sqlstate", "") or "")
+    return not state.startswith(DATA_REFUSED)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from portal.core.clock import utc_now
-from portal.core.database import Database, is_connection_lost
+from portal.core.database import Database, is_neighbour_away
 from portal.core.logs import get_log
 from portal.usage.ingest import Ingested, ingest_batches
 from portal.usage.records import count_in
@@ -60,7 +60,7 @@ class Merger:
                 await self._count(taken)
             except Exception as error:
                 self.failures += 1
-                if len(taken) == 1 or is_connection_lost(error):
+                if len(taken) == 1 or is_neighbour_away(error):
                     _fail(taken, error)
                 else:
                     await self._count_apart(taken)

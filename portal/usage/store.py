@@ -72,11 +72,12 @@ async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> None:
     values |= {"environment": event.environment, "code": event.code}
     named = {"account": event.account_id, "day": event.occurred_at.date(), "resource": event.resource, "other": OTHER}
     values["resource"] = await tx.find(_BUCKET_RESOURCE, named) or event.resource
+    # The period first, as ingest does: where both change the same rows, they wait for each other there.
+    if event.environment == LIVE:
+        await tx.execute(_SETTLE_PERIOD, {"added": added, "account": event.account_id, "period": event.period})
     for size, width in _WIDTHS.items():
         statement = text(_SETTLE_BUCKET.format(size=size, width=width, origin=_ORIGIN))
         await tx.execute(statement.bindparams(bindparam("at", type_=_INSTANT)), values)
-    if event.environment == LIVE:
-        await tx.execute(_SETTLE_PERIOD, {"added": added, "account": event.account_id, "period": event.period})
     event.cost, event.settled_at = cost, tx.now
     await tx.flush()
 

@@ -50,7 +50,7 @@ async def test_what_does_not_answer_is_named_without_its_password(tmp_path: Path
     code, out, err = await run_portal("doctor", **away)
     assert code == 1
     signs = {line.split()[1]: line[0] for line in out.splitlines()}
-    assert signs == {"settings": "✓", "PostgreSQL": "✗", "Redis": "✗", "clocks": "!", "disk": "✗"}
+    assert signs == {"settings": "✓", "PostgreSQL": "✗", "Redis": "✗", "clocks": "!", "disk": "✗", "journal": "✓"}
     assert "hush-hush" not in out + err
 
 

@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from portal.core.database import Database
+from portal.core.database import Database, is_neighbour_away
+from portal.core.errors import Invalid, Unavailable
 
 
 async def test_the_error_of_a_statement_does_not_tell_its_values(database: Database) -> None:
@@ -12,3 +13,31 @@ async def test_the_error_of_a_statement_does_not_tell_its_values(database: Datab
         async with database.transaction() as tx:
             await tx.execute(text("SELECT 1 / :none WHERE :told <> ''"), {"none": 0, "told": "ann@example.com"})
     assert "ann@example.com" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_away"),
+    [
+        ("SELECT 1 / 0", False),
+        ("SELECT repeat('a', 300)::varchar(5)::int", False),
+        ("INSERT INTO people (id) VALUES ('somebody')", False),
+        ("SELECT * FROM not_migrated_yet", True),
+        ("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$", True),
+        ("DO $$ BEGIN RAISE SQLSTATE '57P03'; END $$", True),
+        ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", True),
+    ],
+)
+async def test_only_a_refusal_of_the_data_will_not_pass_by_itself(
+    database: Database, statement: str, is_away: bool
+) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        async with database.transaction() as tx:
+            await tx.execute(text(statement))
+    assert is_neighbour_away(caught.value) is is_away
+
+
+def test_other_errors_are_told_by_their_type() -> None:
+    assert is_neighbour_away(Unavailable("Redis did not answer."))
+    assert is_neighbour_away(ConnectionRefusedError())
+    assert not is_neighbour_away(TypeError("a mistake of ours"))
+    assert not is_neighbour_away(Invalid("That is none."))

@@ -125,7 +125,7 @@ async def _use(database: Database, actor: Actor, key: keys.Key, daily: int) -> N
                 UsageRecord(
                     f"req_{encode_128(identity)}",
                     *(actor.account_id, key.id, secret.id, key.environment, endpoint, code),
-                    *(1, f"{at:%Y-%m}"),
+                    *(1, f"{at:%Y-%m}", f"203.0.113.{rng.randrange(1, 255)}"),
                 )
             )
     await ingest_usage(database, encode_batch(records))

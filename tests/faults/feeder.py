@@ -20,17 +20,19 @@ from portal.usage import Journal, UsageRecord
 
 RESOURCES = ("orders.list", "orders.create", "search")
 KEYS = 5
+IDLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Feed:
-    """`rate` records a second in appends of `portion`, until the stop file is there or it is killed."""
+    """`rate` records a second in appends of `portion`, `most` in all, until the stop file is there or it is killed."""
 
     folder: str
     notes: str
     account_id: str
     rate: int
     portion: int
+    most: int
     stop: str
 
     def to_json(self) -> str:
@@ -64,6 +66,9 @@ def main() -> None:
     count, begin = 0, monotonic()
     with Path(feed.notes, f"{feed.account_id}.feed").open("w") as notes:
         while not stop.exists():
+            if count >= feed.most:
+                sleep(IDLE_SECONDS)
+                continue
             portion = list(islice(records, feed.portion))
             journal.append(portion)
             count += feed.portion

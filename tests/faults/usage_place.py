@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from time import monotonic
 
 from sqlalchemy import text
@@ -30,6 +31,7 @@ from tests.faults.place import Place
 from tests.faults.processes import STOP_SECONDS, Served
 
 DRAIN_SECONDS = 180.0
+SPREAD_SECONDS = 2.0
 WORKERS = {
     "shipping": ("ship_journal", "relay_outbox", "keep_partitions"),
     "one": ("ingest_usage",),
@@ -67,13 +69,14 @@ class UsagePlace:
                 stderr=log,
             )
 
-    def start_feeder(self, rate: int, portion: int = 20) -> None:
+    def start_feeder(self, rate: int, most: int, portion: int = 20) -> None:
         feed = Feed(
             folder=f"{self.served.settings['PORTAL_DATA']}/journal",
             notes=str(self.notes),
             account_id=new_id("acct"),
             rate=rate,
             portion=portion,
+            most=most,
             stop=str(self.folder / "stop"),
         )
         command = [sys.executable, "-m", "tests.faults.feeder", feed.to_json()]
@@ -84,11 +87,11 @@ class UsagePlace:
         self._note("courier" if name == "shipping" else "ingest worker")
         self.start_worker(name)
 
-    async def kill_feeder(self, rate: int) -> None:
+    async def kill_feeder(self, rate: int, most: int) -> None:
         """One of them, as a server process dies; another one takes its place."""
         await _kill(self.feeders.pop(0))
         self._note("journalling process")
-        self.start_feeder(rate)
+        self.start_feeder(rate, most)
 
     async def kill_server(self) -> None:
         children = self.served.children()
@@ -203,7 +206,11 @@ async def _kill(process: subprocess.Popen[bytes]) -> None:
     await asyncio.to_thread(process.wait, STOP_SECONDS)
 
 
-async def repeat(times: int, pause: Callable[[], float], act: Callable[[], Awaitable[None]]) -> None:
-    for _ in range(times):
-        await asyncio.sleep(pause())
+async def all_in_a_while(draw: Random, *acts: Callable[[], Awaitable[None]]) -> None:
+    """Each after a moment of its own, so that their outages overlap differently every time."""
+
+    async def later(act: Callable[[], Awaitable[None]], seconds: float) -> None:
+        await asyncio.sleep(seconds)
         await act()
+
+    await asyncio.gather(*[later(act, draw.random() * SPREAD_SECONDS) for act in acts])

@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 
 from portal.core.backoff import Backoff, is_set_within
 from portal.core.bus import Handler
-from portal.core.database import is_connection_lost
+from portal.core.database import is_neighbour_away
 from portal.core.errors import Unavailable
 from portal.core.logs import get_log
 from portal.core.rabbit.link import BROKER_ERRORS, Link, Prepare, connect
@@ -153,11 +153,6 @@ class Consumer:
         await link.publish(DEAD_EXCHANGE, self.subject, again)
         self.buried += 1
         _log.error("message_buried", subject=self.subject, message=message.message_id, reason=reason)
-
-
-def is_neighbour_away(error: Exception) -> bool:
-    """Whether it will work later without anybody mending the message."""
-    return isinstance(error, Unavailable) or is_connection_lost(error)
 
 
 async def _first_of(*events: asyncio.Event) -> None:
