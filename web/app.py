@@ -18,6 +18,7 @@ from web.graphql import graphql_routes
 from web.headers import Headers
 from web.health import HEALTH_ROUTES
 from web.measure import Measure
+from web.metering import metering_routes
 from web.routes import page_routes
 from web.services import WebServices
 from web.usage_export import PATH as EXPORT_PATH
@@ -40,6 +41,7 @@ def _for_browsers(services: WebServices) -> Starlette:
         routes=[
             *graphql_routes,
             export_route(),
+            *metering_routes,
             Mount("/static", app=Assets(), name="static"),
             *page_routes(),
             Route("/{path:path}", _nothing_here, name="nothing"),

@@ -10,7 +10,7 @@ from portal.core.database import Database
 from portal.core.settings import Settings
 
 if TYPE_CHECKING:
-    from portal.check import Checker
+    from portal.check import Checker, Meter, ServiceTokens
     from web.check.desk import Desk
 
 
@@ -20,6 +20,8 @@ class WebServices:
     database: Database
     checker: "Checker"
     desk: "Desk"
+    tokens: "ServiceTokens"
+    meter: "Meter"
     attempts: Attempts
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from portal.core.bus import USAGE_RECORDED, Bus, Handler
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.usage import Ingested, Merger, PeriodUse
+from portal.usage import Ingested, Merger, PeriodUse, Retention
 
 RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
 """(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodUse."""
@@ -25,13 +25,13 @@ def handler(database: Database, raise_used: RaiseUsed) -> Handler:
     return merger(database, raise_used).add
 
 
-def merger(database: Database, raise_used: RaiseUsed) -> Merger:
-    """Everything that one process ingests goes through one of these."""
+def merger(database: Database, raise_used: RaiseUsed, retention: Retention | None = None) -> Merger:
+    """Everything that one process ingests goes through one of these. Without a retention nothing is too late."""
 
     async def raise_all(told: Ingested) -> None:
         await asyncio.gather(*[_raise(raise_used, total) for total in told.totals])
 
-    return Merger(database, raise_all)
+    return Merger(database, raise_all, retention)
 
 
 async def _raise(raise_used: RaiseUsed, total: PeriodUse) -> None:

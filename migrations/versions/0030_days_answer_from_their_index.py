@@ -6,7 +6,7 @@ A day's rows of one account lie scattered among those of all others, a page each
 from alembic import op
 
 revision = "0030"
-down_revision = "0012"
+down_revision = "0020"
 
 KEY = "account_id, bucket_at, key_id, environment, resource, outcome"
 

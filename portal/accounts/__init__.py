@@ -21,6 +21,7 @@ from portal.accounts.store import (
     find_account,
     find_person,
     get_account,
+    list_accounts,
     list_memberships,
     list_policy_versions,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "find_account",
     "find_person",
     "get_account",
+    "list_accounts",
     "list_memberships",
     "list_policy_versions",
     "sign_in",

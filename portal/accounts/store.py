@@ -26,6 +26,11 @@ async def find_account(tx: Tx, account_id: str) -> Account | None:
     return account
 
 
+async def list_accounts(tx: Tx, account_ids: Collection[str]) -> list[Account]:
+    """Those of the ids that there are. Across accounts: only for what the provider's own services tell."""
+    return await tx.list(select(Account).where(col(Account.id).in_(account_ids)))
+
+
 async def get_account(tx: Tx, account_id: str) -> Account:
     account = await find_account(tx, account_id)
     if account is None:

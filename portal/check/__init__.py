@@ -13,7 +13,9 @@ answers, marked degraded; without PostgreSQL known policies keep serving; withou
 from portal.check.answer import ADMITS, Answer, Checked
 from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
+from portal.check.cloud_events import CloudEvent, Refusal, parse_event, parse_event_batch
 from portal.check.listen import listen_to_changes
+from portal.check.meter import Counted, Meter
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import PolicyChanges
 from portal.check.reasons import Reason, reason_of
@@ -39,18 +41,24 @@ __all__ = [
     "CheckUnavailable",
     "Checked",
     "Checker",
+    "CloudEvent",
     "Code",
+    "Counted",
     "InvalidCheck",
     "MalformedCheck",
+    "Meter",
     "PolicyCache",
     "PolicyChanges",
     "Reason",
+    "Refusal",
     "ServiceTokens",
     "SettleRequest",
     "check_atomic",
     "listen_to_changes",
     "parse_batch",
     "parse_check",
+    "parse_event",
+    "parse_event_batch",
     "parse_settle",
     "reason_of",
     "relayed_settlements",

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from portal.check import relayed_settlements
-from portal.cli.wiring import Parts, journal_folder
+from portal.cli.wiring import Parts, journal_folder, retention_of
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
@@ -29,7 +29,8 @@ class Background:
 
 def background(parts: Parts, courier: Courier) -> Background:
     """Without a broker there is no ingest worker: what a courier ships is ingested in its own process."""
-    merger = ingest_usage.merger(parts.database, parts.limiter.raise_used)
+    retention = retention_of(parts.settings)
+    merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention)
     watch = Watch(journal_folder(parts.settings), parts.database, parts.broker)
     parts.usage_bus.subscribe(USAGE_RECORDED, merger.add)
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
@@ -37,13 +38,20 @@ def background(parts: Parts, courier: Courier) -> Background:
     workers: dict[str, Worker] = {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
-        "keep_partitions": lambda stop: keep_partitions.run(parts.database, stop),
         "end_overrides": lambda stop: end_overrides.run(parts.database, stop),
+        "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
         WATCH: lambda stop: watch_usage.run(watch, stop),
     }
     if parts.broker is not None:
         workers["ingest_usage"] = parts.broker.run
     return Background(workers, courier, merger, watch)
+
+
+def subscribe_ingest(parts: Parts) -> None:
+    """What this process ships it also ingests, unless a broker takes it to the workers."""
+    if parts.broker is None:
+        merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention_of(parts.settings))
+        parts.bus.subscribe(USAGE_RECORDED, merger.add)
 
 
 def make_courier(parts: Parts) -> Courier:

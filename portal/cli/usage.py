@@ -2,9 +2,11 @@
 
 import typer
 
+from portal.cli.usage_audit import audit
 from portal.cli.usage_export import export
 
 app = typer.Typer(help="Usage: what was counted.", no_args_is_help=True)
+app.command("audit")(audit)
 app.command("export")(export)
 
 

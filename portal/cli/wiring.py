@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portal.accounts import SignInAttempts
-from portal.check import Checker, PolicyCache, PolicyChanges, ServiceTokens, listen_to_changes
+from portal.check import Checker, Meter, PolicyCache, PolicyChanges, ServiceTokens, listen_to_changes
 from portal.cli.check_metrics import CheckMetrics, shown
 from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
 from portal.core.rabbit import RabbitBus
 from portal.core.settings import Settings
 from portal.limits import Limiter, LimitsUnavailable
-from portal.usage import Journal
+from portal.usage import Journal, Retention
 from web.check.desk import Desk
 from web.services import WebServices
 
@@ -63,6 +63,15 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         await database.close()
 
 
+def retention_of(settings: Settings) -> Retention:
+    return Retention(
+        raw=settings.retention_raw_months,
+        minute=settings.retention_minute_months,
+        quarter=settings.retention_quarter_months,
+        day=settings.retention_day_months,
+    )
+
+
 def open_broker(settings: Settings) -> RabbitBus | None:
     """None without PORTAL_AMQP_URL. Connects when there is something to do, and whenever it can."""
     if settings.amqp_url is None:
@@ -92,6 +101,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     journal.open()
     checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
     await _hear_time(parts.limiter, checker)
+    tokens = ServiceTokens(parts.database)
     listeners = _listen(settings, policies)
     try:
         with shown(CheckMetrics(parts.limiter, checker)):
@@ -99,7 +109,9 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
                 settings=settings,
                 database=parts.database,
                 checker=checker,
-                desk=Desk(checker, ServiceTokens(parts.database)),
+                desk=Desk(checker, tokens),
+                tokens=tokens,
+                meter=Meter(parts.database, parts.limiter, retention_of(settings), settings.metering_late_days),
                 attempts=SignInAttempts(parts.limiter),
             )
     finally:

@@ -14,7 +14,8 @@ from asyncpg.exceptions import PostgresError
 from sqlalchemy import Executable, Result, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from portal.core.errors import Invalid, Unavailable
 from portal.core.events import Event
@@ -24,6 +25,8 @@ HUNG_SECONDS = 3.0
 COMMAND_SECONDS = 15
 """A server that hangs is given up after this; ingest's largest batches take a fraction of it."""
 NOT_A_CHARACTER = "22021"
+SHUTDOWN = "57P"
+"""The class of what a server says while it stops and starts."""
 DATA_REFUSED = ("22", "23", "54")
 """Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
 
@@ -38,6 +41,7 @@ _BEGIN = text(
 _ACCOUNT = text("SELECT current_setting('portal.account_id')")
 _ACT_FOR = text("SELECT set_config('portal.account_id', :account, true)")
 _LIMIT_STATEMENTS = text("SELECT set_config('statement_timeout', :most_ms, true)")
+_LIMIT_LOCKS = text("SELECT set_config('lock_timeout', :timeout, false)")
 _BEGIN_AS_OWNER = text("SELECT set_config('lock_timeout', :timeout, true), clock_timestamp()")
 
 
@@ -161,7 +165,14 @@ class Tx:
 class Database:
     """The engine and what is told to other parts after a commit. `url` starts with postgresql+asyncpg://."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, after_commit: AfterCommit | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        after_commit: AfterCommit | None = None,
+        command_seconds: float = COMMAND_SECONDS,
+    ) -> None:
         self.url = url
         self.after_commit = after_commit
         self.engine: AsyncEngine = create_async_engine(
@@ -173,7 +184,7 @@ class Database:
             hide_parameters=True,  # errors are logged, and values are people's, or digests
             connect_args={
                 "timeout": 5,
-                "command_timeout": COMMAND_SECONDS,
+                "command_timeout": command_seconds,
                 "server_settings": {"application_name": "portal", "TimeZone": "UTC"},
             },
         )
@@ -210,6 +221,20 @@ class Database:
             yield Tx(session, now)
             await session.commit()
 
+    @asynccontextmanager
+    async def owner_connection(self, *, lock_timeout_ms: int = 2000) -> AsyncIterator[AsyncConnection]:
+        """As the owner, each statement committed by itself, for DDL that no transaction may contain.
+
+        Never from the pool: what the session locks or sets ends with it.
+        """
+        engine = create_async_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(_LIMIT_LOCKS, {"timeout": f"{lock_timeout_ms}ms"})
+                yield connection
+        finally:
+            await engine.dispose()
+
     async def close(self) -> None:
         await self.engine.dispose()
 
@@ -227,10 +252,14 @@ async def _begin(session: AsyncSession, account_id: str | None) -> Tx:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the server went away, as opposed to refusing the statement."""
-    return (isinstance(error, DBAPIError) and error.connection_invalidated) or isinstance(
-        error, OSError | TimeoutError | OperationalError | InterfaceError
-    )
+    """Whether the server went away, or is about to, or is not there yet, as opposed to refusing the statement."""
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or _sqlstate(error).startswith(SHUTDOWN)):
+        return True
+    return isinstance(error, OSError | TimeoutError | OperationalError | InterfaceError)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def is_neighbour_away(error: BaseException) -> bool:

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     )
     worker_host: str = Field(default="127.0.0.1")
 
+    retention_raw_months: int = Field(default=13, ge=1, le=1200, description="whole months kept beside the current one")
+    retention_minute_months: int = Field(default=3, ge=1, le=1200)
+    retention_quarter_months: int = Field(default=25, ge=1, le=1200)
+    retention_day_months: int = Field(default=120, ge=1, le=1200)
+    metering_late_days: int = Field(default=35, ge=1, le=365, description="how old an external usage event may be")
+
     @field_validator("redis_urls", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -37,6 +37,11 @@ async def get_key(tx: Tx, account_id: str, key_id: str) -> Key:
     return key
 
 
+async def find_keys_anywhere(tx: Tx, key_ids: Sequence[str]) -> list[Key]:
+    """Those of the ids that there are. Across accounts: only for what the provider's own services tell."""
+    return await tx.list(select(Key).where(col(Key.id).in_(key_ids)))
+
+
 async def lock_key(tx: Tx, account_id: str, key_id: str) -> Key:
     statement = select(Key).where(col(Key.id) == key_id, col(Key.account_id) == account_id).with_for_update()
     key: Key | None = await tx.find(statement)

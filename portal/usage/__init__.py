@@ -3,7 +3,8 @@
 Owns `usage_events` (raw, one row a counted check), `usage_minutes`, `usage_quarters`, `usage_days` (its buckets),
 `usage_periods` (billable units of an account and billing period), `secret_uses` (when and from where a secret was used
 last), `usage_resources` (which resources of a day have buckets of their own), `usage_quarantine` (what could not be
-counted), and the journal's folder. The first four are partitioned by month.
+counted), `external_events` (ids of usage that products metered themselves), and the journal's folder. The first four
+are partitioned by month, and retention drops old months.
 
     check -> Journal.append (write(2), then the answer) -> Courier -> bus USAGE_RECORDED -> Merger -> series
 
@@ -12,11 +13,22 @@ confirmed, and the database knows its id. Only code VALID on live keys adds to `
 buckets. Emits `UsageSettled`. Never decides whether a check passes, and knows neither keys' names nor plans.
 """
 
+from portal.usage.audit import Difference, audit_account, audited_months, list_audited, month_named
 from portal.usage.backlog import Backlog, journal_backlog
 from portal.usage.courier import Courier, JournalDamaged
+from portal.usage.drop_partitions import Dropped, drop_expired_partitions
 from portal.usage.events import UsageSettled
 from portal.usage.export import ExportQuery, ExportRows, Piece, estimate_rows, export_usage, start_export
 from portal.usage.export_formats import ExportFormat
+from portal.usage.external import (
+    ExternalCount,
+    ExternalEvent,
+    Verdict,
+    count_external,
+    forget_external_ids,
+    known_external,
+)
+from portal.usage.forget_resources import forget_resources
 from portal.usage.ingest import Ingested, ingest_batches, ingest_usage
 from portal.usage.journal import Journal, JournalUnavailable
 from portal.usage.merger import Merger
@@ -41,6 +53,7 @@ from portal.usage.records import (
 )
 from portal.usage.requests import RequestQuery, UsageRequest, count_requests, find_request, list_requests
 from portal.usage.resources import ResourceNames
+from portal.usage.retention import Retention, oldest_kept
 from portal.usage.rules import Granularity
 from portal.usage.series import (
     UsageFilter,
@@ -55,6 +68,7 @@ from portal.usage.series import (
     usage_series,
 )
 from portal.usage.settle import Settlement, settle_usage
+from portal.usage.ship_folder import JournalInUse, JournalShipped, bytes_in, ship_folder
 from portal.usage.store import LastUse, last_used_by_secret, used_in_period
 from portal.usage.store_ingest import PeriodUse
 
@@ -62,13 +76,19 @@ __all__ = [
     "RESOURCE_MOST",
     "Backlog",
     "Courier",
+    "Difference",
+    "Dropped",
     "ExportFormat",
     "ExportQuery",
     "ExportRows",
+    "ExternalCount",
+    "ExternalEvent",
     "Granularity",
     "Ingested",
     "Journal",
     "JournalDamaged",
+    "JournalInUse",
+    "JournalShipped",
     "JournalUnavailable",
     "LastUse",
     "Merger",
@@ -79,6 +99,7 @@ __all__ = [
     "Replayed",
     "RequestQuery",
     "ResourceNames",
+    "Retention",
     "Settlement",
     "UsageFilter",
     "UsageGroup",
@@ -90,10 +111,16 @@ __all__ = [
     "UsageSeries",
     "UsageSettled",
     "UsageTotals",
+    "Verdict",
+    "audit_account",
+    "audited_months",
+    "bytes_in",
+    "count_external",
     "count_in",
     "count_quarantined",
     "count_requests",
     "decode_batch",
+    "drop_expired_partitions",
     "drop_quarantined",
     "encode_batch",
     "ensure_partitions",
@@ -101,16 +128,23 @@ __all__ = [
     "export_usage",
     "find_quarantined",
     "find_request",
+    "forget_external_ids",
+    "forget_resources",
     "ingest_batches",
     "ingest_usage",
     "journal_backlog",
+    "known_external",
     "last_used_by_secret",
+    "list_audited",
     "list_quarantined",
     "list_requests",
+    "month_named",
     "occurred_at",
+    "oldest_kept",
     "query_before",
     "replay_quarantined",
     "settle_usage",
+    "ship_folder",
     "start_export",
     "top_usage",
     "usage_series",

@@ -23,7 +23,7 @@ from portal.usage import store_ingest as store
 from portal.usage.partitions import create_partitions
 from portal.usage.records import OTHER, encode_batch
 from portal.usage.resources import ResourceNames
-from portal.usage.rules import month_of
+from portal.usage.rules import EARLIEST, month_of
 from portal.usage.sift import CONFLICT, REFUSED, Named, Sifted, StagedRow, Suspect, sift
 from portal.usage.store_ingest import PeriodUse
 
@@ -58,12 +58,17 @@ async def ingest_usage(database: Database, batch: bytes) -> list[PeriodUse]:
     return (await ingest_batches(database, [batch], ResourceNames())).totals
 
 
-async def ingest_batches(database: Database, batches: Sequence[bytes], names: ResourceNames) -> Ingested:
-    """Count batches in one transaction. Raises what may work later: then nothing of them was stored."""
+async def ingest_batches(
+    database: Database, batches: Sequence[bytes], names: ResourceNames, earliest: datetime = EARLIEST
+) -> Ingested:
+    """Count batches in one transaction. Raises what may work later: then nothing of them was stored.
+
+    Events before `earliest` are quarantined as LATE: whether they were counted before is no longer known.
+    """
     latest = utc_now() + AHEAD_MOST
     is_large = sum(map(len, batches)) > THREAD_BYTES
     # In a thread: the checks of this process go on meanwhile.
-    sifted = await asyncio.to_thread(sift, batches, latest) if is_large else sift(batches, latest)
+    sifted = await asyncio.to_thread(sift, batches, latest, earliest) if is_large else sift(batches, latest, earliest)
     try:
         return await _store_with_partitions(database, sifted, names)
     except (DataError, OverflowError, DBAPIError) as error:
@@ -76,7 +81,7 @@ async def _store_with_partitions(database: Database, sifted: Sifted, names: Reso
     try:
         return await _store(database, sifted, names)
     except IntegrityError as error:
-        if getattr(error.orig, "sqlstate", None) != _NO_PARTITION:
+        if not is_partition_missing(error):
             raise
     await create_partitions(database, sorted({month_of(row[_OCCURRED_AT]) for row in sifted.rows.values()}))
     return await _store(database, sifted, names)
@@ -140,6 +145,10 @@ async def _conflicts(tx: Tx, sifted: Sifted, *, is_repeated: bool) -> list[Suspe
         if await store.is_conflict(tx, row):
             apart.suspect(record, CONFLICT, COUNTED_OTHERWISE)
     return apart.suspects
+
+
+def is_partition_missing(error: IntegrityError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == _NO_PARTITION
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -6,9 +6,10 @@ was written within the last `sync_ms`, since the disk is asked (fsync) in groups
 Failure modes. A failed or short write is cut back and repeated whole in a new segment; when that fails too the caller
 gets JournalUnavailable, and nothing of the sequence may be answered for. (Whole records of the failed write may stay
 where even the cut failed: counted without an answer, never answered without a count.) After a failed fsync the page
-cache lies, so the records since the last good one are kept in memory and written whole into a new segment. After a
-failure that no new segment mends `is_writable` is false and appends are refused at once, until the thread, which tries
-every half second, has found the folder writable again.
+cache lies, so the records since the last good one are kept in memory and written whole into a new segment; until that
+one is synced appends are refused, or a disk that never syncs would be answered for without end. After a failure that
+no new segment mends `is_writable` is false and appends are refused at once, until the thread, which tries every half
+second, has found the folder writable again.
 
 A process opens its own journal after forking: a child would inherit the lock on the parent's segment.
 """
@@ -149,10 +150,13 @@ class Journal:
         )
 
     def _sync_until_closed(self) -> None:
-        while not self._closing.wait(min(self._sync_seconds or RETRY_SECONDS, RETRY_SECONDS)):
+        while not self._closing.wait(self._pause()):
             self._sync()
             if not self.is_writable:
                 self._recover()
+
+    def _pause(self) -> float:
+        return min(self._sync_seconds or RETRY_SECONDS, RETRY_SECONDS) if self.is_writable else RETRY_SECONDS
 
     def _sync(self) -> None:
         with self._lock:
@@ -173,6 +177,7 @@ class Journal:
         _log.error("journal_sync_failed", segment=segment.path.name, error=str(error))
         with self._lock:
             self._homeless += frames + segment.take_unsynced()
+            self._failure = error
             if self._segment is segment:
                 self._retire()
 
@@ -182,6 +187,10 @@ class Journal:
             try:
                 self._write(b"")
             except JournalUnavailable:
+                return
+        self._sync()
+        with self._lock:
+            if self._homeless:
                 return
             self._failure = None
         _log.info("journal_writable_again", folder=str(self._folder))

@@ -16,6 +16,7 @@ from portal.core.logs import get_log
 from portal.usage.ingest import Ingested, ingest_batches
 from portal.usage.records import count_in
 from portal.usage.resources import ResourceNames
+from portal.usage.retention import Retention, earliest_at
 
 EVENTS_MOST = 20_000
 TRANSACTIONS = 2
@@ -28,13 +29,14 @@ Pending = tuple[bytes, int, "asyncio.Future[None]"]
 class Merger:
     """`on_counted` hears of each committed transaction. The numbers count since the start."""
 
-    def __init__(self, database: Database, on_counted: Counted) -> None:
+    def __init__(self, database: Database, on_counted: Counted, retention: Retention | None = None) -> None:
         self.batches = self.transactions = self.events = self.added = self.quarantined = self.failures = 0
         self.largest = 0
         self.lag_seconds = 0.0
         self.waiting_events = 0
         self._database = database
         self._on_counted = on_counted
+        self._retention = retention
         self._names = ResourceNames()
         self._waiting: deque[Pending] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -76,7 +78,8 @@ class Merger:
     async def _count(self, taken: list[Pending]) -> None:
         if not taken:
             return
-        told = await ingest_batches(self._database, [batch for batch, _, _ in taken], self._names)
+        batches = [batch for batch, _, _ in taken]
+        told = await ingest_batches(self._database, batches, self._names, earliest_at(utc_now(), self._retention))
         self._note(told, len(taken))
         await self._on_counted(told)
         for _, _, done in taken:

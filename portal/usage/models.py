@@ -1,9 +1,9 @@
-"""Tables of usage. All are partitioned by month on their time, so old months go by dropping a partition."""
+"""Tables of usage. Events and buckets are partitioned by month, so that old ones go by dropping a partition."""
 
 from datetime import date, datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Column, Date, Identity, Index, Integer, text
+from sqlalchemy import BigInteger, Column, Date, Identity, Index, Integer, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import text_array_column, time_column
@@ -124,3 +124,22 @@ class Quarantined(SQLModel, table=True):
     request_id: str | None = Field(default=None)
     body: bytes
     quarantined_at: datetime = Field(sa_column=time_column())
+
+
+class KnownExternalEvent(SQLModel, table=True):
+    """An external usage event that was counted. (account, source, id) is what makes it count once.
+
+    `request_id` and `occurred_at` lead to its row in `usage_events`; `digest` tells a repetition from another content.
+    """
+
+    __tablename__ = "external_events"
+    __table_args__ = (Index("ix_external_events_occurred", "occurred_at"),)
+
+    account_id: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    event_id: str = Field(primary_key=True)
+    request_id: str
+    occurred_at: datetime = Field(sa_column=time_column())
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    service_id: str
+    received_at: datetime = Field(sa_column=time_column())

@@ -62,6 +62,18 @@ def read_portion(path: Path, offset: int, most: int) -> Portion:
         os.close(file)
 
 
+def is_written(path: Path) -> bool:
+    """Whether a living process holds it."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return _is_locked(file)
+    finally:
+        os.close(file)
+
+
 def size_of(path: Path) -> int:
     """0 for one that is gone."""
     try:

@@ -19,7 +19,7 @@ from portal.usage.records import (
 )
 from portal.usage.rules import EARLIEST
 
-MALFORMED, CONFLICT, FUTURE, REFUSED = "MALFORMED", "CONFLICT", "FUTURE", "REFUSED"
+MALFORMED, CONFLICT, FUTURE, LATE, REFUSED = "MALFORMED", "CONFLICT", "FUTURE", "LATE", "REFUSED"
 DETAIL_MOST = 500
 # Behind the array header of a batch: no number of ours has a zero byte, so that one is in a text or in a large cost.
 _HEADER = 5
@@ -70,11 +70,11 @@ class Sifted:
         self.suspects.append(Suspect(reason, detail[:DETAIL_MOST], body, record.account_id, record.request_id))
 
 
-def sift(batches: Iterable[bytes], latest: datetime) -> Sifted:
-    """Each event once. Events after `latest` are suspects: their clock cannot be right."""
+def sift(batches: Iterable[bytes], latest: datetime, earliest: datetime = EARLIEST) -> Sifted:
+    """Each event once. Events after `latest` are suspects, whose clock cannot be right, and those before `earliest`."""
     sifted = Sifted()
     for batch in batches:
-        _take(sifted, _records_of(sifted, batch), latest)
+        _take(sifted, _records_of(sifted, batch), (earliest, latest))
     return sifted
 
 
@@ -108,7 +108,8 @@ def _has_zero(record: UsageRecord) -> bool:
     return any("\0" in text for text in (*texts, record.request_id, record.ip))
 
 
-def _take(sifted: Sifted, records: Iterable[UsageRecord], latest: datetime) -> None:
+def _take(sifted: Sifted, records: Iterable[UsageRecord], bounds: tuple[datetime, datetime]) -> None:
+    earliest, latest = bounds
     rows, kept, named = sifted.rows, sifted.records, sifted.named
     for record in records:
         request_id, account_id = record.request_id, record.account_id
@@ -117,8 +118,9 @@ def _take(sifted: Sifted, records: Iterable[UsageRecord], latest: datetime) -> N
         except ValueError as error:
             sifted.suspect(record, MALFORMED, f"{error}.")
             continue
-        if not EARLIEST <= at <= latest:
-            sifted.suspect(record, FUTURE if at > latest else MALFORMED, f"It would have happened at {at:%Y-%m-%d}.")
+        if not earliest <= at <= latest:
+            reason = FUTURE if at > latest else LATE if at >= EARLIEST else MALFORMED
+            sifted.suspect(record, reason, f"It would have happened at {at:%Y-%m-%d}.")
             continue
         resource = record.resource[:RESOURCE_MOST].replace("\0", "\ufffd")
         row = (

@@ -79,10 +79,10 @@ async def test_one_that_breaks_the_code_fails_alone(
 ) -> None:
     whole, bad = ingest_batches, encode_batch([record(999, account_id=account)])
 
-    async def break_on_bad(known: Database, batches: list[bytes], names: object) -> Ingested:
+    async def break_on_bad(known: Database, batches: list[bytes], *more: object) -> Ingested:
         if bad in batches:
             raise TypeError("a mistake of ours")
-        return await whole(known, batches, names)  # type: ignore[arg-type]  # handed through
+        return await whole(known, batches, *more)  # type: ignore[arg-type]  # handed through
 
     monkeypatch.setattr(merger, "ingest_batches", break_on_bad)
     merging = Merger(database, Counts().note)

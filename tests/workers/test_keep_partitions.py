@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from portal.core.backoff import Backoff
 from portal.core.clock import utc_now
 from portal.core.database import Database
-from portal.usage import ensure_partitions
+from portal.usage import Retention, ensure_partitions
 from workers import keep_partitions
 
 
@@ -17,7 +17,7 @@ async def test_it_creates_them_and_tries_again_after_a_failure(
 ) -> None:
     stop, calls = asyncio.Event(), 0
 
-    async def fail_first(known: Database, around: object) -> list[str]:
+    async def fail_first(known: Database, around: object, retention: Retention) -> list[str]:
         nonlocal calls
         calls += 1
         if calls == 1:
@@ -28,7 +28,7 @@ async def test_it_creates_them_and_tries_again_after_a_failure(
     monkeypatch.setattr(keep_partitions, "ensure_partitions", fail_first)
     with capture_logs() as logs:
         async with asyncio.timeout(20):
-            await keep_partitions.run(database, stop)
+            await keep_partitions.run(database, Retention(), stop)
     assert logs[0]["event"] == "partitions_not_kept"
     assert calls == 2
     assert await ensure_partitions(database, utc_now()) == []

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from web.body import read_body
 from web.check import replies
 from web.check.desk import BODY_MOST, bearer, is_json
 from web.check.replies import Reply
@@ -13,34 +14,21 @@ from web.services import services_of
 async def check(request: Request) -> Response:
     """POST /check and its variants, by path."""
     if request.method != "POST":
-        return _response(replies.not_allowed())
+        return response_of(replies.not_allowed())
     path, headers = request.url.path, request.headers
     desk, token = services_of(request).desk, bearer(headers.get("authorization", ""))
     if token is None:
-        return _response(replies.no_token())
+        return response_of(replies.no_token())
     if not is_json(headers.get("content-type", "")):
-        return _response(replies.wrong_type())
-    body = await _body(request, BODY_MOST[path])
+        return response_of(replies.wrong_type())
+    body = await read_body(request, BODY_MOST[path])
     if body is None:
-        return _response(replies.too_large(BODY_MOST[path]))
-    return _response(await desk.answer(path, token, body))
+        return response_of(replies.too_large(BODY_MOST[path]))
+    return response_of(await desk.answer(path, token, body))
 
 
-async def _body(request: Request, most: int) -> bytes | None:
-    """None when it is larger; the rest is not read."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
-        return None
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _response(reply: Reply) -> Response:
+def response_of(reply: Reply) -> Response:
+    """For a route that answers in replies, as the lane does."""
     headers = dict(line.split(": ", 1) for line in reply.headers.decode().splitlines())
     if reply.is_last:
         headers["Connection"] = "close"
