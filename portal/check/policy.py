@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
+from sys import intern
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,11 +16,12 @@ from portal.limits import Bucket, Quota, Seed, Subject, Window
 from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_near
 from portal.usage import used_in_period
 
+Value = TypeVar("Value")
 NO_LIMIT = -1
 LIVE = "live"
 
 
-class NamedLimit(msgspec.Struct, frozen=True):
+class NamedLimit(msgspec.Struct, frozen=True, gc=False):
     """A limit as people know it: at most `amount` at once, full again after `window_ms`.
 
     `step_ms`: how long after a first unit the next one is free; a window frees all of them at its end.
@@ -30,7 +33,7 @@ class NamedLimit(msgspec.Struct, frozen=True):
     step_ms: int
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """One state in Redis and the limits that it serves, in its order. `resource` None: for every check."""
 
     subject: Subject
@@ -44,7 +47,7 @@ class Rule(msgspec.Struct, frozen=True):
         return resource.startswith(pattern[:-1]) if pattern.endswith("*") else resource == pattern
 
 
-class KeyPolicy(msgspec.Struct, frozen=True):
+class KeyPolicy(msgspec.Struct, frozen=True, gc=False):
     """`version` is the account's in the snapshot that all of this was read in. Instants in microseconds."""
 
     version: int
@@ -92,6 +95,37 @@ async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
         account = await find_account(tx, policy.account_id)
         used = {name: await used_in_period(tx, policy.account_id, name) for name, _, _ in policy.periods}
         return Seed(account.policy_version if account else policy.version, used)
+
+
+def share(policy: KeyPolicy) -> KeyPolicy:
+    """The same, holding once what many keys have in common: a process knows a million of them."""
+    rules = tuple(
+        [
+            Rule(
+                Subject(rule.subject.name, _one(rule.subject.windows), _one(rule.subject.bucket)),
+                _one(rule.limits),
+                _one(rule.resource),
+            )
+            for rule in policy.rules
+        ]
+    )
+    return msgspec.structs.replace(
+        policy,
+        account_id=intern(policy.account_id),
+        environment=intern(policy.environment),
+        failure_policy=intern(policy.failure_policy),
+        scopes=_one(policy.scopes),
+        allowed_ips=_one(policy.allowed_ips),
+        rules=rules,
+        quota=_one(policy.quota),
+        periods=_one(policy.periods),
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _one(value: Value) -> Value:
+    """The first that was equal."""
+    return value
 
 
 def compile_policy(

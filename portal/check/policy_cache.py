@@ -10,7 +10,7 @@ from time import monotonic
 
 import msgspec
 
-from portal.check.policy import KeyPolicy, load_policy
+from portal.check.policy import KeyPolicy, load_policy, share
 from portal.check.single_flight import SingleFlight
 from portal.check.terms import Terms
 from portal.core.database import Database
@@ -39,14 +39,15 @@ class CachedPolicy:
         self.policy = policy
         self.kept_at = monotonic()
         self.heard = -1
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[str, Terms] | None = None
 
     def terms_for(self, resource: str) -> Terms:
-        terms = self._terms.get(resource)
+        known = self._terms
+        if known is None or len(known) > TERMS_MOST:
+            known = self._terms = {}
+        terms = known.get(resource)
         if terms is None:
-            if len(self._terms) >= TERMS_MOST:
-                self._terms.clear()
-            terms = self._terms[resource] = Terms(self.policy, resource)
+            terms = known[resource] = Terms(self.policy, resource)
         return terms
 
 
@@ -119,7 +120,7 @@ class PolicyCache:
         try:
             body = await self._limiter.shard_of(name).connection.call("GET", name)
             if isinstance(body, bytes):
-                return self._keep(digest, CachedPolicy(_decode(body)))
+                return self._keep(digest, CachedPolicy(share(_decode(body))))
         except (LimitsUnavailable, msgspec.MsgspecError):
             pass
         return await self._from_database(digest)
@@ -135,7 +136,7 @@ class PolicyCache:
             return None
         name = f"policy:{digest.hex()}"
         self._limiter.shard_of(name).connection.send(_ignore, "SET", name, _encode(policy), "EX", SHARED_SECONDS)
-        return self._keep(digest, CachedPolicy(policy))
+        return self._keep(digest, CachedPolicy(share(policy)))
 
     def _keep(self, digest: bytes, entry: CachedPolicy) -> CachedPolicy:
         self._known[digest] = entry

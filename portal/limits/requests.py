@@ -30,14 +30,14 @@ class Status(IntEnum):
     """What Redis holds for a subject is not what the script wrote: no decision."""
 
 
-class Window(msgspec.Struct, frozen=True, array_like=True):
+class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """At most `amount` units in any stretch of `window_us` microseconds."""
 
     amount: int
     window_us: int
 
 
-class Bucket(msgspec.Struct, frozen=True, array_like=True):
+class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A token bucket: `capacity` units at once, refilled by `amount` units each `window_us` microseconds."""
 
     capacity: int
@@ -45,7 +45,7 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True):
     window_us: int
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """One state in Redis: a log that serves all its windows, or a bucket."""
 
     name: str
@@ -53,7 +53,7 @@ class Subject(msgspec.Struct, frozen=True):
     bucket: Bucket | None = None
 
 
-class Quota(msgspec.Struct, frozen=True, array_like=True):
+class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The account's units per period: `amount` -1 counts without denying.
 
     `periods`: (name, start, end) in microseconds, adjacent; the script takes the one that holds its now.
