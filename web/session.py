@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
 from portal.accounts import Account, Person, authenticate_session, get_account
-from portal.accounts.sign_in import ABSOLUTE
+from portal.accounts.rules import ABSOLUTE
 from portal.core.actor import Actor
 from web.services import services_of
 

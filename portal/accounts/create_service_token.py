@@ -23,6 +23,7 @@ async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedToken:
             id=new_id("svc"),
             name=check_name(name),
             token_digest=token_digest(token),
+            display=f"{token[:8]}…",
             scopes=[CHECK],
             created_at=tx.now,
         )

@@ -14,6 +14,7 @@ from portal.check.answer import ADMITS, Answer, Checked
 from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
 from portal.check.listen import listen_to_changes
+from portal.check.live import LiveLimit, look_at_limits, look_at_used
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import PolicyChanges
 from portal.check.request import (
@@ -40,6 +41,7 @@ __all__ = [
     "Checker",
     "Code",
     "InvalidCheck",
+    "LiveLimit",
     "MalformedCheck",
     "PolicyCache",
     "PolicyChanges",
@@ -47,6 +49,8 @@ __all__ = [
     "SettleRequest",
     "check_atomic",
     "listen_to_changes",
+    "look_at_limits",
+    "look_at_used",
     "parse_batch",
     "parse_check",
     "parse_settle",

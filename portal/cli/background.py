@@ -8,7 +8,7 @@ from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
 from portal.usage import Courier
-from workers import ingest_usage, keep_partitions, relay_outbox, ship_journal
+from workers import delete_ended, ingest_usage, keep_partitions, relay_outbox, ship_journal
 
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -21,6 +21,7 @@ def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, stop),
+        "delete_ended": lambda stop: delete_ended.run(parts.database, stop),
     }
 
 

@@ -19,8 +19,11 @@ from portal.keys.store import (
     find_key,
     find_secret_by_digest,
     get_key,
+    list_expiring,
     list_keys,
+    list_keys_by_id,
     list_names,
+    list_older,
     list_secrets,
 )
 from portal.keys.update import KeyChanges, update_key
@@ -44,8 +47,11 @@ __all__ = [
     "find_secret_by_digest",
     "get_key",
     "key_status",
+    "list_expiring",
     "list_keys",
+    "list_keys_by_id",
     "list_names",
+    "list_older",
     "list_secrets",
     "pause_key",
     "resume_key",

@@ -30,9 +30,8 @@ async def sign_up(database: Database, email: str) -> None:
 
 
 async def sign_in(database: Database, email: str, password: str, attempts: object | None = None) -> accounts.SignedIn:
-    async with database.transaction() as tx:
-        credentials = Credentials(email, password, address=new_id("addr"))
-        return await accounts.sign_in(tx, credentials, attempts or Unlimited())  # type: ignore[arg-type]  # either will do
+    credentials = Credentials(email, password, address=new_id("addr"))
+    return await accounts.sign_in(database, credentials, attempts or Unlimited())  # type: ignore[arg-type]  # either will do
 
 
 def address() -> str:

@@ -74,8 +74,7 @@ class _Unlimited:
 
 async def new_session(database: Database, login: Login) -> str:
     """What the session cookie holds."""
-    async with database.transaction() as tx:
-        signed_in = await accounts.sign_in(tx, Credentials(login.email, PASSWORD), _Unlimited())
+    signed_in = await accounts.sign_in(database, Credentials(login.email, PASSWORD), _Unlimited())
     return signed_in.token
 
 

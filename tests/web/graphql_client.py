@@ -53,5 +53,5 @@ async def new_visitor(database: Database) -> Visitor:
         person, account = await sign_up(tx, NewAccount(email, PASSWORD, "Ann", "Acme"))
         actor = Actor("person", person.id, AccountId(account.id), role=Role.OWNER)
         token = await create_personal_token(tx, actor, "script")
-        signed_in = await sign_in(tx, Credentials(email, PASSWORD), NoLimit())
+    signed_in = await sign_in(database, Credentials(email, PASSWORD), NoLimit())
     return Visitor(actor, token.token, signed_in.token)
