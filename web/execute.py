@@ -34,7 +34,9 @@ async def run_document(request: Request, name: str, variables: dict[str, Any]) -
     """The answer's data. Raises the PortalError behind the first error, or PageQueryFailed."""
     visitor = await require_person(request)
     services = services_of(request)
-    options = Options(key_prefix=services.settings.key_prefix, request_id=request.state.request_id)
+    options = Options(
+        key_prefix=services.settings.key_prefix, request_id=request.state.request_id, limiter=services.limiter
+    )
     result = await execute(services.database, visitor.actor, visitor.person, document(name), variables, options)
     for error in result.errors:
         if isinstance(error.original_error, PortalError):

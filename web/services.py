@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from portal.accounts.sign_in import Attempts
 from portal.core.database import Database
 from portal.core.settings import Settings
+from portal.limits import Limiter
 
 if TYPE_CHECKING:
     from portal.check import Checker
@@ -21,6 +22,7 @@ class WebServices:
     checker: "Checker"
     desk: "Desk"
     attempts: Attempts
+    limiter: Limiter | None = None
 
 
 def services_of(connection: HTTPConnection) -> WebServices:

@@ -10,7 +10,7 @@ from portal.accounts.attempts import SignInAttempts
 from portal.accounts.authenticate import AuthenticatedPerson, authenticate_session, authenticate_token
 from portal.accounts.authenticate_service import authenticate_service
 from portal.accounts.create_personal_token import CreatedToken, create_personal_token
-from portal.accounts.create_service_token import create_service_token
+from portal.accounts.create_service_token import CreatedServiceToken, create_service_token
 from portal.accounts.create_user import CreatedUser, create_user
 from portal.accounts.delete_ended import DELETED_AT_ONCE, delete_ended
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
@@ -51,6 +51,7 @@ __all__ = [
     "DELETED_AT_ONCE",
     "Account",
     "AuthenticatedPerson",
+    "CreatedServiceToken",
     "CreatedToken",
     "CreatedUser",
     "Member",

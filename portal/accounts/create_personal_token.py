@@ -20,7 +20,7 @@ from portal.core.names import check_name
 class CreatedToken:
     """`token` is shown once and stored nowhere."""
 
-    id: str
+    row: PersonalToken
     token: str
 
 
@@ -53,7 +53,7 @@ async def create_personal_token(
         )
     )
     await audit.record(tx, actor, "personal_token.create", row.id, name=row.name, scopes=chosen)
-    return CreatedToken(row.id, token)
+    return CreatedToken(row, token)
 
 
 async def _require_no_more(tx: Tx, actor: Actor, scopes: list[str] | None, expires_at: datetime | None) -> None:

@@ -67,7 +67,7 @@ class Member:
 
 _MEMBERS: Select[*tuple[Any, ...]] = select(
     *(col(Person.id), col(Person.name), col(Person.email), col(Person.is_staff)),
-    *(col(Membership.role), col(Membership.created_at)),
+    *(col(Membership.role), col(Membership.created_at).label("joined_at")),
 ).join(Membership, col(Membership.person_id) == col(Person.id))
 
 
@@ -80,7 +80,7 @@ async def list_own_memberships(tx: Tx, person_id: str) -> list[tuple[Membership,
         .order_by(col(Membership.created_at), col(Membership.account_id))
         .limit(100)
     )
-    return [(row[0], row[1]) for row in await tx.execute(statement)]
+    return [(row._mapping[Membership], row._mapping[Account]) for row in await tx.execute(statement)]
 
 
 async def list_members(
@@ -92,13 +92,13 @@ async def list_members(
     if after is not None:
         statement = statement.where(place > after)
     rows = await tx.execute(statement.order_by(col(Membership.created_at), col(Membership.person_id)).limit(most))
-    return [Member(*row) for row in rows]
+    return [Member(**row._mapping) for row in rows]
 
 
 async def list_members_by_id(tx: Tx, account_id: str, person_ids: Collection[str]) -> list[Member]:
     """Those of these people who are members of the account."""
     chosen = _MEMBERS.where(col(Membership.account_id) == account_id, col(Person.id).in_(person_ids))
-    return [Member(*row) for row in await tx.execute(chosen)]
+    return [Member(**row._mapping) for row in await tx.execute(chosen)]
 
 
 async def count_members(tx: Tx, account_id: str) -> int:

@@ -72,6 +72,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
                 checker=checker,
                 desk=Desk(checker, ServiceTokens(parts.database)),
                 attempts=SignInAttempts(parts.limiter),
+                limiter=parts.limiter,
             )
     finally:
         for listener in listeners:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 import strawberry
 
-from portal import keys
+from portal import check, keys
 from portal.core.actor import Permission
 from portal.graphql.connections import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.context import Info
@@ -71,6 +71,29 @@ class KeyLimit:
         return cls(name=limit["name"], amount=BigInt(limit["amount"]), window_ms=BigInt(limit["window_ms"]))
 
 
+@strawberry.type(description="A limit that holds for a key, and where it stands this moment.")
+class LiveLimit:
+    name: str = strawberry.field(description="Its name in answers and headers; `own-` in front for the key's own.")
+    amount: BigInt = strawberry.field(description="The most units that can pass at once.")
+    window_ms: BigInt = strawberry.field(description="After how many milliseconds all of it is free again.")
+    resource: str | None = strawberry.field(description="Which resources it is for; null: all.")
+    remaining: BigInt = strawberry.field(description="Units that pass now.")
+    reset_ms: BigInt = strawberry.field(
+        description="Milliseconds until the oldest counted unit is free again; 0: none is counted."
+    )
+
+    @classmethod
+    def of(cls, live: check.LiveLimit) -> Self:
+        return cls(
+            name=live.name,
+            amount=BigInt(live.amount),
+            window_ms=BigInt(live.window_ms),
+            resource=live.resource,
+            remaining=BigInt(live.remaining),
+            reset_ms=BigInt(live.reset_ms),
+        )
+
+
 @strawberry.type(
     description="One identity that calls the API. Limits, quota and history belong to it, whatever its secret."
 )
@@ -117,10 +140,12 @@ class Key(Node):
 
     @computed("When a check last carried one of its secrets; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
-        loaders = info.context.loaders
-        secrets = await loaders.secrets.load(self.id)
-        uses = await loaders.last_used.load_many([secret.id for secret in secrets])
-        return max((use for use in uses if use is not None), default=None)
+        return await info.context.loaders.key_last_used.load(self.id)
+
+    @computed("Every limit that holds for it, its plan's and its own, as it stands now; null: that is not known now.")
+    async def live_limits(self, info: Info) -> list[LiveLimit] | None:
+        found = await info.context.loaders.live_limits.load(self.id)
+        return None if found is None else [LiveLimit.of(live) for live in found]
 
     @computed("Usage of this key over time.")
     async def usage(

@@ -39,7 +39,9 @@ class Visitor:
 
 def graphql_app(settings: Settings, database: Database) -> Starlette:
     app = Starlette(routes=graphql_routes, middleware=[Middleware(Headers, is_https=False)])
-    app.state.services = SimpleNamespace(settings=settings, database=database)  # all that GraphQL needs of them
+    app.state.services = SimpleNamespace(
+        settings=settings, database=database, limiter=None
+    )  # all that GraphQL needs of them
     return app
 
 
