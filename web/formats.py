@@ -91,6 +91,16 @@ def duration(length: timedelta) -> str:
     return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
 
 
+def span(milliseconds: int) -> str:
+    """For a countdown: 640 ms, 12 s, 3 min, 2 h; a little rounded."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = -(-milliseconds // 1000)
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"
+
+
 def zone_name(zone: str, now: datetime) -> str:
     """Europe/Berlin (UTC+1): the name and what it means today."""
     offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)

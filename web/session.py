@@ -11,7 +11,7 @@ from portal.accounts.rules import ABSOLUTE
 from portal.core.actor import Actor
 from web.services import services_of
 
-HOME = "/keys"
+HOME = "/"
 
 
 @dataclass(frozen=True, slots=True)

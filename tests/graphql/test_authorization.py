@@ -29,7 +29,8 @@ SCHEMA: GraphQLSchema = build_schema(sdl())
 assert SCHEMA.query_type is not None
 assert SCHEMA.mutation_type is not None
 QUERIES, MUTATIONS = SCHEMA.query_type.fields, SCHEMA.mutation_type.fields
-NODES = sorted(kind.name for kind in SCHEMA.get_implementations(SCHEMA.type_map["Node"]).objects)
+NODE: Any = SCHEMA.type_map["Node"]
+NODES = sorted(kind.name for kind in SCHEMA.get_implementations(NODE).objects)
 
 CELLS = (len(QUERIES) + len(MUTATIONS) + len(NODES)) * len(CALLERS) * 2
 expect_cells(CELLS)
@@ -77,7 +78,7 @@ def arguments_of(field: GraphQLField, object_id: str | None) -> Arguments:
             given[name] = {
                 part: object_id if part == "id" else INPUTS[get_named_type(one.type).name]
                 for part, one in kind.fields.items()
-                if is_required_argument(one)  # type: ignore[arg-type]  # the same question of an input's field
+                if is_required_argument(one)
             }
         elif kind.name == "ID" and object_id is not None:
             given[name] = object_id
