@@ -21,13 +21,16 @@ from portal.graphql.scalars import BigInt
 SOON = timedelta(days=14)
 LATELY = timedelta(hours=24)
 UNUSED = timedelta(days=90)
+DENIALS_LEAST = 10
 OLD_MOST = 100
 
 
 @strawberry.enum(description="Why a key should be looked at.")
 class AttentionReason(Enum):
     EXPIRES_SOON = value("expires_soon", "It expires within 14 days.")
-    RATE_LIMITED = value("rate_limited", "Checks with it were refused for a limit within the last 24 hours.")
+    RATE_LIMITED = value(
+        "rate_limited", "At least 10 checks with it were refused for a limit within the last 24 hours."
+    )
     UNUSED = value("unused", "It is older than 90 days, and nobody used it within them.")
 
 
@@ -61,7 +64,8 @@ class _Look:
             filter=usage.UsageFilter(outcome="RATE_LIMITED"),
         )
         series = await usage.usage_series(self.tx, self.account_id, asked)
-        denials = {group.key: group.totals.calls for group in series.groups[: self.most]}
+        found = {group.key: group.totals.calls for group in series.groups}
+        denials = {key_id: calls for key_id, calls in found.items() if calls >= DENIALS_LEAST}
         rows = await keys.list_keys_by_id(self.tx, self.account_id, list(denials))
         told = [self._told(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
         return sorted(told, key=lambda one: (-one.denials, one.key.id))

@@ -14,7 +14,18 @@ from portal.core.embedded import start_services
 from portal.usage import ensure_partitions
 from tests.e2e.conftest import ARGUMENTS, CHROMIUM
 from tests.e2e.running import Login, RunningPortal, fill, new_login, running_portal
-from tests.e2e.visits import PLAIN, SCHEMES, WIDTHS, addresses, enter, open_empty, open_refused, open_reveal
+from tests.e2e.visits import (
+    PLAIN,
+    SCHEMES,
+    WIDTHS,
+    addresses,
+    enter,
+    open_empty,
+    open_refused,
+    open_reveal,
+    open_token,
+    open_token_refused,
+)
 
 
 async def main(folder: Path) -> None:
@@ -68,12 +79,18 @@ async def _shoot(browser: Browser, portal: RunningPortal, filled: tuple[Login, d
     await _save(page, folder, "key_refused")
     await open_reveal(page)
     await _save(page, folder, "key_reveal")
+    await open_token(page)
+    await _save(page, folder, "token_reveal")
+    await open_token_refused(page)
+    await _save(page, folder, "token_refused")
     await page.goto("/usage")
     for summary in await page.locator("details:not(.account) > summary").all():
         await summary.click()
     await _save(page, folder, "usage_opened")
     await open_empty(page, portal)
     await _save(page, folder, "keys_empty")
+    await page.goto("/")
+    await _save(page, folder, "overview_empty")
     await page.close()
 
 

@@ -7,7 +7,18 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
 from tests.e2e.running import Login, RunningPortal
-from tests.e2e.visits import PLAIN, SCHEMES, WIDTHS, addresses, enter, open_empty, open_refused, open_reveal
+from tests.e2e.visits import (
+    PLAIN,
+    SCHEMES,
+    WIDTHS,
+    addresses,
+    enter,
+    open_empty,
+    open_refused,
+    open_reveal,
+    open_token,
+    open_token_refused,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -32,6 +43,8 @@ async def test_every_page(
         found += await _look(page, name, _go_to(address))
     found += await _look(page, "key_refused", open_refused)
     found += await _look(page, "key_reveal", open_reveal)
+    found += await _look(page, "token_reveal", open_token)
+    found += await _look(page, "token_refused", open_token_refused)
     found += await _look(page, "keys_empty", lambda page: open_empty(page, portal))
     await context.close()
     assert not found, "\n".join(found)
