@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from portal import accounts
+from portal.accounts import passwords
 from portal.accounts.rules import check_password, failure_delay_seconds, normal_email
 from portal.accounts.sign_in import Credentials
 from portal.core.database import Database
@@ -114,3 +115,21 @@ def test_what_is_no_address_is_refused(email: str) -> None:
 
 def test_a_good_address_is_normalised() -> None:
     assert normal_email("  Ann@Example.COM ") == "ann@example.com"
+
+
+async def test_no_connection_is_held_while_passwords_are_compared(database: Database) -> None:
+    """With a pool of one, somebody who asks meanwhile would wait for ever."""
+    alone, email = Database(database.url, pool_size=1), address()
+    await sign_up(database, email)
+    in_use: list[int] = []
+
+    def watched(stored: str | None, password: str) -> bool:
+        in_use.append(alone.engine.pool.checkedout())  # type: ignore[attr-defined]  # QueuePool has it
+        return compare(stored, password)
+
+    compare = passwords._verify
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_verify", watched)
+        assert (await sign_in(alone, email, PASSWORD)).person.email == email
+    await alone.close()
+    assert in_use == [0]
