@@ -92,7 +92,8 @@ class AccountQueries:
     @computed("Who is calling.")
     async def viewer(self, info: Info) -> Viewer:
         context = info.context
-        account = await accounts.get_account(context.tx, context.actor.account_id)
+        context.require_caller()
+        account = await context.loaders.account.load(context.actor.account_id)
         if context.person is None:
             raise Unauthenticated("This caller is not a person.", hint="Send a personal token.")
         return Viewer(

@@ -66,7 +66,7 @@ class _Look:
         series = await usage.usage_series(self.tx, self.account_id, asked)
         found = {group.key: group.totals.calls for group in series.groups}
         denials = {key_id: calls for key_id, calls in found.items() if calls >= DENIALS_LEAST}
-        rows = await keys.list_keys_by_id(self.tx, self.account_id, list(denials))
+        rows = await keys.list_keys_by_id(self.tx, self.account_id, list(denials)) if denials else []
         told = [self._told(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
         return sorted(told, key=lambda one: (-one.denials, one.key.id))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from strawberry.dataloader import DataLoader
@@ -14,6 +15,14 @@ from portal.core.ids import AccountId
 from portal.limits import Limiter
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenPlan:
+    """The plan that an account is on; `started_at` None: the default, never chosen."""
+
+    plan: plans.Plan
+    started_at: datetime | None
+
+
 class Loaders:
     """Live as long as one operation, so nothing is seen by the next caller."""
 
@@ -23,10 +32,24 @@ class Loaders:
         self._limiter = limiter
         self.secrets = DataLoader[str, list[keys.KeySecret]](self._secrets)
         self.last_used = DataLoader[str, datetime | None](self._last_used)
+        self.account = DataLoader[AccountId, accounts.Account](self._accounts)
+        self.plan = DataLoader[AccountId, ChosenPlan](self._plans)
         self.key_last_used = DataLoader[str, datetime | None](self._key_last_used)
         self.key_names = DataLoader[str, str | None](self._key_names)
         self.live_limits = DataLoader[str, list[LiveLimit] | None](self._live_limits)
         self.members = DataLoader[str, accounts.Member | None](self._members)
+
+    async def _accounts(self, account_ids: list[AccountId]) -> Sequence[accounts.Account]:
+        """The caller's own: what asks for it several times gets it once."""
+        return [await accounts.get_account(self._tx, account_id) for account_id in account_ids]
+
+    async def _plans(self, account_ids: list[AccountId]) -> Sequence[ChosenPlan]:
+        return [await self._plan_of(account_id) for account_id in account_ids]
+
+    async def _plan_of(self, account_id: AccountId) -> ChosenPlan:
+        row = await plans.find_subscription(self._tx, account_id)
+        plan = await (plans.get_plan(self._tx, row.plan_id) if row else plans.get_default_plan(self._tx))
+        return ChosenPlan(plan, row.started_at if row else None)
 
     async def _secrets(self, key_ids: list[str]) -> Sequence[list[keys.KeySecret]]:
         found: dict[str, list[keys.KeySecret]] = defaultdict(list)
@@ -52,7 +75,7 @@ class Loaders:
         """None for all while Redis does not answer."""
         if self._limiter is None:
             return [None for _ in key_ids]
-        entitlement = await plans.entitlement_of(self._tx, self._account_id)
+        entitlement = plans.entitlement_from((await self.plan.load(self._account_id)).plan)
         rows = await keys.list_keys_by_id(self._tx, self._account_id, key_ids)
         looks = [look_at_limits(self._limiter, row, entitlement.limits) for row in rows]
         found = dict(zip([row.id for row in rows], await asyncio.gather(*looks), strict=True))

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 import strawberry
 
-from portal import accounts, check, plans, usage
+from portal import check, plans, usage
 from portal.core.actor import Permission
 from portal.core.errors import NotFound
 from portal.core.money import Money
@@ -119,7 +119,7 @@ class Quota:
     @computed("Where it is heading at the pace of the last 7 days, or since the account was opened.")
     async def forecast(self, info: Info) -> QuotaForecast:
         tx, account_id = info.context.tx, info.context.actor.account_id
-        account = await accounts.get_account(tx, account_id)
+        account = await info.context.loaders.account.load(account_id)
         start = max(tx.now - PACE, min(account.created_at, tx.now - PACE_LEAST))
         series = await usage.usage_series(
             tx, account_id, usage.UsageQuery(start=start, end=tx.now, granularity=usage.Granularity.DAY)
@@ -139,16 +139,16 @@ class PlanQueries:
 
     @computed("The plan that the account is on.")
     async def subscription(self, info: Info) -> Subscription:
-        tx = info.context.permitted(Permission.PLAN_READ)
-        row = await plans.find_subscription(tx, info.context.actor.account_id)
-        plan = await (plans.get_plan(tx, row.plan_id) if row else plans.get_default_plan(tx))
-        return Subscription(plan=Plan.of(plan), started_at=row.started_at if row else None)
+        info.context.permitted(Permission.PLAN_READ)
+        chosen = await info.context.loaders.plan.load(info.context.actor.account_id)
+        return Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at)
 
     @computed("The quota of the current billing month, and what is left of it.")
     async def quota(self, info: Info) -> Quota:
         tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
-        entitlement = await plans.entitlement_of(tx, account_id)
-        account = await accounts.get_account(tx, account_id)
+        loaders = info.context.loaders
+        entitlement = plans.entitlement_from((await loaders.plan.load(account_id)).plan)
+        account = await loaders.account.load(account_id)
         period, _ = plans.periods_around(tx.now, account.time_zone)
         ingested = await usage.used_in_period(tx, account_id, period.name)
         limiter = info.context.limiter

@@ -4,7 +4,7 @@ Owns `plans` and `subscriptions`. An account without a subscription is on the de
 in the account's time zone. Never counts anything: counting is portal.limits' work.
 """
 
-from portal.plans.entitlement import Entitlement, FailurePolicy, Limit, entitlement_of
+from portal.plans.entitlement import Entitlement, FailurePolicy, Limit, entitlement_from, entitlement_of
 from portal.plans.models import Plan, Subscription
 from portal.plans.rules import Forecast, Pace, Period, forecast, periods_around
 from portal.plans.starter_catalogue import ensure_catalogue
@@ -21,6 +21,7 @@ __all__ = [
     "Plan",
     "Subscription",
     "ensure_catalogue",
+    "entitlement_from",
     "entitlement_of",
     "find_subscription",
     "forecast",
