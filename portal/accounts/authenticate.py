@@ -16,12 +16,14 @@ class AuthenticatedPerson:
     actor: Actor
 
 
-async def authenticate_session(tx: Tx, token: str, address: str | None) -> AuthenticatedPerson | None:
-    """None for an unknown, idle (30 min) or expired (12 h) session."""
+async def authenticate_session(
+    tx: Tx, token: str, address: str | None, *, is_use: bool = True
+) -> AuthenticatedPerson | None:
+    """None for an unknown, idle (30 min) or expired (12 h) session. Only `is_use` keeps it from becoming idle."""
     session = await session_store.find_session(tx, token_digest(token))
     if session is None or tx.now >= session.expires_at or tx.now - session.seen_at >= IDLE:
         return None
-    if tx.now - session.seen_at >= SEEN_STEP:
+    if is_use and tx.now - session.seen_at >= SEEN_STEP:
         await session_store.update_session_seen(tx, session, tx.now, address)
     return await _member(tx, session, address)
 

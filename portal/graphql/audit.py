@@ -16,7 +16,7 @@ from portal.graphql.enums import value
 from portal.graphql.fields import computed
 from portal.graphql.scalars import BigInt, Json
 
-VERIFIED_MOST = 2000
+VERIFIED_MOST = 500
 
 
 @strawberry.enum(description="What kind of caller did it.")

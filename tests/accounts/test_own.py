@@ -222,3 +222,34 @@ def test_devices_are_told_as_people_call_them(user_agent: str | None, name: str)
 def test_scopes_are_sorted_and_said_once() -> None:
     assert check_scopes(["usage:read", "keys:read", "keys:read"]) == ["keys:read", "usage:read"]
     assert check_scopes(None) is None
+
+
+async def test_the_second_wall_hides_a_colleagues_tokens_and_sessions(database: Database, owner: Actor) -> None:
+    here = await signed_in(database, owner)
+    async with database.transaction() as tx:
+        member = accounts.NewMember(f"{new_id('m').lower()}@example.com", "Ben", Role.ADMIN)
+        person = await accounts.add_member(tx, owner, member)
+        await accounts.create_personal_token(tx, owner, "mine")
+    colleague = Actor("person", person.id, owner.account_id, role=Role.ADMIN)
+    for actor, count in ((here, 1), (colleague, 0)):
+        async with database.transaction(actor=actor) as tx:
+            for table in ("sessions", "personal_tokens"):
+                assert await tx.find(text(f"SELECT count(*) FROM {table}")) == count
+
+
+async def test_looking_again_by_itself_keeps_no_session_alive(database: Database, owner: Actor) -> None:
+    async with database.transaction() as tx:
+        person = await accounts.find_person(tx, owner.id)
+        assert person is not None
+        opened = await open_session(tx, person, Credentials(person.email, ""))
+    for is_use, is_moved in ((False, False), (True, True)):
+        async with database.transaction() as tx:
+            await tx.execute(
+                text("UPDATE sessions SET seen_at = now() - interval '20 minutes' WHERE id = :id"),
+                {"id": opened.session.id},
+            )
+        async with database.transaction() as tx:
+            assert await accounts.authenticate_session(tx, opened.token, None, is_use=is_use)
+        recent = text("SELECT seen_at > now() - interval '5 minutes' FROM sessions WHERE id = :id")
+        async with database.transaction() as tx:
+            assert await tx.find(recent, {"id": opened.session.id}) is is_moved

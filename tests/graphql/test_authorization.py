@@ -21,7 +21,7 @@ from graphql import (
 from portal.core.actor import NEEDS, Actor
 from portal.core.database import Database
 from portal.core.ids import new_id
-from portal.graphql import Result, execute, sdl
+from portal.graphql import Options, Result, execute, sdl
 from tests.graphql.world import CALLERS, MAKE_ID, OF_ALL, Arguments, Caller, Tenant, new_caller, new_tenant
 from tests.matrix import count_cells, expect_cells
 
@@ -63,6 +63,10 @@ NAMES = {
 }
 """Operations that name an object, and of which type it is."""
 INPUTS: dict[str, Any] = {"String": "example", "DateTime": "2026-11-01T00:00:00Z", "Int": 1, "ID": "none"}
+
+
+PATIENT = Options(timeout_seconds=30)
+"""A busy machine is no denial."""
 
 
 def snake(name: str) -> str:
@@ -129,7 +133,7 @@ async def callers(database: Database, own: Tenant) -> dict[str, Caller]:
 
 
 async def run(database: Database, caller: Caller, document: str, variables: Arguments) -> Result:
-    return await execute(database, caller.actor, caller.person, document, variables)
+    return await execute(database, caller.actor, caller.person, document, variables, PATIENT)
 
 
 def outcome(result: Result, name: str) -> str:

@@ -46,7 +46,7 @@ async def test_looking_shows_what_is_left_and_takes_nothing(
     await make_key(owner, name="Idle")
     await use(database, limiter, owner, made["key"]["id"], 3)
     for _ in range(2):
-        result = await ask(owner, LIMITS, options=Options(limiter=limiter))
+        result = await ask(owner, LIMITS, options=Options(limiter=limiter, timeout_seconds=30))
         nodes = {node["name"]: node["liveLimits"] for node in (result.data or {})["keys"]["nodes"]}
         found = {limit["name"]: limit for limit in nodes["Search"]}
         assert (found["sustained"]["amount"], found["sustained"]["remaining"]) == (100, 97)
@@ -60,7 +60,7 @@ async def test_without_redis_limits_are_unknown_and_the_quota_is_what_was_ingest
 ) -> None:
     await make_key(owner)
     away = Limiter(["redis://127.0.0.1:9/0"], 50)
-    for options in (Options(limiter=away), None):
+    for options in (Options(limiter=away, timeout_seconds=30), None):
         result = await ask(owner, LIMITS, options=options)
         assert not result.errors
         assert (result.data or {})["keys"]["nodes"][0]["liveLimits"] is None
@@ -83,7 +83,7 @@ async def test_the_quota_is_what_checks_count(ask: Ask, database: Database, limi
     seed = Seed(1, {period.name: 118})
     await limiter.decide_one(LimitRequest(owner.account_id, 1, Mode.CONSUME, 5, (), counted, seed))
     assert await look_at_used(limiter, owner.account_id, period) == 123
-    quota = ((await ask(owner, QUOTA, options=Options(limiter=limiter))).data or {})["quota"]
+    quota = ((await ask(owner, QUOTA, options=Options(limiter=limiter, timeout_seconds=30))).data or {})["quota"]
     assert (quota["used"], quota["ingested"], quota["isLive"], quota["remaining"]) == (123, 0, True, 9877)
 
 
