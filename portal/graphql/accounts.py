@@ -75,7 +75,7 @@ class Viewer:
 
     @computed("Every account that the person may act in, the oldest membership first; at most 100.")
     async def memberships(self, info: Info) -> list[Membership]:
-        context = info.context
+        context, tx = info.context, info.context.permitted(Permission.SELF_READ)
         return [
             Membership(
                 account=Account.of(account),
@@ -83,7 +83,7 @@ class Viewer:
                 joined_at=row.created_at,
                 is_current=account.id == context.actor.account_id,
             )
-            for row, account in await accounts.list_own_memberships(context.tx, context.actor.id)
+            for row, account in await accounts.list_own_memberships(tx, context.actor.id)
         ]
 
 

@@ -73,6 +73,8 @@ async def test_a_scoped_caller_is_told_which_scope_is_missing(ask: Ask, owner: A
     assert "keys:read" in result.errors[0].message
     viewer = await ask(scoped, "{ viewer { permissions } }")
     assert viewer.data == {"viewer": {"permissions": ["usage:read"]}}
+    elsewhere = await ask(scoped, "{ viewer { memberships { account { name } } } }")
+    assert codes(elsewhere) == ["FORBIDDEN"]
 
 
 async def test_sessions_know_which_is_this_one(answer: Answer, database: Database, owner: Actor) -> None:
