@@ -11,7 +11,7 @@ help: ## List the targets
 run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
 
-test: check browser ## Check everything, then run every test
+test: check browser broker servers ## Check everything, then run every test
 	$(BIN)/pytest
 
 check: $(INSTALLED) ## Format, lint, types and import order
@@ -24,10 +24,10 @@ fmt: $(INSTALLED) ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(INSTALLED) ## Measure the check (results under bench/results)
+bench: $(INSTALLED) broker ## Measure the check (results under bench/results)
 	$(BIN)/python -m bench
 
-faults: $(INSTALLED) ## The long form of the fault tests, with a report under build/faults
+faults: $(INSTALLED) broker servers ## The long form of the fault tests, with a report under build/faults
 	PORTAL_FAULTS=long $(BIN)/pytest tests/faults -s
 
 screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into ./build/screenshots
@@ -37,9 +37,15 @@ lock: $(INSTALLED) ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 
-.PHONY: browser
+.PHONY: browser broker servers
 browser:
 	@tests/install_browser.sh
+
+broker:
+	@tests/install_broker.sh
+
+servers:
+	@tests/install_servers.sh
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -1,76 +1,131 @@
-"""Ingest: from records in a journal to committed buckets, by courier, in-process bus and the real worker's code."""
+"""Ingest as in production: journal, courier process, RabbitMQ, ingest process, committed rows, buckets and totals.
 
+Two figures a round. How many events a second are counted when all of them are journalled at once; and how far the
+counted lags behind the journalled when STEADY events a second are journalled, the age of the oldest one not counted.
+"""
+
+import asyncio
 import random
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 
 from sqlalchemy import text
 
 from bench.contender import Sample, WrongAnswers
+from bench.processes import Launch, Processes, free_port
 from bench.world import World
 from portal.check.request_ids import RequestIds
-from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.clock import utc_now
-from portal.core.settings import load_settings
-from portal.limits import Limiter
-from portal.usage import Courier, Journal, UsageRecord
-from workers.ingest_usage import handler
+from portal.usage import Journal, UsageRecord
+from tests.broker.private import PrivateBroker
 
-EVENTS_A_SECOND = 20_000
+AT_ONCE = 60_000
+"""Events for each second of a measurement."""
+STEADY = 30_000
+APPEND = 300
+PATIENCE_SECONDS = 120.0
 ACCOUNTS, KEYS_EACH = 100, 10
 RESOURCES = ("orders.list", "orders.create", "invoices.list", "search")
+PORTAL = "from portal.cli import main; main()"
+WORKERS = {"ship": ["ship_journal"], "ingest": ["ingest_usage"]}
 EVENTS = text("SELECT count(*) FROM usage_events")
 CALLS = text("SELECT coalesce(sum(calls), 0) FROM usage_minutes")
+USED = text("SELECT coalesce(sum(used), 0) FROM usage_periods")
 
 
 class Ingest:
     name = "ingest"
     unit = "events/s"
-    about = "journal, courier, in-process bus, COPY, buckets committed (no broker yet)"
+    about = "journal, courier, RabbitMQ (quorum queue, confirms), ingest worker, rows and buckets committed"
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._settings = load_settings(
-            database_url=world.services.database_url, redis_urls=[world.redis_url], data=world.folder
-        )
 
     async def measure(self, seconds: float) -> Sample:
+        records = list(islice(_records(), int(AT_ONCE * seconds)))
+        steady = list(islice(_records(), int(STEADY * seconds)))
+        async with self._workers() as folder:
+            journal = Journal(folder / "journal", segment_bytes=16 << 20, sync_ms=200)
+            journal.open()
+            before = await self._counted()
+            elapsed, _ = await self._feed(journal, records, None)
+            _, lag = await self._feed(journal, steady, STEADY)
+            after = await self._counted()
+            journal.close()
+        fed = len(records) + len(steady)
+        if {counted - known for counted, known in zip(after, before, strict=True)} != {fed}:
+            raise WrongAnswers(f"{fed} events journalled, counted {before} before and {after} after")
+        details = {"events": len(records), "seconds": elapsed, "steady": STEADY, "lag_seconds": lag}
+        return Sample(len(records) / elapsed, details)
+
+    async def _feed(self, journal: Journal, records: Sequence[UsageRecord], rate: int | None) -> tuple[float, float]:
+        """Seconds until all are counted, and the longest lag seen on the way."""
+        before, begin, lag = (await self._counted())[2], perf_counter(), 0.0
+        appended: list[float] = []
+        feeding = asyncio.create_task(_append(journal, records, rate, appended))
+        counted = 0
+        while counted < len(records):
+            counted = await self._used() - before
+            now = perf_counter()
+            if counted < len(appended) * APPEND:
+                lag = max(lag, now - appended[counted // APPEND])
+            if now - begin > PATIENCE_SECONDS:
+                raise WrongAnswers(f"{counted} of {len(records)} events counted within {PATIENCE_SECONDS} s")
+            await asyncio.sleep(0.05)
+        elapsed = perf_counter() - begin
+        await feeding
+        return elapsed, lag
+
+    @asynccontextmanager
+    async def _workers(self) -> AsyncIterator[Path]:
+        """On a broker and a journal of their own, gone afterwards."""
         folder = self._world.folder / "ingest"
         shutil.rmtree(folder, ignore_errors=True)
-        count = int(EVENTS_A_SECOND * seconds)
-        journal = Journal(folder, segment_bytes=self._settings.journal_segment_bytes, sync_ms=200)
-        journal.open()
-        records = _records()
-        while portion := list(islice(records, min(count, 1000))):
-            journal.append(portion)
-            count -= len(portion)
-            if not count:
-                break
-        journal.close()
-        return await self._ship(Courier(folder, bus := InProcessBus(), self._settings.courier_batch), bus)
+        folder.mkdir()
+        broker = PrivateBroker(folder / "broker")
+        try:
+            await broker.start()
+            with Processes(folder) as processes:
+                for name, names in WORKERS.items():
+                    await processes.start(self._launch(name, names, folder, broker.url))
+                yield folder
+        finally:
+            await broker.stop()
 
-    async def _ship(self, courier: Courier, bus: InProcessBus) -> Sample:
-        limiter = Limiter([self._world.redis_url], 1000)
-        await limiter.open()
-        bus.subscribe(USAGE_RECORDED, handler(self._world.database, limiter.raise_used))
-        before = await self._counted()
-        begin = perf_counter()
-        shipped = await courier.run_once()
-        elapsed = perf_counter() - begin
-        after = await self._counted()
-        courier.close()
-        await limiter.close()
-        if {after[0] - before[0], after[1] - before[1]} != {shipped}:
-            raise WrongAnswers(f"{shipped} events shipped, counted {before} before and {after} after")
-        return Sample(shipped / elapsed, {"events": shipped, "seconds": elapsed})
+    def _launch(self, name: str, names: Sequence[str], folder: Path, amqp_url: str) -> Launch:
+        port = free_port()
+        environment = {
+            "PORTAL_DATABASE_URL": self._world.services.database_url,
+            "PORTAL_REDIS_URLS": self._world.redis_url,
+            "PORTAL_DATA": str(folder),
+            "PORTAL_AMQP_URL": amqp_url,
+            "PORTAL_LOG_LEVEL": "WARNING",
+            "PORTAL_WORKER_PORT": str(port),
+        }
+        return Launch(name, [sys.executable, "-c", PORTAL, "worker", *names], Path.cwd(), port, environment)
 
-    async def _counted(self) -> tuple[int, int]:
+    async def _used(self) -> int:
         async with self._world.database.transaction() as tx:
-            events = await tx.find(EVENTS)
-            calls = await tx.find(CALLS)
-        return int(events), int(calls)
+            return int(await tx.find(USED))
+
+    async def _counted(self) -> tuple[int, int, int]:
+        async with self._world.database.transaction() as tx:
+            return int(await tx.find(EVENTS)), int(await tx.find(CALLS)), int(await tx.find(USED))
+
+
+async def _append(journal: Journal, records: Sequence[UsageRecord], rate: int | None, appended: list[float]) -> None:
+    """By APPEND records, as a busy process does in a turn of its loop; notes when each was due."""
+    begin = perf_counter()
+    for at in range(0, len(records), APPEND):
+        due = begin + at / rate if rate else perf_counter()
+        await asyncio.sleep(max(0.0, due - perf_counter()))
+        journal.append(records[at : at + APPEND])
+        appended.append(due)
 
 
 def _records() -> Iterator[UsageRecord]:
@@ -88,4 +143,5 @@ def _records() -> Iterator[UsageRecord]:
             "VALID",
             1,
             period,
+            "203.0.113.7",
         )

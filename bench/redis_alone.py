@@ -17,7 +17,7 @@ import hiredis
 from bench.contender import Sample, WrongAnswers
 from portal.core.clock import to_microseconds, utc_now
 from portal.limits import Bucket, LimitRequest, Mode, Quota, Status, Subject, Window
-from portal.limits.requests import decode_decisions, encode_requests
+from portal.limits.requests import decode_decisions, encode_call
 from portal.limits.shard import DECIDE, Script
 
 CHECKS_A_CALL = 32
@@ -71,10 +71,8 @@ class RedisAlone:
         now = to_microseconds(utc_now())
         quota = Quota(MANY, (("2000-01", now - 10**12, now + 10**12), ("2000-02", now + 10**12, now + 2 * 10**12)))
         numbers = self._random.choices(range(self._shape.subjects), k=CHECKS_A_CALL)
-        keys, body = encode_requests(
-            [LimitRequest(f"a{n // 10}", 1, Mode.CONSUME, 1, (self._subject(n),), quota) for n in numbers]
-        )
-        return _packed(("EVALSHA", self._script.sha, len(keys), *keys, body, 0))
+        requests = [LimitRequest(f"a{n // 10}", 1, Mode.CONSUME, 1, (self._subject(n),), quota) for n in numbers]
+        return encode_call((b"EVALSHA", self._script.sha), requests, 0)
 
     def _laid(self) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Commands that make records and logs, in portions."""
@@ -93,7 +91,13 @@ class RedisAlone:
             pairs = [text for n in range(count) for text in (base + n * step, f"{n + 1:016d}:1")]
             return ("ZADD", f"limit:k{number}", *pairs)
         entries = [(n * step).to_bytes(6, "big") + (n + 1).to_bytes(6, "big") for n in range(count)]
-        return ("SET", f"limit:k{number}", struct.pack(">d", base) + bytes(6) + b"".join(entries), "PX", 60_000)
+        return (
+            "SET",
+            f"limit:k{number}",
+            struct.pack(">d", base) + bytes(6) + (2 * MINUTE_US).to_bytes(6, "big") + b"".join(entries),
+            "PX",
+            120_000,
+        )
 
     def _verify(self, reply: bytes) -> None:
         decisions = decode_decisions(reply)

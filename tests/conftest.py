@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -14,6 +15,7 @@ from portal.core.embedded import EmbeddedServices, start_services
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings, load_settings
 from portal.usage import ensure_partitions
+from tests.broker.find import running_broker
 from tests.matrix import summary
 
 
@@ -37,10 +39,14 @@ def settings(services: EmbeddedServices, tmp_path_factory: pytest.TempPathFactor
     return settings_for(services, tmp_path_factory.mktemp("portal"))
 
 
-def settings_for(services: EmbeddedServices, data: Path) -> Settings:
+def settings_for(services: EmbeddedServices, data: Path, **others: Any) -> Settings:
     """With a deadline that a busy machine keeps: what happens beyond it is tested on purpose, not by accident."""
     return load_settings(
-        database_url=services.database_url, redis_urls=list(services.redis_urls), data=data, check_deadline_ms=1000
+        database_url=services.database_url,
+        redis_urls=list(services.redis_urls),
+        data=data,
+        check_deadline_ms=1000,
+        **others,
     )
 
 
@@ -54,6 +60,13 @@ async def database(services: EmbeddedServices) -> AsyncIterator[Database]:
     await ensure_partitions(database, now)
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+async def amqp_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Of a real RabbitMQ, started only where a test asks for it. No test may kill it."""
+    async with running_broker(tmp_path_factory.mktemp("broker")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -101,6 +101,11 @@ def span(milliseconds: int) -> str:
     return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"
 
 
+def window(length_ms: int) -> str:
+    """250 ms, 1 s, 24 h: how long a limit's window is."""
+    return f"{length_ms} ms" if length_ms % 1000 else duration(timedelta(milliseconds=length_ms))
+
+
 def zone_name(zone: str, now: datetime) -> str:
     """Europe/Berlin (UTC+1): the name and what it means today."""
     offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)

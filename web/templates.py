@@ -79,6 +79,7 @@ def _environment() -> Environment:
         "date": _date,
         "day": _day,
         "moment": _moment,
+        "window": formats.window,
     }
     return environment
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from portal.core.bus import USAGE_RECORDED, Bus, Handler
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.usage import PeriodUse, PoisonBatch, ingest_usage
+from portal.usage import Ingested, Merger, PeriodUse
 
-RaiseUsed = Callable[[str, str, int], Awaitable[None]]
-"""(account_id, period, used): the counter holds at least this much from now on."""
+RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
+"""(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodUse."""
 
 _log = get_log(__name__)
 
@@ -17,27 +17,26 @@ _log = get_log(__name__)
 async def run(database: Database, bus: Bus, raise_used: RaiseUsed, stop: asyncio.Event) -> None:
     """Handle batches until stopped."""
     bus.subscribe(USAGE_RECORDED, handler(database, raise_used))
-    await stop.wait()
+    await bus.run(stop)
 
 
 def handler(database: Database, raise_used: RaiseUsed) -> Handler:
-    """An error keeps the batch with the bus. A poisonous one is kept as well: nothing is dropped unseen."""
+    """Returns for a batch once it is committed; an error keeps the batch with the bus."""
+    return merger(database, raise_used).add
 
-    async def handle(batch: bytes) -> None:
-        try:
-            totals = await ingest_usage(database, batch)
-        except PoisonBatch as error:
-            _log.error("usage_batch_poison", error=str(error), bytes=len(batch))
-            raise
-        for total in totals:
-            await _raise(raise_used, total)
 
-    return handle
+def merger(database: Database, raise_used: RaiseUsed) -> Merger:
+    """Everything that one process ingests goes through one of these."""
+
+    async def raise_all(told: Ingested) -> None:
+        await asyncio.gather(*[_raise(raise_used, total) for total in told.totals])
+
+    return Merger(database, raise_all)
 
 
 async def _raise(raise_used: RaiseUsed, total: PeriodUse) -> None:
     """The batch is counted: without Redis only the counter lags, and the next batch raises it."""
     try:
-        await raise_used(total.account_id, total.period, total.used)
+        await raise_used(total.account_id, total.period, total.used, total.settled)
     except Exception as error:
         _log.warning("quota_not_raised", account_id=total.account_id, period=total.period, error=repr(error))

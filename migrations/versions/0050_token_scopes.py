@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0050"
-down_revision = "0005"
+down_revision = "0061"
 
 
 def upgrade() -> None:

@@ -29,7 +29,7 @@ from portal.check.request import (
 )
 from portal.check.rules import Code
 from portal.check.service_tokens import ServiceTokens
-from portal.check.settle import settle_check
+from portal.check.settle import relayed_settlements, settle_check
 
 __all__ = [
     "ADMITS",
@@ -54,5 +54,6 @@ __all__ = [
     "parse_batch",
     "parse_check",
     "parse_settle",
+    "relayed_settlements",
     "settle_check",
 ]

@@ -1,23 +1,23 @@
 """The answer to a check: the contract's fields, in its order."""
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from portal.check.policy import KeyPolicy, NamedLimit
 from portal.check.rules import Code
+from portal.check.terms import Terms
 from portal.core.clock import from_microseconds
 from portal.limits import Decision, Status
 
 NEVER = -2
 ADMITS = -1
 
-_CODES = {
-    Status.RATE_LIMITED: Code.RATE_LIMITED,
-    Status.QUOTA_EXCEEDED: Code.QUOTA_EXCEEDED,
-    Status.ADMITTED: Code.VALID,
-}
+_CODES = (Code.VALID, Code.RATE_LIMITED, Code.QUOTA_EXCEEDED)
+"""By status: ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED."""
+_ADMITTED, _CONFIRMED = Status.ADMITTED, Status.CONFIRMED
+_VALID = Code.VALID
 
 
 class LimitAnswer(msgspec.Struct, rename="camel", gc=False):
@@ -46,7 +46,7 @@ class Explanation(msgspec.Struct, rename="camel"):
     passes_at: str | None
 
 
-class Answer(msgspec.Struct, rename="camel"):
+class Answer(msgspec.Struct, rename="camel", gc=False):
     """The body that the caller gets; everything but `valid`, `code` and `request_id` is empty for NOT_FOUND."""
 
     valid: bool
@@ -65,31 +65,27 @@ class Answer(msgspec.Struct, rename="camel"):
     explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
 
 
-class Checked(NamedTuple):
-    """An answer, the policy that it was given by (None for NOT_FOUND), the limiter's decision if it was asked, and
-
-    the limits that were asked for, in the order of the decision's states.
-    """
+class Checked(msgspec.Struct, gc=False):
+    """An answer, what the check was held to (None for NOT_FOUND), and the limiter's decision if it was asked."""
 
     answer: Answer
-    policy: KeyPolicy | None = None
+    terms: Terms | None = None
     decision: Decision | None = None
-    limits: tuple[NamedLimit, ...] = ()
 
 
 def answer_for(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: bool = False) -> Answer:
     """An answer without limits: a denial by the pre-checks, or one given without Redis."""
     return Answer(
-        valid=code is Code.VALID,
-        code=code,
-        request_id=request_id,
-        key_id=policy.key_id,
-        account_id=policy.account_id,
-        environment=policy.environment,
-        name=policy.name,
-        scopes=policy.scopes,
-        metadata=policy.metadata,
-        degraded=is_degraded,
+        code is _VALID,
+        code,
+        request_id,
+        policy.key_id,
+        policy.account_id,
+        policy.environment,
+        policy.name,
+        policy.scopes,
+        policy.metadata,
+        is_degraded,
     )
 
 
@@ -99,29 +95,37 @@ def code_of(status: Status) -> Code:
 
 def add_limits(checked: Checked, cost: int, taken: int) -> None:
     """Fill limits (the tightest first), quota and the time to wait, as they are after `taken` of `cost` units."""
-    answer, policy, decision, limits = checked
-    assert policy is not None and decision is not None  # noqa: S101, PT018 only such answers have limits
-    entries = []
-    for limit, state in zip(limits, decision.states, strict=True):
-        left = limit.amount - state.used - taken
-        reset_us = state.reset_us
-        reset_ms = -(-reset_us // 1000) if reset_us else limit.step_ms if taken else 0
-        entries.append(LimitAnswer(limit.name, limit.amount, max(0, left), reset_ms))
-    if len(entries) > 1:
-        entries.sort(key=_tightness)
-    answer.limits = entries
+    answer, terms, decision = checked.answer, checked.terms, checked.decision
+    assert terms is not None and decision is not None  # noqa: S101, PT018 only such answers have limits
+    policy = terms.policy
+    answer.limits = _limits(terms.limits, decision, taken)
     if policy.quota is not None and decision.period >= 0:
         used = decision.used + taken
         total = policy.quota_amount
         end_us = policy.quota.periods[decision.period][2]
         remaining = None if total is None else total - used if total > used else 0
         answer.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
-    if decision.status is not Status.ADMITTED:
+    if decision.status is not _ADMITTED and decision.status is not _CONFIRMED:
         answer.retry_after_ms = _retry_after_ms(policy, decision, cost)
 
 
-def _tightness(entry: LimitAnswer) -> float:
-    return entry.remaining / entry.limit
+def _limits(limits: tuple[NamedLimit, ...], decision: Decision, taken: int) -> list[LimitAnswer]:
+    """The one with the smallest part left comes first; of equal ones that which stays so for longest."""
+    entries: list[LimitAnswer] = []
+    order = []
+    for limit, state in zip(limits, decision.states):  # noqa: B905 a repeated answer may have no states
+        amount = limit.amount
+        left = amount - state.used - taken
+        if left < 0:
+            left = 0
+        reset_us = state.reset_us
+        reset_ms = -(-reset_us // 1000) if reset_us else limit.step_ms if taken else 0
+        order.append((left / amount, -reset_ms, len(entries)))
+        entries.append(LimitAnswer(limit.name, amount, left, reset_ms))
+    if len(entries) < 2:
+        return entries
+    order.sort()
+    return [entries[place] for _, _, place in order]
 
 
 def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | None:
@@ -129,10 +133,11 @@ def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | N
     waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
     if NEVER in waits:
         return None
-    if policy.quota is not None and Status.QUOTA_EXCEEDED in {decision.status, decision.first_status}:
-        if cost > policy.quota.amount:
+    quota = policy.quota
+    if quota is not None and decision.period >= 0 and 0 <= quota.amount < decision.used + cost:
+        if cost > quota.amount:
             return None
-        waits.append(policy.quota.periods[decision.period][2] - decision.now_us)
+        waits.append(quota.periods[decision.period][2] - decision.now_us)
     return -(-max(waits) // 1000) if waits else None
 
 

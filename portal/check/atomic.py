@@ -1,13 +1,15 @@
 """Several checks of one account, all or none: their costs are added up for each limit and decided as one."""
 
+import asyncio
 from collections.abc import Sequence
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
 from portal.check.checker import ROUNDS_MOST, Checker, CheckUnavailable
 from portal.check.counted import Counted, usage_record
-from portal.check.policy import KeyPolicy, limits_of, load_seed, rules_for
+from portal.check.policy import KeyPolicy, load_seed, rules_for
 from portal.check.request import CheckRequest, InvalidCheck
 from portal.check.rules import Code, pre_check
+from portal.check.terms import Terms
 from portal.check.turn import wait_for
 from portal.check.without_redis import retry_after_ms
 from portal.keys import secret_digest, secret_problem
@@ -90,16 +92,15 @@ async def _count(
     code = denial or code_of(decision.status)
     waits = []
     for policy, request in zip(policies, requests, strict=True):
+        terms = Terms(policy, request.resource)
         answer = answer_for(policy, code, checker.ids.next(decision.now_us))
-        checked = Checked(answer, policy)
+        checked = Checked(answer, terms)
         if denial is None:
-            rules = rules_for(policy, request.resource)
-            part = _part_of(asked, decision, [rule.subject for rule in rules], request.cost)
-            checked = Checked(answer, policy, part, limits_of(rules))
+            checked.decision = _part_of(asked, decision, terms.subjects, request.cost)
             add_limits(checked, asked.cost, request.cost if code is Code.VALID else 0)
-        counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost)
+        counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
         waits.append(wait_for(checker.turn, checked, usage_record(policy, answer, counted, decision.now_us)))
-    return [await wait for wait in waits]
+    return await asyncio.gather(*waits)
 
 
 async def _without_redis(
@@ -122,9 +123,10 @@ async def _without_redis(
     for policy, request in zip(policies, requests, strict=True):
         answer = answer_for(policy, code, checker.ids.next(now_us), is_degraded=True)
         answer.retry_after_ms = wait_ms
-        counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost)
-        waits.append(wait_for(checker.turn, Checked(answer, policy), usage_record(policy, answer, counted, now_us)))
-    return [await wait for wait in waits]
+        counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
+        checked = Checked(answer, Terms(policy, request.resource))
+        waits.append(wait_for(checker.turn, checked, usage_record(policy, answer, counted, now_us)))
+    return await asyncio.gather(*waits)
 
 
 def _part_of(asked: LimitRequest, decision: Decision, subjects: Sequence[Subject], cost: int) -> Decision:

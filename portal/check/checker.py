@@ -6,21 +6,23 @@ turn in one script call and one journal write. What needs PostgreSQL (a cold pol
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
 from portal.check.counted import Counted, usage_record
-from portal.check.denials import Denials
+from portal.check.denials import recall_denial, remember_denial
 from portal.check.explain import explain
-from portal.check.policy import KeyPolicy, limits_of, load_seed, rules_for
+from portal.check.policy import load_seed
 from portal.check.policy_cache import CachedPolicy, PolicyCache
 from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
 from portal.check.rules import Code, pre_check
 from portal.check.single_flight import SingleFlight
+from portal.check.terms import Terms
 from portal.check.turn import OnChecked, Outcome, Turn
 from portal.check.versions import Versions
 from portal.check.without_redis import WithoutRedis, retry_after_ms
@@ -30,40 +32,26 @@ from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mo
 from portal.usage import Journal
 
 ROUNDS_MOST = 5
+_ADMITTED, _REPEATED, _STALE, _UNSEEDED = Status.ADMITTED, Status.REPEATED, Status.STALE, Status.UNSEEDED
 
 
 class CheckUnavailable(Exception):
     """No decision: the failure policy says closed, or the account changes faster than it can be read."""
 
 
-class _Job:
-    """One check on its way."""
+class _Job(msgspec.Struct, gc=False):
+    """One check on its way; `terms` and `asked` from the moment at which its policy is known."""
 
-    __slots__ = (
-        "asked",
-        "asked_at",
-        "denial",
-        "digest",
-        "on_checked",
-        "policy",
-        "request",
-        "rounds",
-        "seed",
-        "service_id",
-    )
-
-    asked: LimitRequest
-    policy: KeyPolicy
-
-    def __init__(self, service_id: str, request: CheckRequest, digest: bytes, on_checked: OnChecked) -> None:
-        self.service_id = service_id
-        self.request = request
-        self.digest = digest
-        self.on_checked = on_checked
-        self.denial: Code | None = None
-        self.seed: Seed | None = None
-        self.rounds = 0
-        self.asked_at = 0.0
+    service_id: str
+    request: CheckRequest
+    digest: bytes
+    on_checked: OnChecked
+    terms: Terms = cast(Terms, None)
+    asked: LimitRequest = cast(LimitRequest, None)
+    denial: Code | None = None
+    seed: Seed | None = None
+    rounds: int = 0
+    asked_at: float = 0.0
 
 
 class Checker:
@@ -82,7 +70,6 @@ class Checker:
         self.without_redis = WithoutRedis(database, processes)
         self.stale = self.unseeded = 0
         self.versions = Versions(database, policies)
-        self._denials = Denials()
         self._seeds: SingleFlight[Seed] = SingleFlight()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -115,92 +102,118 @@ class Checker:
 
     def _ask(self, job: _Job, cached: CachedPolicy) -> None:
         """Ask the limiter; a denial by the pre-checks only has its policy confirmed."""
-        policy, request = cached.policy, job.request
-        job.policy = policy
-        job.denial = pre_check(policy, request, self.ids.now_us())
+        request = job.request
+        job.terms = terms = cached.terms_for(request.resource)
+        if terms.is_plain and not request.scopes:
+            job.denial = None
+        else:
+            job.denial = pre_check(terms.policy, request, self.ids.now_us())
+        if job.denial is None and job.seed is None and request.id is None and not request.explain:
+            job.asked = terms.consuming(request.cost)
+            denied = recall_denial(terms, request.cost) if terms.denials else None
+            if denied is not None:
+                self._answer(job, denied)
+                return
+        else:
+            job.asked = self._asked_once(job)
+        job.asked_at = monotonic()
+        self.limiter.decide(job.asked, partial(self._decided, job))
+
+    def _asked_once(self, job: _Job) -> LimitRequest:
+        """A request to the limiter with what is of this check alone."""
+        request, policy = job.request, job.terms.policy
         mode = Mode.LOOK if request.explain else Mode.CONSUME if job.denial is None else Mode.CONFIRM
-        subjects = tuple([rule.subject for rule in rules_for(policy, request.resource)])
-        asked = LimitRequest(policy.account_id, policy.version, mode, request.cost, subjects, policy.quota, job.seed)
+        asked = job.terms.asking(mode, request.cost, job.seed)
         if request.id is not None and mode is Mode.CONSUME:
-            stored = Counted(self.ids.next(0), policy.secret_id, request.resource, request.cost)
+            stored = Counted(self.ids.next(0), policy.secret_id, request.resource, request.cost, request.ip or "")
             name = f"{job.service_id}:{policy.key_id}:{request.id}"
             asked.retry = (name, msgspec.json.encode(stored).decode())
-        job.asked = asked
-        denied = self._denials.recall(policy, asked) if mode is Mode.CONSUME and asked.retry is None else None
-        if denied is not None:
-            self._answer(job, denied)
-            return
-        job.asked_at = monotonic()
-        self.limiter.decide(asked, lambda outcome: self._decided(job, outcome))
+        return asked
 
     def _decided(self, job: _Job, decision: Decision | LimitsUnavailable) -> None:
         """What a decision leads to; an error of ours reaches this caller alone, not those of the same batch."""
         try:
-            self._go_by(job, decision)
+            if isinstance(decision, LimitsUnavailable):
+                self._degraded(job, decision)
+            else:
+                self._go_by(job, decision)
         except Exception as error:
             job.on_checked(error)
 
-    def _go_by(self, job: _Job, decision: Decision | LimitsUnavailable) -> None:
-        if isinstance(decision, LimitsUnavailable):
-            self._degraded(job, decision)
-            return
-        if decision.status is not Status.REPEATED:
+    def _go_by(self, job: _Job, decision: Decision) -> None:
+        status = decision.status
+        if status is not _REPEATED:
             self.ids.heard(decision.now_us)
-        if decision.status is Status.STALE:
+        if status is _STALE:
             self.stale += 1
             self._await(job, self._reload(job))
-        elif decision.status is Status.UNSEEDED:
+        elif status is _UNSEEDED:
             self.unseeded += 1
             self._await(job, self._seed(job))
         elif job.request.explain:
-            explained = explain(job.policy, job.request, decision, self.ids.next(decision.now_us))
+            explained = explain(job.terms, job.request, decision, self.ids.next(decision.now_us))
             self.turn.add(explained, None, job.on_checked)
         elif job.denial is not None:
-            self._answer_alone(job, job.denial, is_degraded=False)
+            self._answer(job, decision, job.denial)
         else:
-            self._denials.remember(job.policy, job.asked, decision, job.asked_at)
-            if job.policy.failure_policy == "local" and decision.status is not Status.REPEATED:
-                self.without_redis.heard(job.policy, decision, job.request.cost)
-            self._answer(job, decision)
+            if status is not _ADMITTED:
+                remember_denial(job.terms, job.asked, decision, job.asked_at)
+            if job.terms.policy.failure_policy == "local" and status is not _REPEATED:
+                self.without_redis.heard(job.terms.policy, decision, job.request.cost)
+            if job.asked.retry is None:
+                self._answer(job, decision)
+            else:
+                self._answer_retried(job, decision)
 
-    def _answer(self, job: _Job, decision: Decision) -> None:
-        """The answer that the limiter's decision makes; a repeated one repeats the first check's record too."""
-        status, request_id, policy = decision.status, "", job.policy
-        first = Counted("", policy.secret_id, job.request.resource, job.request.cost)
-        if job.asked.retry is not None:
-            blob = decision.blob if status is Status.REPEATED else job.asked.retry[1]
-            first = msgspec.json.decode(blob, type=Counted)
-            request_id = self.ids.at(first.request_id, decision.now_us)
-            status = decision.first_status if status is Status.REPEATED else status
-        code = code_of(status)
-        answer = answer_for(policy, code, request_id or self.ids.next(decision.now_us))
-        limits = limits_of(rules_for(policy, first.resource))
-        if len(limits) != len(decision.states):
+    def _answer(self, job: _Job, decision: Decision, denial: Code | None = None) -> None:
+        """The answer that the limiter's decision makes, or a denial by the pre-checks that it confirmed."""
+        request, terms = job.request, job.terms
+        now_us, cost, is_admitted = decision.now_us, request.cost, decision.status is _ADMITTED
+        answer = answer_for(terms.policy, denial or code_of(decision.status), self.ids.next(now_us))
+        checked = Checked(answer, terms, decision)
+        add_limits(checked, cost, cost if is_admitted else 0)
+        counted = Counted(answer.request_id, terms.policy.secret_id, request.resource, cost, request.ip or "")
+        record = usage_record(terms.policy, answer, counted, now_us, decision.period)
+        self.turn.add(checked, record, job.on_checked)
+
+    def _answer_retried(self, job: _Job, decision: Decision) -> None:
+        """To a check with an id: a repeated answer repeats the first check's record too."""
+        is_repeated = decision.status is _REPEATED
+        blob = decision.blob if is_repeated else cast(tuple[str, str], job.asked.retry)[1]
+        first = msgspec.json.decode(blob, type=Counted)
+        policy, terms = job.terms.policy, job.terms
+        if first.resource != job.request.resource:
+            terms = Terms(policy, first.resource)
+        code = code_of(decision.first_status if is_repeated else decision.status)
+        answer = answer_for(policy, code, self.ids.at(first.request_id, decision.now_us))
+        if len(terms.limits) != len(decision.states):
             # Limits were added or dropped since the first answer: its states have no names any more.
-            limits, decision = (), msgspec.structs.replace(decision, states=[])
-        checked = Checked(answer, policy, decision, limits)
+            decision = msgspec.structs.replace(decision, states=[])
+        checked = Checked(answer, terms, decision)
         add_limits(checked, first.cost, first.cost if code is Code.VALID else 0)
         self.turn.add(checked, usage_record(policy, answer, first, decision.now_us), job.on_checked)
 
     def _answer_alone(self, job: _Job, code: Code, *, is_degraded: bool, decision: Decision | None = None) -> None:
         """An answer that Redis had no part in; `decision` is the failure policy's."""
-        now_us, policy, request = self.ids.now_us(), job.policy, job.request
+        now_us, policy, request = self.ids.now_us(), job.terms.policy, job.request
         answer = answer_for(policy, code, self.ids.next(now_us), is_degraded=is_degraded)
-        checked = Checked(answer, policy)
+        checked = Checked(answer, job.terms)
         if decision is not None and decision.states:
             answer.retry_after_ms = retry_after_ms(decision)
-            checked = Checked(answer, policy, decision, limits_of(rules_for(policy, request.resource)))
-        first = Counted(answer.request_id, policy.secret_id, request.resource, 0 if request.explain else request.cost)
+            checked.decision = decision
+        cost = 0 if request.explain else request.cost
+        first = Counted(answer.request_id, policy.secret_id, request.resource, cost, request.ip or "")
         self.turn.add(checked, usage_record(policy, answer, first, now_us), job.on_checked)
 
     def _degraded(self, job: _Job, error: LimitsUnavailable) -> None:
         """Without Redis: what the pre-checks deny stays denied; the rest goes by the plan's failure policy."""
-        self.versions.answered_without_redis(job.policy.account_id)
+        policy = job.terms.policy
+        self.versions.answered_without_redis(policy.account_id)
         if job.denial is not None:
             self._answer_alone(job, job.denial, is_degraded=True)
             return
         now_us = self.ids.now_us()
-        decision = None if job.request.explain else self.without_redis.decide(job.policy, job.asked, now_us)
+        decision = None if job.request.explain else self.without_redis.decide(policy, job.asked, now_us)
         if decision is None:
             job.on_checked(CheckUnavailable(str(error)))
         else:
@@ -228,8 +241,9 @@ class Checker:
         self._go_on(job, await self.policies.reload(job.digest))
 
     async def _seed(self, job: _Job) -> None:
-        job.seed = await self._seeds.run(job.policy.account_id, lambda: load_seed(self.database, job.policy))
-        self._go_on(job, CachedPolicy(job.policy))
+        policy = job.terms.policy
+        job.seed = await self._seeds.run(policy.account_id, lambda: load_seed(self.database, policy))
+        self._go_on(job, CachedPolicy(policy))
 
     def _go_on(self, job: _Job, cached: CachedPolicy | None) -> None:
         job.rounds += 1

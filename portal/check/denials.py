@@ -1,64 +1,50 @@
 """Denials that are still true, so that a flood of refused calls asks Redis once a second.
 
 Exact, since denials consume nothing: until the instant that the script named, the same cost on the same limits is
-denied. How long an entry lives is counted from before the script was asked, and what is still to wait from when it had
-answered, so that neither a denial nor a wait that is told ends too late or too early; an entry lives for a second at
-most, so that a lowered counter shows soon.
+denied. How long one is kept is counted from before the script was asked, and what is still to wait from when it had
+answered, so that neither a denial nor a wait that is told ends too late or too early; it is kept for a second at most,
+so that a lowered counter shows soon. A process keeps them with the terms that denied: a newer policy has terms anew.
 """
 
-from collections import OrderedDict
 from math import inf
 from time import monotonic
 from typing import NamedTuple
 
-from portal.check.policy import KeyPolicy
+from portal.check.terms import COSTS_MOST, Terms
 from portal.limits import Decision, LimitRequest, LimitState, Status
 
 SECONDS_MOST = 1.0
-ENTRIES_MOST = 10_000
 DENIED = frozenset({Status.RATE_LIMITED, Status.QUOTA_EXCEEDED})
 
-Name = tuple[str, int, int, tuple[str, ...]]
 
+class Denial(NamedTuple):
+    """`heard_at` and `until`: monotonic seconds."""
 
-class _Entry(NamedTuple):
     decision: Decision
     heard_at: float
     until: float
 
 
-class Denials:
-    """Of one process, by key, policy version, cost and limits."""
-
-    def __init__(self) -> None:
-        self._entries: OrderedDict[Name, _Entry] = OrderedDict()
-
-    def recall(self, policy: KeyPolicy, asked: LimitRequest) -> Decision | None:
-        """The decision as the script would give it now, or None: ask it."""
-        if not self._entries:
-            return None
-        name = _name(policy, asked)
-        entry = self._entries.get(name)
-        if entry is None:
-            return None
-        now = monotonic()
-        if now >= entry.until:
-            del self._entries[name]
-            return None
-        return _later(entry.decision, int((now - entry.heard_at) * 1_000_000))
-
-    def remember(self, policy: KeyPolicy, asked: LimitRequest, decision: Decision, asked_at: float) -> None:
-        """Nothing that a retry id, a cost of zero or an admission is part of."""
-        if decision.status not in DENIED or asked.retry is not None or asked.cost == 0:
-            return
-        until = asked_at + min(SECONDS_MOST, _lasts_us(asked, decision) / 1_000_000)
-        self._entries[_name(policy, asked)] = _Entry(decision, monotonic(), until)
-        while len(self._entries) > ENTRIES_MOST:
-            self._entries.popitem(last=False)
+def recall_denial(terms: Terms, cost: int) -> Decision | None:
+    """The decision as the script would give it now, or None: ask it."""
+    denial: Denial | None = terms.denials.get(cost)
+    if denial is None:
+        return None
+    now = monotonic()
+    if now >= denial.until:
+        del terms.denials[cost]
+        return None
+    return _later(denial.decision, int((now - denial.heard_at) * 1_000_000))
 
 
-def _name(policy: KeyPolicy, asked: LimitRequest) -> Name:
-    return policy.key_id, policy.version, asked.cost, tuple([subject.name for subject in asked.subjects])
+def remember_denial(terms: Terms, asked: LimitRequest, decision: Decision, asked_at: float) -> None:
+    """Nothing that a retry id, a cost of zero or an admission is part of."""
+    if decision.status not in DENIED or asked.retry is not None or asked.cost == 0:
+        return
+    if len(terms.denials) >= COSTS_MOST:
+        terms.denials.clear()
+    until = asked_at + min(SECONDS_MOST, _lasts_us(asked, decision) / 1_000_000)
+    terms.denials[asked.cost] = Denial(decision, monotonic(), until)
 
 
 def _lasts_us(asked: LimitRequest, decision: Decision) -> float:

@@ -3,36 +3,48 @@
 from typing import Any
 
 from portal.check.answer import ADMITS, NEVER, Checked, Explanation, add_limits, answer_for, code_of, format_instant
-from portal.check.policy import KeyPolicy, limits_of, rules_for
+from portal.check.policy import KeyPolicy
 from portal.check.request import CheckRequest
 from portal.check.rules import Code, pre_checks
+from portal.check.terms import Terms
 from portal.limits import Decision
 
 
-def explain(policy: KeyPolicy, request: CheckRequest, decision: Decision, request_id: str) -> Checked:
+def explain(terms: Terms, request: CheckRequest, decision: Decision, request_id: str) -> Checked:
     """Every rule with its state, and the instant at which the check would pass. `decision` comes from a LOOK."""
+    policy = terms.policy
     before = pre_checks(policy, request, decision.now_us)
     denial = next((code for code, is_denied in before if is_denied), None)
     code = denial or code_of(decision.status)
     answer = answer_for(policy, Code.EXPLAINED, request_id)
-    checked = Checked(answer, policy, decision, limits_of(rules_for(policy, request.resource)))
+    checked = Checked(answer, terms, decision)
     add_limits(checked, request.cost, 0)
-    wait_ms, answer.retry_after_ms = answer.retry_after_ms, None
+    answer.retry_after_ms = None
     rules: list[dict[str, Any]] = [{"rule": rule.value, "passes": not is_denied} for rule, is_denied in before]
     rules += [
         {"rule": "RATE_LIMITED", "name": limit.name, "passes": state.retry_us == ADMITS, "used": state.used}
-        for limit, state in zip(checked.limits, decision.states, strict=True)
+        for limit, state in zip(terms.limits, decision.states, strict=True)
     ]
     if policy.quota is not None:
-        passes = policy.quota.amount < 0 or decision.used + request.cost <= policy.quota.amount
-        rules.append({"rule": "QUOTA_EXCEEDED", "passes": passes, "used": decision.used})
-    answer.explanation = Explanation(code, rules, _passes_at(denial, code, decision, wait_ms))
+        rules.append({"rule": "QUOTA_EXCEEDED", "passes": _has_quota(policy, request, decision), "used": decision.used})
+    passes_us = None if denial is not None else _passes_us(policy, request, decision)
+    answer.explanation = Explanation(code, rules, None if passes_us is None else format_instant(passes_us))
     return checked
 
 
-def _passes_at(denial: Code | None, code: Code, decision: Decision, wait_ms: int | None) -> str | None:
-    if denial is not None or any(state.retry_us == NEVER for state in decision.states):
+def _has_quota(policy: KeyPolicy, request: CheckRequest, decision: Decision) -> bool:
+    return policy.quota is None or policy.quota.amount < 0 or decision.used + request.cost <= policy.quota.amount
+
+
+def _passes_us(policy: KeyPolicy, request: CheckRequest, decision: Decision) -> int | None:
+    """When all limits and the quota admit it, rounded up to the millisecond; None: never while the key lasts."""
+    waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
+    if policy.quota is not None and not _has_quota(policy, request, decision):
+        waits.append(
+            NEVER if request.cost > policy.quota.amount else policy.quota.periods[decision.period][2] - decision.now_us
+        )
+    if NEVER in waits:
         return None
-    if code is Code.VALID:
-        return format_instant(decision.now_us)
-    return None if wait_ms is None else format_instant(decision.now_us + wait_ms * 1000)
+    passes_us = -(-(decision.now_us + max(waits)) // 1000) * 1000 if waits else decision.now_us
+    ends = [end for end in (policy.expires_us, policy.secret_ends_us) if end is not None]
+    return None if any(end <= passes_us for end in ends) else passes_us

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from portal.check.policy import NamedLimit, compile_rules, own_limits
 from portal.core.clock import to_microseconds
-from portal.keys import Key
+from portal.keys import Key, overrides_of, with_overrides
 from portal.limits import Limiter, LimitRequest, LimitsUnavailable, Mode, Quota, Status
 from portal.plans import Limit, Period
+
+ANY_VERSION = 2**53 - 1
+"""Newer than every policy, so that a look at the account's record is never sent back for being stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +26,19 @@ class LiveLimit:
     reset_ms: int
 
 
-async def look_at_limits(limiter: Limiter, key: Key, plan_limits: Sequence[Limit]) -> list[LiveLimit] | None:
-    """Every limit of the key, its plan's and its own; None while Redis does not answer."""
-    rules = compile_rules(key, [*plan_limits, *own_limits(key)])
+async def look_at_limits(
+    limiter: Limiter, key: Key, plan_limits: Sequence[Limit], now: datetime
+) -> list[LiveLimit] | None:
+    """Every limit of the key, its plan's with its overrides and its own; None while Redis does not answer."""
+    held = with_overrides(plan_limits, overrides_of(key, now))
+    rules = compile_rules(key, [*held, *own_limits(key)])
     subjects = tuple(rule.subject for rule in rules)
     asked = LimitRequest(key.account_id, 0, Mode.LOOK, 0, subjects, None)
     try:
         decision = await limiter.decide_one(asked)
     except LimitsUnavailable:
+        return None
+    if decision.status not in (Status.ADMITTED, Status.RATE_LIMITED):
         return None
     named = [(limit, rule.resource) for rule in rules for limit in rule.limits]
     return [
@@ -42,7 +51,7 @@ async def look_at_used(limiter: Limiter, account_id: str, period: Period) -> int
     """Units of the period as checks count them; None while Redis does not answer or has not counted any yet."""
     known = Quota(-1, ((period.name, to_microseconds(period.start), to_microseconds(period.end)),))
     try:
-        decision = await limiter.decide_one(LimitRequest(account_id, 0, Mode.LOOK, 0, (), known))
+        decision = await limiter.decide_one(LimitRequest(account_id, ANY_VERSION, Mode.LOOK, 0, (), known))
     except LimitsUnavailable:
         return None
     return decision.used if decision.status is Status.ADMITTED else None

@@ -1,6 +1,7 @@
 """What the check knows of a key: everything that decides, read in one snapshot, compiled for the limiter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -8,9 +9,9 @@ import msgspec
 from portal.accounts import Account, find_account
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
-from portal.keys import Key, KeySecret, find_secret_by_digest
+from portal.keys import Key, KeySecret, find_secret_by_digest, overrides_of, with_overrides
 from portal.limits import Bucket, Quota, Seed, Subject, Window
-from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_around
+from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_near
 from portal.usage import used_in_period
 
 NO_LIMIT = -1
@@ -80,7 +81,9 @@ async def load_policy(database: Database, digest: bytes) -> KeyPolicy | None:
         if account is None:
             return None
         entitlement = await entitlement_of(tx, account.id)
-        return compile_policy(secret, key, account, entitlement, periods_around(tx.now, account.time_zone))
+        limits = with_overrides(entitlement.limits, overrides_of(key, tx.now))
+        entitlement = replace(entitlement, limits=tuple(limits))
+        return compile_policy(secret, key, account, entitlement, periods_near(tx.now, account.time_zone))
 
 
 async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
@@ -92,7 +95,7 @@ async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
 
 
 def compile_policy(
-    secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: tuple[Period, Period]
+    secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: Sequence[Period]
 ) -> KeyPolicy:
     compiled_periods = tuple((p.name, to_microseconds(p.start), to_microseconds(p.end)) for p in periods)
     amount = NO_LIMIT if entitlement.quota is None or entitlement.is_overage_allowed else entitlement.quota
@@ -121,13 +124,16 @@ def compile_policy(
 
 
 def compile_rules(key: Key, limits: Sequence[Limit]) -> tuple[Rule, ...]:
-    """Windows of one subject share a log; each bucket is a state of its own. Live and test traffic share nothing."""
+    """Windows of one subject share a log; each bucket is a state of its own. Live and test traffic share nothing.
+
+    A bucket's level is kept in units times its window, so one with another window is another bucket.
+    """
     owners = {"account": f"{key.account_id}:{key.environment}", "key": key.id}
     windows: dict[tuple[str, str | None], list[Limit]] = {}
     rules = []
     for limit in limits:
         if limit.algorithm == "token_bucket":
-            name = f"{owners[limit.per]}#{limit.name}"  # never the name of a resource's log
+            name = f"{owners[limit.per]}#{limit.name}:{limit.window_ms}"  # never the name of a resource's log
             bucket = Bucket(limit.capacity, limit.amount, limit.window_ms * 1000)
             rules.append(Rule(Subject(name, bucket=bucket), (_named(limit),), limit.resource))
         else:

@@ -12,6 +12,7 @@ import msgspec
 
 from portal.check.policy import KeyPolicy, load_policy
 from portal.check.single_flight import SingleFlight
+from portal.check.terms import Terms
 from portal.core.database import Database
 from portal.limits import Limiter, LimitsUnavailable
 
@@ -19,19 +20,34 @@ ABSENT_SECONDS = 1.0
 ABSENT_MOST = 10_000
 LOADS_AT_ONCE = 16
 SHARED_SECONDS = 600
+TERMS_MOST = 64
+"""Resources of a key; one that asks for more of them has its terms worked out anew."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(KeyPolicy).decode
 
 
 class CachedPolicy:
-    """A policy and since when this process has it (monotonic seconds)."""
+    """A policy and since when this process has it (monotonic seconds).
 
-    __slots__ = ("kept_at", "policy")
+    `heard`: how many changes, of any account, this process had heard of when the policy was last found current.
+    """
+
+    __slots__ = ("_terms", "heard", "kept_at", "policy")
 
     def __init__(self, policy: KeyPolicy) -> None:
         self.policy = policy
         self.kept_at = monotonic()
+        self.heard = -1
+        self._terms: dict[str, Terms] = {}
+
+    def terms_for(self, resource: str) -> Terms:
+        terms = self._terms.get(resource)
+        if terms is None:
+            if len(self._terms) >= TERMS_MOST:
+                self._terms.clear()
+            terms = self._terms[resource] = Terms(self.policy, resource)
+        return terms
 
 
 class PolicyCache:
@@ -43,13 +59,16 @@ class PolicyCache:
         self._known: OrderedDict[bytes, CachedPolicy] = OrderedDict()
         self._absent: OrderedDict[bytes, float] = OrderedDict()
         self._versions: OrderedDict[str, int] = OrderedDict()
+        self._heard = 0
         self._loads: SingleFlight[CachedPolicy | None] = SingleFlight()
         self._slots = asyncio.Semaphore(LOADS_AT_ONCE)
 
     def known(self, digest: bytes) -> CachedPolicy | None:
         """What this process has in memory and may use; None says nothing about the secret."""
         entry = self._known.get(digest)
-        if entry is None or monotonic() - entry.kept_at >= self._max_age or not self._is_current(entry):
+        if entry is None or monotonic() - entry.kept_at >= self._max_age:
+            return None
+        if entry.heard != self._heard and not self._is_current(entry):
             return None
         self._known.move_to_end(digest)
         return entry
@@ -79,6 +98,7 @@ class PolicyCache:
     def raise_version(self, account_id: str, version: int) -> None:
         """Heard of a change: older policies of the account are loaded anew without asking Redis first."""
         if version > self._versions.get(account_id, 0):
+            self._heard += 1
             self._versions[account_id] = version
             self._versions.move_to_end(account_id)
             while len(self._versions) > self._size:
@@ -89,7 +109,10 @@ class PolicyCache:
         return {"known": len(self._known), "absent": len(self._absent)}
 
     def _is_current(self, entry: CachedPolicy) -> bool:
-        return entry.policy.version >= self._versions.get(entry.policy.account_id, 0)
+        if entry.policy.version < self._versions.get(entry.policy.account_id, 0):
+            return False
+        entry.heard = self._heard
+        return True
 
     async def _from_redis(self, digest: bytes) -> CachedPolicy | None:
         name = f"policy:{digest.hex()}"

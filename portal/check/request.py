@@ -66,7 +66,8 @@ _batch_decoder = msgspec.json.Decoder(BatchRequest)
 def parse_check(body: bytes) -> CheckRequest:
     """Raises MalformedCheck, InvalidCheck."""
     request = _decode(_check_decoder, body)
-    _check_texts(request)
+    if request.ip is not None or not request.resource.isprintable():
+        _check_texts(request)
     return request
 
 

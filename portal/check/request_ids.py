@@ -20,6 +20,7 @@ class RequestIds:
         self._node = secrets.randbits(40) << 32
         self._counter = 0
         self._beginning, self._begins = -1, ""
+        self._heard_us = 0
         self._offset_us = to_microseconds(utc_now()) - monotonic_ns() // 1000
 
     def next(self, decided_us: int) -> str:
@@ -36,7 +37,9 @@ class RequestIds:
         return "req_" + encode_128(decode_128(request_id[4:]) | decided_us << 72)
 
     def heard(self, redis_now_us: int) -> None:
-        self._offset_us = redis_now_us - monotonic_ns() // 1000
+        if redis_now_us != self._heard_us:  # all checks of one script call are told the same
+            self._heard_us = redis_now_us
+            self._offset_us = redis_now_us - monotonic_ns() // 1000
 
     def now_us(self) -> int:
         """Redis's clock as far as this process knows it."""

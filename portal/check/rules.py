@@ -29,10 +29,6 @@ class Code(StrEnum):
 
 def pre_check(policy: KeyPolicy, request: CheckRequest, now_us: int) -> Code | None:
     """The first reason to deny, or None."""
-    if not (policy.is_suspended or policy.is_paused or policy.is_revoked or policy.allowed_ips or request.scopes) and (
-        policy.expires_us is None and policy.secret_ends_us is None
-    ):
-        return None  # nearly every check: there is nothing that could deny
     return next((code for code, is_denied in pre_checks(policy, request, now_us) if is_denied), None)
 
 

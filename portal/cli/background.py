@@ -2,31 +2,53 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from portal.cli.wiring import Parts
+from portal.check import relayed_settlements
+from portal.cli.wiring import Parts, journal_folder
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
-from portal.usage import Courier
-from workers import delete_ended, ingest_usage, keep_partitions, relay_outbox, ship_journal
+from portal.usage import Courier, Merger
+from workers import delete_ended, end_overrides, ingest_usage, keep_partitions, relay_outbox, ship_journal, watch_usage
+from workers.watch_usage import Watch
 
+WATCH = "watch_usage"
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
-    """Every worker by its name. The bus is in-process: what is shipped here is ingested here."""
-    parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used))
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Every worker by its name, and what they tell of themselves."""
+
+    workers: dict[str, Worker]
+    courier: Courier
+    merger: Merger
+    watch: Watch
+
+
+def background(parts: Parts, courier: Courier) -> Background:
+    """Without a broker there is no ingest worker: what a courier ships is ingested in its own process."""
+    merger = ingest_usage.merger(parts.database, parts.limiter.raise_used)
+    watch = Watch(journal_folder(parts.settings), parts.database, parts.broker)
+    parts.usage_bus.subscribe(USAGE_RECORDED, merger.add)
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
-    return {
+    parts.bus.subscribe(EVENTS, relayed_settlements(parts.limiter))
+    workers: dict[str, Worker] = {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, stop),
         "delete_ended": lambda stop: delete_ended.run(parts.database, stop),
+        "end_overrides": lambda stop: end_overrides.run(parts.database, stop),
+        WATCH: lambda stop: watch_usage.run(watch, stop),
     }
+    if parts.broker is not None:
+        workers["ingest_usage"] = parts.broker.run
+    return Background(workers, courier, merger, watch)
 
 
 def make_courier(parts: Parts) -> Courier:
-    return Courier(parts.settings.data / "journal", parts.bus, parts.settings.courier_batch)
+    return Courier(journal_folder(parts.settings), parts.usage_bus, parts.settings.courier_batch)
 
 
 async def run_workers(workers: dict[str, Worker], stop: asyncio.Event) -> None:
@@ -35,11 +57,11 @@ async def run_workers(workers: dict[str, Worker], stop: asyncio.Event) -> None:
 
 
 def chosen(workers: dict[str, Worker], names: list[str]) -> dict[str, Worker]:
-    """Those named, or all. Raises PortalError for an unknown name."""
+    """Those named with the watch, which every process has, or all. Raises PortalError for an unknown name."""
     unknown = [name for name in names if name not in workers]
     if unknown:
         raise PortalError(f"There is no worker {unknown[0]!r}.", hint=f"There are: {', '.join(workers)}.")
-    return {name: workers[name] for name in names} if names else workers
+    return {name: workers[name] for name in (*names, WATCH)} if names else workers
 
 
 async def _keep_running(name: str, worker: Worker, stop: asyncio.Event) -> None:

@@ -56,7 +56,7 @@ class CheckMetrics(Collector):
 
 
 @contextmanager
-def shown(metrics: CheckMetrics) -> Iterator[None]:
+def shown(metrics: Collector) -> Iterator[None]:
     """While it is open, /metrics has them."""
     REGISTRY.register(metrics)
     try:

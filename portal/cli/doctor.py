@@ -11,6 +11,8 @@ import typer
 from portal.cli.examinations import (
     Finding,
     State,
+    examine_backlog,
+    examine_broker,
     examine_clocks,
     examine_disk,
     examine_migrations,
@@ -64,5 +66,7 @@ async def _examine(data: Path | None) -> list[Finding]:
         sentinels = await examine_sentinels(redis)
         findings += [sentinels] if sentinels else []
     findings.append(await examine_clocks(url, redis_urls))
-    findings.append(examine_disk(settings.data))
+    if settings.amqp_url is not None:
+        findings.append(await examine_broker(settings.amqp_url.get_secret_value(), settings.dead_letter_days))
+    findings += [examine_disk(settings.data), examine_backlog(settings.data)]
     return findings

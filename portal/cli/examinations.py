@@ -17,15 +17,20 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from migrations.run import pending
+from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import from_microseconds, utc_now
+from portal.core.rabbit import BROKER_ERRORS, connect, dead_queue, ensure_topology, is_as_declared, version_of
 from portal.core.shard_address import parse_shard
 from portal.limits import LimitsUnavailable, Sentinels, shard_client
+from portal.usage import journal_backlog
 
 POSTGRES_OLDEST = 150_000
 TIMEOUT_SECONDS = 5
 CLOCKS_APART_SECONDS = 2.0
+BACKLOG_SECONDS = 60.0
 SPACE_LITTLE = 1 << 30
 SPACE_LEAST = 100 << 20
+UNTRUSTED = "Name the file of the authority that signed its certificate: rediss://…?ca=/path/of/ca.pem."
 
 
 class State(StrEnum):
@@ -79,7 +84,8 @@ async def examine_redis(url: str) -> Finding:
         async with await _redis(url) as redis:
             facts: dict[str, Any] = await redis.info()
     except (OSError, RedisError, LimitsUnavailable) as error:
-        return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", "Check PORTAL_REDIS_URLS.")
+        hint = UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else "Check PORTAL_REDIS_URLS."
+        return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", hint)
     version = f"{facts.get('server_name', 'redis')} {facts.get('valkey_version') or facts.get('redis_version')}"
     if facts.get("role") != "master":
         return Finding("Redis", State.BAD, f"{place} is a replica.", "Name its master, or its Sentinels.")
@@ -154,6 +160,45 @@ def examine_disk(data: Path) -> Finding:
     if free < SPACE_LITTLE:
         return Finding("disk", State.DOUBTFUL, f"{told}: little.", "Make room: a full disk stops all checks.")
     return Finding("disk", State.GOOD, f"{told}, writable.")
+
+
+async def examine_broker(url: str, retention_days: int) -> Finding:
+    """It lets us in, our queues can be declared, and nothing lies in the dead one."""
+    place = _place(url)
+    try:
+        connection = await connect(url, "doctor")
+        try:
+            version = version_of(connection)
+            await ensure_topology(connection, USAGE_RECORDED, retention_days)
+            is_kept_so_long = await is_as_declared(connection, USAGE_RECORDED, retention_days)
+            async with connection.channel() as channel:
+                dead = await channel.declare_queue(dead_queue(USAGE_RECORDED), passive=True)
+                letters = dead.declaration_result.message_count or 0
+        finally:
+            await connection.close()
+    except BROKER_ERRORS as error:
+        return Finding("RabbitMQ", State.BAD, f"{place} is of no use: {_reason(error)}.", "Check PORTAL_AMQP_URL.")
+    if letters:
+        return Finding("RabbitMQ", State.DOUBTFUL, f"{letters} dead letters.", "Look at `portal dlq list`.")
+    if not is_kept_so_long:
+        what = f"{dead_queue(USAGE_RECORDED)} has another retention than PORTAL_DEAD_LETTER_DAYS says."
+        return Finding("RabbitMQ", State.DOUBTFUL, what, "Delete that queue while it is empty: it is declared anew.")
+    return Finding("RabbitMQ", State.GOOD, f"{version} at {place}, queues declared, no dead letters.")
+
+
+def examine_backlog(data: Path) -> Finding:
+    """What this node has answered for and nobody has counted yet."""
+    try:
+        backlog = journal_backlog(data / "journal")
+    except OSError as error:
+        return Finding("journal", State.BAD, f"cannot be read: {error.strerror}.", "Check PORTAL_DATA.")
+    if backlog.oldest is None:
+        return Finding("journal", State.GOOD, "everything is shipped.")
+    seconds = (utc_now() - backlog.oldest).total_seconds()
+    told = f"{backlog.bytes / (1 << 20):.1f} MiB are not shipped, the oldest {seconds:.0f} s old"
+    if seconds > BACKLOG_SECONDS:
+        return Finding("journal", State.DOUBTFUL, f"{told}.", "See that `portal worker` runs and reaches the broker.")
+    return Finding("journal", State.GOOD, f"{told}.")
 
 
 async def _time_of(url: str) -> datetime:

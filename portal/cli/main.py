@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from portal.cli import audit, demo, token, user
+from portal.cli import audit, demo, dlq, token, user
 from portal.cli.doctor import doctor
 from portal.cli.migrate import migrate
 from portal.cli.run import run
@@ -29,6 +29,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
 app.add_typer(audit.app, name="audit")
 app.add_typer(demo.app, name="demo")
+app.add_typer(dlq.app, name="dlq")
 
 
 def main() -> None:

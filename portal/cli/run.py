@@ -19,11 +19,13 @@ import typer
 import uvloop
 
 from portal.cli.background import background, make_courier, run_workers
+from portal.cli.check_metrics import shown
 from portal.cli.demo_data import DemoCredentials, ensure_demo
 from portal.cli.garbage import settle_garbage
 from portal.cli.migrate import prepare_database
 from portal.cli.ready_file import panel, remove_ready_file, write_ready_file
 from portal.cli.server import listen, make_server, url_of
+from portal.cli.usage_metrics import UsageMetrics
 from portal.cli.wiring import Parts, open_parts, open_web
 from portal.core.embedded import EmbeddedServices, start_services
 from portal.core.errors import PortalError
@@ -73,6 +75,7 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
         redis_urls=list(services.redis_urls),
         data=options.data.expanduser().resolve(),
         base_url=url_of(sock),
+        amqp_url=None,
     )
     async with open_parts(settings) as parts:
         courier = make_courier(parts)
@@ -97,9 +100,11 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
 async def _in_background(parts: Parts, courier: Courier) -> AsyncIterator[None]:
     """Workers beside the server; when it has stopped, what it journalled is still shipped."""
     stop = asyncio.Event()
-    working = asyncio.create_task(run_workers(background(parts, courier), stop))
+    behind = background(parts, courier)
+    working = asyncio.create_task(run_workers(behind.workers, stop))
     try:
-        yield
+        with shown(UsageMetrics(behind, parts.broker)):
+            yield
     finally:
         stop.set()
         await working

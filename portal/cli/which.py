@@ -30,4 +30,5 @@ def _embedded_settings(data: Path) -> Settings:
         database_url=f"postgresql+asyncpg://{NAME}:{database.password}@{HOST}:{database.port}/{NAME}",
         redis_urls=[f"redis://:{redis.password}@{HOST}:{redis.port}/0"],
         data=data,
+        amqp_url=None,
     )

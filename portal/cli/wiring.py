@@ -2,30 +2,43 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from portal.accounts import SignInAttempts
 from portal.check import Checker, PolicyCache, PolicyChanges, ServiceTokens, listen_to_changes
 from portal.cli.check_metrics import CheckMetrics, shown
-from portal.core.bus import InProcessBus
+from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
+from portal.core.rabbit import RabbitBus
 from portal.core.settings import Settings
-from portal.limits import Limiter
+from portal.limits import Limiter, LimitsUnavailable
 from portal.usage import Journal
 from web.check.desk import Desk
 from web.services import WebServices
 
+PATIENCE_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every process shares; `changes` tells Redis of policy changes."""
+    """What every process shares; `changes` tells Redis of policy changes.
+
+    `bus` carries events within the process, from the outbox to those who listen. Usage goes through `broker` where
+    there is one.
+    """
 
     settings: Settings
     database: Database
     limiter: Limiter
     changes: PolicyChanges
     bus: InProcessBus
+    broker: RabbitBus | None = None
+
+    @property
+    def usage_bus(self) -> Bus:
+        return self.broker or self.bus
 
 
 @asynccontextmanager
@@ -39,12 +52,27 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         pool_size=settings.database_pool_size,
         after_commit=changes.after_commit,
     )
+    broker = open_broker(settings)
     await limiter.open()
     try:
-        yield Parts(settings, database, limiter, changes, InProcessBus())
+        yield Parts(settings, database, limiter, changes, InProcessBus(), broker)
     finally:
+        if broker is not None:
+            await broker.close()
         await limiter.close()
         await database.close()
+
+
+def open_broker(settings: Settings) -> RabbitBus | None:
+    """None without PORTAL_AMQP_URL. Connects when there is something to do, and whenever it can."""
+    if settings.amqp_url is None:
+        return None
+    return RabbitBus(
+        settings.amqp_url.get_secret_value(),
+        USAGE_RECORDED,
+        prefetch=settings.amqp_prefetch,
+        retention_days=settings.dead_letter_days,
+    )
 
 
 @asynccontextmanager
@@ -52,7 +80,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     """What the HTTP process needs on top: the journal (`on_append` hears of its records), policy cache, checker."""
     settings = parts.settings
     journal = Journal(
-        settings.data / "journal",
+        journal_folder(settings),
         segment_bytes=settings.journal_segment_bytes,
         sync_ms=settings.journal_sync_ms,
         on_append=on_append,
@@ -63,6 +91,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     parts.changes.listeners.append(policies.raise_version)
     journal.open()
     checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
+    await _hear_time(parts.limiter, checker)
     listeners = _listen(settings, policies)
     try:
         with shown(CheckMetrics(parts.limiter, checker)):
@@ -80,6 +109,20 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
         await asyncio.gather(*listeners, return_exceptions=True)
         await checker.close()
         await asyncio.to_thread(journal.close)
+
+
+async def _hear_time(limiter: Limiter, checker: Checker) -> None:
+    """An expiry goes by Redis's clock, of the very first check too: that of this machine may be wrong."""
+    for shard in limiter.shards():
+        with suppress(LimitsUnavailable):
+            seconds, micros = await shard.connection.call("TIME", patience_s=PATIENCE_SECONDS)
+            checker.ids.heard(int(seconds) * 1_000_000 + int(micros))
+            return
+
+
+def journal_folder(settings: Settings) -> Path:
+    """Shared by the processes of a node."""
+    return settings.data / "journal"
 
 
 def _listen(settings: Settings, policies: PolicyCache) -> list[asyncio.Task[None]]:

@@ -8,7 +8,10 @@ import typer
 import uvloop
 
 from portal.cli.background import background, chosen, make_courier, run_workers
+from portal.cli.check_metrics import shown
+from portal.cli.usage_metrics import UsageMetrics
 from portal.cli.wiring import open_parts
+from portal.cli.worker_health import served_health
 from portal.core.logs import configure_logs, get_log
 from portal.core.settings import Settings, load_settings
 
@@ -16,7 +19,10 @@ from portal.core.settings import Settings, load_settings
 def worker(
     names: Annotated[list[str] | None, typer.Argument(help="Which ones; all when none is named.")] = None,
 ) -> None:
-    """Run background workers until Ctrl-C: ship_journal (and ingest), relay_outbox, keep_partitions."""
+    """Run background workers until Ctrl-C: ship_journal, ingest_usage, relay_outbox, keep_partitions and others.
+
+    Any number of processes may run them. Without PORTAL_AMQP_URL ship_journal ingests by itself.
+    """
     settings = load_settings()
     configure_logs(settings.log_level)
     uvloop.run(_work(settings, names or []))
@@ -27,6 +33,9 @@ async def _work(settings: Settings, names: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_parts(settings) as parts:
-        workers = chosen(background(parts, make_courier(parts)), names)
-        get_log(__name__).info("workers_started", workers=[*workers])
-        await run_workers(workers, stop)
+        behind = background(parts, make_courier(parts))
+        workers = chosen(behind.workers, names)
+        with shown(UsageMetrics(behind, parts.broker)):
+            async with served_health(parts, [*workers]):
+                get_log(__name__).info("workers_started", workers=[*workers])
+                await run_workers(workers, stop)

@@ -63,6 +63,8 @@ NEEDS: dict[str, Permission] = {
     "resume_key": Permission.KEYS_WRITE,
     "rotate_key": Permission.KEYS_WRITE,
     "revoke_key": Permission.KEYS_WRITE,
+    "override_key_limit": Permission.STAFF,
+    "clear_key_override": Permission.STAFF,
     "subscribe": Permission.PLAN_WRITE,
     "add_member": Permission.ACCOUNT_WRITE,
     "switch_account": Permission.SELF_WRITE,

@@ -1,9 +1,10 @@
 """The bus: batches and events from those who produce them to those who handle them, at least once.
 
 `publish` returns when the message is safe: for the in-process bus that is when every handler has finished; a broker
-will answer as soon as it has stored it. Either way an error means: keep it and publish again.
+answers as soon as it has stored it (portal.core.rabbit). Either way an error means: keep it and publish again.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -23,6 +24,12 @@ class Bus(Protocol):
     def subscribe(self, subject: str, handler: Handler) -> None:
         """Call `handler` with each message of the subject; an error from it keeps the message."""
 
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver what is subscribed, until stopped."""
+
+    async def waiting(self, subject: str) -> int:
+        """How many messages are published and in nobody's hands yet."""
+
 
 class InProcessBus:
     """Calls the handlers in the caller's task, in the order of their subscription; nobody there is an error."""
@@ -38,3 +45,11 @@ class InProcessBus:
 
     def subscribe(self, subject: str, handler: Handler) -> None:
         self._handlers[subject].append(handler)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Nothing is left to do: `publish` delivers."""
+        await stop.wait()
+
+    async def waiting(self, subject: str) -> int:
+        """None ever: whoever publishes waits for the handlers."""
+        return 0

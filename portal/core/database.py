@@ -35,6 +35,8 @@ _BEGIN = text(
 )
 _CONFINE = text("SELECT set_config('portal.account_id', :account, true)")
 
+_ACCOUNT = text("SELECT current_setting('portal.account_id')")
+_ACT_FOR = text("SELECT set_config('portal.account_id', :account, true)")
 _LIMIT_STATEMENTS = text("SELECT set_config('statement_timeout', :most_ms, true)")
 _BEGIN_AS_OWNER = text("SELECT set_config('lock_timeout', :timeout, true), clock_timestamp()")
 
@@ -134,6 +136,18 @@ class Tx:
             del self.events[kept:]
             await self._send(nested.rollback)
             raise
+
+    @asynccontextmanager
+    async def acting_for(self, account_id: str) -> AsyncIterator[None]:
+        """Inside, row-level security confines to another account: for staff alone, whom the caller has made sure of.
+
+        Afterwards to the one before. What raises inside must be undone, with its savepoint or as a whole: that too
+        leads back.
+        """
+        before = await self.find(_ACCOUNT)
+        await self.execute(_ACT_FOR, {"account": account_id})
+        yield
+        await self.execute(_ACT_FOR, {"account": before})
 
 
 class Database:

@@ -38,6 +38,15 @@ class Settings(BaseSettings):
         default=200, ge=0, description="longest stretch a power failure can lose; 0: each turn"
     )
     courier_batch: int = Field(default=5000, ge=1, le=50_000)
+    amqp_url: SecretStr | None = Field(
+        default=None, description="amqp(s)://…: usage goes through RabbitMQ; without it the courier ingests itself"
+    )
+    amqp_prefetch: int = Field(default=64, ge=1, le=1000, description="batches that an ingest worker holds at most")
+    dead_letter_days: int = Field(default=90, ge=0, le=3650, description="dead letters are kept so long; 0: for ever")
+    worker_port: int = Field(
+        default=0, ge=0, le=65535, description="where a worker tells how it is, on worker_host; 0: nowhere"
+    )
+    worker_host: str = Field(default="127.0.0.1")
 
     @field_validator("redis_urls", mode="before")
     @classmethod
@@ -51,10 +60,20 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql+asyncpg://")
         return value
 
+    @field_validator("amqp_url")
+    @classmethod
+    def _is_amqp(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("amqp://", "amqps://")):
+            raise ValueError("must start with amqp:// or amqps://")
+        return value
+
     @field_validator("redis_urls")
     @classmethod
     def _are_redis(cls, value: list[SecretStr]) -> list[SecretStr]:
-        names = [parse_shard(url.get_secret_value()).name for url in value]
+        shards = [parse_shard(url.get_secret_value()) for url in value]
+        if missing := next((shard.ca for shard in shards if shard.ca and not Path(shard.ca).is_file()), None):
+            raise ValueError(f"there is no file {missing}, which ca names")
+        names = [shard.name for shard in shards]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two shards are called {twice}, and accounts are spread by name")
         return value

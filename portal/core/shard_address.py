@@ -1,13 +1,15 @@
 """Where a Redis shard is, read from its URL.
 
-    redis[s]://[user:password@]host[:port][/db]
-    redis[s]+sentinel://[user:password@]sentinel[:port],…/master[/db][?sentinel_password=…]
+    redis[s]://[user:password@]host[:port][/db][?ca=/path/of/ca.pem]
+    redis[s]+sentinel://[user:password@]sentinel[:port],…/master[/db][?sentinel_password=…&ca=…]
 
 User and password are the Redis server's, percent-encoded where they hold one of `:/?#@,`; TLS (rediss) goes for the
-Sentinels too. In a list of shards a part without a scheme continues the Sentinels of the part before it.
+Sentinels too, and certificates are verified always: against the file `ca`, or else against the system's authorities.
+In a list of shards a part without a scheme continues the Sentinels of the part before it.
 """
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -31,6 +33,8 @@ class ShardAddress:
     database: int
     is_tls: bool
     sentinel_password: str | None = field(repr=False)
+    ca: str | None = None
+    """The file of the authority that signed the servers' certificates."""
 
     @property
     def name(self) -> str:
@@ -39,6 +43,10 @@ class ShardAddress:
             return f"{self.master}/{self.database}" if self.database else self.master
         host, port = self.places[0]
         return f"{host}:{port}/{self.database}"
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """None without TLS. Raises OSError for a `ca` that is not there or holds no certificate."""
+        return ssl.create_default_context(cafile=self.ca) if self.is_tls else None
 
 
 def split_shards(text: str) -> list[str]:
@@ -70,18 +78,28 @@ def parse_shard(url: str) -> ShardAddress:
     user, _, password = (form["login"] or "").partition(":")
     path = [unquote(step) for step in (form["path"] or "").rstrip("/").split("/") if form["path"]]
     master = _master(path) if is_watched else None
-    query = parse_qs(form["query"] or "")
-    if bool(form["query"]) and not (is_watched and query.keys() == {"sentinel_password"}):
-        raise ValueError("the only parameter is sentinel_password, and redis+sentinel:// alone takes it")
+    is_tls = form["scheme"].startswith("rediss")
+    query = _query(form["query"] or "", is_watched=is_watched, is_tls=is_tls)
     return ShardAddress(
         places=_places(form["places"], is_watched=is_watched),
         master=master,
         user=unquote(user) or None,
         password=unquote(password) or None,
         database=_database(path),
-        is_tls=form["scheme"].startswith("rediss"),
-        sentinel_password=query["sentinel_password"][0] if "sentinel_password" in query else None,
+        is_tls=is_tls,
+        sentinel_password=query.get("sentinel_password"),
+        ca=query.get("ca"),
     )
+
+
+def _query(text: str, *, is_watched: bool, is_tls: bool) -> dict[str, str]:
+    query = parse_qs(text)
+    allowed = ({"sentinel_password"} if is_watched else set()) | ({"ca"} if is_tls else set())
+    if text and not (query and query.keys() <= allowed):
+        raise ValueError(
+            "the only parameters are sentinel_password, which redis+sentinel:// alone takes, and ca, which rediss takes"
+        )
+    return {name: values[0] for name, values in query.items()}
 
 
 def _master(path: list[str]) -> str:

@@ -5,6 +5,8 @@ from hashlib import blake2b
 from typing import Generic, TypeVar
 
 Shard = TypeVar("Shard")
+KNOWN_MOST = 100_000
+"""Subjects whose shard is remembered: three hashes a check would cost as much as its JSON."""
 
 
 class Ring(Generic[Shard]):
@@ -13,6 +15,7 @@ class Ring(Generic[Shard]):
     def __init__(self, shards: Sequence[tuple[str, Shard]]) -> None:
         self._shards = [(_hash_key(name), shard) for name, shard in shards]
         self._only = self._shards[0][1] if len(self._shards) == 1 else None
+        self._known: dict[str, Shard] = {}
 
     def __iter__(self) -> Iterator[Shard]:
         return iter([shard for _, shard in self._shards])
@@ -21,8 +24,14 @@ class Ring(Generic[Shard]):
         """The shard with the highest hash of (its name, the subject)."""
         if self._only is not None:
             return self._only
-        text = subject.encode()
-        return max(self._shards, key=lambda entry: blake2b(text, digest_size=8, key=entry[0]).digest())[1]
+        shard = self._known.get(subject)
+        if shard is None:
+            if len(self._known) >= KNOWN_MOST:
+                self._known.clear()
+            text = subject.encode()
+            shard = max(self._shards, key=lambda entry: blake2b(text, digest_size=8, key=entry[0]).digest())[1]
+            self._known[subject] = shard
+        return shard
 
 
 def _hash_key(name: str) -> bytes:

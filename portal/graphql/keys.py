@@ -2,16 +2,17 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import strawberry
 
-from portal import check, keys
+from portal import check, keys, usage
 from portal.core.actor import Permission
 from portal.graphql.connections import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.context import Info
 from portal.graphql.enums import Environment, value
 from portal.graphql.fields import computed
+from portal.graphql.key_limits import KeyLimit, LimitInForce, LimitOverride, limits_in_force
 from portal.graphql.scalars import BigInt, Json
 from portal.graphql.usage import (
     From,
@@ -57,18 +58,13 @@ class KeySecret:
 
     @computed("When a check last carried it; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
-        return await info.context.loaders.last_used.load(self.id)
+        use = await info.context.loaders.last_used.load(self.id)
+        return None if use is None else use.at
 
-
-@strawberry.type(description="At most `amount` units of one key in any `windowMs`.")
-class KeyLimit:
-    name: str = strawberry.field(description="Its name; answers and headers put `own-` in front.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
-
-    @classmethod
-    def of(cls, limit: dict[str, Any]) -> Self:
-        return cls(name=limit["name"], amount=BigInt(limit["amount"]), window_ms=BigInt(limit["window_ms"]))
+    @computed("The newest address that a check with it told; null: none did.")
+    async def last_used_address(self, info: Info) -> str | None:
+        use = await info.context.loaders.last_used.load(self.id)
+        return None if use is None else use.address
 
 
 @strawberry.type(description="A limit that holds for a key, and where it stands this moment.")
@@ -110,6 +106,10 @@ class Key(Node):
     paused_at: datetime | None = strawberry.field(description="Since when it is paused; null: it is not.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
     revoked_reason: str | None = strawberry.field(description="Why it was revoked, if somebody said so.")
+    limit_overrides: list[LimitOverride] = strawberry.field(
+        description="What the provider's staff put in the place of the plan's limits for this key, by name."
+    )
+    row: strawberry.Private[keys.Key]
 
     @classmethod
     def of(cls, row: keys.Key, now: datetime) -> Self:
@@ -127,7 +127,14 @@ class Key(Node):
             paused_at=row.paused_at,
             revoked_at=row.revoked_at,
             revoked_reason=row.revoked_reason,
+            limit_overrides=[LimitOverride.of(override) for override in keys.overrides_of(row, now)],
+            row=row,
         )
+
+    @computed("Every limit that its checks are held to: the plan's, overrides in their place, its own.")
+    async def limits_in_force(self, info: Info) -> list[LimitInForce]:
+        info.context.permitted(Permission.PLAN_READ)
+        return await limits_in_force(info, self.row)
 
     @computed("Its secrets, the newest first: one, or more after rotations.")
     async def secrets(self, info: Info) -> list[KeySecret]:
@@ -140,12 +147,23 @@ class Key(Node):
 
     @computed("When a check last carried one of its secrets; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
-        return await info.context.loaders.key_last_used.load(self.id)
+        return max((use.at for use in await self._uses(info)), default=None)
 
     @computed("Every limit that holds for it, its plan's and its own, as it stands now; null: that is not known now.")
     async def live_limits(self, info: Info) -> list[LiveLimit] | None:
         found = await info.context.loaders.live_limits.load(self.id)
         return None if found is None else [LiveLimit.of(live) for live in found]
+
+    @computed("The newest address that a check with one of its secrets told; null: none did.")
+    async def last_used_address(self, info: Info) -> str | None:
+        told = [(use.at, use.address) for use in await self._uses(info) if use.address is not None]
+        return max(told)[1] if told else None
+
+    async def _uses(self, info: Info) -> list[usage.LastUse]:
+        loaders = info.context.loaders
+        secrets = await loaders.secrets.load(self.id)
+        uses = await loaders.last_used.load_many([secret.id for secret in secrets])
+        return [use for use in uses if use is not None]
 
     @computed("Usage of this key over time.")
     async def usage(

@@ -31,7 +31,8 @@ class Loaders:
         self._account_id = account_id
         self._limiter = limiter
         self.secrets = DataLoader[str, list[keys.KeySecret]](self._secrets)
-        self.last_used = DataLoader[str, datetime | None](self._last_used)
+        self.last_used = DataLoader[str, usage.LastUse | None](self._last_used)
+        self.entitlements = DataLoader[str, plans.Entitlement](self._entitlements)
         self.account = DataLoader[AccountId, accounts.Account](self._accounts)
         self.plan = DataLoader[AccountId, ChosenPlan](self._plans)
         self.key_last_used = DataLoader[str, datetime | None](self._key_last_used)
@@ -57,7 +58,7 @@ class Loaders:
             found[secret.key_id].append(secret)
         return [found[key_id] for key_id in key_ids]
 
-    async def _last_used(self, secret_ids: list[str]) -> Sequence[datetime | None]:
+    async def _last_used(self, secret_ids: list[str]) -> Sequence[usage.LastUse | None]:
         found = await usage.last_used_by_secret(self._tx, self._account_id, secret_ids)
         return [found.get(secret_id) for secret_id in secret_ids]
 
@@ -69,15 +70,15 @@ class Loaders:
         """The newest use of any of a key's secrets."""
         secrets = await self.secrets.load_many(key_ids)
         uses = await asyncio.gather(*[self.last_used.load_many([one.id for one in of_key]) for of_key in secrets])
-        return [max((use for use in of_key if use is not None), default=None) for of_key in uses]
+        return [max((use.at for use in of_key if use is not None), default=None) for of_key in uses]
 
     async def _live_limits(self, key_ids: list[str]) -> Sequence[list[LiveLimit] | None]:
         """None for all while Redis does not answer."""
         if self._limiter is None:
             return [None for _ in key_ids]
-        entitlement = plans.entitlement_from((await self.plan.load(self._account_id)).plan)
+        entitlement = await self.entitlements.load(self._account_id)
         rows = await keys.list_keys_by_id(self._tx, self._account_id, key_ids)
-        looks = [look_at_limits(self._limiter, row, entitlement.limits) for row in rows]
+        looks = [look_at_limits(self._limiter, row, entitlement.limits, self._tx.now) for row in rows]
         found = dict(zip([row.id for row in rows], await asyncio.gather(*looks), strict=True))
         return [found.get(key_id) for key_id in key_ids]
 
@@ -85,3 +86,7 @@ class Loaders:
         rows = await accounts.list_members_by_id(self._tx, self._account_id, person_ids)
         found = {row.id: row for row in rows}
         return [found.get(person_id) for person_id in person_ids]
+
+    async def _entitlements(self, account_ids: list[str]) -> Sequence[plans.Entitlement]:
+        """The caller's own account, so one."""
+        return [plans.entitlement_from((await self.plan.load(self._account_id)).plan) for _ in account_ids]

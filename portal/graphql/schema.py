@@ -14,6 +14,7 @@ from portal.graphql.audit import AuditQueries, find_audit_event
 from portal.graphql.connections import Node
 from portal.graphql.context import Info
 from portal.graphql.fields import computed
+from portal.graphql.key_limits import KeyLimitMutations
 from portal.graphql.key_mutations import KeyMutations
 from portal.graphql.keys import KeyQueries, find_key
 from portal.graphql.personal_tokens import PersonalTokenMutations, PersonalTokenQueries, find_personal_token
@@ -58,7 +59,13 @@ class Query(
 
 @strawberry.type(description="Everything that can be changed. Each answers its success or a Problem.")
 class Mutation(
-    KeyMutations, PlanMutations, AccountMutations, SessionMutations, PersonalTokenMutations, ServiceTokenMutations
+    KeyMutations,
+    KeyLimitMutations,
+    PlanMutations,
+    AccountMutations,
+    SessionMutations,
+    PersonalTokenMutations,
+    ServiceTokenMutations,
 ):
     pass
 

@@ -1,13 +1,17 @@
-"""API keys: issue, list, update, pause, resume, rotate, revoke.
+"""API keys: issue, list, update, pause, resume, rotate, revoke; override a plan's limit for one of them.
 
 Owns `keys` and `key_secrets`. A key is one identity with one or two secrets; a secret is shown once and stored as
 SHA-256. Emits `KeyCreated`, `KeyChanged`, `KeyRevoked`, and bumps the account's policy version with every change, so
 that no process answers from an older state. Never counts and never decides: see portal.check.
 """
 
+from portal.keys.clear_override import clear_key_override
 from portal.keys.create import CreatedKey, NewKey, create_key
+from portal.keys.end_overrides import end_overrides
 from portal.keys.events import KeyChanged, KeyCreated, KeyRevoked
 from portal.keys.models import Key, KeySecret
+from portal.keys.override_limit import NewOverride, override_key_limit
+from portal.keys.overrides import LimitOverride, overrides_of, with_overrides
 from portal.keys.pause import pause_key
 from portal.keys.resume import resume_key
 from portal.keys.revoke import revoke_key
@@ -39,10 +43,14 @@ __all__ = [
     "KeyRevoked",
     "KeySecret",
     "KeyStatus",
+    "LimitOverride",
     "NewKey",
+    "NewOverride",
     "RotatedKey",
+    "clear_key_override",
     "count_keys",
     "create_key",
+    "end_overrides",
     "find_key",
     "find_secret_by_digest",
     "get_key",
@@ -53,6 +61,8 @@ __all__ = [
     "list_names",
     "list_older",
     "list_secrets",
+    "override_key_limit",
+    "overrides_of",
     "pause_key",
     "resume_key",
     "revoke_key",
@@ -60,4 +70,5 @@ __all__ = [
     "secret_digest",
     "secret_problem",
     "update_key",
+    "with_overrides",
 ]

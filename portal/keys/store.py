@@ -53,6 +53,18 @@ async def lock_open_key(tx: Tx, account_id: str, key_id: str) -> Key:
     return key
 
 
+async def lock_keys_with_ended_overrides(tx: Tx, most: int) -> list[Key]:
+    """Across accounts, in the order of the accounts, so that two callers never wait for each other in a circle."""
+    statement = (
+        select(Key)
+        .where(col(Key.overrides_end_at) <= tx.now)
+        .order_by(col(Key.account_id), col(Key.id))
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    return await tx.list(statement)
+
+
 async def list_keys(
     tx: Tx, account_id: str, which: KeyFilter, *, most: int, before: tuple[datetime, str] | None = None
 ) -> list[Key]:

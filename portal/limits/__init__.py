@@ -26,9 +26,11 @@ from portal.limits.requests import (
     Mode,
     Quota,
     Seed,
+    Settled,
     Status,
     Subject,
     Window,
+    encode,
 )
 from portal.limits.sentinels import Sentinels
 
@@ -43,8 +45,10 @@ __all__ = [
     "Quota",
     "Seed",
     "Sentinels",
+    "Settled",
     "Status",
     "Subject",
     "Window",
+    "encode",
     "shard_client",
 ]

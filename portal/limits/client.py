@@ -32,5 +32,6 @@ async def shard_client(url: str, **options: Any) -> Redis:
         password=address.password,
         db=address.database,
         ssl=address.is_tls,
+        ssl_ca_certs=address.ca,
         **options,
     )

@@ -6,7 +6,6 @@ refuses as one that may no longer write, or when most Sentinels have come to nam
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -79,6 +78,13 @@ class Connection:
         else:
             self._link.send(on_reply, command, patience_s or self.deadline_s)
 
+    def write(self, on_reply: OnReply, command: bytes) -> None:
+        """`send` for a command in the protocol's own form."""
+        if self._link is None:
+            on_reply(LimitsUnavailable(f"not connected to {self.name}"))
+        else:
+            self._link.write(on_reply, command, self.deadline_s)
+
     async def call(self, *command: bytes | str | int, patience_s: float | None = None) -> Reply:
         """Send and wait, for the deadline or `patience_s`.
 
@@ -114,7 +120,7 @@ class Connection:
 
     async def _connect_to(self, place: Place) -> Link:
         link = Link(self.name)
-        context = ssl.create_default_context() if self._address.is_tls else None
+        context = self._address.tls_context()
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 await asyncio.get_running_loop().create_connection(lambda: link, *place, ssl=context)

@@ -1,130 +1,232 @@
 -- Decide many checks at once. See portal/limits/__init__.py for the contract, requests.py for the field order.
 -- KEYS: per check its account record, one state per subject, and its stored answer if it has a retry id.
--- ARGV[1]: msgpack. ARGV[2]: the latest instant (µs) at which anybody still waits for the answer, 0 if that is not known: a
--- server that was frozen must not count afterwards what was refused meanwhile.
+-- ARGV[1]: msgpack, one flat array. ARGV[2]: the latest instant (µs) at which anybody still waits for the answer, 0 if that
+-- is not known: a server that was frozen must not count afterwards what was refused meanwhile.
+-- Each record and state is read once a call and written once, after the last check was decided.
 
-local ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED, STALE, UNSEEDED, CONFIRMED, REPEATED = 0, 1, 2, 3, 4, 5, 6
+local ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED, STALE, UNSEEDED, CONFIRMED, REPEATED, FAILED = 0, 1, 2, 3, 4, 5, 6, 7
 local CONSUME, CONFIRM = 0, 2
-local RECORD_TTL_MS = '6048000000' -- 70 days: longer than two periods
-local ANSWER_TTL_MS = '600000'
+local RECORD_TTL_MS = 6048000000 -- 70 days: longer than two periods
+local ANSWER_TTL_MS = 600000
 
-local clock = redis.call('TIME')
+local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local next_key = 0
-
-local function take_key()
-  next_key = next_key + 1
-  return KEYS[next_key]
-end
+local args, at, next_key
+local records, states, dirty = {}, {}, {}
+local results, size = { now }, 1
 
 local function text(number)
   return string.format('%.0f', number)
 end
 
--- False, or the status that sends the caller back: the record is missing, or newer than the policy.
-local function record_problem(record, version, seed)
-  local known = tonumber(redis.call('HGET', record, 'version') or '')
-  if seed and (not known or known < seed[1]) then
-    redis.call('HSET', record, 'version', text(seed[1]))
-    redis.call('HSETNX', record, 'since', text(now))
-    redis.call('PEXPIRE', record, RECORD_TTL_MS)
-    known = seed[1]
+local function open_record(key)
+  local record = records[key]
+  if not record then
+    record = { key = key, version = tonumber(call('HGET', key, 'version') or nil), used = {}, added = {} }
+    records[key] = record
   end
-  if not known then return UNSEEDED end
-  if version < known then return STALE end
-  return false
+  return record
 end
 
--- The index of the period, the units used in it and their field; or nil and the status that sends the caller back.
-local function period_used(record, quota, seed)
-  for index, period in ipairs(quota[2]) do
-    if period[2] <= now and now < period[3] then
-      local field = 'used:' .. period[1]
-      local used = redis.call('HGET', record, field)
-      if used then return index - 1, tonumber(used), field end
-      local known = seed and seed[2][period[1]]
-      if known then
-        redis.call('HSET', record, field, text(known))
-        return index - 1, known, field
-      end
-      local since = tonumber(redis.call('HGET', record, 'since') or '')
-      if since and since <= period[2] then return index - 1, 0, field end
+-- False, or the status that sends the caller back: the record is missing, or newer than the policy.
+local function record_problem(record, version, seed)
+  if seed and (not record.version or record.version < seed[1]) then
+    call('HSET', record.key, 'version', text(seed[1]))
+    call('HSETNX', record.key, 'since', text(now))
+    call('PEXPIRE', record.key, RECORD_TTL_MS)
+    record.version = seed[1]
+  end
+  if not record.version then return UNSEEDED end
+  return version < record.version and STALE
+end
+
+-- Units used in the period that began at `start`, or nil: nobody knows.
+local function used_in(record, name, start, seed)
+  local used = record.used[name]
+  if used then return used end
+  used = tonumber(call('HGET', record.key, 'used:' .. name) or nil)
+  if not used and seed and seed[2][name] then
+    used = seed[2][name]
+    call('HSET', record.key, 'used:' .. name, text(used))
+  elseif not used then
+    local since = tonumber(call('HGET', record.key, 'since') or nil)
+    used = since and since <= start and 0 or nil
+  end
+  record.used[name] = used
+  return used
+end
+
+-- The index of the period that holds now, its name, the units used in it; or nil and the status that sends the caller back.
+local function find_period(record, periods, known, seed)
+  for index = 0, known - 1 do
+    local name, start = args[periods + index * 3], args[periods + index * 3 + 1]
+    if start <= now and now < args[periods + index * 3 + 2] then
+      local used = used_in(record, name, start, seed)
+      if used then return index, name, used end
       return nil, UNSEEDED
     end
   end
   return nil, STALE
 end
 
--- Each subject's state as it is, and whether all of them admit their cost.
-local function look(subjects, keys)
-  local is_admitted, states, found = true, {}, {}
-  for index, subject in ipairs(subjects) do
-    local cost, windows, bucket = subject[1], subject[2], subject[3]
-    if bucket then
-      found[index] = read_bucket(keys[index], bucket, now)
-      states[#states + 1] = bucket_state(found[index], bucket, cost)
+local function open_state(key, is_log, amount)
+  local state = states[key]
+  if not state then
+    state = is_log and read_log(key, now) or read_bucket(key, amount, now)
+    states[key] = state
+  end
+  return state
+end
+
+local function put(a, b, c)
+  results[size + 1], results[size + 2], results[size + 3] = a, b, c
+  size = size + 3
+end
+
+-- Each subject's state into the results as it is; whether all of them admit their cost. Subjects begin at args[at].
+local function look(count, first_key)
+  local is_admitted, used, reset, wait = true, nil, nil, nil
+  for index = 0, count - 1 do
+    local cost, windows = args[at], args[at + 1]
+    if windows == 0 then
+      local capacity, amount, window = args[at + 2], args[at + 3], args[at + 4]
+      used, reset, wait = bucket_state(open_state(KEYS[first_key + index], false, amount), capacity, amount, window, cost)
+      put(used, reset, wait)
+      is_admitted = is_admitted and wait == -1
+      at = at + 5
     else
-      found[index] = read_log(keys[index], now)
-      for _, window in ipairs(windows) do states[#states + 1] = window_state(found[index], window, cost) end
+      local log = open_state(KEYS[first_key + index], true)
+      for window = at + 2, at + windows * 2, 2 do
+        used, reset, wait = window_state(log, args[window], args[window + 1], cost)
+        put(used, reset, wait)
+        is_admitted = is_admitted and wait == -1
+      end
+      at = at + 2 + windows * 2
     end
   end
-  for _, state in ipairs(states) do is_admitted = is_admitted and state[3] == -1 end
-  return is_admitted, states, found
+  return is_admitted
 end
 
-local function consume(subjects, found)
-  for index, subject in ipairs(subjects) do
-    local cost, windows, bucket = subject[1], subject[2], subject[3]
-    if cost > 0 and bucket then
-      fill(found[index], bucket, cost)
-    elseif cost > 0 then
-      append(found[index], windows, cost)
+local function touch(key)
+  local state = states[key]
+  if not state.is_dirty then
+    state.is_dirty = true
+    dirty[#dirty + 1] = state
+  end
+  return state
+end
+
+local function consume(subjects, count, first_key)
+  for index = 0, count - 1 do
+    local cost, windows, key = args[subjects], args[subjects + 1], KEYS[first_key + index]
+    if windows == 0 then
+      if cost > 0 then fill(touch(key), args[subjects + 3], args[subjects + 4], cost) end
+      subjects = subjects + 5
+    else
+      local longest = 0
+      for window = 1, windows do longest = math.max(longest, args[subjects + 1 + window * 2]) end
+      if cost > 0 then append(touch(key), longest, cost) end
+      subjects = subjects + 2 + windows * 2
     end
   end
 end
 
-local function decide(check, record, keys, answer_key)
-  local version, mode, cost, subjects, quota, seed, blob = unpack(check, 1, 7)
-  local problem = version > 0 and record_problem(record, version, seed)
-  if problem then return { problem, now } end
-  if mode == CONFIRM then return { CONFIRMED, now } end
-  local stored = answer_key and redis.call('GET', answer_key)
-  if stored then
-    local first = cmsgpack.unpack(stored)
-    return { REPEATED, first[2], first[3], first[4], first[5], first[6], first[1] }
+-- Per check in the results: status, units used, period, number of states, three numbers each. A repeated one adds when
+-- it was decided first, how, and its blob.
+local function repeat_answer(stored)
+  local first = cmsgpack.unpack(stored)
+  put(REPEATED, first[3], first[4])
+  size = size + 1
+  results[size] = #first[5] / 3
+  for _, number in ipairs(first[5]) do
+    size = size + 1
+    results[size] = number
   end
-  local period, used, field = -1, -1, nil
+  put(first[2], first[6], first[1])
+end
+
+local function store_answer(key, blob, status, used, period, first)
+  local told = {}
+  for index = first, size do told[#told + 1] = results[index] end
+  call('SET', key, cmsgpack.pack({ blob, now, used, period, told, status }), 'PX', ANSWER_TTL_MS)
+end
+
+local function end_without_states(status)
+  put(status, -1, -1)
+  size = size + 1
+  results[size] = 0
+end
+
+-- args[at]: version, mode, cost, seed, blob, quota, and with a quota how many periods, and those; then how many subjects,
+-- and those.
+local function decide(first_key, answer_key)
+  local mode, cost, seed, blob, quota = args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[at + 5]
+  local known = quota and args[at + 6]
+  local subjects = known and at + 8 + known * 3 or at + 7
+  local periods, count, record = at + 7, args[subjects - 1], nil
+  if args[at] > 0 then
+    record = open_record(KEYS[first_key])
+    local problem = record_problem(record, args[at], seed)
+    if problem then return end_without_states(problem) end
+  end
+  local stored = answer_key and call('GET', answer_key)
+  if stored then return repeat_answer(stored) end
+  local period, name, used = -1, nil, -1
   if quota then
-    period, used, field = period_used(record, quota, seed)
-    if not period then return { used, now } end
+    period, name, used = find_period(record, periods, known, seed)
+    if not period and mode ~= CONFIRM then return end_without_states(name) end
+    -- To confirm a policy is not to count: what nobody knows is not told.
+    period, used = period or -1, used or -1
   end
-  local is_admitted, states, found = look(subjects, keys)
+  local head = size + 1
+  put(0, used, period)
+  size = size + 1
+  local first_state = size + 1
+  at = subjects
+  local is_admitted = look(count, first_key + 1)
   local status = is_admitted and ADMITTED or RATE_LIMITED
-  if is_admitted and quota and quota[1] >= 0 and used + cost > quota[1] then status = QUOTA_EXCEEDED end
-  if status == ADMITTED and mode == CONSUME then
-    consume(subjects, found)
-    if field and cost > 0 then
-      redis.call('HINCRBY', record, field, text(cost))
-      -- Once a period: a record in use must not end with counters that PostgreSQL does not have yet.
-      if used == 0 then redis.call('PEXPIRE', record, RECORD_TTL_MS) end
+  if is_admitted and quota and quota >= 0 and used + cost > quota then status = QUOTA_EXCEEDED end
+  if mode == CONFIRM then status = CONFIRMED end
+  results[head], results[head + 3] = status, (size - first_state + 1) / 3
+  if mode ~= CONSUME then return end
+  if answer_key then store_answer(answer_key, blob, status, used, period, first_state) end
+  if status == ADMITTED then
+    consume(subjects, count, first_key + 1)
+    if name and cost > 0 then
+      record.used[name], record.added[name] = used + cost, (record.added[name] or 0) + cost
     end
   end
-  local result = { status, now, used, period, states }
-  if answer_key and mode == CONSUME then
-    result[6] = blob
-    redis.call('SET', answer_key, cmsgpack.pack(result), 'PX', ANSWER_TTL_MS)
-    result[6] = nil
+end
+
+local function flush()
+  for _, state in ipairs(dirty) do
+    if state.is_log then flush_log(state) else flush_bucket(state, now) end
   end
-  return result
+  for key, record in pairs(records) do
+    for name, units in pairs(record.added) do
+      call('HINCRBY', key, 'used:' .. name, units)
+      -- Once a period: a record in use must not end with counters that PostgreSQL does not have yet.
+      if record.used[name] == units then call('PEXPIRE', key, RECORD_TTL_MS) end
+    end
+  end
 end
 
 local latest = tonumber(ARGV[2])
 if latest > 0 and now > latest then return cmsgpack.pack({}) end
 
-local results = {}
-for index, check in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local record, keys = take_key(), {}
-  for subject = 1, #check[4] do keys[subject] = take_key() end
-  results[index] = decide(check, record, keys, check[7] and take_key())
+args, at, next_key = cmsgpack.unpack(ARGV[1]), 1, 1
+while args[at] do
+  local from, before = at, size
+  local keys, length, has_answer = args[from + 1], args[from], args[from + 6]
+  at = from + 2
+  local is_decided = pcall(decide, next_key, has_answer and KEYS[next_key + keys - 1])
+  if not is_decided then
+    -- What one account left in its state must not keep the others of this call from their answers.
+    size = before
+    end_without_states(FAILED)
+  end
+  at, next_key = from + length, next_key + keys
 end
+flush()
+for index = #results, size + 1, -1 do results[index] = nil end
 return cmsgpack.pack(results)

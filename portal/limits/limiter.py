@@ -8,8 +8,8 @@ import hiredis
 from portal.core.shards import Ring
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable
-from portal.limits.requests import Decision, LimitRequest
-from portal.limits.shard import ADD_USED, RAISE_RECORD, OnDecision, Shard
+from portal.limits.requests import Decision, LimitRequest, Settled
+from portal.limits.shard import ADD_USED, RAISE_RECORD, RAISE_USED, OnDecision, Shard
 
 PING_SECONDS = 1.0
 
@@ -47,14 +47,22 @@ class Limiter:
         """From now on no check of the account passes by an older policy. Raises LimitsUnavailable."""
         await self._raise(account_id, "version", version)
 
-    async def raise_used(self, account_id: str, period: str, used: int) -> None:
-        """The period's counter is at least what has been ingested. Raises LimitsUnavailable."""
-        await self._raise(account_id, f"used:{period}", used)
+    async def raise_used(self, account_id: str, period: str, used: int, settled: int = 0) -> None:
+        """The period's counter is at least what has been ingested, of which settlements added `settled`.
 
-    async def add_used(self, account_id: str, period: str, units: int) -> None:
-        """Correct the period's counter, where Redis has it. Raises LimitsUnavailable."""
+        Raises LimitsUnavailable.
+        """
         shard = self.shard_of(account_id)
-        await shard.run(ADD_USED, [f"account:{account_id}"], [f"used:{period}", units])
+        await shard.run(RAISE_USED, [f"account:{account_id}"], [period, used, settled])
+
+    async def add_used(self, settlement: Settled) -> None:
+        """Correct the period's counter, where Redis has it; repeated within an hour this changes nothing more.
+
+        Raises LimitsUnavailable.
+        """
+        shard = self.shard_of(settlement.account_id)
+        keys = [f"account:{settlement.account_id}", f"settled:{settlement.request_id}"]
+        await shard.run(ADD_USED, keys, [settlement.period, settlement.added, settlement.settled])
 
     async def _raise(self, account_id: str, field: str, number: int) -> None:
         await self.shard_of(account_id).run(RAISE_RECORD, [f"account:{account_id}"], [field, number])

@@ -47,6 +47,10 @@ class Link(asyncio.Protocol):
 
     def send(self, on_reply: OnReply, command: Command, deadline_s: float) -> None:
         """Write now; `on_reply` is called later. After the end of the link it is called at once."""
+        self.write(on_reply, hiredis.pack_command(command), deadline_s)  # type: ignore[arg-type]  # its stub allows one
+
+    def write(self, on_reply: OnReply, command: bytes, deadline_s: float) -> None:
+        """The same for a command in the protocol's own form."""
         if self._transport is None or self.lost.is_set():
             on_reply(LimitsUnavailable(f"not connected to {self._name}"))
             return
@@ -54,7 +58,7 @@ class Link(asyncio.Protocol):
         if not self._calls:
             self._heard_at = now
         self._calls.append(_Call(on_reply, now + deadline_s))
-        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub allows one argument
+        self._transport.write(command)
         if self._timer is None or deadline_s < self._shortest_s:
             self._schedule(deadline_s)
 

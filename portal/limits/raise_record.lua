@@ -1,6 +1,5 @@
 -- Raise fields of an account's record, never lower them. KEYS[1]: the record. ARGV: field, number, …
--- A version makes the record where it is absent: a check that read its seed before the change must find it stale. Used
--- units do not: the next check asks for a seed and gets the same facts from PostgreSQL.
+-- A version makes the record where it is absent: a check that read its seed before the change must find it stale.
 
 local RECORD_TTL_MS = '6048000000' -- decide.lua's
 

@@ -1,6 +1,8 @@
-"""What the limiter is asked and what it answers. Arrays on the wire: their field order is the script's."""
+"""What the limiter is asked and what it answers. On the wire both are one flat array for all checks of a call."""
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 import msgspec
 
@@ -10,7 +12,7 @@ class Mode(IntEnum):
     LOOK = 1
     """Decide as if consuming, write nothing."""
     CONFIRM = 2
-    """Only ask whether the policy is current."""
+    """Ask whether the policy is current, and how the limits stand: nothing is decided by them or written."""
 
 
 class Status(IntEnum):
@@ -24,6 +26,8 @@ class Status(IntEnum):
     CONFIRMED = 5
     REPEATED = 6
     """The retry id was answered before; the decision is the first one's."""
+    FAILED = 7
+    """What Redis holds for a subject is not what the script wrote: no decision."""
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
@@ -66,11 +70,22 @@ class Seed(msgspec.Struct, frozen=True, array_like=True):
     used: dict[str, int]
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """A check's cost was replaced: its period has `added` units more (negative: fewer), and by all so far `settled`."""
+
+    account_id: str
+    request_id: str
+    period: str
+    added: int
+    settled: int
+
+
 class LimitRequest(msgspec.Struct):
     """One check. `version` 0: a subject without a policy, such as a log-in, has no record.
 
     `retry` is (name, blob): the text `blob` comes back with a repeated answer. `costs`: units for each subject, where
-    they differ from `cost`, which is the quota's.
+    they differ from `cost`, which is the quota's. `encoded`: by who asks the same again and again, and then never
+    changes it.
     """
 
     account_id: str
@@ -82,9 +97,19 @@ class LimitRequest(msgspec.Struct):
     seed: Seed | None = None
     retry: tuple[str, str] | None = None
     costs: tuple[int, ...] | None = None
+    encoded: "Encoded | None" = None
 
 
-class LimitState(msgspec.Struct, array_like=True):
+class Encoded(msgspec.Struct, gc=False, frozen=True):
+    """A request on the wire: the script's keys for it, as Redis's protocol has them, and its fields."""
+
+    keys: bytes
+    key_count: int
+    fields: bytes
+    length: int
+
+
+class LimitState(msgspec.Struct, gc=False):
     """A window or bucket before this check: units in it, microseconds until the next one leaves (0: empty).
 
     `retry_us`: -1 it admits; -2 the cost can never pass; else microseconds until it would pass.
@@ -95,7 +120,7 @@ class LimitState(msgspec.Struct, array_like=True):
     retry_us: int
 
 
-class Decision(msgspec.Struct, array_like=True):
+class Decision(msgspec.Struct, gc=False):
     """`states` follow the subjects' windows; `used` and `period` (an index into the quota's) are -1 without quota.
 
     `now_us` is Redis's clock. A repeated answer is the first decision's: `blob` was stored with it and
@@ -111,40 +136,82 @@ class Decision(msgspec.Struct, array_like=True):
     first_status: Status = Status.ADMITTED
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Decision])
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder()
+_STATUSES = tuple(Status)
+_REPEATED = int(Status.REPEATED)
 
 
-def encode_requests(requests: list[LimitRequest]) -> tuple[list[str], bytes]:
-    """The script's keys, in the order in which it takes them, and its one argument."""
-    keys: list[str] = []
-    body = []
-    for request in requests:
-        keys.append(f"account:{request.account_id}")
-        keys.extend([f"limit:{subject.name}" for subject in request.subjects])
-        if request.retry is not None:
-            keys.append(f"answer:{request.account_id}:{request.retry[0]}")
-        body.append(
-            (
-                request.version,
-                request.mode,
-                request.cost,
-                _subjects(request),
-                request.quota or False,
-                request.seed or False,
-                request.retry[1] if request.retry is not None else False,
-            )
-        )
-    return keys, _encoder.encode(body)
+def encode_call(script: Sequence[bytes], requests: Sequence[LimitRequest], *more: int) -> bytes:
+    """The whole command in the protocol's own form, for all requests together.
+
+    `script`: EVALSHA and its name, or EVAL and its text. Then come the keys in the order in which the script takes
+    them, the fields of all requests in one array, and `more` numbers.
+    """
+    encoded = [request.encoded or encode(request) for request in requests]
+    count, length = 0, 0
+    for one in encoded:
+        count += one.key_count
+        length += one.length
+    body = b"\xdd" + length.to_bytes(4, "big") + b"".join([one.fields for one in encoded])
+    head = b"*%d\r\n" % (len(script) + 2 + count + len(more))
+    keys = b"".join([one.keys for one in encoded])
+    return b"".join(
+        [head, *map(_bulk, script), _bulk(b"%d" % count), keys, _bulk(body), *[_bulk(b"%d" % n) for n in more]]
+    )
 
 
-def _subjects(request: LimitRequest) -> list[tuple[int, tuple[Window, ...], Bucket | bool]]:
-    if request.costs is None:
-        cost = request.cost
-        return [(cost, subject.windows, subject.bucket or False) for subject in request.subjects]
-    pairs = zip(request.costs, request.subjects, strict=True)
-    return [(cost, subject.windows, subject.bucket or False) for cost, subject in pairs]
+def encode(request: LimitRequest) -> Encoded:
+    """For a request that is asked once; keep it in `request.encoded` where it is asked again."""
+    keys = [f"account:{request.account_id}", *[f"limit:{subject.name}" for subject in request.subjects]]
+    if request.retry is not None:
+        keys.append(f"answer:{request.account_id}:{request.retry[0]}")
+    fields: list[Any] = [request.version, request.mode, request.cost, request.seed or False]
+    fields.append(request.retry[1] if request.retry is not None else False)
+    fields += _quota(request.quota)
+    fields.append(len(request.subjects))
+    costs = request.costs or (request.cost,) * len(request.subjects)
+    for cost, subject in zip(costs, request.subjects, strict=True):
+        fields += _subject(cost, subject)
+    length = len(fields) + 2
+    body = b"".join([_encode(field) for field in (length, len(keys), *fields)])
+    return Encoded(b"".join([_bulk(key.encode()) for key in keys]), len(keys), body, length)
+
+
+def _bulk(data: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(data), data)
+
+
+def _quota(quota: Quota | None) -> list[Any]:
+    if quota is None:
+        return [False]
+    return [quota.amount, len(quota.periods), *[field for period in quota.periods for field in period]]
+
+
+def _subject(cost: int, subject: Subject) -> list[int]:
+    """No windows: a bucket."""
+    if subject.bucket is not None:
+        bucket = subject.bucket
+        return [cost, 0, bucket.capacity, bucket.amount, bucket.window_us]
+    numbers = [number for window in subject.windows for number in (window.amount, window.window_us)]
+    return [cost, len(subject.windows), *numbers]
 
 
 def decode_decisions(reply: bytes) -> list[Decision]:
-    return _decoder.decode(reply)
+    """In the order of the requests; empty when the script came to them too late."""
+    values = _decoder.decode(reply)
+    decisions = []
+    at, end = 1, len(values)
+    while at < end:
+        status, used, period, count = values[at : at + 4]
+        at += 4
+        after = at + count * 3
+        states = [LimitState(values[n], values[n + 1], values[n + 2]) for n in range(at, after, 3)]
+        at = after
+        if status == _REPEATED:
+            now_us, first, blob = values[at : at + 3]
+            decisions.append(Decision(Status.REPEATED, now_us, used, period, states, blob, _STATUSES[first]))
+            at += 3
+        else:
+            decisions.append(Decision(_STATUSES[status], values[0], used, period, states))
+    return decisions

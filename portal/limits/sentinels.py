@@ -24,6 +24,7 @@ class Sentinels:
                 port=port,
                 password=address.sentinel_password,
                 ssl=address.is_tls,
+                ssl_ca_certs=address.ca,
                 socket_timeout=PATIENCE_SECONDS,
                 socket_connect_timeout=PATIENCE_SECONDS,
                 retry=Retry(NoBackoff(), 0),

@@ -16,7 +16,7 @@ import hiredis
 from portal.limits.breaker import Breaker
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable, Reply
-from portal.limits.requests import Decision, LimitRequest, Status, decode_decisions, encode_requests
+from portal.limits.requests import Decision, LimitRequest, Status, decode_decisions, encode_call
 
 BATCH_MOST = 128
 PATIENCE_SECONDS = 1.0
@@ -30,11 +30,12 @@ class Script:
 
     def __init__(self, *files: str) -> None:
         self.source = b"".join((_FOLDER / file).read_bytes() for file in files)
-        self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
+        self.sha = sha1(self.source, usedforsecurity=False).hexdigest().encode()
 
 
 DECIDE = Script("sliding_window.lua", "token_bucket.lua", "decide.lua")
 ADD_USED = Script("add_used.lua")
+RAISE_USED = Script("raise_used.lua")
 RAISE_RECORD = Script("raise_record.lua")
 
 
@@ -48,6 +49,7 @@ class Shard:
         self._is_scheduled = False
         self._ahead_us: int | None = None
         """How far Redis's clock is ahead of this process's monotonic one, as of the last reply."""
+        self._unreadable = LimitsUnavailable(f"{connection.name} holds a state that it cannot read")
         self.breaker = Breaker()
         connection.on_connected = self.breaker.close
 
@@ -79,13 +81,13 @@ class Shard:
         if self._is_in_flight or not self._waiting:
             return
         batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
-        keys, body = encode_requests([request for request, _ in batch])
+        requests = [request for request, _ in batch]
         self._is_in_flight = True
         latest = self._latest_us()
 
         def answered(reply: Reply) -> None:
             if _is_unknown_script(reply):
-                self.connection.send(done, "EVAL", DECIDE.source, len(keys), *keys, body, latest)
+                self.connection.write(done, encode_call((b"EVAL", DECIDE.source), requests, latest))
             else:
                 done(reply)
 
@@ -102,11 +104,11 @@ class Shard:
                 return
             self._hear(decisions)
             self.breaker.succeeded(len(batch))
+            self._flush()  # first, so that the server works while these are answered
             for (_, on_decision), decision in zip(batch, decisions, strict=True):
-                on_decision(decision)
-            self._flush()
+                on_decision(decision if decision.status is not Status.FAILED else self._unreadable)
 
-        self.connection.send(answered, "EVALSHA", DECIDE.sha, len(keys), *keys, body, latest)
+        self.connection.write(answered, encode_call((b"EVALSHA", DECIDE.sha), requests, latest))
 
     def _latest_us(self) -> int:
         """When the callers' deadline is over, by Redis's clock; 0 if that is not known."""

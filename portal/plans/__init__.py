@@ -6,7 +6,7 @@ in the account's time zone. Never counts anything: counting is portal.limits' wo
 
 from portal.plans.entitlement import Entitlement, FailurePolicy, Limit, entitlement_from, entitlement_of
 from portal.plans.models import Plan, Subscription
-from portal.plans.rules import Forecast, Pace, Period, forecast, periods_around
+from portal.plans.rules import Forecast, Pace, Period, forecast, periods_around, periods_near
 from portal.plans.starter_catalogue import ensure_catalogue
 from portal.plans.store import find_subscription, get_default_plan, get_plan, list_plans
 from portal.plans.subscribe import subscribe
@@ -29,5 +29,6 @@ __all__ = [
     "get_plan",
     "list_plans",
     "periods_around",
+    "periods_near",
     "subscribe",
 ]

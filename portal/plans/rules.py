@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+CLOCKS_APART = timedelta(hours=2)
+"""So far behind the one who asks may be who is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -20,6 +23,14 @@ def periods_around(instant: datetime, time_zone: str) -> tuple[Period, Period]:
     local = instant.astimezone(zone)
     first = _month(local.year, local.month, zone)
     return first, _month(local.year + local.month // 12, local.month % 12 + 1, zone)
+
+
+def periods_near(instant: datetime, time_zone: str) -> tuple[Period, ...]:
+    """The same, with the one before for two hours more: for somebody whose clock is not there yet."""
+    earlier, current = periods_around(instant - CLOCKS_APART, time_zone)
+    if instant < earlier.end:
+        return earlier, current
+    return earlier, current, periods_around(current.start, time_zone)[1]
 
 
 def period_named(name: str, time_zone: str) -> Period:

@@ -1,12 +1,12 @@
 """Tables of usage. All are partitioned by month on their time, so old months go by dropping a partition."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Integer
+from sqlalchemy import BigInteger, Column, Date, Identity, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
-from portal.core.columns import time_column
+from portal.core.columns import text_array_column, time_column
 
 
 class UsageEvent(SQLModel, table=True):
@@ -67,17 +67,24 @@ class UsageDay(Bucket, table=True):
 
 
 class UsagePeriod(SQLModel, table=True):
-    """Billable units of an account in one billing period; what a lost counter in Redis is rebuilt from."""
+    """Billable units of an account in one billing period; what a lost counter in Redis is rebuilt from.
+
+    `settled` is what of them settlements added (negative: took back).
+    """
 
     __tablename__ = "usage_periods"
 
     account_id: str = Field(primary_key=True)
     period: str = Field(primary_key=True)
     used: int = Field(sa_column=Column(BigInteger, nullable=False))
+    settled: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
 
 
 class SecretUse(SQLModel, table=True):
-    """When each secret was last admitted or refused: tells whether a rotated one is still in use."""
+    """When each secret was last admitted or refused: tells whether a rotated one is still in use.
+
+    `last_used_address` is the newest address that a check told, empty where none did.
+    """
 
     __tablename__ = "secret_uses"
 
@@ -85,3 +92,35 @@ class SecretUse(SQLModel, table=True):
     secret_id: str = Field(primary_key=True)
     key_id: str
     last_used_at: datetime = Field(sa_column=time_column())
+    last_used_address: str = Field(default="", sa_column_kwargs={"server_default": ""})
+
+
+class ResourceDay(SQLModel, table=True):
+    """The resources that have buckets of their own on an account's day (UTC); those of all others are called `other`.
+
+    Names are only ever added, up to a number, so each event of the day belongs to the same bucket for ever.
+    """
+
+    __tablename__ = "usage_resources"
+
+    account_id: str = Field(primary_key=True)
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    names: list[str] = Field(sa_column=text_array_column())
+
+
+class Quarantined(SQLModel, table=True):
+    """What ingest could not count: a record, or a whole batch, in `body`, which is a batch on the bus in either case.
+
+    `digest` of reason and body: the same thing delivered again is the same row.
+    """
+
+    __tablename__ = "usage_quarantine"
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    digest: bytes = Field(unique=True)
+    reason: str
+    detail: str
+    account_id: str | None = Field(default=None)
+    request_id: str | None = Field(default=None)
+    body: bytes
+    quarantined_at: datetime = Field(sa_column=time_column())

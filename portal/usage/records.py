@@ -6,6 +6,7 @@ makes a batch by putting an array header in front of the stored bytes: nothing i
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
@@ -22,6 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PYTHON_DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _DIGITS = dict.fromkeys(range(128), "!") | str.maketrans(ALPHABET, _PYTHON_DIGITS)
 _CLOCK_DIGITS = 12
+_ARRAY_SMALL, _ARRAY_16, _ARRAY_32 = 0x90, 0xDC, 0xDD
 
 
 class PoisonBatch(PortalError):
@@ -30,22 +32,34 @@ class PoisonBatch(PortalError):
     code = "POISON_BATCH"
 
 
-class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One answered check. `period` is the billing period (YYYY-MM in the account's zone), `cost` its units."""
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Word = Annotated[str, msgspec.Meta(max_length=64)]
+Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
-    request_id: str
-    account_id: str
-    key_id: str
-    secret_id: str
-    environment: str
+
+class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One answered check. `period` is the billing period (YYYY-MM in the account's zone), `cost` its units.
+
+    `ip` is where the caller's own caller called from, as the gateway told it; empty where it did not. The sizes are
+    what decoding insists on, so that nothing reaches a table that cannot hold it.
+    """
+
+    request_id: Id
+    account_id: Id
+    key_id: Id
+    secret_id: Id
+    environment: Word
     resource: str
-    code: str
-    cost: int
-    period: str
+    code: Word
+    cost: Units
+    period: Word
+    ip: Word = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[UsageRecord]).decode
+_decode_apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_one = msgspec.msgpack.Decoder(UsageRecord).decode
 
 
 def encode_record(record: UsageRecord) -> bytes:
@@ -67,6 +81,32 @@ def decode_batch(batch: bytes) -> list[UsageRecord]:
         return _decode(batch)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PoisonBatch(f"This is no batch of usage records: {error}.") from error
+
+
+def decode_apart(batch: bytes) -> list[UsageRecord | tuple[bytes, str]]:
+    """Each record of a batch, or its bytes (as a batch of its own) and what is wrong with it. Raises PoisonBatch."""
+    try:
+        parts = _decode_apart(batch)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PoisonBatch(f"This is no batch of usage records: {error}.") from error
+    return [_decode_part(bytes(part)) for part in parts]
+
+
+def count_in(batch: bytes) -> int:
+    """How many records a batch says that it has, by its header alone; 0 for what is none."""
+    first = batch[0] if batch else 0
+    if first == _ARRAY_32:
+        return int.from_bytes(batch[1:5], "big")
+    if first == _ARRAY_16:
+        return int.from_bytes(batch[1:3], "big")
+    return first & 15 if first & 0xF0 == _ARRAY_SMALL else 0
+
+
+def _decode_part(part: bytes) -> UsageRecord | tuple[bytes, str]:
+    try:
+        return _decode_one(part)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return join_batch([part]), str(error)
 
 
 def occurred_at(request_id: str) -> datetime:

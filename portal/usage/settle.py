@@ -6,6 +6,7 @@ from datetime import timedelta
 from portal.core.database import Tx
 from portal.core.errors import Conflict, NotFound
 from portal.usage import store
+from portal.usage.events import UsageSettled
 from portal.usage.records import LIVE, VALID, occurred_at
 
 WITHIN = timedelta(minutes=10)
@@ -13,11 +14,15 @@ WITHIN = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """`added` units (negative: given back) in the account's period; 0 when it was settled so before."""
+    """`added` units (negative: given back) in the account's period; 0 when it was settled so before.
+
+    `settled` is what all settlements of the period have added.
+    """
 
     account_id: str
     period: str
     added: int
+    settled: int
     is_billable: bool
 
 
@@ -37,9 +42,14 @@ async def settle_usage(tx: Tx, request_id: str, cost: int) -> Settlement:
     if event.settled_at is not None:
         if event.cost != cost:
             raise Conflict(f"This check is settled already, at {event.cost}.", path=("requestId",))
-        return Settlement(event.account_id, event.period, 0, is_billable)
+        return Settlement(event.account_id, event.period, 0, 0, is_billable)
     if tx.now - event.occurred_at > WITHIN:
         raise Conflict("A check can be settled within ten minutes.", path=("requestId",))
     added = cost - event.cost
-    await store.update_settled(tx, event, cost)
-    return Settlement(event.account_id, event.period, added, is_billable)
+    settled = await store.update_settled(tx, event, cost)
+    if added and is_billable:
+        fact = UsageSettled(
+            account_id=event.account_id, request_id=request_id, period=event.period, added=added, settled=settled
+        )
+        tx.emit(fact)
+    return Settlement(event.account_id, event.period, added, settled, is_billable)

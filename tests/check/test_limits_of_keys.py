@@ -42,7 +42,7 @@ def test_windows_of_one_subject_share_a_log_and_buckets_stand_alone() -> None:
         "key_1": ["burst", "sustained"],
         "key_1:GET /search*": ["search"],
         "acct_1:live": ["account"],
-        "key_1#steady": ["steady"],
+        "key_1#steady:1000": ["steady"],
     }
     steady = next(rule for rule in rules if rule.subject.bucket)
     assert (steady.limits[0].amount, steady.limits[0].window_ms, steady.limits[0].step_ms) == (60, 3000, 50)

@@ -87,7 +87,7 @@ async def test_local_admits_its_part_of_the_limit_and_says_when_to_come_back(
     checked = await lonely.process.checker.check("svc_1", CheckRequest(key=secret))
     assert (checked.answer.retry_after_ms, checked.answer.limits) == (5000, [])
     reply = native_reply(checked)
-    assert (reply.status, reply.headers) == (429, {"Retry-After": "5"})
+    assert (reply.status, reply.headers) == (429, b"Retry-After: 5\r\n")
     assert b'"violated-policies":["w"]' in reply.body
     assert lonely.process.checker.without_redis.answered["local", "ADMITTED"] == 10
 

@@ -20,7 +20,7 @@ async def test_a_portal_that_runs_is_well(demo_portal: DemoPortal) -> None:
     code, out, err = await run_portal("doctor", "--data", str(demo_portal.data))
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    subjects = ["settings", "PostgreSQL", "migrations", "Redis", "clocks", "disk"]
+    subjects = ["settings", "PostgreSQL", "migrations", "Redis", "clocks", "disk", "journal"]
     assert [line.split()[:2] for line in lines] == [["✓", subject] for subject in subjects]
 
 

@@ -51,6 +51,14 @@ def test_a_part_without_a_scheme_continues_the_sentinels_before_it() -> None:
     assert (safe.name, safe.database, safe.is_tls, safe.password) == ("c:1/2", 2, True, "x")
 
 
+def test_an_authority_of_ones_own_is_named_with_the_address() -> None:
+    one = parse_shard("rediss://:w@h/0?ca=/etc/ca.pem")
+    assert (one.ca, one.is_tls, one.name) == ("/etc/ca.pem", True, "h:6379/0")
+    watched = parse_shard("rediss+sentinel://s1/b?sentinel_password=w&ca=/etc/ca.pem")
+    assert (watched.ca, watched.sentinel_password) == ("/etc/ca.pem", "w")
+    assert parse_shard("redis://h").tls_context() is None
+
+
 def test_neither_sentinels_nor_passwords_name_a_shard() -> None:
     one = parse_shard("redis+sentinel://ann:p%2Cw@s1,s2/mymaster/3?sentinel_password=w")
     other = parse_shard("rediss+sentinel://s9/mymaster/3")
@@ -79,6 +87,9 @@ def test_neither_sentinels_nor_passwords_name_a_shard() -> None:
         "redis://u:hush#hush@a",
         "redis://:hush@a@b",
         "redis+sentinel://s1/b?hush=hush",
+        "redis://:hush@a?ca=/hush.pem",
+        "rediss://:hush@a?ca=/a.pem&hush=1",
+        "rediss://:hush@a?ca=",
         "redis://a,redis://a:6379/0",
     ],
 )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -100,6 +100,11 @@ async def fill(database: Database, login: Login) -> dict[str, str]:
         await keys.rotate_key(tx, actor, made["Mobile app"].key.id, timedelta(hours=24))
         changes = keys.KeyChanges(expires_at=tx.now + timedelta(days=3))
         await keys.update_key(tx, actor, made["Checkout production"].key.id, changes)
+        launch = keys.NewOverride(
+            "burst", 250, 1000, "Launch of the spring collection", expires_at=tx.now + timedelta(days=9)
+        )
+        staff = replace(actor, id="usr_staff", is_staff=True)
+        await keys.override_key_limit(tx, staff, made["Checkout production"].key.id, launch)
     await _furnish(database, actor)
     for name, share in (("Checkout production", 60), ("Nightly import", 25), ("Mobile app", 12), ("CI", 3)):
         await _use(database, actor, made[name].key, share)

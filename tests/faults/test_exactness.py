@@ -7,8 +7,9 @@ from time import monotonic
 from types import SimpleNamespace
 from typing import cast
 
-from portal.check.denials import Denials
+from portal.check.denials import recall_denial, remember_denial
 from portal.check.policy import KeyPolicy
+from portal.check.terms import Terms
 from portal.cli.check_client import CheckClient
 from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status
 from tests.faults.client_process import Plan
@@ -82,25 +83,30 @@ async def test_a_client_at_the_limit_is_never_denied(place: Place, portal: Serve
     report.tell("exactly at the limit", f"{len(admitted)} admitted, {len(denied)} denied, each rightly and to the ms")
 
 
+def terms_of_nobody() -> Terms:
+    """Of a key without limits."""
+    policy = SimpleNamespace(rules=(), is_suspended=False, is_paused=False, is_revoked=False, allowed_ips=())
+    policy.expires_us = policy.secret_ends_us = None
+    return Terms(cast(KeyPolicy, policy), "")
+
+
 async def test_a_wait_told_from_memory_is_not_too_short() -> None:
     """The script answered half a second after it was asked: what it named is counted from its answer."""
-    policy = cast(KeyPolicy, SimpleNamespace(key_id="key_1", version=1))
+    terms = terms_of_nobody()
     asked = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), None)
     decision = Decision(Status.RATE_LIMITED, 0, states=[LimitState(LIMIT, 900_000, 900_000)])
-    denials = Denials()
-    denials.remember(policy, asked, decision, asked_at=monotonic() - 0.5)
-    recalled = denials.recall(policy, asked)
+    remember_denial(terms, asked, decision, asked_at=monotonic() - 0.5)
+    recalled = recall_denial(terms, 1)
     assert recalled is not None
     assert recalled.states[0].retry_us > 900_000 - 400_000
 
 
 async def test_a_quota_s_denial_ends_with_its_period() -> None:
-    policy = cast(KeyPolicy, SimpleNamespace(key_id="key_1", version=1))
+    terms = terms_of_nobody()
     quota = Quota(QUOTA, (("2026-01", 0, 1_000_000), ("2026-02", 1_000_000, 2_000_000)))
     asked = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), quota)
-    denials = Denials()
-    denials.remember(policy, asked, Decision(Status.QUOTA_EXCEEDED, 990_000, QUOTA, 0), asked_at=monotonic() - 0.02)
-    assert denials.recall(policy, asked) is None
+    remember_denial(terms, asked, Decision(Status.QUOTA_EXCEEDED, 990_000, QUOTA, 0), asked_at=monotonic() - 0.02)
+    assert recall_denial(terms, 1) is None
 
 
 async def test_a_client_that_waits_for_room_is_never_denied(place: Place, portal: Served, report: Report) -> None:

@@ -55,6 +55,8 @@ NAMES = {
     "resumeKey": "Key",
     "revokeKey": "Key",
     "rotateKey": "Key",
+    "overrideKeyLimit": "Key",
+    "clearKeyOverride": "Key",
     "subscribe": "Plan",
     "switchAccount": "Account",
     "revokeSession": "Session",
@@ -62,7 +64,9 @@ NAMES = {
     "revokeServiceToken": "ServiceToken",
 }
 """Operations that name an object, and of which type it is."""
-INPUTS: dict[str, Any] = {"String": "example", "DateTime": "2026-11-01T00:00:00Z", "Int": 1, "ID": "none"}
+ACROSS = frozenset({"overrideKeyLimit", "clearKeyOverride"})
+"""What staff does in the account that they name, whichever it is."""
+INPUTS: dict[str, Any] = {"String": "burst", "BigInt": 1000, "DateTime": "2026-11-01T00:00:00Z", "Int": 1, "ID": "none"}
 
 
 PATIENT = Options(timeout_seconds=30)
@@ -73,19 +77,20 @@ def snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
-def arguments_of(field: GraphQLField, object_id: str | None) -> Arguments:
-    """What is required, and the id of the object that the operation names."""
+def arguments_of(field: GraphQLField, object_id: str | None, account_id: str | None = None) -> Arguments:
+    """What is required, and the id of the object that the operation names; for staff, its account's too."""
+    ids = {"id": object_id} | ({"accountId": account_id} if account_id else {})
     given: Arguments = {}
     for name, argument in field.args.items():
         kind = get_named_type(argument.type)
         if isinstance(kind, GraphQLInputObjectType) and is_required_argument(argument):
             given[name] = {
-                part: object_id if part == "id" else INPUTS[get_named_type(one.type).name]
+                part: ids.get(part) or INPUTS[get_named_type(one.type).name]
                 for part, one in kind.fields.items()
                 if is_required_argument(one)
             }
         elif kind.name == "ID" and object_id is not None:
-            given[name] = object_id
+            given[name] = ids.get(name) or object_id
         elif is_required_argument(argument):
             given[name] = "2026-11-02T00:00:00Z" if name == "to" else INPUTS[kind.name]
     return given
@@ -200,21 +205,30 @@ async def test_mutation(database: Database, own: Tenant, other: Tenant, name: st
     document = document_of("mutation", name, field, "{ __typename ... on Problem { code message path } }")
     for role in CALLERS:
         caller = await new_caller(database, own, role)
-        object_id = await MAKE_ID[kind](database, own, caller) if kind else None
-        result = await run(database, caller, document, arguments_of(field, object_id))
-        assert outcome(result, name) == expected(caller, snake(name)), (name, role, result.to_json())
-        count_cells(1)
-        missing = await run(database, caller, document, arguments_of(field, f"{(kind or 'x').lower()}_{new_id('x')}"))
-        if kind is None or kind in OF_ALL:
+        wanted = expected(caller, snake(name))
+        for tenant in (own, other):
+            account_id = tenant.owner.account_id if name in ACROSS else None
+            object_id = await MAKE_ID[kind](database, tenant, caller) if kind else None
+            result = await run(database, caller, document, arguments_of(field, object_id, account_id))
+            if tenant is own or kind is None or kind in OF_ALL or name in ACROSS:
+                assert outcome(result, name) == wanted, (name, role, result.to_json())
+            else:
+                none = f"{kind.lower()}_{new_id('x')}"
+                missing = await run(database, caller, document, arguments_of(field, none, account_id))
+                assert result.to_json() == missing.to_json()
+                assert outcome(result, name) == ("NOT_FOUND" if wanted == "OK" else wanted)
             count_cells(1)
-            continue
-        object_id = await MAKE_ID[kind](database, other, caller)
-        result = await run(database, caller, document, arguments_of(field, object_id))
-        assert result.to_json() == missing.to_json()
-        assert outcome(result, name) == (
-            "NOT_FOUND" if expected(caller, snake(name)) == "OK" else expected(caller, snake(name))
-        )
-        count_cells(1)
+
+
+async def test_staff_finds_no_key_in_an_account_that_is_not_its_own(
+    database: Database, own: Tenant, other: Tenant
+) -> None:
+    caller = await new_caller(database, own, "staff")
+    for name in ACROSS:
+        document = document_of("mutation", name, MUTATIONS[name], "{ ... on Problem { code message path } }")
+        key_id = await MAKE_ID["Key"](database, other, caller)
+        result = await run(database, caller, document, arguments_of(MUTATIONS[name], key_id, own.owner.account_id))
+        assert outcome(result, name) == "NOT_FOUND"
 
 
 @pytest.mark.parametrize("kind", NODES)

@@ -96,8 +96,8 @@ async def test_many_looks_at_once_are_told_apart(
             await use(database, limiter, owner, key_id, units)
     async with database.transaction(actor=owner) as tx:
         rows = [await keys.get_key(tx, owner.account_id, key_id) for key_id in made]
-        limits = (await plans.entitlement_of(tx, owner.account_id)).limits
-    looks = await asyncio.gather(*[look_at_limits(limiter, row, limits) for row in rows])
+        limits, now = (await plans.entitlement_of(tx, owner.account_id)).limits, tx.now
+    looks = await asyncio.gather(*[look_at_limits(limiter, row, limits, now) for row in rows])
     assert [look[1].remaining for look in looks if look] == [100 - units for units in range(8)]
 
 

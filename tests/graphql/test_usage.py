@@ -33,7 +33,7 @@ query U($from: DateTime!, $to: DateTime!, $granularity: Granularity! = DAY, $gro
 OF_KEY = f"""
 query K($id: ID!, $from: DateTime!, $to: DateTime!) {{
   key(id: $id) {{
-    lastUsedAt secrets {{ lastUsedAt }}
+    lastUsedAt lastUsedAddress secrets {{ lastUsedAt lastUsedAddress }}
     usage(from: $from, to: $to, filter: {{ keyId: "key_other" }}) {{ {TOTALS} }}
   }}
 }}
@@ -57,6 +57,7 @@ async def count(database: Database, actor: Actor, key_id: str, **fields: Any) ->
         given["code"],
         given["cost"],
         f"{at:%Y-%m}",
+        given.get("ip", ""),
     )
     await ingest_usage(database, encode_batch([record]))
 
@@ -108,7 +109,12 @@ async def test_a_keys_own_usage_and_last_use(
     used = (await answer(owner, OF_KEY, id=one, **STRETCH))["key"]
     assert used["usage"]["totals"]["calls"] == 1
     assert datetime.fromisoformat(used["lastUsedAt"]) == TODAY + timedelta(seconds=30)
-    assert used["secrets"] == [{"lastUsedAt": used["lastUsedAt"]}]
+    assert used["secrets"] == [{"lastUsedAt": used["lastUsedAt"], "lastUsedAddress": None}]
+    await count(database, owner, one, at=TODAY + timedelta(seconds=40), ip="203.0.113.7")
+    await count(database, owner, one, at=TODAY + timedelta(seconds=50))
+    used = (await answer(owner, OF_KEY, id=one, **STRETCH))["key"]
+    assert datetime.fromisoformat(used["lastUsedAt"]) == TODAY + timedelta(seconds=50)
+    assert (used["lastUsedAddress"], used["secrets"][0]["lastUsedAddress"]) == ("203.0.113.7", "203.0.113.7")
     unused = (await answer(owner, OF_KEY, id=two, **STRETCH))["key"]
     assert (unused["usage"]["totals"]["calls"], unused["lastUsedAt"]) == (0, None)
 

@@ -49,12 +49,13 @@ sentinel parallel-syncs {MASTER} 1
 
 @dataclass
 class Server:
-    """One process on a port of its own; `config` has places for `port` and `folder`."""
+    """One process on a port of its own; `config` has places for `port` and `folder`, `environment` adds to ours."""
 
     folder: Path
     config: str
     password: str = PASSWORD
     options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -90,7 +91,8 @@ class Server:
 
     def _launch(self, command: list[str]) -> None:
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            environment = os.environ | self.environment
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     async def _answers(self) -> bool:
         with suppress(RedisError, OSError):

@@ -4,22 +4,24 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from portal.core.database import Database
 from portal.usage import (
+    LastUse,
     PeriodUse,
-    PoisonBatch,
     UsageRecord,
+    decode_batch,
     encode_batch,
     ensure_partitions,
     ingest_usage,
     last_used_by_secret,
     used_in_period,
 )
-from tests.usage.sample import NOON, new_account, record, records
+from tests.usage.sample import NOON, new_account, record, records, request_id
 from tests.usage.truth import buckets_off, raw_totals
 
 RIGHT = {"usage_minutes": 0, "usage_quarters": 0, "usage_days": 0}
@@ -49,6 +51,14 @@ def varied(account: str, count: int, seed: int = 1) -> list[UsageRecord]:
 async def used(database: Database, account: str, period: str) -> int:
     async with database.transaction(account) as tx:
         return await used_in_period(tx, account, period)
+
+
+async def quarantined(database: Database, account: str) -> list[tuple[str, int]]:
+    """(reason, cost) of the account's records, the oldest first."""
+    statement = text("SELECT reason, body FROM usage_quarantine WHERE account_id = :account ORDER BY id")
+    async with database.transaction() as tx:
+        rows = (await tx.execute(statement, {"account": account})).all()
+    return [(row.reason, decode_batch(row.body)[0].cost) for row in rows]
 
 
 @pytest.fixture
@@ -112,12 +122,21 @@ async def test_only_valid_on_live_keys_is_billable(
     assert (await raw_totals(database, account))[0] == 1
 
 
-async def test_the_same_id_with_another_content_changes_nothing_and_is_logged(database: Database, account: str) -> None:
-    await ingest_usage(database, encode_batch([record(account_id=account)]))
+async def test_the_same_id_with_another_content_is_quarantined_and_changes_nothing(
+    database: Database, account: str
+) -> None:
+    batches = [
+        encode_batch([record(account_id=account)]),
+        encode_batch([record(account_id=account, cost=9), record(1, account_id=account)]),
+        encode_batch([record(2, account_id=account, cost=n) for n in (1, 2)]),
+    ]
     with capture_logs() as logs:
-        await ingest_usage(database, encode_batch([record(account_id=account, cost=9), record(1, account_id=account)]))
-        await ingest_usage(database, encode_batch([record(2, account_id=account, cost=n) for n in (1, 2)]))
-    assert [(line["event"], line["count"]) for line in logs] == [("usage_ids_conflict", 1)] * 2
+        for batch in batches:
+            await ingest_usage(database, batch)
+    assert [(line["event"], line["count"]) for line in logs] == [("usage_quarantined", 1)] * 2
+    for batch in reversed(batches):
+        await ingest_usage(database, batch)
+    assert await quarantined(database, account) == [("CONFLICT", 9), ("CONFLICT", 2)]
     assert await raw_totals(database, account) == (3, 3)
     assert await buckets_off(database, account) == RIGHT
 
@@ -145,17 +164,52 @@ async def test_resources_that_no_index_could_hold_are_clipped(database: Database
 
 
 @pytest.mark.parametrize(
-    "batch",
+    ("bad", "reason"),
     [
-        b"nonsense",
-        encode_batch([record(request_id="req_nonsense")]),
-        encode_batch([record(cost=2**40)]),
-        encode_batch([record(key_id="a\0b")]),
+        ({"request_id": "req_nonsense"}, "MALFORMED"),
+        ({"cost": 2**40}, "MALFORMED"),
+        ({"cost": -1}, "MALFORMED"),
+        ({"key_id": "a\0b"}, "MALFORMED"),
+        ({"secret_id": "k" * 65}, "MALFORMED"),
+        ({"request_id": request_id(datetime(1999, 12, 31, tzinfo=UTC), 1)}, "MALFORMED"),
+        ({"request_id": request_id(datetime(2999, 12, 31, tzinfo=UTC), 1)}, "FUTURE"),
     ],
 )
-async def test_what_can_never_be_stored_is_poison(database: Database, batch: bytes) -> None:
-    with pytest.raises(PoisonBatch):
+async def test_a_bad_record_is_quarantined_alone(
+    database: Database, account: str, bad: dict[str, object], reason: str
+) -> None:
+    wrong = record(1, **({"account_id": account} | bad))  # type: ignore[arg-type]  # the fields' own types vary
+    batch = encode_batch([record(0, account_id=account), wrong, *more(account)])
+    for _ in range(3):
         await ingest_usage(database, batch)
+    assert await raw_totals(database, account) == (4, 4)
+    assert await buckets_off(database, account) == RIGHT
+    async with database.transaction() as tx:
+        rows = (await tx.execute(text("SELECT reason, body FROM usage_quarantine ORDER BY id DESC LIMIT 1"))).all()
+    assert [(row.reason, msgspec.msgpack.decode(row.body)[0][1]) for row in rows] == [(reason, account)]
+
+
+def more(account: str) -> list[UsageRecord]:
+    return [record(number, account_id=account) for number in (2, 3, 4)]
+
+
+async def test_a_message_that_is_no_batch_is_quarantined_whole(database: Database) -> None:
+    body = f"nonsense {new_account()}".encode()
+    assert await ingest_usage(database, body) == []
+    async with database.transaction() as tx:
+        found = await tx.list(text("SELECT reason FROM usage_quarantine WHERE body = :body"), {"body": body})
+    assert found == ["MALFORMED"]
+
+
+async def test_what_only_postgresql_refuses_is_found_among_the_healthy(
+    database: Database, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.usage.sift._has_zero", lambda _: False)
+    wrong = record(77, account_id=account, key_id="a\0b")
+    await ingest_usage(database, encode_batch([*records(50, account_id=account), wrong]))
+    assert await raw_totals(database, account) == (50, 50)
+    assert await buckets_off(database, account) == RIGHT
+    assert [reason for reason, _ in await quarantined(database, account)] == ["REFUSED"]
 
 
 async def test_an_empty_batch_is_nothing(database: Database) -> None:
@@ -167,7 +221,18 @@ async def test_the_last_use_of_a_secret_never_goes_back(database: Database, acco
     for at in (later, NOON):
         await ingest_usage(database, encode_batch([record(1, at, account_id=account, secret_id="ksec_x")]))
     async with database.transaction(account) as tx:
-        assert await last_used_by_secret(tx, account, ["ksec_x", "ksec_never"]) == {"ksec_x": later}
+        assert await last_used_by_secret(tx, account, ["ksec_x", "ksec_never"]) == {"ksec_x": LastUse(later, None)}
+
+
+async def test_the_last_address_stays_until_another_one_is_told(database: Database, account: str) -> None:
+    told = [(0, "203.0.113.7"), (2, ""), (1, "203.0.113.9"), (3, "2001:db8::1"), (4, "")]
+    seen = []
+    for hours, address in told:
+        at = NOON + timedelta(hours=hours)
+        await ingest_usage(database, encode_batch([record(1, at, account_id=account, ip=address)]))
+        async with database.transaction(account) as tx:
+            seen.append((await last_used_by_secret(tx, account, ["ksec_a"]))["ksec_a"].address)
+    assert seen == ["203.0.113.7", "203.0.113.7", "203.0.113.7", "2001:db8::1", "2001:db8::1"]
 
 
 async def test_another_account_sees_nothing(database: Database, account: str) -> None:

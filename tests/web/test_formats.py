@@ -78,3 +78,10 @@ def test_moments_are_local() -> None:
 )
 def test_zones_say_what_they_mean(zone: str, shown: str) -> None:
     assert formats.zone_name(zone, NOW) == shown
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "shown"), [(250, "250 ms"), (1_000, "1 s"), (60_000, "1 min"), (3_600_000, "1 h")]
+)
+def test_windows(length_ms: int, shown: str) -> None:
+    assert formats.window(length_ms) == shown

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -203,3 +204,17 @@ async def test_the_query_that_is_shown_works(ann: Browser) -> None:
     assert "query Keys(" in page.text
     assert "&#34;search&#34;: &#34;it&#39;s&#34;" in page.text
     assert "it&#39;&#34;&#39;&#34;&#39;s" in page.text
+
+
+async def test_a_limit_that_staff_changed_is_shown_with_its_reason(ann: Browser, database: Database) -> None:
+    key_id = await ann.create_key()
+    assert "Changed for this key" not in (await ann.get(f"/keys/{key_id}")).text
+    async with database.transaction(ann.actor.account_id) as tx:
+        staff = replace(ann.actor, id="usr_staff", is_staff=True)
+        new = keys.NewOverride("burst", 4321, 250, "a <launch>", expires_at=tx.now + timedelta(days=2))
+        await keys.override_key_limit(tx, staff, key_id, new)
+    page = (await ann.get(f"/keys/{key_id}")).text
+    assert "Changed for this key" in page
+    assert "4,321 in 250 ms" in page
+    assert "a &lt;launch&gt;" in page
+    assert "100 in 1 min" in page

@@ -3,12 +3,11 @@
 import asyncio
 from pathlib import Path
 
-import pytest
 from structlog.testing import capture_logs
 
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.database import Database
-from portal.usage import Courier, Journal, PoisonBatch, encode_batch
+from portal.usage import Courier, Journal, encode_batch
 from tests.usage.sample import new_account, record
 from tests.usage.truth import buckets_off, raw_totals
 from workers import ingest_usage, ship_journal
@@ -23,7 +22,7 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
     raised: list[tuple[str, str, int]] = []
     complete = asyncio.Event()
 
-    async def raise_used(account_id: str, period: str, used: int) -> None:
+    async def raise_used(account_id: str, period: str, used: int, _settled: int) -> None:
         raised.append((account_id, period, used))
         if used == 100:
             complete.set()
@@ -54,7 +53,7 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
 async def test_without_redis_the_batch_is_counted_all_the_same(database: Database) -> None:
     account = new_account()
 
-    async def away(account_id: str, period: str, used: int) -> None:
+    async def away(account_id: str, period: str, used: int, settled: int) -> None:
         raise ConnectionError("Redis is away")
 
     with capture_logs() as logs:
@@ -63,15 +62,15 @@ async def test_without_redis_the_batch_is_counted_all_the_same(database: Databas
     assert [line["event"] for line in logs] == ["quota_not_raised"]
 
 
-async def test_poison_stays_with_the_bus_and_is_logged(database: Database) -> None:
-    async def never(account_id: str, period: str, used: int) -> None:
+async def test_poison_is_quarantined_and_holds_up_nothing(database: Database) -> None:
+    async def never(account_id: str, period: str, used: int, settled: int) -> None:
         raise AssertionError
 
     bus = InProcessBus()
     bus.subscribe(USAGE_RECORDED, ingest_usage.handler(database, never))
-    with capture_logs() as logs, pytest.raises(PoisonBatch):
-        await bus.publish(USAGE_RECORDED, b"nonsense")
-    assert [line["event"] for line in logs] == ["usage_batch_poison"]
+    with capture_logs() as logs:
+        await bus.publish(USAGE_RECORDED, b"nonsense " + new_account().encode())
+    assert [(line["event"], line["count"]) for line in logs] == [("usage_quarantined", 1)]
 
 
 async def test_a_bus_that_is_away_at_the_end_does_not_keep_the_worker(tmp_path: Path) -> None:

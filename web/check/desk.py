@@ -15,7 +15,6 @@ from portal.check import (
     BatchRequest,
     Checked,
     Checker,
-    CheckRequest,
     CheckUnavailable,
     InvalidCheck,
     MalformedCheck,
@@ -37,7 +36,6 @@ from web.check.replies import Reply, batch_reply, native_reply, plain_reply, set
 
 CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/batch", "/check/settle"
 BODY_MOST = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024, CHECK_SETTLE: 16 * 1024}
-RENDER = {CHECK: plain_reply, CHECK_HTTP: native_reply}
 
 OnReply = Callable[[Reply], None]
 
@@ -79,26 +77,19 @@ class Desk:
 
     def _serve_known(self, path: str, service_id: str, body: bytes, on_reply: OnReply) -> None:
         try:
-            if path == CHECK_BATCH:
+            tell = TELL.get(path)
+            if tell is not None:
+                self._checker.start(service_id, parse_check(body), partial(tell, on_reply))
+            elif path == CHECK_BATCH:
                 self._serve_batch(service_id, parse_batch(body), on_reply)
-            elif path == CHECK_SETTLE:
-                self._spawn(self._serve_settle(parse_settle(body), on_reply))
             else:
-                self._serve_one(RENDER[path], service_id, parse_check(body), on_reply)
+                self._spawn(self._serve_settle(parse_settle(body), on_reply))
         except MalformedCheck as error:
             on_reply(replies.malformed(str(error)))
         except InvalidCheck as error:
             on_reply(replies.invalid(str(error)))
         except Exception as error:
             on_reply(failure(error))
-
-    def _serve_one(
-        self, render: Callable[[Checked], Reply], service_id: str, request: CheckRequest, on_reply: OnReply
-    ) -> None:
-        def checked(outcome: Outcome) -> None:
-            on_reply(failure(outcome) if isinstance(outcome, Exception) else render(outcome))
-
-        self._checker.start(service_id, request, checked)
 
     def _serve_batch(self, service_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
         if batch.mode == "atomic":
@@ -145,6 +136,17 @@ def _result(outcome: Outcome | None) -> Answer | msgspec.Raw:
         return outcome.answer
     assert outcome is not None  # noqa: S101 every place has been filled
     return msgspec.Raw(failure(outcome).body)
+
+
+def _tell_plain(on_reply: OnReply, outcome: Outcome) -> None:
+    on_reply(failure(outcome) if isinstance(outcome, Exception) else plain_reply(outcome))
+
+
+def _tell_native(on_reply: OnReply, outcome: Outcome) -> None:
+    on_reply(failure(outcome) if isinstance(outcome, Exception) else native_reply(outcome))
+
+
+TELL = {CHECK: _tell_plain, CHECK_HTTP: _tell_native}
 
 
 def failure(error: Exception) -> Reply:

@@ -3,77 +3,69 @@
 from functools import lru_cache
 
 from portal.check import ADMITS, Checked, Code
+from portal.check.terms import Terms
 
 MONTH = "month"
 
 
-Entry = tuple[str, int, int, int]
-"""A limit, or the monthly quota: name, limit, remaining, whole seconds until its reset (rounded up)."""
+def rate_limit_headers(checked: Checked) -> bytes:
+    """Lines of a head; none where no limit was asked: unknown keys, denials before the limits, answers without Redis.
 
-
-def rate_limit_headers(checked: Checked) -> dict[str, str]:
-    """Empty where no limit was asked: unknown keys, denials before the limits, answers without Redis.
-
-    Of the last, those that deny by this process's part of a limit say when to try again.
+    Of the last, those that deny by this process's part of a limit say when to try again. `RateLimit` tells of the
+    tightest: the smallest part left, and of equal ones that which stays so for longest.
     """
-    wait_ms = checked.answer.retry_after_ms
-    policies, entries = _policies_and_entries(checked)
-    if not entries:
-        return {} if wait_ms is None else {"Retry-After": str(-(-wait_ms // 1000))}
-    name, limit, remaining, reset_s = min(entries, key=_tightness)
-    headers = {
-        "RateLimit-Policy": ", ".join(policies),
-        "RateLimit": f"{_quoted(name)};r={remaining};t={reset_s}",
-        "X-RateLimit-Limit": str(limit),
-        "X-RateLimit-Remaining": str(remaining),
-        "X-RateLimit-Reset": str(reset_s),
-    }
+    answer, terms = checked.answer, checked.terms
+    wait_ms = answer.retry_after_ms
+    if terms is None or not (answer.limits or answer.quota):
+        return b"" if wait_ms is None else b"Retry-After: %d\r\n" % -(-wait_ms // 1000)
+    policies, hard = terms.told or _tell(terms)
+    name = None
+    if answer.limits:
+        first = answer.limits[0]
+        name, limit, remaining, reset_s = first.name, first.limit, first.remaining, -(-first.reset_ms // 1000)
+    if hard is not None and answer.quota is not None:
+        left, until_s = answer.quota.remaining or 0, _seconds_to_period_end(checked, terms)
+        if name is None or (left / max(hard, 1), -until_s) < (remaining / limit, -reset_s):
+            name, limit, remaining, reset_s = MONTH, hard, left, until_s
+    if name is None:
+        return b""
+    text = (
+        f"RateLimit-Policy: {policies}\r\nRateLimit: {_quoted(name)};r={remaining};t={reset_s}\r\n"
+        f"X-RateLimit-Limit: {limit}\r\nX-RateLimit-Remaining: {remaining}\r\nX-RateLimit-Reset: {reset_s}\r\n"
+    )
     if wait_ms is not None:
-        headers["Retry-After"] = str(max(-(-wait_ms // 1000), reset_s))
-    return headers
+        text += f"Retry-After: {max(-(-wait_ms // 1000), reset_s)}\r\n"
+    return text.encode()
 
 
 def violated_policies(checked: Checked) -> list[str]:
     """Names of what denied."""
     if checked.answer.code is Code.QUOTA_EXCEEDED:
         return [MONTH]
+    limits = checked.terms.limits if checked.terms else ()
     states = checked.decision.states if checked.decision else []
-    return [limit.name for limit, state in zip(checked.limits, states, strict=False) if state.retry_us != ADMITS]
+    return [limit.name for limit, state in zip(limits, states, strict=False) if state.retry_us != ADMITS]
 
 
-def _policies_and_entries(checked: Checked) -> tuple[list[str], list[Entry]]:
-    windows = {limit.name: limit.window_ms for limit in checked.limits}
-    policies, entries = [], []
-    for told in checked.answer.limits:
-        policies.append(_policy(told.name, told.limit, windows[told.name]))
-        entries.append((told.name, told.limit, told.remaining, -(-told.reset_ms // 1000)))
-    hard, quota = _hard_quota(checked), checked.answer.quota
-    if hard is not None and quota is not None:
+def _tell(terms: Terms) -> tuple[str, int | None]:
+    """The policies and the hard quota, the same in every answer: kept in `terms.told`."""
+    hard = _hard_quota(terms)
+    policies = [f"{_quoted(limit.name)};q={limit.amount};w={-(-limit.window_ms // 1000)}" for limit in terms.limits]
+    if hard is not None:
         policies.append(f"{_quoted(MONTH)};q={hard}")
-        entries.append((MONTH, hard, quota.remaining or 0, _seconds_to_period_end(checked)))
-    return policies, entries
+    terms.told = ", ".join(policies), hard
+    return ", ".join(policies), hard
 
 
-def _tightness(entry: Entry) -> tuple[float, int]:
-    return entry[2] / max(entry[1], 1), -entry[3]
-
-
-@lru_cache(maxsize=10_000)
-def _policy(name: str, limit: int, window_ms: int) -> str:
-    return f"{_quoted(name)};q={limit};w={-(-window_ms // 1000)}"
-
-
-def _hard_quota(checked: Checked) -> int | None:
+def _hard_quota(terms: Terms) -> int | None:
     """The quota where it denies; None with overage, without a limit, and for test keys."""
-    policy = checked.policy
-    if policy is None or policy.quota is None or policy.quota.amount < 0 or checked.answer.quota is None:
-        return None
-    return policy.quota.amount
+    quota = terms.policy.quota
+    return None if quota is None or quota.amount < 0 else quota.amount
 
 
-def _seconds_to_period_end(checked: Checked) -> int:
-    assert checked.decision is not None and checked.policy is not None  # noqa: S101, PT018 a quota was told
-    _, _, end_us = checked.policy.periods[checked.decision.period]
+def _seconds_to_period_end(checked: Checked, terms: Terms) -> int:
+    assert checked.decision is not None  # noqa: S101 a quota was told
+    _, _, end_us = terms.policy.periods[checked.decision.period]
     return -(-(end_us - checked.decision.now_us) // 1_000_000)
 
 

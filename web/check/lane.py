@@ -25,17 +25,27 @@ IDLE_SECONDS = 75.0
 SLOW_SECONDS = 10.0
 END_OF_HEAD = b"\r\n\r\n"
 
+_START_OF = {
+    media_type: b"content-type: %b\r\ncontent-length: " % media_type.encode()
+    for media_type in (replies.JSON, replies.PROBLEM_JSON)
+}
 _STATUS_LINE = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 
 class _Slot:
-    """The place of one request's answer in the line."""
+    """The place of one request's answer in the line of its connection."""
 
-    __slots__ = ("data", "is_last")
+    __slots__ = ("_lane", "data", "is_last")
 
-    def __init__(self, *, is_last: bool) -> None:
+    def __init__(self, lane: "Lane", *, is_last: bool) -> None:
+        self._lane = lane
         self.data: bytes | None = None
         self.is_last = is_last
+
+    def settle(self, reply: Reply) -> None:
+        """An answer is there; it leaves once those before it have left."""
+        self.data = self._lane.encode(reply, is_last=self.is_last)
+        self._lane.answer(self)
 
 
 class Lane(asyncio.Protocol):
@@ -60,6 +70,8 @@ class Lane(asyncio.Protocol):
         self._is_handing_over = False
         self._is_held = False
         self._is_unread = False
+        self._told: list[tuple[bytes, bytes]] | None = None
+        self._always = b""
 
     # asyncio.Protocol
 
@@ -136,57 +148,65 @@ class Lane(asyncio.Protocol):
             self._hand_over()
         elif len(self._buffer) > HEAD_MOST:
             slot = self._place(is_last=True)
-            self._settle(
-                slot, replies.problem(431, "Headers too large", f"At most {HEAD_MOST} bytes.", Connection="close")
-            )
+            slot.settle(replies.problem(431, "Headers too large", f"At most {HEAD_MOST} bytes."))
 
     def _take(self, head: Head, body: bytes, *, too_large: bool = False) -> None:
         slot = self._place(is_last=head.is_last or too_large)
         if head.token is None:
-            self._settle(slot, replies.no_token())
+            slot.settle(replies.no_token())
         elif not head.is_json:
-            self._settle(slot, replies.wrong_type())
+            slot.settle(replies.wrong_type())
         elif too_large:
-            self._settle(slot, replies.too_large(BODY_MOST[head.path]))
+            slot.settle(replies.too_large(BODY_MOST[head.path]))
         else:
-            self._desk.serve(head.path, head.token, body, lambda reply: self._settle(slot, reply))
+            self._desk.serve(head.path, head.token, body, slot.settle)
 
     def _place(self, *, is_last: bool) -> _Slot:
-        slot = _Slot(is_last=is_last)
+        slot = _Slot(self, is_last=is_last)
         self._line.append(slot)
-        self._is_ending = self._is_ending or is_last
+        if is_last:
+            self._is_ending = True
         if len(self._line) >= PIPELINE_MOST:
             self._hold()
         return slot
 
     # Answers
 
-    def _settle(self, slot: _Slot, reply: Reply) -> None:
-        """An answer is there; it leaves once those before it have left."""
-        slot.data = self._encode(reply, is_last=slot.is_last)
+    def answer(self, slot: _Slot) -> None:
+        """Write what has come to the head of the line."""
         line = self._line
         if line[0] is not slot or self._transport.is_closing():
             return
         parts = []
         while line and line[0].data is not None:
-            done = line.popleft()
-            parts.append(done.data)
-        self._transport.write(b"".join(parts))  # type: ignore[arg-type]  # None was excluded above
+            slot = line.popleft()
+            parts.append(slot.data)
+        self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))  # type: ignore[arg-type]  # None was excluded
         self._state.total_requests += len(parts)
-        if done.is_last:
+        if slot.is_last:
             self._transport.close()
         elif not line and self._is_handing_over:
             self._hand_over()
-        else:
+        elif self._is_held:
             self._release()
 
-    def _encode(self, reply: Reply, *, is_last: bool) -> bytes:
-        status, body, media_type, headers = reply
-        more = "".join([f"{name}: {value}\r\n" for name, value in headers.items() if name != "Connection"])
-        end = "connection: close\r\n\r\n" if is_last else "\r\n"
-        head = f"content-type: {media_type}\r\ncontent-length: {len(body)}\r\n{more}{end}"
-        always = [b"%s: %s\r\n" % pair for pair in self._state.default_headers]
-        return b"".join([_STATUS_LINE[status], *always, head.encode("latin-1"), body])
+    def encode(self, reply: Reply, *, is_last: bool) -> bytes:
+        """The bytes of an answer, its end of the connection included."""
+        always = self._state.default_headers
+        if always is not self._told:
+            # uvicorn makes the list anew each second.
+            self._told, self._always = always, b"".join([b"%s: %s\r\n" % pair for pair in always])
+        start = _START_OF[reply.media_type]
+        end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
+        head = b"%b%b%b%d\r\n%b%b" % (
+            _STATUS_LINE[reply.status],
+            self._always,
+            start,
+            len(reply.body),
+            reply.headers,
+            end,
+        )
+        return head + reply.body
 
     # The end of our part
 

@@ -1,7 +1,7 @@
 """What a check route sends back, apart from how it travels: a status, headers, a body."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -41,11 +41,14 @@ TITLE = {
 encode = msgspec.json.Encoder().encode
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, gc=False, frozen=True):
+    """`headers`: lines of the head, ready to be sent. `is_last`: the connection ends with it."""
+
     status: int
     body: bytes
     media_type: str = JSON
-    headers: dict[str, str] = {}  # noqa: RUF012 a default that is never written to
+    headers: bytes = b""
+    is_last: bool = False
 
 
 def plain_reply(checked: Checked) -> Reply:
@@ -76,10 +79,10 @@ def settled_reply(request: SettleRequest) -> Reply:
     return Reply(200, encode({"requestId": request.request_id, "cost": request.cost, "settled": True}))
 
 
-def problem(status: int, title: str, detail: str, **headers: str) -> Reply:
+def problem(status: int, title: str, detail: str, *, headers: bytes = b"", is_last: bool = False) -> Reply:
     """RFC 9457: `detail` tells what happened and what to do next."""
     body = {"type": ABOUT_BLANK, "title": title, "status": status, "detail": detail}
-    return Reply(status, encode(body), PROBLEM_JSON, headers)
+    return Reply(status, encode(body), PROBLEM_JSON, headers, is_last)
 
 
 def no_token() -> Reply:
@@ -87,16 +90,16 @@ def no_token() -> Reply:
         401,
         "No valid service token",
         "Send a service token as Authorization: Bearer svc_…; `portal token create --service NAME` makes one.",
-        **{"WWW-Authenticate": 'Bearer realm="check"'},
+        headers=b'WWW-Authenticate: Bearer realm="check"\r\n',
     )
 
 
 def not_allowed() -> Reply:
-    return problem(405, "Method not allowed", "A check is a POST with a JSON body.", Allow="POST")
+    return problem(405, "Method not allowed", "A check is a POST with a JSON body.", headers=b"Allow: POST\r\n")
 
 
 def too_large(most: int) -> Reply:
-    return problem(413, "Body too large", f"This body has at most {most} bytes.", Connection="close")
+    return problem(413, "Body too large", f"This body has at most {most} bytes.", is_last=True)
 
 
 def wrong_type() -> Reply:
@@ -116,7 +119,7 @@ def unavailable(reason: str) -> Reply:
         503,
         "No decision possible",
         f"Nothing was counted: {reason}. Retry in a second; whether the call passes meanwhile is the gateway's choice.",
-        **{"Retry-After": "1"},
+        headers=b"Retry-After: 1\r\n",
     )
 
 

@@ -41,7 +41,10 @@ async def _body(request: Request, most: int) -> bytes | None:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, reply.headers, media_type=reply.media_type)
+    headers = dict(line.split(": ", 1) for line in reply.headers.decode().splitlines())
+    if reply.is_last:
+        headers["Connection"] = "close"
+    return Response(reply.body, reply.status, headers, media_type=reply.media_type)
 
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -45,7 +45,17 @@ async def test_what_can_never_pass_has_no_retry_after(served: Served, make_key: 
     assert response.json()["retryAfterMs"] is None
 
 
-async def test_a_denial_before_the_limits_has_no_limit_headers(served: Served, make_key: MakeKey, owner: Actor) -> None:
+async def test_a_denial_before_the_limits_tells_how_they_stand(served: Served, make_key: MakeKey, owner: Actor) -> None:
     made = await make_key(owner)
-    response = await served.http.post("/check", json={"key": made.secret, "scopes": ["admin"]})
+    response = await served.http.post("/check/http", json={"key": made.secret, "scopes": ["admin"], "cost": 3})
+    assert response.status_code == 403
+    (tightest,) = parsed(response, "ratelimit")
+    assert tightest[1]["r"] == 10
+    assert [limit["remaining"] for limit in response.json()["limits"]] == [10, 100]
+    assert "retry-after" not in response.headers
+    assert response.json()["retryAfterMs"] is None
+
+
+async def test_an_unknown_key_has_no_limits(served: Served) -> None:
+    response = await served.http.post("/check", json={"key": "pk_live_nobody"})
     assert not [name for name in response.headers if "ratelimit" in name]

@@ -1,0 +1,86 @@
+"""The bus over RabbitMQ: what `publish` returned for is on the broker's disk, and `run` consumes what is subscribed."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractConnection
+
+from portal.core.bus import Handler
+from portal.core.errors import Unavailable
+from portal.core.ids import new_id
+from portal.core.rabbit.consumer import Consumer
+from portal.core.rabbit.link import BROKER_ERRORS, Link
+from portal.core.rabbit.topology import EXCHANGE, dead_queue, ensure_topology, retry_queue
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatus:
+    """Messages that are ready in each queue of a subject."""
+
+    waiting: int
+    retrying: int
+    dead: int
+
+
+class RabbitBus:
+    """`subjects` are declared on every connection. Connects by itself, whenever there is something to do."""
+
+    def __init__(self, url: str, *subjects: str, prefetch: int, retention_days: int) -> None:
+        self.consumers: list[Consumer] = []
+        self._url = url
+        self._subjects = subjects
+        self._prefetch = prefetch
+        self._retention_days = retention_days
+        self._link = Link(url, self._prepare)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the publishing connection is there; false also before the first message."""
+        return self._link.is_open
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        """Raises Unavailable: publish it again."""
+        message = Message(
+            body,
+            delivery_mode=DeliveryMode.PERSISTENT,
+            content_type="application/msgpack",
+            message_id=new_id("msg"),
+            timestamp=datetime.now(UTC),
+            app_id="portal",
+        )
+        await self._link.publish(EXCHANGE, subject, message)
+
+    def subscribe(self, subject: str, handler: Handler) -> None:
+        self.consumers.append(Consumer(self._url, subject, handler, prefetch=self._prefetch))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume what is subscribed, until stopped."""
+        await asyncio.gather(*[consumer.run(self._link, self._prepare, stop) for consumer in self.consumers])
+
+    async def waiting(self, subject: str) -> int:
+        """Messages that no consumer has taken yet. Raises Unavailable."""
+        return await self._count(subject)
+
+    async def status(self, subject: str) -> BrokerStatus:
+        """Raises Unavailable."""
+        queues = (subject, retry_queue(subject), dead_queue(subject))
+        return BrokerStatus(*[await self._count(queue) for queue in queues])
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    async def _count(self, queue: str) -> int:
+        try:
+            async with asyncio.timeout(5):
+                channel = await (await self._link.channel()).get_underlay_channel()
+                told = await channel.queue_declare(queue, passive=True)
+        except BROKER_ERRORS as error:
+            self._link.drop()
+            raise Unavailable(f"The broker does not answer: {error!r}.") from error
+        return told.message_count or 0
+
+    async def _prepare(self, connection: AbstractConnection) -> None:
+        for subject in self._subjects:
+            await ensure_topology(connection, subject, self._retention_days)

@@ -1,0 +1,169 @@
+"""The consuming side of a subject: each delivery to its handler, acknowledged when it is handled.
+
+A handler that fails is asked again, with growing pauses, while the message stays unacknowledged: so a database that is
+away for a minute costs no traffic at the broker. What waits longer goes to the retry queue for a while, well before the
+broker's own patience with consumers (30 minutes) ends. A neighbour that is away is waited for as long as it takes; any
+other failure repeated RETRIES_MOST times makes the message a dead letter, with its reason.
+"""
+
+import asyncio
+from time import monotonic
+
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+
+from portal.core.backoff import Backoff, is_set_within
+from portal.core.bus import Handler
+from portal.core.database import is_connection_lost
+from portal.core.errors import Unavailable
+from portal.core.logs import get_log
+from portal.core.rabbit.link import BROKER_ERRORS, Link, Prepare, connect
+from portal.core.rabbit.topology import DEAD_EXCHANGE, retry_queue
+
+TRIES_IN_PLACE = 3
+HOLD_SECONDS = 300.0
+RETRIES_MOST = 20
+GRACE_SECONDS = 15.0
+RETRIES_HEADER = "x-portal-retries"
+REASON_HEADER = "x-portal-reason"
+REASON_MOST = 500
+_log = get_log(__name__)
+
+
+class Consumer:
+    """`handled`, `retried` and `buried` count since the start."""
+
+    def __init__(self, url: str, subject: str, handler: Handler, *, prefetch: int) -> None:
+        self.subject = subject
+        self.is_consuming = False
+        self.handled = 0
+        self.retried = 0
+        self.buried = 0
+        self._url = url
+        self._handler = handler
+        self._prefetch = prefetch
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self, link: Link, prepare: Prepare, stop: asyncio.Event) -> None:
+        """Until stopped; connects again, with growing pauses, whenever the broker goes away."""
+        backoff = Backoff()
+        while not stop.is_set():
+            try:
+                await self._consume(link, prepare, stop, backoff)
+            except BROKER_ERRORS as error:
+                seconds = backoff.next_seconds()
+                _log.warning("broker_away", subject=self.subject, error=repr(error), retry_seconds=seconds)
+                await is_set_within(stop, seconds)
+
+    async def _consume(self, link: Link, prepare: Prepare, stop: asyncio.Event, backoff: Backoff) -> None:
+        connection = await connect(self._url, f"consuming {self.subject}")
+        ended = asyncio.Event()
+        try:
+            await prepare(connection)
+            channel = await self._listen(connection, link, stop, ended)
+            backoff.reset()
+            self.is_consuming = True
+            await _first_of(stop, ended)
+            if not stop.is_set():
+                _log.warning("broker_lost", subject=self.subject)
+                return
+            await self._finish(channel)
+        finally:
+            self.is_consuming = False
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+            async with asyncio.timeout(GRACE_SECONDS):
+                await connection.close()
+
+    async def _listen(
+        self, connection: AbstractConnection, link: Link, stop: asyncio.Event, ended: asyncio.Event
+    ) -> AbstractChannel:
+        channel = connection.channel(publisher_confirms=False)
+        await channel.initialize()
+        await channel.set_qos(prefetch_count=self._prefetch)
+        queue = await channel.get_queue(self.subject)
+        connection.close_callbacks.add(lambda *_: ended.set())
+        channel.close_callbacks.add(lambda *_: ended.set())
+        inner = await channel.get_underlay_channel()
+        inner.on_consumer_cancel_callbacks.add(lambda *_: ended.set())
+
+        def take(message: AbstractIncomingMessage) -> None:
+            task = asyncio.create_task(self._settle(message, link, stop))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+        async def on_message(message: AbstractIncomingMessage) -> None:
+            take(message)
+
+        self._tag = await queue.consume(on_message)
+        return channel
+
+    async def _finish(self, channel: AbstractChannel) -> None:
+        """No further deliveries; those that are being handled may end."""
+        await (await channel.get_queue(self.subject)).cancel(self._tag)
+        if self._under_way:
+            await asyncio.wait([*self._under_way], timeout=GRACE_SECONDS)
+
+    async def _settle(self, message: AbstractIncomingMessage, link: Link, stop: asyncio.Event) -> None:
+        """Handled, sent to wait or buried; left unacknowledged, thus delivered again, where even that fails."""
+        try:
+            failure = await self._handle(message.body, stop)
+            if failure is not None:
+                if stop.is_set():
+                    return
+                await self._put_off(message, link, failure)
+            await message.ack()
+        except (*BROKER_ERRORS, Unavailable) as error:
+            _log.warning("message_not_settled", subject=self.subject, error=repr(error))
+
+    async def _handle(self, body: bytes, stop: asyncio.Event) -> Exception | None:
+        """None once it is handled; what stood in the way when it has been tried for long enough."""
+        backoff, until, tries = Backoff(), monotonic() + HOLD_SECONDS, 0
+        while True:
+            try:
+                await self._handler(body)
+            except Exception as error:
+                tries += not is_neighbour_away(error)
+                seconds = backoff.next_seconds()
+                _log.warning("message_not_handled", subject=self.subject, error=repr(error), retry_seconds=seconds)
+                self.retried += 1
+                if tries >= TRIES_IN_PLACE or monotonic() > until or await is_set_within(stop, seconds):
+                    return error
+            else:
+                self.handled += 1
+                return None
+
+    async def _put_off(self, message: AbstractIncomingMessage, link: Link, failure: Exception) -> None:
+        """To the retry queue, or with the last retry to the dead one; confirmed before the original is let go."""
+        known = message.headers.get(RETRIES_HEADER)
+        retries = (known if isinstance(known, int) else 0) + (not is_neighbour_away(failure))
+        reason = repr(failure)[:REASON_MOST]
+        again = Message(
+            message.body,
+            headers={RETRIES_HEADER: retries, REASON_HEADER: reason},
+            message_id=message.message_id,
+            timestamp=message.timestamp,
+            content_type=message.content_type,
+            delivery_mode=message.delivery_mode,
+        )
+        if retries < RETRIES_MOST:
+            await link.publish("", retry_queue(self.subject), again)
+            return
+        await link.publish(DEAD_EXCHANGE, self.subject, again)
+        self.buried += 1
+        _log.error("message_buried", subject=self.subject, message=message.message_id, reason=reason)
+
+
+def is_neighbour_away(error: Exception) -> bool:
+    """Whether it will work later without anybody mending the message."""
+    return isinstance(error, Unavailable) or is_connection_lost(error)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

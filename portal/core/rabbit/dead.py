@@ -1,0 +1,105 @@
+"""Dead letters: looked at, sent back to where they came from, or dropped, one by one or all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from aio_pika import Exchange, Message
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from portal.core.errors import Unavailable
+from portal.core.rabbit.consumer import REASON_HEADER
+from portal.core.rabbit.link import BROKER_ERRORS, CLOSE_SECONDS, connect
+from portal.core.rabbit.topology import EXCHANGE, dead_queue, ensure_topology
+
+ANSWER_SECONDS = 10.0
+BROKEN = "delivered too often"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """`id` is the message's own; `reason` tells why nobody could handle it."""
+
+    id: str
+    published_at: datetime | None
+    reason: str
+    body: bytes
+
+
+class DeadLetters:
+    """Of one subject. Who looks holds what it looks at: two at once see different letters."""
+
+    def __init__(self, url: str, subject: str, retention_days: int) -> None:
+        self._url = url
+        self._subject = subject
+        self._retention_days = retention_days
+
+    async def list(self, most: int) -> list[DeadLetter]:
+        """The oldest first; they stay. Raises Unavailable."""
+        async with self._channel() as channel:
+            return [_letter(message) async for message in self._each(channel, most)]
+
+    async def replay(self, ids: Collection[str] | None) -> int:
+        """Those of the ids, or all: published again, then taken away. Returns how many. Raises Unavailable."""
+        replayed = 0
+        async with self._channel() as channel:
+            exchange = Exchange(channel, EXCHANGE)
+            for message in [one async for one in self._each(channel, None)]:
+                if ids is None or message.message_id in ids:
+                    await exchange.publish(_anew(message), self._subject, mandatory=True, timeout=ANSWER_SECONDS)
+                    await message.ack()
+                    replayed += 1
+        return replayed
+
+    async def drop(self, ids: Collection[str] | None) -> int:
+        """Those of the ids, or all, for good. Returns how many. Raises Unavailable."""
+        dropped = 0
+        async with self._channel() as channel:
+            for message in [one async for one in self._each(channel, None)]:
+                if ids is None or message.message_id in ids:
+                    await message.ack()
+                    dropped += 1
+        return dropped
+
+    async def _each(self, channel: AbstractChannel, most: int | None) -> AsyncIterator[AbstractIncomingMessage]:
+        """Held by the channel: what was not acknowledged is back in the queue when it closes."""
+        queue = await channel.get_queue(dead_queue(self._subject))
+        seen = 0
+        while most is None or seen < most:
+            message = await queue.get(fail=False, timeout=ANSWER_SECONDS)
+            if message is None:
+                return
+            seen += 1
+            yield message
+
+    @asynccontextmanager
+    async def _channel(self) -> AsyncIterator[AbstractChannel]:
+        try:
+            connection = await connect(self._url, "dead letters")
+            try:
+                await ensure_topology(connection, self._subject, self._retention_days)
+                async with connection.channel(publisher_confirms=True, on_return_raises=True) as channel:
+                    yield channel
+            finally:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await connection.close()
+        except BROKER_ERRORS as error:
+            raise Unavailable(f"The broker does not answer: {error!r}.", hint="Check PORTAL_AMQP_URL.") from error
+
+
+def _letter(message: AbstractIncomingMessage) -> DeadLetter:
+    reason = message.headers.get(REASON_HEADER)
+    return DeadLetter(message.message_id or "-", message.timestamp, str(reason) if reason else BROKEN, message.body)
+
+
+def _anew(message: AbstractIncomingMessage) -> Message:
+    """The same message without its past: retries are counted from the start."""
+    return Message(
+        message.body,
+        message_id=message.message_id,
+        timestamp=message.timestamp,
+        content_type=message.content_type,
+        delivery_mode=message.delivery_mode,
+    )

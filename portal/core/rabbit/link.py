@@ -1,0 +1,114 @@
+"""A connection to publish on: opened when it is needed, given up when it fails, opened anew for the next message."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aiormq.exceptions import AMQPError, DeliveryError
+
+from portal.core.errors import Unavailable
+
+CONNECT_SECONDS = 5.0
+PUBLISH_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
+HEARTBEAT_SECONDS = 10
+BROKER_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
+"""RuntimeError: how the library calls a channel that is closed already."""
+
+# The library logs what it raises as well, with whole tracebacks: we tell it once, and when we try again.
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+
+Prepare = Callable[[AbstractConnection], Awaitable[None]]
+
+
+async def connect(url: str, purpose: str) -> AbstractConnection:
+    """Raises one of BROKER_ERRORS. `purpose` is how the broker's own pages name the connection."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        return await aio_pika.connect(
+            url,
+            heartbeat=HEARTBEAT_SECONDS,
+            client_properties={"connection_name": f"portal {purpose}", "product": "portal"},
+        )
+
+
+def version_of(connection: AbstractConnection) -> str:
+    """The server's, as it told on connecting."""
+    assert connection.transport is not None  # noqa: S101 for the type checker: it is connected
+    properties = getattr(connection.transport.connection, "server_properties", {})
+    return str(properties.get("version", "unknown version"))
+
+
+class Link:
+    """One connection and one channel with confirms. `prepare` runs on each new connection."""
+
+    def __init__(self, url: str, prepare: Prepare) -> None:
+        self._url = url
+        self._prepare = prepare
+        self._lock = asyncio.Lock()
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._channel is not None and not self._channel.is_closed
+
+    async def publish(self, exchange: str, key: str, message: aio_pika.Message) -> None:
+        """Returns once the broker has it on disk. Raises Unavailable: it may have it, or not."""
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                channel = await self.channel()
+                await _exchange_of(channel, exchange).publish(message, key, mandatory=True)
+        except DeliveryError as error:
+            raise Unavailable(f"The broker refused a message for {key}: {error!r}.") from error
+        except BROKER_ERRORS as error:
+            # After a timeout nobody knows in what state the channel is, so the next message gets another one.
+            self.drop()
+            raise Unavailable(f"The broker does not answer: {error!r}.") from error
+
+    async def channel(self) -> AbstractChannel:
+        """Raises one of BROKER_ERRORS."""
+        async with self._lock:
+            if self._channel is None or self._channel.is_closed:
+                await self._reopen()
+            assert self._channel is not None  # noqa: S101 for the type checker: _reopen raises otherwise
+            return self._channel
+
+    def drop(self) -> None:
+        """Close without waiting for a broker that may be frozen."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            task = asyncio.create_task(_close(connection))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Idempotent."""
+        self.drop()
+        await asyncio.gather(*self._closing)
+
+    async def _reopen(self) -> None:
+        self.drop()
+        connection = await connect(self._url, "publishing")
+        try:
+            await self._prepare(connection)
+            channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+            await channel.initialize()
+        except BaseException:
+            await _close(connection)
+            raise
+        self._connection, self._channel = connection, channel
+
+
+def _exchange_of(channel: AbstractChannel, name: str) -> AbstractExchange:
+    """Without asking: `prepare` has declared it. The empty name routes to the queue of the key."""
+    return channel.default_exchange if not name else aio_pika.Exchange(channel, name)
+
+
+async def _close(connection: AbstractConnection) -> None:
+    with suppress(*BROKER_ERRORS):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()

@@ -1,0 +1,32 @@
+"""End overrides whose time is over: their keys are held to the plan again, on every process."""
+
+from portal import audit
+from portal.accounts import bump_policy_version
+from portal.core.actor import SYSTEM, Actor
+from portal.core.database import Tx
+from portal.core.ids import AccountId
+from portal.keys import store
+from portal.keys.events import KeyChanged
+from portal.keys.models import Key
+from portal.keys.overrides import overrides_of, stored_overrides
+
+AT_ONCE = 100
+
+
+async def end_overrides(tx: Tx) -> int:
+    """Of some keys, those that are due first; returns of how many. Two workers never end the same one twice."""
+    due = await store.lock_keys_with_ended_overrides(tx, AT_ONCE)
+    for key in due:
+        await _end(tx, key)
+    return len(due)
+
+
+async def _end(tx: Tx, key: Key) -> None:
+    kept = overrides_of(key, tx.now)
+    names = sorted({entry["name"] for entry in key.overrides} - {override.name for override in kept})
+    key.overrides, key.overrides_end_at = stored_overrides(kept)
+    await tx.flush()
+    actor = Actor("system", SYSTEM.id, AccountId(key.account_id))
+    await audit.record(tx, actor, "key.end_override", key.id, names=names)
+    await bump_policy_version(tx, key.account_id)
+    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="end_override"))

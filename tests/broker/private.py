@@ -1,0 +1,156 @@
+"""A RabbitMQ of one's own from the installed package: own node name, ports, data folder and epmd, none left behind.
+
+The scripts that the package puts on the PATH change to a system account; those in its library folder do not, so this
+works as root and as anybody else.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from urllib.parse import urlsplit
+
+import aio_pika
+
+from portal.core.embedded.folder import free_port
+
+LIBRARIES = ("/usr/lib/rabbitmq/lib", "/usr/local/lib/rabbitmq/lib", "/opt/rabbitmq", "/opt/homebrew/opt/rabbitmq")
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+CONFIG = """
+listeners.tcp.1 = 127.0.0.1:{port}
+log.console = false
+log.file.level = warning
+disk_free_limit.absolute = 100MB
+vm_memory_high_watermark.relative = 0.6
+"""
+# Schedulers that spin while they wait would take a small machine's cores from what is measured.
+ERLANG = "+sbwt none +sbwtdcpu none +sbwtdio none"
+
+
+def server_script() -> Path | None:
+    """The server of the newest installed package."""
+    found = [
+        script
+        for library in map(Path, LIBRARIES)
+        for script in (*library.glob("rabbitmq_server-*/sbin/rabbitmq-server"), library / "sbin" / "rabbitmq-server")
+        if script.is_file()
+    ]
+    return max(found, default=None)
+
+
+class PrivateBroker:
+    """`kill` is kill -9 of the whole node; `start` after it recovers what the folder holds, on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
+        self._name = f"portal-{os.getpid()}-{secrets.token_hex(4)}@localhost"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self._port}/"
+
+    @property
+    def pids(self) -> list[int]:
+        """Every process of the node's session."""
+        assert self._server is not None
+        return session_of(self._server.pid)
+
+    async def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "rabbitmq.conf").write_text(CONFIG.format(port=self._port))
+        (self._folder / "plugins").write_text("[].\n")
+        if self._epmd is None:
+            epmd = shutil.which("epmd")
+            assert epmd is not None, "epmd is not on the PATH"
+            self._epmd = self._launch([epmd, "-address", "127.0.0.1"], "epmd.log")
+        script = server_script()
+        assert script is not None
+        self._server = self._launch([str(script)], "server.log")
+        until = monotonic() + START_SECONDS
+        while not await answers(self.url):
+            assert self._server.poll() is None, self._log()
+            assert monotonic() < until, self._log()
+            await asyncio.sleep(0.2)
+
+    async def kill(self) -> None:
+        assert self._server is not None
+        for pid in session_of(self._server.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(self._server.wait, STOP_SECONDS)
+
+    async def stop(self) -> None:
+        """Nothing of it runs afterwards. There is no state to save: killing is quick and leaves nothing."""
+        if self._server is not None:
+            await self.kill()
+        if self._epmd is not None:
+            self._epmd.kill()
+            await asyncio.to_thread(self._epmd.wait, STOP_SECONDS)
+
+    def _launch(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
+        with (self._folder / log).open("ab") as output:
+            return subprocess.Popen(
+                command,
+                env={name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")}
+                | self._environment(),
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        place = str(self._folder)
+        return {
+            "HOME": place,
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_NODENAME": self._name,
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_CONFIG_FILE": f"{place}/rabbitmq.conf",
+            "RABBITMQ_CONF_ENV_FILE": f"{place}/none.conf",
+            "RABBITMQ_MNESIA_BASE": f"{place}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{place}/log",
+            "RABBITMQ_PID_FILE": f"{place}/pid",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{place}/plugins",
+            "RABBITMQ_GENERATED_CONFIG_DIR": f"{place}/generated",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
+            # As under systemd: the script becomes the server, and no shell stands between us and it.
+            "NOTIFY_SOCKET": f"{place}/notify",
+        }
+
+    def _log(self) -> str:
+        return (self._folder / "server.log").read_text(errors="replace")[-3000:]
+
+
+async def answers(url: str) -> bool:
+    """Whether a broker at this address lets us in."""
+    address = urlsplit(url)
+    with suppress(OSError, aio_pika.exceptions.AMQPError, TimeoutError):
+        async with asyncio.timeout(5):
+            # A refused log-in or connection is logged by the library; a port that is closed is no news here.
+            _, writer = await asyncio.open_connection(address.hostname, address.port or 5672)
+            writer.close()
+            async with await aio_pika.connect(url):
+                return True
+    return False
+
+
+def session_of(leader: int) -> list[int]:
+    """The processes of a session, its leader first."""
+    members = [leader]
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):  # noqa: PTH208 names are all that is wanted
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and pid != leader:
+                members.append(pid)
+    return members

@@ -1,0 +1,223 @@
+"""The bus over a real RabbitMQ: confirmed, handled, tried again, put off, buried, sent back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import pytest
+
+from portal.core.bus import Handler
+from portal.core.errors import Unavailable
+from portal.core.ids import new_id
+from portal.core.rabbit import (
+    BrokerStatus,
+    DeadLetters,
+    RabbitBus,
+    connect,
+    consumer,
+    dead_queue,
+    ensure_topology,
+    is_as_declared,
+)
+from portal.core.rabbit.topology import retry_queue
+
+PATIENCE_SECONDS = 30
+
+
+@pytest.fixture
+async def subject(amqp_url: str) -> AsyncIterator[str]:
+    """Of this test alone; its queues are gone afterwards."""
+    name = f"test.{new_id('subject').lower()}"
+    yield name
+    connection = await connect(amqp_url, "tests")
+    async with connection, connection.channel() as channel:
+        for queue in (name, retry_queue(name), dead_queue(name)):
+            await channel.queue_delete(queue)
+
+
+@pytest.fixture
+async def bus(amqp_url: str, subject: str) -> AsyncIterator[RabbitBus]:
+    bus = RabbitBus(amqp_url, subject, prefetch=10, retention_days=7)
+    yield bus
+    await bus.close()
+
+
+@asynccontextmanager
+async def consuming(bus: RabbitBus, subject: str, handler: Handler) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    bus.subscribe(subject, handler)
+    running = asyncio.create_task(bus.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    deadline = monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def status_is(bus: RabbitBus, subject: str, wanted: BrokerStatus) -> None:
+    deadline = monotonic() + PATIENCE_SECONDS
+    while (found := await bus.status(subject)) != wanted:
+        assert monotonic() < deadline, found
+        await asyncio.sleep(0.05)
+
+
+async def test_what_is_published_is_handled_and_leaves_nothing(bus: RabbitBus, subject: str) -> None:
+    got: list[bytes] = []
+
+    async def take(body: bytes) -> None:
+        got.append(body)
+
+    bodies = [b"%d" % number * 1000 for number in range(100)]
+    await asyncio.gather(*(bus.publish(subject, body) for body in bodies[:50]))
+    assert await bus.waiting(subject) == 50
+    async with consuming(bus, subject, take):
+        await asyncio.gather(*(bus.publish(subject, body) for body in bodies[50:]))
+        await until(lambda: len(got) == 100)
+    assert sorted(got) == sorted(bodies)
+    assert await bus.status(subject) == BrokerStatus(0, 0, 0)
+
+
+async def test_a_failure_is_tried_again_in_place(bus: RabbitBus, subject: str) -> None:
+    calls = 0
+
+    async def fail_twice(_: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise ValueError("not yet")
+
+    async with consuming(bus, subject, fail_twice):
+        await bus.publish(subject, b"one")
+        await until(lambda: bus.consumers[0].handled == 1)
+    assert (calls, bus.consumers[0].retried) == (3, 2)
+    assert await bus.status(subject) == BrokerStatus(0, 0, 0)
+
+
+async def test_what_keeps_failing_waits_and_holds_up_nobody(bus: RabbitBus, subject: str) -> None:
+    handled: list[bytes] = []
+
+    async def refuse_one(body: bytes) -> None:
+        if body == b"bad":
+            raise ValueError("never")
+        handled.append(body)
+
+    async with consuming(bus, subject, refuse_one):
+        await bus.publish(subject, b"bad")
+        await bus.publish(subject, b"good")
+        await until(lambda: handled == [b"good"])
+        await status_is(bus, subject, BrokerStatus(0, 1, 0))
+
+
+async def test_a_neighbour_that_is_away_is_waited_for_and_costs_no_retries(bus: RabbitBus, subject: str) -> None:
+    calls = 0
+
+    async def away_for_long(_: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls <= consumer.TRIES_IN_PLACE + 1:
+            raise Unavailable("PostgreSQL is away.")
+
+    async with consuming(bus, subject, away_for_long):
+        await bus.publish(subject, b"one")
+        await until(lambda: bus.consumers[0].handled == 1)
+    assert await bus.status(subject) == BrokerStatus(0, 0, 0)
+
+
+async def test_after_the_last_retry_it_is_a_dead_letter_that_can_be_seen_replayed_and_dropped(
+    bus: RabbitBus, subject: str, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "RETRIES_MOST", 1)
+    letters = DeadLetters(amqp_url, subject, 7)
+
+    async def refuse(_: bytes) -> None:
+        raise ValueError("never")
+
+    async with consuming(bus, subject, refuse):
+        for body in (b"first", b"second"):
+            await bus.publish(subject, body)
+        await status_is(bus, subject, BrokerStatus(0, 0, 2))
+    for _ in range(3):
+        seen = await letters.list(10)
+        assert {(letter.body, letter.reason) for letter in seen} == {
+            (b"first", "ValueError('never')"),
+            (b"second", "ValueError('never')"),
+        }
+    first, second = sorted(seen, key=lambda letter: letter.body)
+    assert first.id.startswith("msg_")
+    assert await letters.replay(["msg_nobody's"]) == 0
+    assert await letters.replay([first.id]) == 1
+    await status_is(bus, subject, BrokerStatus(1, 0, 1))
+    assert await letters.drop([first.id, second.id]) == 1
+    assert await bus.status(subject) == BrokerStatus(1, 0, 0)
+
+
+async def test_a_consumer_that_dies_leaves_its_messages(bus: RabbitBus, subject: str, amqp_url: str) -> None:
+    taken, got = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: bytes) -> None:
+        taken.set()
+        await asyncio.Event().wait()
+
+    async def take(_: bytes) -> None:
+        got.set()
+
+    first = RabbitBus(amqp_url, subject, prefetch=10, retention_days=7)
+    first.subscribe(subject, hang)
+    dying = asyncio.create_task(first.run(asyncio.Event()))
+    await bus.publish(subject, b"one")
+    await asyncio.wait_for(taken.wait(), PATIENCE_SECONDS)
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    await first.close()
+    async with consuming(bus, subject, take):
+        await asyncio.wait_for(got.wait(), PATIENCE_SECONDS)
+
+
+async def test_a_queue_that_vanished_is_declared_anew(bus: RabbitBus, subject: str, amqp_url: str) -> None:
+    got: list[bytes] = []
+
+    async def take(body: bytes) -> None:
+        got.append(body)
+
+    async with consuming(bus, subject, take):
+        await bus.publish(subject, b"one")
+        await until(lambda: got == [b"one"])
+        connection = await connect(amqp_url, "tests")
+        async with connection, connection.channel() as channel:
+            await channel.queue_delete(subject)
+        await until(lambda: bus.consumers[0].is_consuming)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while b"two" not in got:
+                # Unroutable until the consumer has declared it: refused, never confirmed.
+                try:
+                    await bus.publish(subject, b"two")
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.02)
+
+
+async def test_another_retention_is_told_and_changes_nothing(bus: RabbitBus, subject: str, amqp_url: str) -> None:
+    await bus.publish(subject, b"one")
+    connection = await connect(amqp_url, "tests")
+    async with connection:
+        assert await is_as_declared(connection, subject, 7)
+        assert not await is_as_declared(connection, subject, 8)
+        await ensure_topology(connection, subject, 8)
+    assert await bus.status(subject) == BrokerStatus(1, 0, 0)
+
+
+async def test_without_a_broker_publishing_is_refused_at_once() -> None:
+    bus = RabbitBus("amqp://guest:guest@127.0.0.1:1/", "nothing", prefetch=1, retention_days=1)
+    with pytest.raises(Unavailable, match="does not answer"):
+        await bus.publish("nothing", b"one")
+    with pytest.raises(Unavailable, match="does not answer"):
+        await DeadLetters("amqp://guest:guest@127.0.0.1:1/", "nothing", 1).list(1)
+    await bus.close()

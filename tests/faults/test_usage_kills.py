@@ -1,0 +1,65 @@
+"""kill -9 of everything on the way of usage, over and over, under load: nothing is lost, nothing counted twice."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+from portal.usage import count_quarantined
+from tests.faults.client_process import Plan
+from tests.faults.processes import Swarm
+from tests.faults.report import Report, sized
+from tests.faults.usage_place import open_usage_place, repeat
+
+KILLS = sized(1, 50)
+FEEDERS = 2
+RATE = sized(300, 1_200)
+EVENTS_LEAST = sized(500, 1_000_000)
+LIMIT = (5_000, 1000)
+
+
+async def test_no_answered_check_is_lost_or_counted_twice(tmp_path: Path, report: Report) -> None:
+    draw = Random(19)  # noqa: S311 no secret
+
+    def pause() -> float:
+        return 0.3 + draw.random() * sized(1, 3)
+
+    async with open_usage_place(tmp_path) as world:
+        customer = await world.place.customer(LIMIT)
+        secret = await world.place.make_key(customer)
+        plan = Plan(world.served.url, world.served.token, [secret], str(tmp_path / "swarm"), connections=4)
+        for _ in range(FEEDERS):
+            world.start_feeder(RATE)
+        async with Swarm(plan) as swarm:
+            await asyncio.gather(
+                repeat(KILLS, pause, world.kill_server),
+                repeat(KILLS, pause, lambda: world.kill_feeder(RATE)),
+                repeat(KILLS, pause, lambda: world.kill_worker("shipping")),
+                repeat(KILLS, pause, lambda: world.kill_worker(draw.choice(("one", "two")))),
+                repeat(KILLS, pause, world.kill_broker),
+                repeat(KILLS, pause, world.kill_postgres),
+                repeat(KILLS, pause, world.kill_redis),
+            )
+            async with world.served.a_client_each():
+                pass
+            await world.await_fed(EVENTS_LEAST)
+        noted = await world.stop_feeding()
+        answered = [one.request_id for one in swarm.notes if one.status == 200]
+        seconds = await world.await_counted(noted)
+        seconds += await world.place.await_stored(answered)
+        dead = await world.await_quiet()
+        calls = 0
+        for account in (*(note.account_id for note in noted), customer.actor.account_id):
+            calls += (await world.place.ledgers(account)).calls
+        async with world.place.parts.database.transaction() as tx:
+            quarantined = await count_quarantined(tx)
+    sure = sum(note.records for note in noted) + len(answered)
+    report.tell(
+        "usage, kill -9",
+        f"{', '.join(f'{count} of {name}' for name, count in world.kills.items())}; {len(swarm.notes)} checks sent,"
+        f" {len(answered)} answered, {sure} events journalled for sure, {calls} counted, 0 lost, 0 double, raw ="
+        f" buckets = periods in {len(noted) + 1} accounts; all there {seconds:.1f} s after the last",
+    )
+    assert (dead.dead, quarantined) == (0, 0)
+    assert len(set(answered)) == len(answered)
+    assert answered
+    assert calls >= sure

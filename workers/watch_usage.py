@@ -1,0 +1,77 @@
+"""Look every few seconds at where usage can pile up, for the metrics, and say loudly when the journal does."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from portal.core.backoff import is_set_within
+from portal.core.bus import USAGE_RECORDED
+from portal.core.clock import utc_now
+from portal.core.database import Database
+from portal.core.logs import get_log
+from portal.core.rabbit import BrokerStatus, RabbitBus
+from portal.usage import count_quarantined, journal_backlog
+
+EVERY_SECONDS = 5.0
+ALARM_SECONDS = 60.0
+"""So old a record that is not shipped is an alarm, which is repeated as often."""
+_log = get_log(__name__)
+
+
+@dataclass
+class UsageState:
+    """As it was at the last look; None: it could not be asked."""
+
+    backlog_bytes: int | None = None
+    backlog_seconds: float | None = None
+    broker: BrokerStatus | None = None
+    quarantined: int | None = None
+
+
+class Watch:
+    """`broker` None: usage does not go through one."""
+
+    def __init__(self, folder: Path, database: Database, broker: RabbitBus | None) -> None:
+        self.state = UsageState()
+        self._folder = folder
+        self._database = database
+        self._broker = broker
+        self._told_at = -ALARM_SECONDS
+
+    async def look(self) -> None:
+        """Raises nothing: what cannot be asked is unknown."""
+        state = UsageState()
+        for ask in (self._ask_journal, self._ask_broker, self._ask_quarantine):
+            try:
+                await ask(state)
+            except Exception as error:
+                _log.debug("usage_not_watched", error=repr(error))
+        self.state = state
+        self._alarm(state)
+
+    async def _ask_journal(self, state: UsageState) -> None:
+        backlog = await asyncio.to_thread(journal_backlog, self._folder)
+        state.backlog_bytes = backlog.bytes
+        state.backlog_seconds = (utc_now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+
+    async def _ask_broker(self, state: UsageState) -> None:
+        if self._broker is not None:
+            state.broker = await self._broker.status(USAGE_RECORDED)
+
+    async def _ask_quarantine(self, state: UsageState) -> None:
+        async with self._database.transaction() as tx:
+            state.quarantined = await count_quarantined(tx)
+
+    def _alarm(self, state: UsageState) -> None:
+        seconds = state.backlog_seconds or 0.0
+        if seconds > ALARM_SECONDS and monotonic() - self._told_at >= ALARM_SECONDS:
+            self._told_at = monotonic()
+            _log.error("journal_backlog", bytes=state.backlog_bytes, oldest_seconds=round(seconds))
+
+
+async def run(watch: Watch, stop: asyncio.Event) -> None:
+    """Until stopped."""
+    while not stop.is_set():
+        await watch.look()
+        await is_set_within(stop, EVERY_SECONDS)
