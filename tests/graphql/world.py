@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from random import randbits
+from secrets import randbits
 from typing import Any
 
 from portal import accounts, audit, keys, plans
