@@ -42,7 +42,7 @@ async def test_every_table_with_an_account_is_walled_in(database: Database) -> N
     async with database.owner_transaction() as tx:
         walled, unreachable = set(await tx.list(statement)), set(await tx.list(out_of_reach))
     with_account = {table.name for table in metadata.tables.values() if "account_id" in table.columns}
-    assert with_account - unreachable | {"accounts"} == walled
+    assert with_account - unreachable | {"accounts"} <= walled <= with_account | {"accounts"}
 
 
 async def test_the_application_role_reads_no_partition_directly(database: Database) -> None:
