@@ -11,13 +11,13 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from web.check import replies
 from web.check.desk import BODY_MOST, Desk
 from web.check.head import Head, is_whole, may_be_ours, parse_head
 from web.check.replies import Reply
+from web.timed_http import TimedHttp
 
 HEAD_MOST = 16 * 1024
 PIPELINE_MOST = 128
@@ -235,7 +235,7 @@ class Lane(asyncio.Protocol):
             self._transport.resume_reading()
         data, self._buffer = self._buffer, b""
         self._forget()
-        other = HttpToolsProtocol(*self._arguments)
+        other = TimedHttp(*self._arguments)
         self._transport.set_protocol(other)
         other.connection_made(self._transport)
         other.data_received(data)
