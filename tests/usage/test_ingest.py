@@ -190,6 +190,15 @@ async def test_a_bad_record_is_quarantined_alone(
     assert [(row.reason, msgspec.msgpack.decode(row.body)[0][1]) for row in rows] == [(reason, account)]
 
 
+async def test_a_node_whose_clock_is_wrong_holds_up_nobody(database: Database, account: str) -> None:
+    at = datetime(2999, 12, 31, tzinfo=UTC)
+    ahead = [record(number, at, account_id=account) for number in range(250)]
+    for _ in range(2):
+        await ingest_usage(database, encode_batch([*ahead, *more(account), ahead[0]]))
+    assert await raw_totals(database, account) == (3, 3)
+    assert await quarantined(database, account) == [("FUTURE", 1)] * 250
+
+
 def more(account: str) -> list[UsageRecord]:
     return [record(number, account_id=account) for number in (2, 3, 4)]
 
