@@ -38,6 +38,10 @@ def segment_path(folder: Path, incarnation: str, number: int) -> Path:
     return folder / f"{incarnation}-{number:08d}{SUFFIX}"
 
 
+def incarnation_of(path: Path) -> str:
+    return path.stem.rpartition("-")[0]
+
+
 def list_segments(folder: Path) -> list[Path]:
     """The oldest first: an incarnation's name begins with its time."""
     return sorted(folder.glob(f"*{SUFFIX}"))
