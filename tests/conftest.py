@@ -16,6 +16,13 @@ from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings, load_settings
 from portal.usage import ensure_partitions
 from tests.broker.find import running_broker
+from tests.matrix import summary
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if text := summary():
+        terminalreporter.write_line(text)
+
 
 MakeAccount = Callable[..., Awaitable[Actor]]
 

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from portal.accounts import NewAccount, SignedIn, sign_in, sign_out, sign_up
+from portal.accounts import NewAccount, SignedIn, hash_new_password, open_session, sign_in, sign_out, sign_up
 from portal.accounts.sign_in import Credentials
 from portal.core.errors import Conflict, Invalid, PortalError, TooManyAttempts
 from web.form import Form, read_form
@@ -31,8 +31,9 @@ async def post_sign_in(request: Request) -> Response:
     form = await read_form(request)
     target = safe_next(form.text("next"))
     try:
-        async with services_of(request).database.transaction() as tx:
-            signed_in = await sign_in(tx, _credentials(request, form), services_of(request).attempts)
+        services = services_of(request)
+        signed_in = await sign_in(services.database, _credentials(request, form), services.attempts)
+        async with services.database.transaction() as tx:
             await sign_out(tx, session_token(request))
     except PortalError as error:
         return _refused(request, SIGN_IN, form, error)
@@ -50,9 +51,11 @@ async def post_sign_up(request: Request) -> Response:
     services = services_of(request)
     new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"))
     try:
+        await services.attempts.allow(new.email.strip().lower(), address_of(request))
+        password_hash = await hash_new_password(new)
         async with services.database.transaction() as tx:
-            await sign_up(tx, new, address=address_of(request))
-            signed_in = await sign_in(tx, _credentials(request, form), services.attempts)
+            person, _ = await sign_up(tx, new, address=address_of(request), password_hash=password_hash)
+            signed_in = await open_session(tx, person, _credentials(request, form))
     except PortalError as error:
         return _refused(request, SIGN_UP, form, error)
     return _enter(request, signed_in, safe_next(None))

@@ -8,15 +8,20 @@ from graphql import strip_ignored_characters
 from starlette.requests import Request
 
 from portal.core.errors import PortalError
-from portal.graphql import Options, execute
+from portal.graphql import Options, error_code, execute
 from web.services import services_of
 from web.session import require_person
 
+TIMEOUT = "TIMEOUT"
 FOLDER = Path(__file__).parent / "pages"
 
 
 class PageQueryFailed(Exception):
     """The schema answered a page's document with an error that is not the visitor's."""
+
+
+class PageTooSlow(Exception):
+    """The page's document was stopped at its time limit."""
 
 
 @cache
@@ -31,13 +36,17 @@ def compact_document(name: str) -> str:
 
 
 async def run_document(request: Request, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """The answer's data. Raises the PortalError behind the first error, or PageQueryFailed."""
+    """The answer's data. Raises the PortalError behind the first error, PageTooSlow, or PageQueryFailed."""
     visitor = await require_person(request)
     services = services_of(request)
-    options = Options(key_prefix=services.settings.key_prefix, request_id=request.state.request_id)
+    options = Options(
+        key_prefix=services.settings.key_prefix, request_id=request.state.request_id, limiter=services.limiter
+    )
     result = await execute(services.database, visitor.actor, visitor.person, document(name), variables, options)
     for error in result.errors:
         if isinstance(error.original_error, PortalError):
             raise error.original_error
+        if error_code(error) == TIMEOUT:
+            raise PageTooSlow(f"{name}: {error.message}")
         raise PageQueryFailed(f"{name}: {error.message}")
     return result.data or {}

@@ -10,11 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from portal.core.database import is_connection_lost
 from portal.core.errors import PortalError, Unavailable
 from portal.core.logs import get_log
+from web.execute import PageTooSlow
 from web.page import STATUS
 from web.session import SignInNeeded, to_sign_in
 from web.templates import render
 
 _log = get_log("web")
+_BUSY = "This takes too long just now"
 _TITLES = {
     400: "This request cannot be read",
     403: "This was not done",
@@ -59,6 +61,11 @@ def _answer_uncaught(request: Request, error: Exception) -> Response:
     if isinstance(error, Unavailable) or is_connection_lost(error):
         _log.warning("database_away", path=request.url.path, error=repr(error))
         return problem_page(request, 503, {"Retry-After": "5"})
+    if isinstance(error, PageTooSlow):
+        _log.warning("page_too_slow", path=request.url.path, error=str(error))
+        return problem_page(
+            request, 503, {"Retry-After": "5"}, detail="The portal is busy, and this page took too long."
+        )
     _log.error("request_failed", path=request.url.path, exc_info=error)
     return problem_page(request, 500)
 
@@ -83,7 +90,7 @@ async def on_sign_in_needed(request: Request, error: Exception) -> Response:
 
 def problem_page(request: Request, status: int, headers: Any = None, detail: str = "") -> Response:
     """A page for a person, a problem document (RFC 9457) for a program."""
-    title = _TITLES.get(status, "This did not work")
+    title = _BUSY if status == 503 and detail else _TITLES.get(status, "This did not work")
     if "text/html" not in request.headers.get("Accept", ""):
         body = {"title": title, "status": status, "detail": detail or title, "requestId": request.state.request_id}
         return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")

@@ -102,6 +102,16 @@ def duration(length: timedelta) -> str:
     return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
 
 
+def span(milliseconds: int) -> str:
+    """For a countdown: 640 ms, 12 s, 3 min, 2 h; a little rounded."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = -(-milliseconds // 1000)
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"
+
+
 def window(length_ms: int) -> str:
     """250 ms, 1 s, 24 h: how long a limit's window is."""
     return f"{length_ms} ms" if length_ms % 1000 else duration(timedelta(milliseconds=length_ms))

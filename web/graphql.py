@@ -50,6 +50,7 @@ async def _execute(request: Request, caller: AuthenticatedPerson | None, asked: 
         is_read_only=request.method in SAFE_METHODS,
         key_prefix=services.settings.key_prefix,
         request_id=getattr(request.state, "request_id", None) or new_id("http"),
+        limiter=services.limiter,
     )
     actor, person = (caller.actor, caller.person) if caller else (ANONYMOUS, None)
     return await execute(services.database, actor, person, asked.document, asked.variables, options)

@@ -3,19 +3,34 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from web import entrance
-from web.page import Action, Asked, Page
+from web.page import Action, Asked, Page, no_variables
+from web.pages.activity import list as activity
 from web.pages.keys import detail, forms, reveal
 from web.pages.keys import list as key_list
+from web.pages.overview import today
+from web.pages.plan import catalogue
+from web.pages.settings import gateways, own
+from web.pages.settings.reveal import reveal_token
 from web.pages.usage import requests, series
-from web.session import HOME
 
 NEW_KEY = Page("/keys/new", "keys/new")
-PAGES = (key_list.PAGE, NEW_KEY, detail.PAGE, series.PAGE, requests.PAGE, requests.ONE)
+PAGES = (
+    today.PAGE,
+    key_list.PAGE,
+    NEW_KEY,
+    detail.PAGE,
+    series.PAGE,
+    requests.PAGE,
+    requests.ONE,
+    catalogue.PAGE,
+    activity.PAGE,
+    own.PAGE,
+    gateways.PAGE,
+)
 
 
 def back_to_key(done: str) -> Callable[[Asked, dict[str, Any]], Awaitable[Response]]:
@@ -34,17 +49,28 @@ ACTIONS = (
     Action("/keys/{id}/pause", "keys/pause", detail.PAGE, forms.this_key, back_to_key("paused")),
     Action("/keys/{id}/resume", "keys/resume", detail.PAGE, forms.this_key, back_to_key("resumed")),
     Action("/keys/{id}/revoke", "keys/revoke", detail.PAGE, forms.revoked_key, back_to_key("revoked")),
+    Action("/plan", "plan/subscribe", catalogue.PAGE, catalogue.chosen_plan, catalogue.back_to_plan),
+    Action("/settings/account", "settings/switch_account", own.PAGE, own.chosen_account, own.switched),
+    Action(
+        "/settings/sessions/revoke-others", "settings/revoke_other_sessions", own.PAGE, no_variables, own.others_ended
+    ),
+    Action("/settings/sessions/{id}/revoke", "settings/revoke_session", own.PAGE, own.this_one, own.session_ended),
+    Action("/settings/tokens", "settings/create_token", own.PAGE, own.new_token, reveal_token),
+    Action("/settings/tokens/{id}/revoke", "settings/revoke_token", own.PAGE, own.this_one, own.token_revoked),
+    Action("/settings/gateways", "settings/create_service_token", gateways.PAGE, gateways.new_gateway, reveal_token),
+    Action(
+        "/settings/gateways/{id}/revoke",
+        "settings/revoke_service_token",
+        gateways.PAGE,
+        own.this_one,
+        gateways.gateway_revoked,
+    ),
 )
-
-
-async def to_first_page(request: Request) -> Response:
-    return RedirectResponse(HOME, 303)
 
 
 def page_routes() -> list[BaseRoute]:
     """The first that matches answers, so fixed addresses stand before those with an id."""
     return [
-        Route("/", to_first_page, methods=["GET"]),
         *entrance.ROUTES,
         requests.FIND,
         *(page.route() for page in PAGES),

@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from portal.accounts.sign_in import Attempts
 from portal.core.database import Database
 from portal.core.settings import Settings
+from portal.limits import Limiter
 
 if TYPE_CHECKING:
     from portal.check import Checker, Meter, ServiceTokens
@@ -23,6 +24,7 @@ class WebServices:
     tokens: "ServiceTokens"
     meter: "Meter"
     attempts: Attempts
+    limiter: Limiter | None = None
 
 
 def services_of(connection: HTTPConnection) -> WebServices:

@@ -7,11 +7,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
 from portal.accounts import Account, Person, authenticate_session, get_account
-from portal.accounts.sign_in import ABSOLUTE
+from portal.accounts.rules import ABSOLUTE
 from portal.core.actor import Actor
 from web.services import services_of
 
-HOME = "/keys"
+HOME = "/"
+POLL_HEADER = "X-Poll"
+"""A page that looks again by itself says so, and keeps no session alive that nobody uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ async def _find_visitor(connection: HTTPConnection) -> Visitor | None:
     if not token:
         return None
     async with services_of(connection).database.transaction() as tx:
-        found = await authenticate_session(tx, token, address_of(connection))
+        is_use = POLL_HEADER not in connection.headers
+        found = await authenticate_session(tx, token, address_of(connection), is_use=is_use)
         if found is None:
             return None
         return Visitor(found.person, found.actor, await get_account(tx, found.actor.account_id), token)

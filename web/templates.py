@@ -84,6 +84,7 @@ def _environment() -> Environment:
     environment.globals["asset"] = asset
     environment.filters |= {
         "number": formats.number,
+        "span": formats.span,
         "relative": _relative,
         "date": _date,
         "day": _day,

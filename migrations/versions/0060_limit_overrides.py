@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0060"
-down_revision = "0030"
+down_revision = "0054"
 
 
 def upgrade() -> None:

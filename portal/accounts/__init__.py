@@ -10,27 +10,52 @@ from portal.accounts.attempts import SignInAttempts
 from portal.accounts.authenticate import AuthenticatedPerson, authenticate_session, authenticate_token
 from portal.accounts.authenticate_service import authenticate_service
 from portal.accounts.create_personal_token import CreatedToken, create_personal_token
-from portal.accounts.create_service_token import create_service_token
+from portal.accounts.create_service_token import CreatedServiceToken, create_service_token
 from portal.accounts.create_user import CreatedUser, create_user
+from portal.accounts.delete_ended import DELETED_AT_ONCE, delete_ended
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
 from portal.accounts.policy_version import bump_policy_version
-from portal.accounts.sign_in import SignedIn, sign_in
+from portal.accounts.revoke_other_sessions import revoke_other_sessions
+from portal.accounts.revoke_personal_token import revoke_personal_token
+from portal.accounts.revoke_service_token import revoke_service_token
+from portal.accounts.revoke_session import revoke_session
+from portal.accounts.rules import device_name
+from portal.accounts.session_store import count_sessions, find_own_session, list_sessions
+from portal.accounts.sign_in import SignedIn, open_session, sign_in
 from portal.accounts.sign_out import sign_out
-from portal.accounts.sign_up import NewAccount, sign_up
+from portal.accounts.sign_up import NewAccount, hash_new_password, sign_up
 from portal.accounts.store import (
+    Member,
+    count_members,
     find_account,
+    find_membership,
     find_person,
     get_account,
     list_accounts,
+    list_members,
+    list_members_by_id,
     list_memberships,
+    list_own_memberships,
     list_policy_versions,
+)
+from portal.accounts.switch_account import switch_account
+from portal.accounts.token_store import (
+    count_personal_tokens,
+    count_service_tokens,
+    find_own_token,
+    find_service_token_by_id,
+    list_personal_tokens,
+    list_service_tokens,
 )
 
 __all__ = [
+    "DELETED_AT_ONCE",
     "Account",
     "AuthenticatedPerson",
+    "CreatedServiceToken",
     "CreatedToken",
     "CreatedUser",
+    "Member",
     "Membership",
     "NewAccount",
     "NewMember",
@@ -45,16 +70,39 @@ __all__ = [
     "authenticate_session",
     "authenticate_token",
     "bump_policy_version",
+    "count_members",
+    "count_personal_tokens",
+    "count_service_tokens",
+    "count_sessions",
     "create_personal_token",
     "create_service_token",
     "create_user",
+    "delete_ended",
+    "device_name",
     "find_account",
+    "find_membership",
+    "find_own_session",
+    "find_own_token",
     "find_person",
+    "find_service_token_by_id",
     "get_account",
+    "hash_new_password",
     "list_accounts",
+    "list_members",
+    "list_members_by_id",
     "list_memberships",
+    "list_own_memberships",
+    "list_personal_tokens",
     "list_policy_versions",
+    "list_service_tokens",
+    "list_sessions",
+    "open_session",
+    "revoke_other_sessions",
+    "revoke_personal_token",
+    "revoke_service_token",
+    "revoke_session",
     "sign_in",
     "sign_out",
     "sign_up",
+    "switch_account",
 ]

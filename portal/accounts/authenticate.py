@@ -1,17 +1,13 @@
 """Who sends this request: a session cookie or a personal token becomes an actor."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from portal.accounts import store
-from portal.accounts.models import Person
-from portal.accounts.rules import token_digest
+from portal.accounts import session_store, store, token_store
+from portal.accounts.models import Person, PersonalToken, Session
+from portal.accounts.rules import IDLE, SEEN_STEP, token_digest
 from portal.core.actor import Actor, Role
 from portal.core.database import Tx
 from portal.core.ids import AccountId
-
-IDLE = timedelta(minutes=30)
-SEEN_STEP = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +16,42 @@ class AuthenticatedPerson:
     actor: Actor
 
 
-async def authenticate_session(tx: Tx, token: str, address: str | None) -> AuthenticatedPerson | None:
-    """None for an unknown, idle (30 min) or expired (12 h) session."""
-    session = await store.find_session(tx, token_digest(token))
+async def authenticate_session(
+    tx: Tx, token: str, address: str | None, *, is_use: bool = True
+) -> AuthenticatedPerson | None:
+    """None for an unknown, idle (30 min) or expired (12 h) session. Only `is_use` keeps it from becoming idle."""
+    session = await session_store.find_session(tx, token_digest(token))
     if session is None or tx.now >= session.expires_at or tx.now - session.seen_at >= IDLE:
         return None
-    if tx.now - session.seen_at >= SEEN_STEP:
-        await store.update_session_seen(tx, session, tx.now)
-    return await _member(tx, session.person_id, session.account_id, address)
+    if is_use and tx.now - session.seen_at >= SEEN_STEP:
+        await session_store.update_session_seen(tx, session, tx.now, address)
+    return await _member(tx, session, address)
 
 
 async def authenticate_token(tx: Tx, token: str, address: str | None) -> AuthenticatedPerson | None:
     """None for an unknown, expired or revoked personal token."""
-    row = await store.find_personal_token(tx, token_digest(token))
+    row = await token_store.find_personal_token(tx, token_digest(token))
     if row is None or row.revoked_at is not None or (row.expires_at is not None and tx.now >= row.expires_at):
         return None
-    return await _member(tx, row.person_id, row.account_id, address)
+    if row.last_used_at is None or tx.now - row.last_used_at >= SEEN_STEP:
+        await token_store.update_token_used(tx, row, tx.now)
+    return await _member(tx, row, address)
 
 
-async def _member(tx: Tx, person_id: str, account_id: str, address: str | None) -> AuthenticatedPerson | None:
-    person = await store.find_person(tx, person_id)
-    membership = await store.find_membership(tx, account_id, person_id)
+async def _member(tx: Tx, credential: Session | PersonalToken, address: str | None) -> AuthenticatedPerson | None:
+    person = await store.find_person(tx, credential.person_id)
+    membership = await store.find_membership(tx, credential.account_id, credential.person_id)
     if person is None or membership is None:
         return None
+    scopes = credential.scopes if isinstance(credential, PersonalToken) else None
     actor = Actor(
         "person",
         person.id,
-        AccountId(account_id),
+        AccountId(credential.account_id),
         role=Role(membership.role),
         is_staff=person.is_staff,
         address=address,
+        scopes=None if scopes is None else frozenset(scopes),
+        credential=credential.id,
     )
     return AuthenticatedPerson(person, actor)

@@ -1,6 +1,6 @@
 """Which gateway calls: a service token becomes its row."""
 
-from portal.accounts import store
+from portal.accounts import token_store
 from portal.accounts.models import ServiceToken
 from portal.accounts.rules import token_digest
 from portal.core.database import Tx
@@ -8,5 +8,5 @@ from portal.core.database import Tx
 
 async def authenticate_service(tx: Tx, token: str) -> ServiceToken | None:
     """None for an unknown or revoked token."""
-    row = await store.find_service_token(tx, token_digest(token))
+    row = await token_store.find_service_token(tx, token_digest(token))
     return None if row is None or row.revoked_at is not None else row

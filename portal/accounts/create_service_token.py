@@ -1,9 +1,9 @@
 """Create a service token: what a gateway sends to /check."""
 
 import secrets
+from dataclasses import dataclass
 
 from portal import audit
-from portal.accounts.create_personal_token import CreatedToken
 from portal.accounts.models import ServiceToken
 from portal.accounts.rules import token_digest
 from portal.core.actor import Actor, Permission
@@ -14,7 +14,15 @@ from portal.core.names import check_name
 CHECK = "check"
 
 
-async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedToken:
+@dataclass(frozen=True, slots=True)
+class CreatedServiceToken:
+    """`token` is shown once and stored nowhere."""
+
+    row: ServiceToken
+    token: str
+
+
+async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedServiceToken:
     """Staff and the command line only. Raises Invalid, Forbidden."""
     actor.require(Permission.STAFF)
     token = f"svc_{secrets.token_urlsafe(32)}"
@@ -23,9 +31,10 @@ async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedToken:
             id=new_id("svc"),
             name=check_name(name),
             token_digest=token_digest(token),
+            display=f"{token[:8]}…",
             scopes=[CHECK],
             created_at=tx.now,
         )
     )
     await audit.record(tx, actor, "service_token.create", row.id, name=row.name)
-    return CreatedToken(row.id, token)
+    return CreatedServiceToken(row, token)

@@ -58,11 +58,14 @@ class Session(SQLModel, table=True):
     user_agent: str | None = None
     created_at: datetime = Field(sa_column=time_column())
     seen_at: datetime = Field(sa_column=time_column())
-    expires_at: datetime = Field(sa_column=time_column())
+    expires_at: datetime = Field(sa_column=time_column(is_indexed=True))
 
 
 class PersonalToken(SQLModel, table=True):
-    """A person's access to GraphQL for one account, from scripts."""
+    """A person's access to GraphQL for one account, from scripts.
+
+    `scopes` are the permissions that it has at most; None: all that the person's role allows.
+    """
 
     __tablename__ = "personal_tokens"
 
@@ -72,7 +75,9 @@ class PersonalToken(SQLModel, table=True):
     name: str
     token_digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
     display: str
+    scopes: list[str] | None = Field(default=None, sa_column=text_array_column(is_nullable=True))
     created_at: datetime = Field(sa_column=time_column())
+    last_used_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
     expires_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
     revoked_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
 
@@ -85,6 +90,7 @@ class ServiceToken(SQLModel, table=True):
     id: str = Field(primary_key=True)
     name: str
     token_digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    display: str = Field(default="", sa_column_kwargs={"server_default": ""})
     scopes: list[str] = Field(default_factory=list, sa_column=text_array_column())
     created_at: datetime = Field(sa_column=time_column())
     revoked_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))

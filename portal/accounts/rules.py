@@ -1,12 +1,19 @@
 """Pure rules of accounts: what a password, an e-mail address, a token must look like."""
 
 import re
+from collections.abc import Collection
+from datetime import timedelta
 from hashlib import sha256
 
+from portal.core.actor import Permission
 from portal.core.errors import Invalid
 
 PASSWORD_MIN = 8
 PASSWORD_MAX = 128
+IDLE = timedelta(minutes=30)
+ABSOLUTE = timedelta(hours=12)
+SEEN_STEP = timedelta(minutes=1)
+"""How long a session lasts unused, how long at most, and how closely its last use is told."""
 COMMON_PASSWORDS = frozenset(
     [
         "12345678",
@@ -77,3 +84,47 @@ def token_digest(token: str) -> bytes:
 def failure_delay_seconds(failures: int) -> int:
     """How long the next try must wait after so many wrong passwords: nothing for 5, then 1 s doubling to 15 min."""
     return 0 if failures < 5 else min(15 * 60, 2 ** min(failures - 5, 20))
+
+
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def device_name(user_agent: str | None) -> str:
+    """What people call it: "Firefox on Linux". A hint to recognise one's own sessions by, never a proof."""
+    text = user_agent or ""
+    browser = next((name for mark, name in _BROWSERS if mark in text), "")
+    system = next((name for mark, name in _SYSTEMS if mark in text), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or "Unknown device"
+
+
+def check_scopes(scopes: Collection[str] | None) -> list[str] | None:
+    """Names of permissions, sorted; None: all that the role allows. Raises Invalid."""
+    if scopes is None:
+        return None
+    known = {permission.value for permission in Permission}
+    unknown = sorted(set(scopes) - known)
+    if unknown:
+        raise Invalid(
+            f"There is no scope {unknown[0][:50]!r}.", hint=f"There are: {', '.join(sorted(known))}.", path=("scopes",)
+        )
+    if not scopes:
+        raise Invalid("A token without any scope can do nothing.", hint="Choose at least one.", path=("scopes",))
+    return sorted(set(scopes))

@@ -2,20 +2,18 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from portal import audit
 from portal.accounts import store
 from portal.accounts.models import Person, Session
 from portal.accounts.passwords import is_password
-from portal.accounts.rules import PASSWORD_MAX, token_digest
+from portal.accounts.rules import ABSOLUTE, PASSWORD_MAX, token_digest
 from portal.core.actor import Actor, Role
-from portal.core.database import Tx
+from portal.core.database import Database, Tx
 from portal.core.errors import Invalid
 from portal.core.ids import AccountId, new_id
 
-ABSOLUTE = timedelta(hours=12)
 WRONG = "E-mail address and password do not match."
 
 
@@ -47,20 +45,26 @@ class Credentials:
     user_agent: str | None = None
 
 
-async def sign_in(tx: Tx, credentials: Credentials, attempts: Attempts) -> SignedIn:
-    """Open a session of 12 hours at most. Raises Invalid for a wrong pair, TooManyAttempts."""
+async def sign_in(database: Database, credentials: Credentials, attempts: Attempts) -> SignedIn:
+    """Open a session of 12 hours at most. Raises Invalid for a wrong pair, TooManyAttempts.
+
+    The one verb with transactions of its own: comparing passwords takes long and queues, and holds no connection.
+    """
     email = credentials.email.strip().lower()
     await attempts.allow(email, credentials.address)
-    person = await store.find_person_by_email(tx, email)
+    async with database.transaction() as tx:
+        person = await store.find_person_by_email(tx, email)
     stored = person.password_hash if person else None
     if not await is_password(stored, credentials.password[: PASSWORD_MAX + 1]) or person is None:
         await attempts.failed(email)
         raise Invalid(WRONG, hint="Check both, or ask an administrator for a new password.", path=("password",))
     await attempts.succeeded(email)
-    return await _open_session(tx, person, credentials)
+    async with database.transaction() as tx:
+        return await open_session(tx, person, credentials)
 
 
-async def _open_session(tx: Tx, person: Person, credentials: Credentials) -> SignedIn:
+async def open_session(tx: Tx, person: Person, credentials: Credentials) -> SignedIn:
+    """For somebody who has proved who they are. Raises Invalid for a person without an account."""
     memberships = await store.list_memberships(tx, person.id)
     if not memberships:
         raise Invalid("You are not a member of any account.", hint="Ask for an invitation.", path=("email",))

@@ -24,16 +24,21 @@ class NewAccount:
     account_name: str
 
 
-async def sign_up(tx: Tx, new: NewAccount, *, address: str | None = None) -> tuple[Person, Account]:
-    """Raises Invalid (with the field), Conflict for a known address."""
-    email = normal_email(new.email)
-    name = check_name(new.name)
-    account_name = check_name(new.account_name, "accountName")
-    check_password(new.password, email)
+async def hash_new_password(new: NewAccount) -> str:
+    """For `sign_up`, before its transaction, so that none is open meanwhile. Raises Invalid (with the field)."""
+    _check(new)
+    return await hash_password(new.password)
+
+
+async def sign_up(
+    tx: Tx, new: NewAccount, *, address: str | None = None, password_hash: str | None = None
+) -> tuple[Person, Account]:
+    """Without `password_hash` it is made here. Raises Invalid (with the field), Conflict for a known address."""
+    email, name, account_name = _check(new)
     if await store.find_person_by_email(tx, email) is not None:
         raise _is_known()
-    password_hash = await hash_password(new.password)
-    person = Person(id=new_id("usr"), email=email, name=name, password_hash=password_hash, created_at=tx.now)
+    hashed = password_hash or await hash_password(new.password)
+    person = Person(id=new_id("usr"), email=email, name=name, password_hash=hashed, created_at=tx.now)
     try:
         async with tx.savepoint():
             await tx.insert(person)
@@ -45,6 +50,14 @@ async def sign_up(tx: Tx, new: NewAccount, *, address: str | None = None) -> tup
     actor = Actor("person", person.id, AccountId(account.id), role=Role.OWNER, address=address)
     await audit.record(tx, actor, "account.sign_up", account.id)
     return person, account
+
+
+def _check(new: NewAccount) -> tuple[str, str, str]:
+    """E-mail address, name and account name as they are stored."""
+    email = normal_email(new.email)
+    names = check_name(new.name), check_name(new.account_name, "accountName")
+    check_password(new.password, email)
+    return email, *names
 
 
 def _is_known() -> Conflict:

@@ -1,12 +1,14 @@
-"""Statements of accounts."""
+"""Statements of people, accounts and memberships. Sessions and tokens have stores of their own."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, func, select, tuple_, update
 from sqlmodel import col
 
-from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
+from portal.accounts.models import Account, Membership, Person
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 
@@ -56,27 +58,57 @@ async def find_membership(tx: Tx, account_id: str, person_id: str) -> Membership
     return membership
 
 
-async def find_session(tx: Tx, digest: bytes) -> Session | None:
-    session: Session | None = await tx.find(select(Session).where(col(Session.token_digest) == digest))
-    return session
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person of an account, as its other members may see them."""
+
+    id: str
+    name: str
+    email: str
+    is_staff: bool
+    role: str
+    joined_at: datetime
 
 
-async def delete_session(tx: Tx, session: Session) -> None:
-    await tx.execute(Session.__table__.delete().where(col(Session.id) == session.id))  # type: ignore[attr-defined]  # SQLModel adds __table__
+_MEMBERS: Select[*tuple[Any, ...]] = select(
+    *(col(Person.id), col(Person.name), col(Person.email), col(Person.is_staff)),
+    *(col(Membership.role), col(Membership.created_at).label("joined_at")),
+).join(Membership, col(Membership.person_id) == col(Person.id))
 
 
-async def find_personal_token(tx: Tx, digest: bytes) -> PersonalToken | None:
-    token: PersonalToken | None = await tx.find(select(PersonalToken).where(col(PersonalToken.token_digest) == digest))
-    return token
+async def list_own_memberships(tx: Tx, person_id: str) -> list[tuple[Membership, Account]]:
+    """A person's memberships with their accounts, the oldest first; at most 100."""
+    statement = (
+        select(Membership, Account)
+        .join(Account, col(Account.id) == col(Membership.account_id))
+        .where(col(Membership.person_id) == person_id)
+        .order_by(col(Membership.created_at), col(Membership.account_id))
+        .limit(100)
+    )
+    return [(row._mapping[Membership], row._mapping[Account]) for row in await tx.execute(statement)]
 
 
-async def find_service_token(tx: Tx, digest: bytes) -> ServiceToken | None:
-    token: ServiceToken | None = await tx.find(select(ServiceToken).where(col(ServiceToken.token_digest) == digest))
-    return token
+async def list_members(
+    tx: Tx, account_id: str, *, most: int, after: tuple[datetime, str] | None = None
+) -> list[Member]:
+    """Who joined first comes first; `after` is (joined_at, id) of the last one seen."""
+    place = tuple_(col(Membership.created_at), col(Membership.person_id))
+    statement = _MEMBERS.where(col(Membership.account_id) == account_id)
+    if after is not None:
+        statement = statement.where(place > after)
+    rows = await tx.execute(statement.order_by(col(Membership.created_at), col(Membership.person_id)).limit(most))
+    return [Member(**row._mapping) for row in rows]
 
 
-async def update_session_seen(tx: Tx, session: Session, seen_at: datetime) -> None:
-    await tx.execute(update(Session).where(col(Session.id) == session.id).values(seen_at=seen_at))
+async def list_members_by_id(tx: Tx, account_id: str, person_ids: Collection[str]) -> list[Member]:
+    """Those of these people who are members of the account."""
+    chosen = _MEMBERS.where(col(Membership.account_id) == account_id, col(Person.id).in_(person_ids))
+    return [Member(**row._mapping) for row in await tx.execute(chosen)]
+
+
+async def count_members(tx: Tx, account_id: str) -> int:
+    count: int = await tx.find(select(func.count()).where(col(Membership.account_id) == account_id))
+    return count
 
 
 async def list_policy_versions(tx: Tx, account_ids: Collection[str]) -> Sequence[tuple[str, int]]:

@@ -6,7 +6,27 @@ Writes of one account queue behind an advisory lock of the transaction. Never ho
 
 from portal.audit.models import AuditEvent
 from portal.audit.record import record
-from portal.audit.store import list_audit_events, list_chains
-from portal.audit.verify import Break, verify_chain
+from portal.audit.store import (
+    AuditFilter,
+    count_audit_events,
+    find_audit_event,
+    list_audit_events,
+    list_chains,
+    list_newest,
+)
+from portal.audit.verify import Break, ChainState, verify_chain, verify_newest
 
-__all__ = ["AuditEvent", "Break", "list_audit_events", "list_chains", "record", "verify_chain"]
+__all__ = [
+    "AuditEvent",
+    "AuditFilter",
+    "Break",
+    "ChainState",
+    "count_audit_events",
+    "find_audit_event",
+    "list_audit_events",
+    "list_chains",
+    "list_newest",
+    "record",
+    "verify_chain",
+    "verify_newest",
+]

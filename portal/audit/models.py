@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, LargeBinary
+from sqlalchemy import BigInteger, Column, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import json_column, time_column
@@ -13,6 +13,7 @@ class AuditEvent(SQLModel, table=True):
     """One act. `account_id` is empty for acts of the provider; `sequence` counts from 1 within the account."""
 
     __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_subject", "account_id", "subject", "sequence"),)
 
     account_id: str = Field(primary_key=True)
     sequence: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))

@@ -1,10 +1,22 @@
 """Statements of the audit log."""
 
-from sqlalchemy import func, select
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
 from sqlmodel import col
 
 from portal.audit.models import AuditEvent
 from portal.core.database import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which rows: `action` is one (key.create) or all of a kind (key); `actor` and `subject` are ids."""
+
+    action: str | None = None
+    subject: str | None = None
+    actor: str | None = None
 
 
 async def lock_chain(tx: Tx, account_id: str) -> AuditEvent | None:
@@ -34,3 +46,37 @@ async def list_audit_events(tx: Tx, account_id: str, *, after_sequence: int = 0,
 async def list_chains(tx: Tx) -> list[str]:
     """Every account that has a chain (the provider's own is the empty text)."""
     return await tx.list(select(col(AuditEvent.account_id)).distinct().order_by(col(AuditEvent.account_id)))
+
+
+async def list_newest(
+    tx: Tx, account_id: str, which: AuditFilter, *, most: int, before_sequence: int | None = None
+) -> list[AuditEvent]:
+    """The newest first; `before_sequence` is that of the last one seen."""
+    statement = _matching(select(AuditEvent), account_id, which)
+    if before_sequence is not None:
+        statement = statement.where(col(AuditEvent.sequence) < before_sequence)
+    return await tx.list(statement.order_by(col(AuditEvent.sequence).desc()).limit(most))
+
+
+async def count_audit_events(tx: Tx, account_id: str, which: AuditFilter) -> int:
+    count: int = await tx.find(_matching(select(func.count(col(AuditEvent.sequence))), account_id, which))
+    return count
+
+
+async def find_audit_event(tx: Tx, account_id: str, sequence: int) -> AuditEvent | None:
+    row: AuditEvent | None = await tx.find(
+        select(AuditEvent).where(col(AuditEvent.account_id) == account_id, col(AuditEvent.sequence) == sequence)
+    )
+    return row
+
+
+def _matching(statement: Select[Any], account_id: str, which: AuditFilter) -> Select[Any]:
+    statement = statement.where(col(AuditEvent.account_id) == account_id)
+    if which.action:
+        kind = col(AuditEvent.action).startswith(f"{which.action}.", autoescape=True)
+        statement = statement.where(col(AuditEvent.action) == which.action if "." in which.action else kind)
+    if which.subject:
+        statement = statement.where(col(AuditEvent.subject) == which.subject)
+    if which.actor:
+        statement = statement.where(col(AuditEvent.actor_id) == which.actor)
+    return statement

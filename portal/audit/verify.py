@@ -18,11 +18,39 @@ class Break:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """The newest `verified` of `events` rows follow from one another, unless `broken` says where not."""
+
+    events: int
+    verified: int
+    last_hash: bytes
+    broken: Break | None
+
+
+async def verify_newest(tx: Tx, account_id: str, most: int) -> ChainState:
+    """A look at the end of the chain, bounded for a page; `verify_chain` reads all of it."""
+    last = await store.list_newest(tx, account_id, store.AuditFilter(), most=1)
+    if not last:
+        return ChainState(0, 0, FIRST, None)
+    first = max(1, last[0].sequence - most + 1)
+    before = await store.find_audit_event(tx, account_id, first - 1) if first > 1 else None
+    start = (before.hash if before else FIRST), first
+    broken = await _verify(tx, account_id, *start, until=last[0].sequence)
+    return ChainState(last[0].sequence, last[0].sequence - first + 1, last[0].hash, broken)
+
+
 async def verify_chain(tx: Tx, account_id: str) -> Break | None:
     """None when every row follows from the one before it."""
-    before, expected = FIRST, 1
+    return await _verify(tx, account_id, FIRST, 1)
+
+
+async def _verify(tx: Tx, account_id: str, before: bytes, expected: int, until: int | None = None) -> Break | None:
+    """From the row `expected` on, which follows one whose hash is `before`."""
     while rows := await store.list_audit_events(tx, account_id, after_sequence=expected - 1, most=PAGE):
         for row in rows:
+            if until is not None and row.sequence > until:
+                return None
             if row.sequence != expected:
                 return Break(account_id, expected, "is missing")
             if row.hash != chain_hash(before, row):

@@ -15,6 +15,7 @@ from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
 from portal.check.cloud_events import CloudEvent, Refusal, parse_event, parse_event_batch
 from portal.check.listen import listen_to_changes
+from portal.check.live import LiveLimit, look_at_limits, look_at_used
 from portal.check.meter import Counted, Meter
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import PolicyChanges
@@ -45,6 +46,7 @@ __all__ = [
     "Code",
     "Counted",
     "InvalidCheck",
+    "LiveLimit",
     "MalformedCheck",
     "Meter",
     "PolicyCache",
@@ -55,6 +57,8 @@ __all__ = [
     "SettleRequest",
     "check_atomic",
     "listen_to_changes",
+    "look_at_limits",
+    "look_at_used",
     "parse_batch",
     "parse_check",
     "parse_event",

@@ -149,7 +149,7 @@ def compile_policy(
         expires_us=to_microseconds(key.expires_at) if key.expires_at else None,
         secret_ends_us=to_microseconds(secret.ends_at) if secret.ends_at else None,
         failure_policy=entitlement.failure_policy,
-        rules=compile_rules(key, [*entitlement.limits, *_own_limits(key)]),
+        rules=compile_rules(key, [*entitlement.limits, *own_limits(key)]),
         quota=Quota(amount, compiled_periods) if key.environment == LIVE else None,
         periods=compiled_periods,
         quota_amount=entitlement.quota,
@@ -179,7 +179,7 @@ def compile_rules(key: Key, limits: Sequence[Limit]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _own_limits(key: Key) -> list[Limit]:
+def own_limits(key: Key) -> list[Limit]:
     """Named apart, so that they are never mistaken for the plan's."""
     return [Limit(f"own-{own['name']}", own["amount"], own["window_ms"]) for own in key.limits]
 

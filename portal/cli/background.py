@@ -10,7 +10,7 @@ from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
 from portal.usage import Courier, Merger
-from workers import end_overrides, ingest_usage, keep_partitions, relay_outbox, ship_journal, watch_usage
+from workers import delete_ended, end_overrides, ingest_usage, keep_partitions, relay_outbox, ship_journal, watch_usage
 from workers.watch_usage import Watch
 
 WATCH = "watch_usage"
@@ -38,6 +38,7 @@ def background(parts: Parts, courier: Courier) -> Background:
     workers: dict[str, Worker] = {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
+        "delete_ended": lambda stop: delete_ended.run(parts.database, stop),
         "end_overrides": lambda stop: end_overrides.run(parts.database, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
         WATCH: lambda stop: watch_usage.run(watch, stop),

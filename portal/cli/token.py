@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from portal.accounts import CreatedToken, create_service_token
+from portal.accounts import CreatedServiceToken, create_service_token
 from portal.cli.which import DataOption, settings_of
 from portal.cli.wiring import open_parts
 from portal.core.actor import SYSTEM
@@ -29,12 +29,12 @@ def create(
     """Create a service token; it is shown once."""
     created = asyncio.run(_create(service, data))
     if as_json:
-        typer.echo(json.dumps({"id": created.id, "token": created.token}))
+        typer.echo(json.dumps({"id": created.row.id, "token": created.token}))
         return
     typer.echo(created.token)
     typer.echo("Shown once: send it as Authorization: Bearer to /check.", err=True)
 
 
-async def _create(service: str, data: Path | None) -> CreatedToken:
+async def _create(service: str, data: Path | None) -> CreatedServiceToken:
     async with open_parts(settings_of(data)) as parts, parts.database.transaction() as tx:
         return await create_service_token(tx, SYSTEM, service)

@@ -113,6 +113,7 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
                 tokens=tokens,
                 meter=Meter(parts.database, parts.limiter, retention_of(settings), settings.metering_late_days),
                 attempts=SignInAttempts(parts.limiter),
+                limiter=parts.limiter,
             )
     finally:
         for listener in listeners:

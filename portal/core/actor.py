@@ -17,6 +17,8 @@ class Permission(StrEnum):
     PLAN_READ = "plan:read"
     PLAN_WRITE = "plan:write"
     AUDIT_READ = "audit:read"
+    SELF_READ = "self:read"
+    SELF_WRITE = "self:write"
     STAFF = "staff"
 
 
@@ -28,7 +30,16 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_READ = frozenset({Permission.ACCOUNT_READ, Permission.KEYS_READ, Permission.USAGE_READ, Permission.PLAN_READ})
+_READ = frozenset(
+    {
+        Permission.ACCOUNT_READ,
+        Permission.KEYS_READ,
+        Permission.USAGE_READ,
+        Permission.PLAN_READ,
+        Permission.SELF_READ,
+        Permission.SELF_WRITE,
+    }
+)
 _ADMIN = _READ | {
     Permission.KEYS_WRITE,
     Permission.ACCOUNT_WRITE,
@@ -44,12 +55,54 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _READ,
 }
 
+NEEDS: dict[str, Permission] = {
+    # what changes something, by its verb
+    "create_key": Permission.KEYS_WRITE,
+    "update_key": Permission.KEYS_WRITE,
+    "pause_key": Permission.KEYS_WRITE,
+    "resume_key": Permission.KEYS_WRITE,
+    "rotate_key": Permission.KEYS_WRITE,
+    "revoke_key": Permission.KEYS_WRITE,
+    "override_key_limit": Permission.STAFF,
+    "clear_key_override": Permission.STAFF,
+    "subscribe": Permission.PLAN_WRITE,
+    "add_member": Permission.ACCOUNT_WRITE,
+    "switch_account": Permission.SELF_WRITE,
+    "revoke_session": Permission.SELF_WRITE,
+    "revoke_other_sessions": Permission.SELF_WRITE,
+    "create_personal_token": Permission.SELF_WRITE,
+    "revoke_personal_token": Permission.SELF_WRITE,
+    "create_service_token": Permission.STAFF,
+    "revoke_service_token": Permission.STAFF,
+    # what is read, by its field
+    "key": Permission.KEYS_READ,
+    "keys": Permission.KEYS_READ,
+    "keys_needing_attention": Permission.KEYS_READ,
+    "usage": Permission.USAGE_READ,
+    "top_usage": Permission.USAGE_READ,
+    "request": Permission.USAGE_READ,
+    "requests": Permission.USAGE_READ,
+    "quota": Permission.USAGE_READ,
+    "plans": Permission.PLAN_READ,
+    "subscription": Permission.PLAN_READ,
+    "members": Permission.ACCOUNT_READ,
+    "audit_events": Permission.AUDIT_READ,
+    "audit_chain": Permission.AUDIT_READ,
+    "sessions": Permission.SELF_READ,
+    "personal_tokens": Permission.SELF_READ,
+    "service_tokens": Permission.STAFF,
+}
+"""What each verb and each thing that is read needs. Tests hold every GraphQL operation to it, for every role."""
+
 ActorKind = Literal["anonymous", "person", "service", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The one on whose behalf a verb runs. `account_id` is the tenant that every query is confined to."""
+    """The one on whose behalf a verb runs. `account_id` is the tenant that every query is confined to.
+
+    `scopes` are what a token may at most (None: all that the role may); `credential` is the id of the session or token.
+    """
 
     kind: ActorKind
     id: str
@@ -57,10 +110,14 @@ class Actor:
     role: Role | None = None
     is_staff: bool = False
     address: str | None = None
+    scopes: frozenset[str] | None = None
+    credential: str | None = None
 
     def may(self, permission: Permission) -> bool:
         if self.kind == "system":
             return True
+        if self.scopes is not None and permission.value not in self.scopes:
+            return False
         if permission is Permission.STAFF:
             return self.is_staff
         return self.role is not None and permission in ROLE_PERMISSIONS[self.role]
@@ -71,6 +128,8 @@ class Actor:
             return
         if self.kind == "anonymous":
             raise Unauthenticated("You are not signed in.", hint="Sign in, or send a token as Authorization: Bearer.")
+        if self.scopes is not None and permission.value not in self.scopes:
+            raise Forbidden(f"This token lacks the scope {permission}.", hint="Send one that has it.")
         raise Forbidden(f"Your role does not allow {permission}.", hint="Ask an owner or admin of the account.")
 
 

@@ -15,5 +15,8 @@ def json_column(default: str = "{}") -> Column[Any]:
     return Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))
 
 
-def text_array_column() -> Column[Any]:
+def text_array_column(*, is_nullable: bool = False) -> Column[Any]:
+    """Empty by default, or nothing where that has a meaning of its own."""
+    if is_nullable:
+        return Column(ARRAY(Text), nullable=True)
     return Column(ARRAY(Text), nullable=False, server_default=text("'{}'::text[]"))

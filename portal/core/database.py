@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from portal.core.actor import Actor, Permission
 from portal.core.errors import Invalid, Unavailable
 from portal.core.events import Event
 from portal.core.outbox import insert_events
@@ -35,8 +36,11 @@ Value = TypeVar("Value")
 AfterCommit = Callable[[Sequence[Event]], Awaitable[None]]
 
 _BEGIN = text(
-    "SELECT set_config('role', :role, true), set_config('portal.account_id', :account, true), clock_timestamp()"
+    "SELECT set_config('role', :role, true), set_config('portal.account_id', :account, true), "
+    "set_config('portal.person_id', :person, true), set_config('portal.is_staff', :staff, true), "
+    "clock_timestamp() AS now"
 )
+_CONFINE = text("SELECT set_config('portal.account_id', :account, true)")
 
 _ACCOUNT = text("SELECT current_setting('portal.account_id')")
 _ACT_FOR = text("SELECT set_config('portal.account_id', :account, true)")
@@ -104,6 +108,10 @@ class Tx:
     async def limit_statements(self, seconds: float) -> None:
         """From now on PostgreSQL stops any statement of this transaction that takes longer."""
         await self.execute(_LIMIT_STATEMENTS, {"most_ms": str(round(seconds * 1000))})
+
+    async def confine(self, account_id: str) -> None:
+        """From now on row-level security lets this transaction see that account instead."""
+        await self.execute(_CONFINE, {"account": account_id})
 
     async def settle(self) -> None:
         """Returns when no statement is on its way any more."""
@@ -195,10 +203,13 @@ class Database:
         return self.url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
     @asynccontextmanager
-    async def transaction(self, account_id: str | None = None) -> AsyncIterator[Tx]:
-        """Commit at the end, roll back on an error; afterwards tell `after_commit` before the caller answers."""
+    async def transaction(self, account_id: str | None = None, *, actor: Actor | None = None) -> AsyncIterator[Tx]:
+        """Commit at the end, roll back on an error; afterwards tell `after_commit` before the caller answers.
+
+        For an `actor` it is confined to their account, and shows them what is theirs as a person, or staff's.
+        """
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=True) as session:
-            tx = await _begin(session, account_id)
+            tx = await _begin(session, actor.account_id if actor else account_id, actor)
             yield tx
             if tx.events:
                 await insert_events(session, tx.events)
@@ -239,16 +250,21 @@ class Database:
         await self.engine.dispose()
 
 
-async def _begin(session: AsyncSession, account_id: str | None) -> Tx:
-    role = "portal_app" if account_id else "portal_system"
+async def _begin(session: AsyncSession, account_id: str | None, actor: Actor | None = None) -> Tx:
+    known = {
+        "role": "portal_app" if account_id else "portal_system",
+        "account": account_id or "",
+        "person": actor.id if actor and actor.kind == "person" else "",
+        "staff": "on" if actor and actor.may(Permission.STAFF) else "",
+    }
     try:
-        row = (await session.execute(_BEGIN, {"role": role, "account": account_id or ""})).one()
+        row = (await session.execute(_BEGIN, known)).one()
     except (InterfaceError, OperationalError, DBAPIError) as error:
         if not is_connection_lost(error):
             raise
         await session.invalidate()
-        row = (await session.execute(_BEGIN, {"role": role, "account": account_id or ""})).one()
-    return Tx(session, row[2])
+        row = (await session.execute(_BEGIN, known)).one()
+    return Tx(session, row.now)
 
 
 def is_connection_lost(error: BaseException) -> bool:

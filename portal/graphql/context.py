@@ -10,16 +10,25 @@ from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
 from portal.core.errors import Unauthenticated
 from portal.graphql.loaders import Loaders
+from portal.limits import Limiter
 
 
 class GraphQLContext:
     """One operation. Nobody has no transaction, so a field that forgets to ask who calls has nothing to show."""
 
-    def __init__(self, actor: Actor, person: Person | None, document: DocumentNode, key_prefix: str) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        person: Person | None,
+        document: DocumentNode,
+        key_prefix: str,
+        limiter: Limiter | None = None,
+    ) -> None:
         self.actor = actor
         self.person = person
         self.document = document
         self.key_prefix = key_prefix
+        self.limiter = limiter
         self._tx: Tx | None = None
 
     def open(self, tx: Tx | None) -> None:
@@ -37,7 +46,7 @@ class GraphQLContext:
 
     @cached_property
     def loaders(self) -> Loaders:
-        return Loaders(self.tx, self.actor.account_id)
+        return Loaders(self.tx, self.actor.account_id, self.limiter)
 
     def require_caller(self) -> None:
         """Raises Unauthenticated for nobody."""

@@ -20,6 +20,7 @@ from portal.graphql.context import GraphQLContext
 from portal.graphql.documents import ERRORS_MOST, prepare
 from portal.graphql.errors import request_error, shown_errors
 from portal.graphql.schema import schema
+from portal.limits import Limiter
 
 TIMEOUT_SECONDS = 2.0
 MUTATION_BY_GET = "MUTATION_BY_GET"
@@ -27,13 +28,17 @@ MUTATION_BY_GET = "MUTATION_BY_GET"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`."""
+    """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
+
+    Without a `limiter` the live state of limits is not known.
+    """
 
     operation_name: str | None = None
     is_read_only: bool = False
     key_prefix: str = "pk"
     request_id: str = field(default_factory=lambda: new_id("gql"))
     timeout_seconds: float = TIMEOUT_SECONDS
+    limiter: Limiter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ async def execute(
     errors = _mistakes(operation, dict(variables or {}), options, is_anonymous=is_anonymous)
     if errors:
         return _refused(*errors)
-    context = GraphQLContext(actor, person, prepared.document, options.key_prefix)
+    context = GraphQLContext(actor, person, prepared.document, options.key_prefix, options.limiter)
     run = _Run(context, operation.operation is OperationType.MUTATION, dict(variables or {}), options)
     return await (run.run() if is_anonymous else run.commit(database))
 
@@ -113,7 +118,7 @@ class _Run:
     async def commit(self, database: Database) -> Result:
         result: Result | None = None
         try:
-            async with database.transaction(self.context.actor.account_id) as tx:
+            async with database.transaction(actor=self.context.actor) as tx:
                 await tx.limit_statements(self.options.timeout_seconds + GRACE_SECONDS)
                 result = await self.run(tx)
                 await tx.settle()

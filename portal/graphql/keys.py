@@ -6,14 +6,14 @@ from typing import Annotated, Self
 
 import strawberry
 
-from portal import keys, usage
+from portal import check, keys, usage
 from portal.core.actor import Permission
 from portal.graphql.connections import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.context import Info
 from portal.graphql.enums import Environment, value
 from portal.graphql.fields import computed
 from portal.graphql.key_limits import KeyLimit, LimitInForce, LimitOverride, limits_in_force
-from portal.graphql.scalars import Json
+from portal.graphql.scalars import BigInt, Json
 from portal.graphql.usage import (
     From,
     Granularity,
@@ -65,6 +65,29 @@ class KeySecret:
     async def last_used_address(self, info: Info) -> str | None:
         use = await info.context.loaders.last_used.load(self.id)
         return None if use is None else use.address
+
+
+@strawberry.type(description="A limit that holds for a key, and where it stands this moment.")
+class LiveLimit:
+    name: str = strawberry.field(description="Its name in answers and headers; `own-` in front for the key's own.")
+    amount: BigInt = strawberry.field(description="The most units that can pass at once.")
+    window_ms: BigInt = strawberry.field(description="After how many milliseconds all of it is free again.")
+    resource: str | None = strawberry.field(description="Which resources it is for; null: all.")
+    remaining: BigInt = strawberry.field(description="Units that pass now.")
+    reset_ms: BigInt = strawberry.field(
+        description="Milliseconds until the oldest counted unit is free again; 0: none is counted."
+    )
+
+    @classmethod
+    def of(cls, live: check.LiveLimit) -> Self:
+        return cls(
+            name=live.name,
+            amount=BigInt(live.amount),
+            window_ms=BigInt(live.window_ms),
+            resource=live.resource,
+            remaining=BigInt(live.remaining),
+            reset_ms=BigInt(live.reset_ms),
+        )
 
 
 @strawberry.type(
@@ -125,6 +148,11 @@ class Key(Node):
     @computed("When a check last carried one of its secrets; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
         return max((use.at for use in await self._uses(info)), default=None)
+
+    @computed("Every limit that holds for it, its plan's and its own, as it stands now; null: that is not known now.")
+    async def live_limits(self, info: Info) -> list[LiveLimit] | None:
+        found = await info.context.loaders.live_limits.load(self.id)
+        return None if found is None else [LiveLimit.of(live) for live in found]
 
     @computed("The newest address that a check with one of its secrets told; null: none did.")
     async def last_used_address(self, info: Info) -> str | None:

@@ -1,25 +1,56 @@
 """What many siblings of one operation need is fetched together: one statement for all of them, and once."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from strawberry.dataloader import DataLoader
 
-from portal import keys, plans, usage
+from portal import accounts, keys, plans, usage
+from portal.check import LiveLimit, look_at_limits
 from portal.core.database import Tx
 from portal.core.ids import AccountId
+from portal.limits import Limiter
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPlan:
+    """The plan that an account is on; `started_at` None: the default, never chosen."""
+
+    plan: plans.Plan
+    started_at: datetime | None
 
 
 class Loaders:
     """Live as long as one operation, so nothing is seen by the next caller."""
 
-    def __init__(self, tx: Tx, account_id: AccountId) -> None:
+    def __init__(self, tx: Tx, account_id: AccountId, limiter: Limiter | None) -> None:
         self._tx = tx
         self._account_id = account_id
+        self._limiter = limiter
         self.secrets = DataLoader[str, list[keys.KeySecret]](self._secrets)
         self.last_used = DataLoader[str, usage.LastUse | None](self._last_used)
-        self.key_names = DataLoader[str, str | None](self._key_names)
         self.entitlements = DataLoader[str, plans.Entitlement](self._entitlements)
+        self.account = DataLoader[AccountId, accounts.Account](self._accounts)
+        self.plan = DataLoader[AccountId, ChosenPlan](self._plans)
+        self.key_last_used = DataLoader[str, datetime | None](self._key_last_used)
+        self.key_names = DataLoader[str, str | None](self._key_names)
+        self.live_limits = DataLoader[str, list[LiveLimit] | None](self._live_limits)
+        self.members = DataLoader[str, accounts.Member | None](self._members)
+
+    async def _accounts(self, account_ids: list[AccountId]) -> Sequence[accounts.Account]:
+        """The caller's own: what asks for it several times gets it once."""
+        return [await accounts.get_account(self._tx, account_id) for account_id in account_ids]
+
+    async def _plans(self, account_ids: list[AccountId]) -> Sequence[ChosenPlan]:
+        return [await self._plan_of(account_id) for account_id in account_ids]
+
+    async def _plan_of(self, account_id: AccountId) -> ChosenPlan:
+        row = await plans.find_subscription(self._tx, account_id)
+        plan = await (plans.get_plan(self._tx, row.plan_id) if row else plans.get_default_plan(self._tx))
+        return ChosenPlan(plan, row.started_at if row else None)
 
     async def _secrets(self, key_ids: list[str]) -> Sequence[list[keys.KeySecret]]:
         found: dict[str, list[keys.KeySecret]] = defaultdict(list)
@@ -35,6 +66,27 @@ class Loaders:
         found = await keys.list_names(self._tx, self._account_id, key_ids)
         return [found.get(key_id) for key_id in key_ids]
 
+    async def _key_last_used(self, key_ids: list[str]) -> Sequence[datetime | None]:
+        """The newest use of any of a key's secrets."""
+        secrets = await self.secrets.load_many(key_ids)
+        uses = await asyncio.gather(*[self.last_used.load_many([one.id for one in of_key]) for of_key in secrets])
+        return [max((use.at for use in of_key if use is not None), default=None) for of_key in uses]
+
+    async def _live_limits(self, key_ids: list[str]) -> Sequence[list[LiveLimit] | None]:
+        """None for all while Redis does not answer."""
+        if self._limiter is None:
+            return [None for _ in key_ids]
+        entitlement = await self.entitlements.load(self._account_id)
+        rows = await keys.list_keys_by_id(self._tx, self._account_id, key_ids)
+        looks = [look_at_limits(self._limiter, row, entitlement.limits, self._tx.now) for row in rows]
+        found = dict(zip([row.id for row in rows], await asyncio.gather(*looks), strict=True))
+        return [found.get(key_id) for key_id in key_ids]
+
+    async def _members(self, person_ids: list[str]) -> Sequence[accounts.Member | None]:
+        rows = await accounts.list_members_by_id(self._tx, self._account_id, person_ids)
+        found = {row.id: row for row in rows}
+        return [found.get(person_id) for person_id in person_ids]
+
     async def _entitlements(self, account_ids: list[str]) -> Sequence[plans.Entitlement]:
         """The caller's own account, so one."""
-        return [await plans.entitlement_of(self._tx, account_id) for account_id in account_ids]
+        return [plans.entitlement_from((await self.plan.load(self._account_id)).plan) for _ in account_ids]

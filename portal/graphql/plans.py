@@ -1,18 +1,22 @@
-"""The catalogue, the account's plan, and how much of its quota is left."""
+"""The catalogue, the account's plan and choosing another, how much of its quota is left and for how long."""
 
-from datetime import datetime
-from typing import Self
+from datetime import datetime, timedelta
+from typing import Annotated, Self
 
 import strawberry
 
-from portal import accounts, plans, usage
+from portal import check, plans, usage
 from portal.core.actor import Permission
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.graphql.connections import Node
 from portal.graphql.context import Info
-from portal.graphql.fields import computed
+from portal.graphql.fields import computed, mutation
+from portal.graphql.problems import ForbiddenProblem, NotFoundProblem
 from portal.graphql.scalars import BigInt
+
+PACE = timedelta(days=7)
+PACE_LEAST = timedelta(hours=1)
 
 
 @strawberry.type(description="An amount of money.")
@@ -76,19 +80,34 @@ class Subscription:
     started_at: datetime | None = strawberry.field(description="When it was chosen; null: the default, never chosen.")
 
 
+@strawberry.type(description="Where the quota is heading at the pace of the last 7 days.")
+class QuotaForecast:
+    used: BigInt = strawberry.field(description="Units that will have been used when the billing month ends.")
+    runs_out_at: datetime | None = strawberry.field(
+        description="When the quota ends at this pace; null: not within the billing month."
+    )
+
+
 @strawberry.type(description="Units of the current billing month.")
 class Quota:
     limit: BigInt | None = strawberry.field(description="Units that the plan includes; null: unlimited.")
-    used: BigInt = strawberry.field(description="Units used and ingested so far.")
+    used: BigInt = strawberry.field(description="Units used so far, as checks count them this moment.")
+    is_live: bool = strawberry.field(
+        description="Whether `used` is this moment's; false: what was ingested, since the counter cannot be read now."
+    )
+    ingested: BigInt = strawberry.field(description="Units that have arrived in the usage history so far.")
     remaining: BigInt | None = strawberry.field(description="Units left, never below 0; null: unlimited.")
     is_overage_allowed: bool = strawberry.field(description="Whether units above the limit are billed, not denied.")
     period_start: datetime = strawberry.field(description="When the billing month began.")
     period_end: datetime = strawberry.field(description="When it ends and the quota begins anew.")
 
     @classmethod
-    def of(cls, entitlement: plans.Entitlement, period: plans.Period, used: int) -> Self:
+    def of(cls, entitlement: plans.Entitlement, period: plans.Period, ingested: int, live: int | None) -> Self:
         limit = entitlement.quota
+        used = ingested if live is None else live
         return cls(
+            is_live=live is not None,
+            ingested=BigInt(ingested),
             limit=None if limit is None else BigInt(limit),
             used=BigInt(used),
             remaining=None if limit is None else BigInt(max(0, limit - used)),
@@ -96,6 +115,19 @@ class Quota:
             period_start=period.start,
             period_end=period.end,
         )
+
+    @computed("Where it is heading at the pace of the last 7 days, or since the account was opened.")
+    async def forecast(self, info: Info) -> QuotaForecast:
+        tx, account_id = info.context.tx, info.context.actor.account_id
+        account = await info.context.loaders.account.load(account_id)
+        start = max(tx.now - PACE, min(account.created_at, tx.now - PACE_LEAST))
+        series = await usage.usage_series(
+            tx, account_id, usage.UsageQuery(start=start, end=tx.now, granularity=usage.Granularity.DAY)
+        )
+        pace = plans.Pace(series.totals.billable, int((tx.now - start).total_seconds()))
+        period = plans.Period("", self.period_start, self.period_end)
+        expected = plans.forecast(self.used, self.limit, pace, tx.now, period)
+        return QuotaForecast(used=BigInt(expected.used), runs_out_at=expected.runs_out_at)
 
 
 @strawberry.type
@@ -107,19 +139,44 @@ class PlanQueries:
 
     @computed("The plan that the account is on.")
     async def subscription(self, info: Info) -> Subscription:
-        tx = info.context.permitted(Permission.PLAN_READ)
-        row = await plans.find_subscription(tx, info.context.actor.account_id)
-        plan = await (plans.get_plan(tx, row.plan_id) if row else plans.get_default_plan(tx))
-        return Subscription(plan=Plan.of(plan), started_at=row.started_at if row else None)
+        info.context.permitted(Permission.PLAN_READ)
+        chosen = await info.context.loaders.plan.load(info.context.actor.account_id)
+        return Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at)
 
     @computed("The quota of the current billing month, and what is left of it.")
     async def quota(self, info: Info) -> Quota:
         tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
-        entitlement = await plans.entitlement_of(tx, account_id)
-        account = await accounts.get_account(tx, account_id)
+        loaders = info.context.loaders
+        entitlement = plans.entitlement_from((await loaders.plan.load(account_id)).plan)
+        account = await loaders.account.load(account_id)
         period, _ = plans.periods_around(tx.now, account.time_zone)
-        used = await usage.used_in_period(tx, account_id, period.name)
-        return Quota.of(entitlement, period, used)
+        ingested = await usage.used_in_period(tx, account_id, period.name)
+        limiter = info.context.limiter
+        live = None if limiter is None else await check.look_at_used(limiter, account_id, period)
+        return Quota.of(entitlement, period, ingested, live)
+
+
+@strawberry.type(description="The account is on the plan from now on.")
+class Subscribed:
+    subscription: Subscription = strawberry.field(description="The plan, and since when.")
+
+
+SubscribeResult = Annotated[
+    Subscribed | NotFoundProblem | ForbiddenProblem,
+    strawberry.union("SubscribeResult", description="What subscribe answers."),
+]
+
+
+@strawberry.type
+class PlanMutations:
+    @mutation("Put the account on a plan. Its limits and quota hold for every check from this answer on.")
+    async def subscribe(
+        self, info: Info, plan_id: Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
+    ) -> SubscribeResult:
+        tx = info.context.tx
+        row = await plans.subscribe(tx, info.context.actor, plan_id)
+        plan = Plan.of(await plans.get_plan(tx, row.plan_id))
+        return Subscribed(subscription=Subscription(plan=plan, started_at=row.started_at))
 
 
 async def find_plan(info: Info, plan_id: str) -> Plan | None:

@@ -8,28 +8,49 @@ from graphql import GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-from portal.graphql.accounts import AccountQueries, find_account
+from portal.graphql.accounts import AccountMutations, AccountQueries, find_account, find_person
+from portal.graphql.attention import AttentionQueries
+from portal.graphql.audit import AuditQueries, find_audit_event
 from portal.graphql.connections import Node
 from portal.graphql.context import Info
 from portal.graphql.fields import computed
 from portal.graphql.key_limits import KeyLimitMutations
 from portal.graphql.key_mutations import KeyMutations
 from portal.graphql.keys import KeyQueries, find_key
-from portal.graphql.plans import PlanQueries, find_plan
+from portal.graphql.personal_tokens import PersonalTokenMutations, PersonalTokenQueries, find_personal_token
+from portal.graphql.plans import PlanMutations, PlanQueries, find_plan
 from portal.graphql.requests import RequestQueries, find_request
 from portal.graphql.scalars import SCALARS
+from portal.graphql.service_tokens import ServiceTokenMutations, ServiceTokenQueries, find_service_token
+from portal.graphql.sessions import SessionMutations, SessionQueries, find_session
 from portal.graphql.usage import UsageQueries
 
 _FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "acct": find_account,
+    "aud": find_audit_event,
     "key": find_key,
+    "pat": find_personal_token,
     "plan": find_plan,
     "req": find_request,
+    "ses": find_session,
+    "svc": find_service_token,
+    "usr": find_person,
 }
 
 
 @strawberry.type(description="Everything that can be read. All of it is about the caller's own account.")
-class Query(AccountQueries, KeyQueries, PlanQueries, UsageQueries, RequestQueries):
+class Query(
+    AccountQueries,
+    SessionQueries,
+    PersonalTokenQueries,
+    ServiceTokenQueries,
+    KeyQueries,
+    AttentionQueries,
+    PlanQueries,
+    UsageQueries,
+    RequestQueries,
+    AuditQueries,
+):
     @computed("Any object by its id; null if there is none in this account.")
     async def node(
         self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Its id.")]
@@ -40,7 +61,15 @@ class Query(AccountQueries, KeyQueries, PlanQueries, UsageQueries, RequestQuerie
 
 
 @strawberry.type(description="Everything that can be changed. Each answers its success or a Problem.")
-class Mutation(KeyMutations, KeyLimitMutations):
+class Mutation(
+    KeyMutations,
+    KeyLimitMutations,
+    PlanMutations,
+    AccountMutations,
+    SessionMutations,
+    PersonalTokenMutations,
+    ServiceTokenMutations,
+):
     pass
 
 

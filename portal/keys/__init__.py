@@ -24,8 +24,11 @@ from portal.keys.store import (
     find_keys_anywhere,
     find_secret_by_digest,
     get_key,
+    list_expiring,
     list_keys,
+    list_keys_by_id,
     list_names,
+    list_older,
     list_secrets,
 )
 from portal.keys.update import KeyChanges, update_key
@@ -54,8 +57,11 @@ __all__ = [
     "find_secret_by_digest",
     "get_key",
     "key_status",
+    "list_expiring",
     "list_keys",
+    "list_keys_by_id",
     "list_names",
+    "list_older",
     "list_secrets",
     "override_key_limit",
     "overrides_of",

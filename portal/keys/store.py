@@ -87,8 +87,30 @@ async def count_keys(tx: Tx, account_id: str, which: KeyFilter) -> int:
 
 async def list_names(tx: Tx, account_id: str, key_ids: Sequence[str]) -> dict[str, str]:
     """Names by key id; keys of other accounts are absent."""
-    statement = select(Key).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids))
-    return {key.id: key.name for key in await tx.list(statement)}
+    return {key.id: key.name for key in await list_keys_by_id(tx, account_id, key_ids)}
+
+
+async def list_expiring(tx: Tx, account_id: str, until: datetime, most: int) -> list[Key]:
+    """Active keys that expire before `until`, the nearest first."""
+    statement = select(Key).where(
+        col(Key.account_id) == account_id, _status_clause(KeyStatus.ACTIVE, tx.now), col(Key.expires_at) <= until
+    )
+    return await tx.list(statement.order_by(col(Key.expires_at), col(Key.id)).limit(most))
+
+
+async def list_older(tx: Tx, account_id: str, created_before: datetime, most: int) -> list[Key]:
+    """Active keys created before then, the oldest first."""
+    statement = select(Key).where(
+        col(Key.account_id) == account_id,
+        _status_clause(KeyStatus.ACTIVE, tx.now),
+        col(Key.created_at) <= created_before,
+    )
+    return await tx.list(statement.order_by(col(Key.created_at), col(Key.id)).limit(most))
+
+
+async def list_keys_by_id(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[Key]:
+    """Those of these keys that the account has."""
+    return await tx.list(select(Key).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids)))
 
 
 async def list_secrets(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[KeySecret]:

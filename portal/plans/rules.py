@@ -1,4 +1,4 @@
-"""Billing periods: calendar months in the account's time zone."""
+"""Billing periods (calendar months in the account's time zone), and where a quota is heading."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,3 +43,30 @@ def _month(year: int, month: int, zone: ZoneInfo) -> Period:
     start = datetime(year, month, 1, tzinfo=zone)
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
     return Period(f"{year:04d}-{month:02d}", start.astimezone(UTC), end.astimezone(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`units` used in the last `seconds`."""
+
+    units: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`used` by the period's end, and when the quota ends (None: not within the period), if the pace stays."""
+
+    used: int
+    runs_out_at: datetime | None
+
+
+def forecast(used: int, limit: int | None, pace: Pace, now: datetime, period: Period) -> Forecast:
+    """Whole units and seconds all the way. A quota that is used up ends now."""
+    left = max(0, int((period.end - now).total_seconds()))
+    expected = used + pace.units * left // max(1, pace.seconds)
+    if limit is None or expected < limit:
+        return Forecast(expected, None)
+    missing = max(0, limit - used)
+    wait = timedelta(seconds=missing * max(1, pace.seconds) // max(1, pace.units))
+    return Forecast(expected, min(now + wait, period.end))

@@ -1,6 +1,7 @@
 """Statements of plans."""
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from portal.core.database import Tx
@@ -31,4 +32,13 @@ async def find_subscription(tx: Tx, account_id: str) -> Subscription | None:
     subscription: Subscription | None = await tx.find(
         select(Subscription).where(col(Subscription.account_id) == account_id)
     )
+    return subscription
+
+
+async def upsert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscription:
+    """One row an account, also when two people choose at once: the later one stays."""
+    chosen = {"plan_id": plan_id, "started_at": tx.now}
+    statement = insert(Subscription).values(account_id=account_id, **chosen)
+    stored = statement.on_conflict_do_update(index_elements=["account_id"], set_=chosen).returning(Subscription)
+    subscription: Subscription = await tx.find(stored.execution_options(populate_existing=True))
     return subscription

@@ -13,13 +13,9 @@ async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
     actor.require(Permission.PLAN_WRITE)
     plan = await store.get_plan(tx, plan_id)
     subscription = await store.find_subscription(tx, actor.account_id)
-    if subscription is None:
-        subscription = await tx.insert(Subscription(account_id=actor.account_id, plan_id=plan.id, started_at=tx.now))
-    elif subscription.plan_id == plan.id:
+    if subscription is not None and subscription.plan_id == plan.id:
         return subscription
-    else:
-        subscription.plan_id, subscription.started_at = plan.id, tx.now
-        await tx.flush()
+    subscription = await store.upsert_subscription(tx, actor.account_id, plan.id)
     await audit.record(tx, actor, "plan.subscribe", actor.account_id, plan=plan.slug)
     await bump_policy_version(tx, actor.account_id)
     return subscription

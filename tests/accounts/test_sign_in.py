@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from portal import accounts
+from portal.accounts import passwords
 from portal.accounts.rules import check_password, failure_delay_seconds, normal_email
 from portal.accounts.sign_in import Credentials
 from portal.core.database import Database
@@ -30,9 +31,8 @@ async def sign_up(database: Database, email: str) -> None:
 
 
 async def sign_in(database: Database, email: str, password: str, attempts: object | None = None) -> accounts.SignedIn:
-    async with database.transaction() as tx:
-        credentials = Credentials(email, password, address=new_id("addr"))
-        return await accounts.sign_in(tx, credentials, attempts or Unlimited())  # type: ignore[arg-type]  # either will do
+    credentials = Credentials(email, password, address=new_id("addr"))
+    return await accounts.sign_in(database, credentials, attempts or Unlimited())  # type: ignore[arg-type]  # either will do
 
 
 def address() -> str:
@@ -115,3 +115,21 @@ def test_what_is_no_address_is_refused(email: str) -> None:
 
 def test_a_good_address_is_normalised() -> None:
     assert normal_email("  Ann@Example.COM ") == "ann@example.com"
+
+
+async def test_no_connection_is_held_while_passwords_are_compared(database: Database) -> None:
+    """With a pool of one, somebody who asks meanwhile would wait for ever."""
+    alone, email = Database(database.url, pool_size=1), address()
+    await sign_up(database, email)
+    in_use: list[int] = []
+
+    def watched(stored: str | None, password: str) -> bool:
+        in_use.append(alone.engine.pool.checkedout())  # type: ignore[attr-defined]  # QueuePool has it
+        return compare(stored, password)
+
+    compare = passwords._verify
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_verify", watched)
+        assert (await sign_in(alone, email, PASSWORD)).person.email == email
+    await alone.close()
+    assert in_use == [0]

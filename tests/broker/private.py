@@ -5,13 +5,11 @@ works as root and as anybody else.
 """
 
 import asyncio
-import ctypes
 import os
 import secrets
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -24,7 +22,6 @@ from portal.core.embedded.folder import free_port
 LIBRARIES = ("/usr/lib/rabbitmq/lib", "/usr/local/lib/rabbitmq/lib", "/opt/rabbitmq", "/opt/homebrew/opt/rabbitmq")
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
-PR_SET_PDEATHSIG = 1
 CONFIG = """
 listeners.tcp.1 = 127.0.0.1:{port}
 log.console = false
@@ -102,7 +99,7 @@ class PrivateBroker:
     def _launch(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
         with (self._folder / log).open("ab") as output:
             return subprocess.Popen(
-                command,
+                _ending_with_us(command),
                 env={name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")}
                 | self._environment(),
                 cwd=self._folder,
@@ -110,7 +107,6 @@ class PrivateBroker:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
             )
 
     def _environment(self) -> dict[str, str]:
@@ -136,10 +132,10 @@ class PrivateBroker:
         return (self._folder / "server.log").read_text(errors="replace")[-3000:]
 
 
-def _end_with_parent() -> None:
-    """Where the kernel can: also a test run that is killed leaves no broker behind. Survives exec."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _ending_with_us(command: list[str]) -> list[str]:
+    """Where the system can: also a test run that is killed leaves no broker behind."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
 
 async def answers(url: str) -> bool:

@@ -80,4 +80,4 @@ async def sign_in(page: Page, email: str) -> None:
     await page.get_by_label("E-mail address").fill(email)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url("**/keys")
+    await page.get_by_role("heading", name="Overview").wait_for()

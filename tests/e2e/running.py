@@ -12,7 +12,7 @@ from portal import accounts, keys
 from portal.accounts.sign_in import Credentials
 from portal.cli.server import listen, make_server, url_of
 from portal.cli.wiring import open_parts, open_web
-from portal.core.actor import Actor, Role
+from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.ids import AccountId, encode_128, new_id
@@ -74,8 +74,7 @@ class _Unlimited:
 
 async def new_session(database: Database, login: Login) -> str:
     """What the session cookie holds."""
-    async with database.transaction() as tx:
-        signed_in = await accounts.sign_in(tx, Credentials(login.email, PASSWORD), _Unlimited())
+    signed_in = await accounts.sign_in(database, Credentials(login.email, PASSWORD), _Unlimited())
     return signed_in.token
 
 
@@ -106,9 +105,28 @@ async def fill(database: Database, login: Login) -> dict[str, str]:
         )
         staff = replace(actor, id="usr_staff", is_staff=True)
         await keys.override_key_limit(tx, staff, made["Checkout production"].key.id, launch)
+    await _furnish(database, actor)
     for name, share in (("Checkout production", 60), ("Nightly import", 25), ("Mobile app", 12), ("CI", 3)):
         await _use(database, actor, made[name].key, share)
     return {name: created.key.id for name, created in made.items()}
+
+
+async def _furnish(database: Database, actor: Actor) -> None:
+    """Tokens, members, a second account to switch to, staff's pages."""
+    async with database.transaction() as tx:
+        scopes = ["keys:read", "usage:read"]
+        await accounts.create_personal_token(tx, actor, "Deploys", tx.now + timedelta(days=80), scopes)
+        old = await accounts.create_personal_token(tx, actor, "Old laptop")
+        await accounts.revoke_personal_token(tx, actor, old.row.id)
+        await accounts.create_service_token(tx, SYSTEM, "edge-frankfurt")
+        person = await accounts.find_person(tx, actor.id)
+        assert person is not None
+        person.is_staff = True
+        other = accounts.NewAccount(f"{new_id('t').lower()}@example.com", PASSWORD, "Eve", "Northwind Sandbox")
+        _, account = await accounts.sign_up(tx, other, password_hash="nobody signs in")
+        await tx.insert(
+            accounts.Membership(account_id=account.id, person_id=actor.id, role="developer", created_at=tx.now)
+        )
 
 
 async def _use(database: Database, actor: Actor, key: keys.Key, daily: int) -> None:

@@ -24,6 +24,8 @@ from tests.e2e.visits import (
     open_empty,
     open_refused,
     open_reveal,
+    open_token,
+    open_token_refused,
 )
 
 
@@ -80,12 +82,18 @@ async def _shoot(browser: Browser, portal: RunningPortal, filled: tuple[Login, d
     await _save(page, folder, "key_refused")
     await open_reveal(page)
     await _save(page, folder, "key_reveal")
+    await open_token(page)
+    await _save(page, folder, "token_reveal")
+    await open_token_refused(page)
+    await _save(page, folder, "token_refused")
     await page.goto("/usage")
     for summary in await page.locator("details:not(.account) > summary").all():
         await summary.click()
     await _save(page, folder, "usage_opened")
     await open_empty(page, portal)
     await _save(page, folder, "keys_empty")
+    await page.goto("/")
+    await _save(page, folder, "overview_empty")
     await page.close()
 
 

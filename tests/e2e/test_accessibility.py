@@ -17,6 +17,8 @@ from tests.e2e.visits import (
     open_empty,
     open_refused,
     open_reveal,
+    open_token,
+    open_token_refused,
 )
 
 pytestmark = pytest.mark.e2e
@@ -43,6 +45,8 @@ async def test_every_page(
     found += await _look(page, "request_denied", open_denied)
     found += await _look(page, "key_refused", open_refused)
     found += await _look(page, "key_reveal", open_reveal)
+    found += await _look(page, "token_reveal", open_token)
+    found += await _look(page, "token_refused", open_token_refused)
     found += await _look(page, "keys_empty", lambda page: open_empty(page, portal))
     await context.close()
     assert not found, "\n".join(found)

@@ -75,6 +75,8 @@ async def _store_the_secret(tab: Page) -> str:
 
 async def test_typing_searches_without_loading_the_page(tab: Page, filled: tuple[Login, dict[str, str]]) -> None:
     await sign_in(tab, filled[0].email)
+    await tab.get_by_role("link", name="Keys", exact=True).click()
+    await expect(tab.get_by_role("heading", name="Keys")).to_be_visible()
     await tab.keyboard.press("/")
     await expect(tab.get_by_role("searchbox")).to_be_focused()
     await tab.keyboard.type("night")
@@ -158,3 +160,24 @@ async def test_sign_out_ends_the_session(tab: Page, portal: RunningPortal) -> No
     await expect(tab.get_by_text("You are signed out.")).to_be_visible()
     await tab.goto("/keys")
     assert "/sign-in" in tab.url
+
+
+async def test_a_token_is_made_stored_and_revoked(tab: Page, portal: RunningPortal) -> None:
+    login = await new_login(portal.database)
+    await sign_in(tab, login.email)
+    await tab.get_by_role("link", name="Settings", exact=True).click()
+    await tab.get_by_label("New token for").fill("Nightly report")
+    await tab.get_by_text("Only some of it").click()
+    await tab.get_by_text("See keys").click()
+    await tab.get_by_role("button", name="Make token").click()
+    token = await tab.locator("#secret").inner_text()
+    assert token.startswith("pat_")
+    await expect(tab.get_by_text("for keys:read only")).to_be_visible()
+    await tab.get_by_role("link", name="I stored it").click()
+    assert token not in await tab.content()
+    await tab.get_by_role("button", name="Revoke Nightly report").click()
+    await expect(tab.get_by_text("Revoked. The token is refused from now on.").first).to_be_visible()
+    await tab.get_by_role("link", name="Activity", exact=True).click()
+    await expect(tab.get_by_text("revoked a personal token")).to_be_visible()
+    await tab.get_by_label("What").select_option("key")
+    await expect(tab.get_by_text("Nothing here")).to_be_visible()

@@ -13,6 +13,12 @@ def addresses(keys: dict[str, str]) -> dict[str, str]:
     """Pages of a signed-in person, by name."""
     first = keys["Checkout production"]
     return {
+        "overview": "/",
+        "plan": "/plan",
+        "activity": "/activity",
+        "activity_of_a_key": f"/activity?kind=key&subject={first}",
+        "settings": "/settings",
+        "gateways": "/settings/gateways",
         "keys": "/keys",
         "keys_none_found": "/keys?q=nothing-is-called-so",
         "key_new": "/keys/new",
@@ -38,6 +44,25 @@ async def open_reveal(page: Page) -> None:
     await page.get_by_label("Name").fill("Search service")
     await page.get_by_role("button", name="Create key").click()
     await page.locator("#secret").wait_for()
+
+
+async def open_token(page: Page) -> None:
+    """Makes a personal token."""
+    await page.goto("/settings")
+    await page.get_by_label("New token for").fill("Nightly report")
+    await page.get_by_text("Only some of it").click()
+    await page.get_by_text("See usage and quota").click()
+    await page.get_by_role("button", name="Make token").click()
+    await page.locator("#secret").wait_for()
+
+
+async def open_token_refused(page: Page) -> None:
+    """A token that may nothing."""
+    await page.goto("/settings")
+    await page.get_by_label("New token for").fill("Nightly report")
+    await page.get_by_text("Only some of it").click()
+    await page.get_by_role("button", name="Make token").click()
+    await page.locator("#scopes-problem").wait_for()
 
 
 async def open_refused(page: Page) -> None:

@@ -131,7 +131,7 @@ async def test_node_finds_own_objects_by_prefix(
     (plan, *_) = (await answer(owner, "{ plans { id } }"))["plans"]
     for node_id, kind in ((key_id, "Key"), (owner.account_id, "Account"), (plan["id"], "Plan")):
         assert (await answer(owner, ask_node, id=node_id))["node"] == {"__typename": kind, "id": node_id}
-    for node_id in (stranger.account_id, owner.id, "plan_none", "key_", "", "x" * 1000):
+    for node_id in (stranger.account_id, stranger.id, "plan_none", "key_", "", "x" * 1000):
         assert (await answer(owner, ask_node, id=node_id))["node"] is None
 
 

@@ -1,8 +1,10 @@
 """The committed contract is the code's, and says what everything means."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -12,6 +14,8 @@ from graphql import (
     build_schema,
     is_introspection_type,
     is_specified_scalar_type,
+    parse,
+    validate,
 )
 
 from portal.graphql import sdl
@@ -51,3 +55,12 @@ def undescribed(schema: GraphQLSchema) -> list[str]:
                 found += [] if field.description else [f"{kind.name}.{name}"]
                 found += [f"{kind.name}.{name}({each})" for each, a in arguments.items() if not a.description]
     return found
+
+
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+
+
+@pytest.mark.parametrize("page", sorted(GUIDES.glob("*.md")), ids=lambda page: page.stem)
+def test_every_document_of_a_guide_is_valid(page: Path) -> None:
+    for document in re.findall(r"```graphql\n(.+?)```", page.read_text(), re.DOTALL):
+        assert not validate(build_schema(sdl()), parse(document))

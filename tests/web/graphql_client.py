@@ -39,7 +39,9 @@ class Visitor:
 
 def graphql_app(settings: Settings, database: Database) -> Starlette:
     app = Starlette(routes=graphql_routes, middleware=[Middleware(Headers, is_https=False)])
-    app.state.services = SimpleNamespace(settings=settings, database=database)  # all that GraphQL needs of them
+    app.state.services = SimpleNamespace(
+        settings=settings, database=database, limiter=None
+    )  # all that GraphQL needs of them
     return app
 
 
@@ -53,5 +55,5 @@ async def new_visitor(database: Database) -> Visitor:
         person, account = await sign_up(tx, NewAccount(email, PASSWORD, "Ann", "Acme"))
         actor = Actor("person", person.id, AccountId(account.id), role=Role.OWNER)
         token = await create_personal_token(tx, actor, "script")
-        signed_in = await sign_in(tx, Credentials(email, PASSWORD), NoLimit())
+    signed_in = await sign_in(database, Credentials(email, PASSWORD), NoLimit())
     return Visitor(actor, token.token, signed_in.token)

@@ -25,7 +25,7 @@ def new_person() -> dict[str, str]:
 
 async def test_signing_up_signs_in(anonymous: Browser) -> None:
     answer = await anonymous.submit("/sign-up", **new_person())
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/keys")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     page = await anonymous.get("/keys")
     assert page.status_code == 200
     assert "Northwind Labs" in page.text
@@ -135,14 +135,14 @@ async def test_an_idle_or_old_session_leads_to_sign_in_and_back(ann: Browser, da
     ("target", "safe"),
     [
         ("/usage?range=7d", "/usage?range=7d"),
-        (None, "/keys"),
-        ("", "/keys"),
-        ("https://evil.example/", "/keys"),
-        ("//evil.example", "/keys"),
-        ("/\\evil.example", "/keys"),
-        ("/x\\..\\y", "/keys"),
-        ("/x\nSet-Cookie: a=b", "/keys"),
-        ("javascript:alert(1)", "/keys"),
+        (None, "/"),
+        ("", "/"),
+        ("https://evil.example/", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/x\\..\\y", "/"),
+        ("/x\nSet-Cookie: a=b", "/"),
+        ("javascript:alert(1)", "/"),
     ],
 )
 def test_only_paths_of_this_site_are_gone_back_to(target: str | None, safe: str) -> None:

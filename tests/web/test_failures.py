@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from sqlalchemy import text
 from starlette.applications import Starlette
 
 from portal.core.database import Database
+from portal.graphql import Options
 from tests.web.conftest import Browser
 from web.app import create_app
 from web.services import WebServices
@@ -66,3 +69,15 @@ async def test_without_the_database_pages_say_what_still_works(app: Starlette) -
     assert ready.json()["parts"]["postgresql"].startswith("failed: ")
     await ann.client.aclose()
     await away.close()
+
+
+async def test_a_page_that_takes_too_long_says_so(
+    ann: Browser, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.execute.Options", partial(Options, timeout_seconds=0.2))
+    async with database.owner_transaction() as tx:
+        await tx.execute(text("LOCK TABLE keys IN ACCESS EXCLUSIVE MODE"))
+        page = await ann.get("/")
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+    assert "took too long" in page.text
+    assert "database" not in page.text

@@ -3,10 +3,10 @@
 from typing import Any
 
 from portal.core.errors import NotFound
-from web.calendar import last_days, local_day
-from web.chart import NARROW, SMALL, Step, draw
-from web.formats import MONTHS, parse_instant
+from web.calendar import last_days
+from web.chart import NARROW, SMALL, draw
 from web.page import Asked, Page
+from web.pages.daily import NAMES, daily_steps
 from web.pages.keys.forms import OVERLAPS, edited
 from web.pages.keys.state import ending_secrets, key_state
 
@@ -34,22 +34,17 @@ def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
     key = data["key"]
     if key is None:
         raise NotFound("There is no such key.")
-    steps = [_step(point, asked.zone) for point in key["usage"]["points"]]
+    steps = daily_steps(key["usage"]["points"], asked.zone)
     return {
         "state": key_state(key, asked.now),
         "ending": ending_secrets(key, asked.now),
-        "drawings": [draw(steps, ("allowed", "denied"), shape) for shape in (SMALL, NARROW)],
+        "live": {limit["name"]: limit for limit in key["liveLimits"] or []},
+        "drawings": [draw(steps, NAMES, shape) for shape in (SMALL, NARROW)],
         "edited": edited(asked, key),
         "overlaps": OVERLAPS,
         "done": DONE.get(asked.query("done")),
         "can_write": "keys:write" in data["viewer"]["permissions"] and key["status"] != "REVOKED",
     }
-
-
-def _step(point: dict[str, Any], zone: str) -> Step:
-    day = local_day(parse_instant(point["at"]), zone)
-    name = f"{day.day} {MONTHS[day.month - 1]}"
-    return Step(name, name, (point["totals"]["allowed"], point["totals"]["denied"]))
 
 
 PAGE = Page("/keys/{id}", "keys/detail", variables, view)

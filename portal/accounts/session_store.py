@@ -1,0 +1,79 @@
+"""Statements of sessions. They are a person's own, in whichever account they act."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, func, select, tuple_, update
+from sqlmodel import col
+
+from portal.accounts.models import Session
+from portal.accounts.rules import IDLE
+from portal.core.database import Tx
+from portal.core.errors import NotFound
+
+
+async def find_session(tx: Tx, digest: bytes) -> Session | None:
+    session: Session | None = await tx.find(select(Session).where(col(Session.token_digest) == digest))
+    return session
+
+
+async def find_own_session(tx: Tx, person_id: str, session_id: str) -> Session | None:
+    """None for one that ended, or another person's."""
+    statement = _living(select(Session), person_id, tx.now).where(col(Session.id) == session_id)
+    session: Session | None = await tx.find(statement)
+    return session
+
+
+async def get_own_session(tx: Tx, person_id: str, session_id: str) -> Session:
+    session = await find_own_session(tx, person_id, session_id)
+    if session is None:
+        raise NotFound("There is no such session.", path=("id",))
+    return session
+
+
+async def list_sessions(
+    tx: Tx, person_id: str, *, most: int, before: tuple[datetime, str] | None = None
+) -> list[Session]:
+    """Those that go on, the newest first; `before` is (created_at, id) of the last one seen."""
+    statement = _living(select(Session), person_id, tx.now)
+    if before is not None:
+        statement = statement.where(tuple_(col(Session.created_at), col(Session.id)) < before)
+    return await tx.list(statement.order_by(col(Session.created_at).desc(), col(Session.id).desc()).limit(most))
+
+
+async def count_sessions(tx: Tx, person_id: str) -> int:
+    count: int = await tx.find(_living(select(func.count(col(Session.id))), person_id, tx.now))
+    return count
+
+
+async def update_session_seen(tx: Tx, session: Session, seen_at: datetime, address: str | None) -> None:
+    statement = update(Session).where(col(Session.id) == session.id)
+    await tx.execute(statement.values(seen_at=seen_at, address=address or session.address))
+
+
+async def update_session_account(tx: Tx, session: Session, account_id: str) -> None:
+    await tx.execute(update(Session).where(col(Session.id) == session.id).values(account_id=account_id))
+
+
+async def delete_session(tx: Tx, session: Session) -> None:
+    await tx.execute(delete(Session).where(col(Session.id) == session.id))
+
+
+async def delete_other_sessions(tx: Tx, person_id: str, kept_id: str | None) -> int:
+    """All of the person but one. Returns how many."""
+    statement = delete(Session).where(col(Session.person_id) == person_id, col(Session.id) != (kept_id or ""))
+    return len((await tx.execute(statement.returning(col(Session.id)))).all())
+
+
+async def delete_ended_sessions(tx: Tx, most: int) -> int:
+    """Up to so many of those past their end, of everybody. Returns how many."""
+    over = select(col(Session.id)).where(col(Session.expires_at) <= tx.now)
+    ended = over.limit(most).with_for_update(skip_locked=True)
+    statement = delete(Session).where(col(Session.id).in_(ended)).returning(col(Session.id))
+    return len((await tx.execute(statement)).all())
+
+
+def _living(statement: Select[Any], person_id: str, now: datetime) -> Select[Any]:
+    return statement.where(
+        col(Session.person_id) == person_id, col(Session.expires_at) > now, col(Session.seen_at) > now - IDLE
+    )

@@ -1,0 +1,59 @@
+"""One name in six places, and the page on roles says what the code says."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from graphql import build_schema
+
+from portal.core.actor import NEEDS, Permission
+from portal.graphql import sdl
+from tests.architecture.roles_page import MEANINGS, page
+
+ROOT = Path(__file__).parent.parent.parent
+DOMAINS = ("accounts", "keys", "plans")
+SCHEMA = build_schema(sdl())
+MUTATIONS = sorted(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else []
+
+
+def snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_mutation_a_verb_a_file_and_an_audit_action_share_a_name(mutation: str) -> None:
+    """createKey = create_key in keys/create.py (or create_key.py) = key.create."""
+    verb = snake(mutation)
+    (domain,) = [name for name in DOMAINS if hasattr(importlib.import_module(f"portal.{name}"), verb)]
+    names = {verb, verb.rpartition("_")[0], verb.replace("_key", "")}
+    (file,) = [path for name in names if (path := ROOT / "portal" / domain / f"{name}.py").is_file()]
+    source = file.read_text()
+    assert verb in [node.name for node in ast.parse(source).body if isinstance(node, ast.AsyncFunctionDef)]
+    actions = re.findall(r'audit\.record\(\s*\w+, \w+, "([a-z_.]+)"', source)
+    assert actions
+    for action in actions:
+        words = sorted(action.replace(".", "_").split("_"))
+        assert words == sorted(verb.removesuffix("s").split("_")) or action.endswith(f".{verb}"), action
+
+
+def test_every_verb_that_is_listed_requires_what_the_table_says() -> None:
+    """The verbs name their permission themselves; this reads it back."""
+    by_name = {permission.name: permission for permission in Permission}
+    found = {}
+    for domain in DOMAINS:
+        for path in (ROOT / "portal" / domain).glob("*.py"):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.AsyncFunctionDef) and node.name in NEEDS:
+                    (name,) = re.findall(r"actor\.require\(Permission\.(\w+)\)", ast.unparse(node))
+                    found[node.name] = by_name[name]
+    assert found.items() <= NEEDS.items()
+    assert {snake(mutation) for mutation in MUTATIONS} <= found.keys()
+
+
+def test_the_page_on_roles_is_the_codes() -> None:
+    assert set(MEANINGS) == set(Permission)
+    assert (ROOT / "docs" / "guides" / "roles.md").read_text() == page(), (
+        "run `python -m tests.architecture.roles_page > docs/guides/roles.md`"
+    )

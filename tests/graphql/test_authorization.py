@@ -1,0 +1,258 @@
+"""The authorization matrix: every query field, mutation and node type × role × own or another account.
+
+Generated from the schema and held to `portal.core.actor.NEEDS`: a new operation without an expectation fails here.
+Another account's object is answered exactly like one that does not exist.
+"""
+
+from typing import Any
+
+import pytest
+from graphql import (
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    get_named_type,
+    is_leaf_type,
+    is_required_argument,
+)
+
+from portal.core.actor import NEEDS, Actor
+from portal.core.database import Database
+from portal.core.ids import new_id
+from portal.graphql import Options, Result, execute, sdl
+from tests.graphql.world import CALLERS, MAKE_ID, OF_ALL, Arguments, Caller, Tenant, new_caller, new_tenant
+from tests.matrix import count_cells, expect_cells
+
+SCHEMA: GraphQLSchema = build_schema(sdl())
+assert SCHEMA.query_type is not None
+assert SCHEMA.mutation_type is not None
+QUERIES, MUTATIONS = SCHEMA.query_type.fields, SCHEMA.mutation_type.fields
+NODE: Any = SCHEMA.type_map["Node"]
+NODES = sorted(kind.name for kind in SCHEMA.get_implementations(NODE).objects)
+
+CELLS = (len(QUERIES) + len(MUTATIONS) + len(NODES)) * len(CALLERS) * 2
+expect_cells(CELLS)
+
+FREE = frozenset({"node", "viewer"})
+"""Any signed-in caller may: what `node` shows is told by the type, what `viewer` shows is the caller."""
+READ_AS = {
+    "Account": "members",
+    "Person": "members",
+    "AuditEvent": "audit_events",
+    "Key": "key",
+    "PersonalToken": "personal_tokens",
+    "Plan": "plans",
+    "ServiceToken": "service_tokens",
+    "Session": "sessions",
+    "UsageRequest": "request",
+}
+"""By which entry of NEEDS an object is found by its id."""
+NAMES = {
+    "key": "Key",
+    "request": "UsageRequest",
+    "updateKey": "Key",
+    "pauseKey": "Key",
+    "resumeKey": "Key",
+    "revokeKey": "Key",
+    "rotateKey": "Key",
+    "overrideKeyLimit": "Key",
+    "clearKeyOverride": "Key",
+    "subscribe": "Plan",
+    "switchAccount": "Account",
+    "revokeSession": "Session",
+    "revokePersonalToken": "PersonalToken",
+    "revokeServiceToken": "ServiceToken",
+}
+"""Operations that name an object, and of which type it is."""
+ACROSS = frozenset({"overrideKeyLimit", "clearKeyOverride"})
+"""What staff does in the account that they name, whichever it is."""
+INPUTS: dict[str, Any] = {"String": "burst", "BigInt": 1000, "DateTime": "2026-11-01T00:00:00Z", "Int": 1, "ID": "none"}
+
+
+PATIENT = Options(timeout_seconds=30)
+"""A busy machine is no denial."""
+
+
+def snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def arguments_of(field: GraphQLField, object_id: str | None, account_id: str | None = None) -> Arguments:
+    """What is required, and the id of the object that the operation names; for staff, its account's too."""
+    ids = {"id": object_id} | ({"accountId": account_id} if account_id else {})
+    given: Arguments = {}
+    for name, argument in field.args.items():
+        kind = get_named_type(argument.type)
+        if isinstance(kind, GraphQLInputObjectType) and is_required_argument(argument):
+            given[name] = {
+                part: ids.get(part) or INPUTS[get_named_type(one.type).name]
+                for part, one in kind.fields.items()
+                if is_required_argument(one)
+            }
+        elif kind.name == "ID" and object_id is not None:
+            given[name] = ids.get(name) or object_id
+        elif is_required_argument(argument):
+            given[name] = "2026-11-02T00:00:00Z" if name == "to" else INPUTS[kind.name]
+    return given
+
+
+def document_of(kind: str, name: str, field: GraphQLField, selection: str) -> str:
+    given = arguments_of(field, "some")
+    declared = ", ".join(f"${each}: {field.args[each].type}" for each in given)
+    passed = ", ".join(f"{each}: ${each}" for each in given)
+    head = f"{kind} Tried({declared})" if declared else kind
+    return f"{head} {{ {name}{f'({passed})' if passed else ''} {selection} }}"
+
+
+def leaves(kind: Any, depth: int = 2) -> str:
+    """Every field of the answer that takes no argument, a few levels deep."""
+    named = get_named_type(kind)
+    if is_leaf_type(named):
+        return ""
+    if not isinstance(named, GraphQLObjectType):
+        return "{ __typename ... on Node { id } ... on Problem { code message path } }"
+    parts = ["__typename"]
+    for name, field in named.fields.items():
+        if any(is_required_argument(argument) for argument in field.args.values()):
+            continue
+        if is_leaf_type(get_named_type(field.type)):
+            parts.append(name)
+        elif depth and name not in ("edges", "pageInfo"):
+            parts.append(f"{name} {leaves(field.type, depth - 1)}")
+    return f"{{ {' '.join(parts)} }}"
+
+
+@pytest.fixture(scope="module")
+async def own(database: Database) -> Tenant:
+    return await new_tenant(database)
+
+
+@pytest.fixture(scope="module")
+async def other(database: Database) -> Tenant:
+    return await new_tenant(database)
+
+
+@pytest.fixture(scope="module")
+async def callers(database: Database, own: Tenant) -> dict[str, Caller]:
+    return {name: await new_caller(database, own, name) for name in CALLERS}
+
+
+async def run(database: Database, caller: Caller, document: str, variables: Arguments) -> Result:
+    return await execute(database, caller.actor, caller.person, document, variables, PATIENT)
+
+
+def outcome(result: Result, name: str) -> str:
+    """UNAUTHENTICATED, FORBIDDEN, NOT_FOUND and the like, or OK."""
+    if result.errors:
+        return str((result.errors[0].extensions or {}).get("code"))
+    assert result.data is not None
+    answer = result.data[name]
+    return str(answer["code"]) if isinstance(answer, dict) and "code" in answer else "OK"
+
+
+def expected(caller: Caller, needs: str) -> str:
+    if caller.name == "anonymous":
+        return "UNAUTHENTICATED"
+    return "OK" if needs in FREE or caller.actor.may(NEEDS[needs]) else "FORBIDDEN"
+
+
+def test_every_operation_has_its_expectation() -> None:
+    operations = {snake(name) for name in (*QUERIES, *MUTATIONS)}
+    assert operations - set(NEEDS) - FREE == set(), "say in portal/core/actor.py what it needs"
+    assert set(NEEDS) - operations == {"add_member"}, "a verb that no mutation calls yet"
+    assert set(NODES) == set(READ_AS) == set(MAKE_ID), "say how an object of the new type is made and read"
+    named = {
+        name
+        for name, field in {**QUERIES, **MUTATIONS}.items()
+        for argument in [*field.args.values()]
+        if get_named_type(argument.type).name == "ID" or "id" in getattr(get_named_type(argument.type), "fields", {})
+    }
+    assert named - FREE == set(NAMES), "say of which type the object is that the operation names"
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_query(database: Database, own: Tenant, other: Tenant, callers: dict[str, Caller], name: str) -> None:
+    field, needs = QUERIES[name], snake(name)
+    document = document_of("query", name, field, "{ __typename }")
+    for caller in callers.values():
+        for tenant in (own, other):
+            kind = NAMES.get(name, "Key" if name == "node" else None)
+            object_id = await MAKE_ID[kind](database, tenant, caller) if kind else None
+            result = await run(database, caller, document, arguments_of(field, object_id))
+            wanted = expected(caller, "key" if name == "node" else needs)
+            assert outcome(result, name) == wanted, (name, caller.name)
+            if kind and wanted == "OK":
+                assert (result.data or {})[name] == ({"__typename": kind} if tenant is own else None)
+            count_cells(1)
+
+
+@pytest.mark.parametrize("name", sorted(set(QUERIES) - {"node", "key", "request"}))
+async def test_no_list_holds_anything_of_another_account(
+    database: Database, own: Tenant, other: Tenant, callers: dict[str, Caller], name: str
+) -> None:
+    """The whole answer, with everything of the other account there to be found."""
+    theirs = [await make(database, other, callers["owner"]) for kind, make in MAKE_ID.items() if kind not in OF_ALL]
+    document = document_of("query", name, QUERIES[name], leaves(QUERIES[name].type))
+    for caller in callers.values():
+        result = await run(database, caller, document, arguments_of(QUERIES[name], None))
+        text = repr(result.to_json())
+        assert [each for each in theirs if each in text or each.partition("_")[2] in text] == []
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_mutation(database: Database, own: Tenant, other: Tenant, name: str) -> None:
+    field, kind = MUTATIONS[name], NAMES.get(name)
+    document = document_of("mutation", name, field, "{ __typename ... on Problem { code message path } }")
+    for role in CALLERS:
+        caller = await new_caller(database, own, role)
+        wanted = expected(caller, snake(name))
+        for tenant in (own, other):
+            account_id = tenant.owner.account_id if name in ACROSS else None
+            object_id = await MAKE_ID[kind](database, tenant, caller) if kind else None
+            result = await run(database, caller, document, arguments_of(field, object_id, account_id))
+            if tenant is own or kind is None or kind in OF_ALL or name in ACROSS:
+                assert outcome(result, name) == wanted, (name, role, result.to_json())
+            else:
+                none = f"{kind.lower()}_{new_id('x')}"
+                missing = await run(database, caller, document, arguments_of(field, none, account_id))
+                assert result.to_json() == missing.to_json()
+                assert outcome(result, name) == ("NOT_FOUND" if wanted == "OK" else wanted)
+            count_cells(1)
+
+
+async def test_staff_finds_no_key_in_an_account_that_is_not_its_own(
+    database: Database, own: Tenant, other: Tenant
+) -> None:
+    caller = await new_caller(database, own, "staff")
+    for name in ACROSS:
+        document = document_of("mutation", name, MUTATIONS[name], "{ ... on Problem { code message path } }")
+        key_id = await MAKE_ID["Key"](database, other, caller)
+        result = await run(database, caller, document, arguments_of(MUTATIONS[name], key_id, own.owner.account_id))
+        assert outcome(result, name) == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("kind", NODES)
+async def test_node(database: Database, own: Tenant, other: Tenant, callers: dict[str, Caller], kind: str) -> None:
+    """With every field of the type that takes no argument."""
+    selection = f"{{ __typename ... on {kind} {leaves(SCHEMA.type_map[kind])} }}"
+    document = f"query Tried($id: ID!) {{ node(id: $id) {selection} }}"
+    for caller in callers.values():
+        wanted = expected(caller, READ_AS[kind])
+        for tenant in (own, other):
+            object_id = await MAKE_ID[kind](database, tenant, caller)
+            result = await run(database, caller, document, {"id": object_id})
+            assert outcome(result, "node") == wanted, (kind, caller.name, result.to_json())
+            if wanted == "OK" and (tenant is own or kind in OF_ALL):
+                assert (result.data or {})["node"]["id"] == object_id
+            else:
+                missing = await run(database, caller, document, {"id": f"{object_id[:-6]}000000"})
+                assert result.to_json() == missing.to_json()
+            count_cells(1)
+
+
+def test_scopes_take_from_a_role_and_never_add(own: Tenant) -> None:
+    scoped = Actor("person", own.owner.id, own.owner.account_id, role=own.owner.role, scopes=frozenset({"keys:read"}))
+    allowed = {needs for needs, permission in NEEDS.items() if scoped.may(permission)}
+    assert allowed == {"key", "keys", "keys_needing_attention"}

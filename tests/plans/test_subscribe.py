@@ -1,0 +1,55 @@
+"""Choosing a plan: once, again, two at once, and by whom."""
+
+import asyncio
+
+import pytest
+
+from portal import audit, plans
+from portal.core.actor import ANONYMOUS, Actor
+from portal.core.database import Database
+from portal.core.errors import Forbidden, NotFound, Unauthenticated
+from portal.core.events import PolicyChanged
+
+
+async def catalogue(database: Database) -> dict[str, str]:
+    async with database.transaction() as tx:
+        return {plan.slug: plan.id for plan in await plans.list_plans(tx)}
+
+
+async def test_a_plan_is_chosen_and_told(database: Database, owner: Actor) -> None:
+    known = await catalogue(database)
+    for slug in ("pro", "enterprise"):
+        async with database.transaction(actor=owner) as tx:
+            chosen = await plans.subscribe(tx, owner, known[slug])
+            assert (chosen.plan_id, chosen.started_at) == (known[slug], tx.now)
+            assert [type(event) for event in tx.events] == [PolicyChanged]
+            (row,) = await audit.list_newest(tx, owner.account_id, audit.AuditFilter(), most=1)
+            assert (row.action, row.details) == ("plan.subscribe", {"plan": slug})
+    async with database.transaction(actor=owner) as tx:
+        await plans.subscribe(tx, owner, known["enterprise"])
+        assert tx.events == []
+
+
+async def test_two_who_choose_at_once_both_succeed(database: Database, owner: Actor) -> None:
+    known = await catalogue(database)
+
+    async def choose(slug: str) -> None:
+        async with database.transaction(actor=owner) as tx:
+            await plans.subscribe(tx, owner, known[slug])
+
+    await asyncio.gather(*[choose(slug) for slug in ("pro", "enterprise", "pro", "enterprise")])
+    async with database.transaction(actor=owner) as tx:
+        entitlement = await plans.entitlement_of(tx, owner.account_id)
+        assert entitlement.plan_id in (known["pro"], known["enterprise"])
+        assert await audit.verify_chain(tx, owner.account_id) is None
+
+
+async def test_who_may_not_and_what_is_not(database: Database, owner: Actor, viewer: Actor) -> None:
+    known = await catalogue(database)
+    async with database.transaction(actor=owner) as tx:
+        with pytest.raises(NotFound):
+            await plans.subscribe(tx, owner, "plan_none")
+        with pytest.raises(Forbidden):
+            await plans.subscribe(tx, viewer, known["pro"])
+        with pytest.raises(Unauthenticated):
+            await plans.subscribe(tx, ANONYMOUS, known["pro"])

@@ -1,0 +1,1 @@
+"""Activity: the account's audit log, told in words."""

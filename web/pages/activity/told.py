@@ -1,0 +1,63 @@
+"""An audit event in words: who did what to which thing, and where to look at it. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+WORDS = {
+    "key.create": "created the key",
+    "key.update": "changed the key",
+    "key.pause": "paused the key",
+    "key.resume": "resumed the key",
+    "key.rotate": "rotated the key",
+    "key.revoke": "revoked the key",
+    "plan.subscribe": "chose another plan",
+    "account.sign_up": "opened the account",
+    "account.switch": "switched account",
+    "member.add": "added",
+    "session.sign_in": "signed in",
+    "session.revoke": "ended a session",
+    "session.revoke_other": "ended all other sessions",
+    "personal_token.create": "made a personal token",
+    "personal_token.revoke": "revoked a personal token",
+    "service_token.create": "made a service token",
+    "service_token.revoke": "revoked a service token",
+    "user.create": "made the log-in",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`object` is empty where the words say enough; `href` is empty where there is no page."""
+
+    who: str
+    what: str
+    object: str
+    href: str
+    at: str
+
+
+def told(event: dict[str, Any]) -> Told:
+    """`event` has occurredAt, action, subject, subjectName and actor { kind name }, and details or not."""
+    is_key = event["action"].startswith("key.")
+    named = event["subjectName"] or _noted_name(event)
+    thing = named or (event["subject"] if is_key or event["action"] not in WORDS else "")
+    return Told(
+        who=who(event["actor"]),
+        what=WORDS.get(event["action"], event["action"]),
+        object=thing,
+        href=f"/keys/{event['subject']}" if is_key else "",
+        at=event["occurredAt"],
+    )
+
+
+def who(actor: dict[str, Any]) -> str:
+    """A person's name where they are (still) a member."""
+    if actor["name"]:
+        return str(actor["name"])
+    return {"SYSTEM": "The portal", "SERVICE": "A gateway"}.get(actor["kind"], "A former member")
+
+
+def _noted_name(event: dict[str, Any]) -> str:
+    details = event.get("details") or {}
+    name = details.get("name") or details.get("plan")
+    return str(name) if name else ""

@@ -1,0 +1,1 @@
+"""The first page: today, the quota, what needs a look."""

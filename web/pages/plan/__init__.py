@@ -1,0 +1,1 @@
+"""The plan: what the account has, what else there is."""

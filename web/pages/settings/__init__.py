@@ -1,0 +1,1 @@
+"""Settings: one's accounts, sessions and tokens; for staff, the gateways."""

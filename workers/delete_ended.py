@@ -1,0 +1,30 @@
+"""Delete sessions and tokens that nobody can use any more, so that their tables stay as small as what lives."""
+
+import asyncio
+
+from portal.accounts import DELETED_AT_ONCE, delete_ended
+from portal.core.backoff import Backoff, is_set_within
+from portal.core.database import Database
+from portal.core.logs import get_log
+
+EVERY_SECONDS = 900.0
+_log = get_log(__name__)
+
+
+async def run(database: Database, stop: asyncio.Event) -> None:
+    """Every quarter of an hour until stopped; at once again where more has ended than one transaction deletes."""
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            async with database.transaction() as tx:
+                sessions, tokens = await delete_ended(tx)
+        except Exception as error:
+            seconds = backoff.next_seconds()
+            _log.warning("ended_not_deleted", error=repr(error), retry_seconds=seconds)
+            await is_set_within(stop, seconds)
+            continue
+        backoff.reset()
+        if sessions or tokens:
+            _log.info("ended_deleted", sessions=sessions, tokens=tokens)
+        if max(sessions, tokens) < DELETED_AT_ONCE:
+            await is_set_within(stop, EVERY_SECONDS)
