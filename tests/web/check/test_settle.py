@@ -79,7 +79,7 @@ async def test_external_usage_after_a_settlement_counts_in_the_quota_once(
     body = msgspec.json.encode(event | {"time": utc_now().isoformat(), "data": {"units": 3}})
     async with served.services.database.transaction() as tx:
         service = await create_service_token(tx, SYSTEM, "product")
-    await served.services.meter.count(parse_event(body), service.id)
+    await served.services.meter.count(parse_event(body), service.row.id)
     assert await units(served, owner.account_id) == [12] * 5
     looked = (await served.http.post("/check", json={"key": made.secret, "cost": 0})).json()
     assert looked["quota"]["used"] == 12
