@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from portal.check import CloudEvent, Counted, InvalidCheck, MalformedCheck, Refusal, parse_event, parse_event_batch
 from portal.check.cloud_events import Parse
-from portal.core.database import is_connection_lost
+from portal.core.database import is_neighbour_away
 from portal.core.logs import get_log
 from web.body import read_body
 from web.check import replies
@@ -58,10 +58,10 @@ async def _answer(request: Request) -> Reply:
     except ClientDisconnect:
         return replies.malformed("the connection ended within the body")
     except Exception as error:
-        if not is_connection_lost(error):
+        if not is_neighbour_away(error):
             raise
         get_log(__name__).warning("metering_without_database", error=repr(error))
-        detail = "The database is away and nothing was counted. Send it again later; nothing is counted twice."
+        detail = "The database is away or busy and nothing was counted. Send it again later; nothing is counted twice."
         return replies.problem(503, TITLE, detail, headers=b"Retry-After: 5\r\n")
 
 

@@ -108,7 +108,7 @@ class Meter:
             results[position] = _result(position, event, verdict)
         for total in outcome.totals:
             try:
-                await self.limiter.raise_used(total.account_id, total.period, total.used)
+                await self.limiter.raise_used(total.account_id, total.period, total.used, total.settled)
             except LimitsUnavailable as error:
                 # It is counted; only Redis lags, until the account's next usage raises it.
                 get_log(__name__).warning("quota_not_raised", account_id=total.account_id, error=str(error))

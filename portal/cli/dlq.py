@@ -122,7 +122,7 @@ async def _replay(data: Path | None, chosen: Places) -> dict[str, int]:
             replayed = await replay_quarantined(parts.database, chosen.numbers)
             told |= {"counted": replayed.counted, "kept": replayed.kept}
             for total in replayed.totals:
-                await parts.limiter.raise_used(total.account_id, total.period, total.used)
+                await parts.limiter.raise_used(total.account_id, total.period, total.used, total.settled)
         if chosen.has_letters and (letters := _letters(parts, is_needed=chosen.letters is not None)) is not None:
             told["sent"] = await letters.replay(chosen.letters)
         _check_found(chosen, sum(told.values()))

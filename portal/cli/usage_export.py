@@ -12,6 +12,7 @@ import typer
 
 from portal.accounts import get_account
 from portal.cli.progress import progress
+from portal.cli.usage_audit import LONG_SECONDS
 from portal.cli.which import DataOption, settings_of
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database
@@ -43,7 +44,9 @@ def export(
 
 async def _export(data: Path | None, account: str, query: ExportQuery, target: tuple[ExportFormat, Path | None]) -> int:
     """How many rows were written. Raises NotFound, Invalid."""
-    database = Database(settings_of(data).database_url.get_secret_value(), pool_size=1)
+    url = settings_of(data).database_url.get_secret_value()
+    # A filter that matches little lets PostgreSQL read long for the next rows.
+    database = Database(url, pool_size=1, command_seconds=LONG_SECONDS)
     file_format, output = target
     try:
         async with database.transaction() as tx:

@@ -76,7 +76,6 @@ WITH RECURSIVE step AS (
 SELECT account_id FROM step WHERE account_id IS NOT NULL
 """
 _PERIOD_ACCOUNTS = text("SELECT account_id FROM usage_periods WHERE period = :period")
-_OLDEST = text("SELECT min(occurred_at) FROM usage_events")
 
 
 async def list_differences(

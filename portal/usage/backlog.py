@@ -6,7 +6,7 @@ from pathlib import Path
 
 from portal.usage.frames import HEADER_SIZE
 from portal.usage.records import PoisonBatch, decode_batch, join_batch, occurred_at
-from portal.usage.segments import list_segments, load_cursor, read_portion, size_of
+from portal.usage.segments import incarnation_of, list_segments, load_cursor, read_portion, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +18,23 @@ class Backlog:
 
 
 def journal_backlog(folder: Path) -> Backlog:
-    """By the courier's cursors, which may be a moment behind. Reads one record a segment. Raises OSError."""
+    """By the courier's cursors, which may be a moment behind. Raises OSError.
+
+    Of each process incarnation only the first record is read: after hours without a broker there are thousands of
+    segments, and this is asked every few seconds.
+    """
     unshipped, oldest = 0, None
+    begun: set[str] = set()
     for path in list_segments(folder):
         cursor = max(load_cursor(path), HEADER_SIZE)
         size = size_of(path)
         if size <= cursor:
             continue
         unshipped += size - cursor
-        at = _first_at(path, cursor)
-        oldest = at if oldest is None or (at is not None and at < oldest) else oldest
+        if incarnation_of(path) in begun or (at := _first_at(path, cursor)) is None:
+            continue
+        begun.add(incarnation_of(path))
+        oldest = at if oldest is None else min(at, oldest)
     return Backlog(unshipped, oldest)
 
 

@@ -26,6 +26,7 @@ from portal.usage.records import join_batch
 from portal.usage.segments import (
     Portion,
     delete_segment,
+    incarnation_of,
     list_segments,
     load_cursor,
     read_portion,
@@ -223,8 +224,8 @@ class Courier:
 
 def _of_the_past(segments: list[Path]) -> deque[Path]:
     """Those after which their process has begun another one, the oldest first."""
-    newest = {path.stem.rpartition("-")[0]: path for path in segments}
-    return deque(path for path in segments if newest[path.stem.rpartition("-")[0]] != path)
+    newest = {incarnation_of(path): path for path in segments}
+    return deque(path for path in segments if newest[incarnation_of(path)] != path)
 
 
 async def _read(path: Path, offset: int, size: int, most: int) -> Portion:

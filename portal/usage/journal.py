@@ -17,16 +17,19 @@ A process opens its own journal after forking: a child would inherit the lock on
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
 from portal.core.logs import get_log
-from portal.usage.frames import encode_frames
+from portal.usage.frames import HEADER_SIZE, encode_frames
 from portal.usage.open_segment import OpenSegment
 from portal.usage.records import UsageRecord, encode_record
 
 RETRY_SECONDS = 0.5
 ATTEMPTS = 2
+SEGMENT_SECONDS = 600.0
+"""A segment is sealed at this age too, so that what is shipped leaves the disk of a quiet process as well."""
 _log = get_log(__name__)
 
 
@@ -48,6 +51,7 @@ class Journal:
         self._on_append = on_append
         self._incarnation = ""
         self._number = 0
+        self._begun_at = 0.0
         self._segment: OpenSegment | None = None
         self._retired: list[OpenSegment] = []
         self._homeless: list[bytes] = []
@@ -125,6 +129,7 @@ class Journal:
 
     def _new_segment(self) -> OpenSegment:
         self._number += 1
+        self._begun_at = monotonic()
         return OpenSegment(self._folder, self._incarnation, self._number)
 
     def _start_next(self) -> None:
@@ -151,9 +156,17 @@ class Journal:
 
     def _sync_until_closed(self) -> None:
         while not self._closing.wait(self._pause()):
+            self._seal_aged()
             self._sync()
             if not self.is_writable:
                 self._recover()
+
+    def _seal_aged(self) -> None:
+        with self._lock:
+            is_aged = monotonic() - self._begun_at > SEGMENT_SECONDS
+            if is_aged and self._segment is not None and self._segment.size > HEADER_SIZE:
+                self._retire()
+                self._start_next()
 
     def _pause(self) -> float:
         return min(self._sync_seconds or RETRY_SECONDS, RETRY_SECONDS) if self.is_writable else RETRY_SECONDS

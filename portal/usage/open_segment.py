@@ -61,7 +61,9 @@ class OpenSegment:
         if self.size == HEADER_SIZE:
             with suppress(OSError):
                 self.path.unlink()
-        os.close(self._file)
+        # What it held is synced or rescued by now, and on an error too the file is let go.
+        with suppress(OSError):
+            os.close(self._file)
 
 
 def _write_whole(file: int, data: bytes) -> None:

@@ -58,6 +58,8 @@ class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     ip: Word = ""
 
 
+# RecursionError: arrays within arrays, a hundred thousand deep.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[UsageRecord]).decode
 _decode_apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
@@ -81,7 +83,7 @@ def decode_batch(batch: bytes) -> list[UsageRecord]:
     """Raises PoisonBatch."""
     try:
         return _decode(batch)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise PoisonBatch(f"This is no batch of usage records: {error}.") from error
 
 
@@ -89,7 +91,7 @@ def decode_apart(batch: bytes) -> list[UsageRecord | tuple[bytes, str]]:
     """Each record of a batch, or its bytes (as a batch of its own) and what is wrong with it. Raises PoisonBatch."""
     try:
         parts = _decode_apart(batch)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise PoisonBatch(f"This is no batch of usage records: {error}.") from error
     return [_decode_part(bytes(part)) for part in parts]
 
@@ -107,7 +109,7 @@ def count_in(batch: bytes) -> int:
 def _decode_part(part: bytes) -> UsageRecord | tuple[bytes, str]:
     try:
         return _decode_one(part)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         return join_batch([part]), str(error)
 
 

@@ -15,6 +15,8 @@ from portal.usage.sift import Named
 
 NAMES_MOST = 1_000
 DAYS_REMEMBERED = 50_000
+NAMES_REMEMBERED = 500_000
+"""In all days together: some hundred bytes each."""
 Day = tuple[str, date]
 
 
@@ -24,6 +26,7 @@ class ResourceNames:
     def __init__(self, most: int = NAMES_MOST) -> None:
         self._most = most
         self._known: dict[Day, frozenset[str]] = {}
+        self._remembered = 0
 
     async def beyond(self, tx: Tx, named: Iterable[Named]) -> tuple[set[Named], Mapping[Day, frozenset[str]]]:
         """Those that are counted as `other`, and what to `remember` once the transaction is committed."""
@@ -39,8 +42,10 @@ class ResourceNames:
         return others, found
 
     def remember(self, found: Mapping[Day, frozenset[str]]) -> None:
-        if len(self._known) > DAYS_REMEMBERED:
+        if len(self._known) > DAYS_REMEMBERED or self._remembered > NAMES_REMEMBERED:
             self._known.clear()
+            self._remembered = 0
+        self._remembered += sum(len(names) - len(self._known.get(day, ())) for day, names in found.items())
         self._known.update(found)
 
     def _names(self, day: Day, found: Mapping[Day, frozenset[str]]) -> frozenset[str]:

@@ -38,6 +38,10 @@ def segment_path(folder: Path, incarnation: str, number: int) -> Path:
     return folder / f"{incarnation}-{number:08d}{SUFFIX}"
 
 
+def incarnation_of(path: Path) -> str:
+    return path.stem.rpartition("-")[0]
+
+
 def list_segments(folder: Path) -> list[Path]:
     """The oldest first: an incarnation's name begins with its time."""
     return sorted(folder.glob(f"*{SUFFIX}"))
@@ -85,10 +89,10 @@ def size_of(path: Path) -> int:
 def load_cursor(path: Path) -> int:
     """The offset up to which the segment was shipped; 0 when nobody knows, since shipping twice does no harm."""
     try:
-        text = _cursor_path(path).read_text()
+        digits = _cursor_path(path).read_bytes()
     except FileNotFoundError:
         return 0
-    return int(text) if text.isdecimal() else 0
+    return int(digits) if digits.isdigit() else 0
 
 
 def save_cursor(path: Path, offset: int) -> None:

@@ -33,7 +33,10 @@ StagedRow = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """What is not counted. `body` is a batch: of the one record, or the whole that nobody can take apart."""
+    """What is not counted. `body` is a batch: of the one record, or the whole that nobody can take apart.
+
+    Only `body` is exact: PostgreSQL stores U+0000 in no text, and a suspect that it refused would hold up its batch.
+    """
 
     reason: str
     detail: str
@@ -67,7 +70,8 @@ class Sifted:
 
     def suspect(self, record: UsageRecord, reason: str, detail: str) -> None:
         body = encode_batch([record])
-        self.suspects.append(Suspect(reason, detail[:DETAIL_MOST], body, record.account_id, record.request_id))
+        account_id, request_id = _storable(record.account_id), _storable(record.request_id)
+        self.suspects.append(Suspect(reason, detail[:DETAIL_MOST], body, account_id, request_id))
 
 
 def sift(batches: Iterable[bytes], latest: datetime, earliest: datetime = EARLIEST) -> Sifted:
@@ -108,6 +112,10 @@ def _has_zero(record: UsageRecord) -> bool:
     return any("\0" in text for text in (*texts, record.request_id, record.ip))
 
 
+def _storable(text: str) -> str:
+    return text.replace("\0", "\ufffd")
+
+
 def _take(sifted: Sifted, records: Iterable[UsageRecord], bounds: tuple[datetime, datetime]) -> None:
     earliest, latest = bounds
     rows, kept, named = sifted.rows, sifted.records, sifted.named
@@ -122,7 +130,7 @@ def _take(sifted: Sifted, records: Iterable[UsageRecord], bounds: tuple[datetime
             reason = FUTURE if at > latest else LATE if at >= EARLIEST else MALFORMED
             sifted.suspect(record, reason, f"It would have happened at {at:%Y-%m-%d}.")
             continue
-        resource = record.resource[:RESOURCE_MOST].replace("\0", "\ufffd")
+        resource = _storable(record.resource[:RESOURCE_MOST])
         row = (
             *(account_id, at, request_id, record.key_id, record.secret_id),
             *(record.environment, resource, record.code, record.cost, record.period),

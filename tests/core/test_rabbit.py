@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
+from aio_pika.abc import AbstractConnection
 
 from portal.core.bus import Handler
 from portal.core.errors import Unavailable
@@ -20,7 +22,9 @@ from portal.core.rabbit import (
     ensure_topology,
     is_as_declared,
 )
+from portal.core.rabbit.link import Link
 from portal.core.rabbit.topology import retry_queue
+from tests.faults.deaf_proxy import DeafProxy
 
 PATIENCE_SECONDS = 30
 
@@ -152,6 +156,9 @@ async def test_after_the_last_retry_it_is_a_dead_letter_that_can_be_seen_replaye
         }
     first, second = sorted(seen, key=lambda letter: letter.body)
     assert first.id.startswith("msg_")
+    async with consuming(bus, subject, refuse):
+        assert await letters.replay(None) == 2  # once each, though they die again meanwhile
+        await status_is(bus, subject, BrokerStatus(0, 0, 2))
     assert await letters.replay(["msg_nobody's"]) == 0
     assert await letters.replay([first.id]) == 1
     await status_is(bus, subject, BrokerStatus(1, 0, 1))
@@ -221,3 +228,45 @@ async def test_without_a_broker_publishing_is_refused_at_once() -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         await DeadLetters("amqp://guest:guest@127.0.0.1:1/", "nothing", 1).list(1)
     await bus.close()
+
+
+async def test_a_delivery_that_cannot_be_put_off_is_given_back_and_holds_up_nobody(
+    amqp_url: str, subject: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under a memory alarm: the broker takes no publishes, and the consumer's connection is well."""
+    monkeypatch.setattr(consumer, "GIVE_BACK_SECONDS", 0)
+    calls = 0
+
+    async def fail_for_long(_: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls <= consumer.TRIES_IN_PLACE:
+            raise ValueError("not yet")
+
+    async def prepare(connection: AbstractConnection) -> None:
+        await ensure_topology(connection, subject, 7)
+
+    stop, taking = asyncio.Event(), consumer.Consumer(amqp_url, subject, fail_for_long, prefetch=1)
+    nowhere = Link("amqp://guest:guest@127.0.0.1:1/", prepare)
+    running = asyncio.create_task(taking.run(nowhere, prepare, stop))
+    await until(lambda: taking.is_consuming)
+    bus = RabbitBus(amqp_url, subject, prefetch=1, retention_days=7)
+    await bus.publish(subject, b"one")
+    await until(lambda: taking.handled == 1)
+    assert await bus.status(subject) == BrokerStatus(0, 0, 0)
+    stop.set()
+    await running
+    await bus.close()
+
+
+async def test_a_connection_given_up_under_a_publish_is_an_error_of_the_broker(amqp_url: str, subject: str) -> None:
+    """Not a cancellation, which would end the worker that waits for it."""
+    async with DeafProxy(urlsplit(amqp_url).port or 5672) as proxy:
+        bus = RabbitBus(f"amqp://guest:guest@127.0.0.1:{proxy.port}/", subject, prefetch=1, retention_days=7)
+        await bus.publish(subject, b"one")
+        proxy.is_deaf = True
+        publishing = asyncio.create_task(bus.publish(subject, b"two"))
+        await asyncio.sleep(0.2)
+        await bus.close()
+        with pytest.raises(Unavailable, match="closed meanwhile"):
+            await publishing

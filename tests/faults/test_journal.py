@@ -41,8 +41,8 @@ class Dead:
     def write(self, data: bytes) -> None:
         self.path.write_bytes(data)
 
-    def write_cursor(self, text: str) -> None:
-        self.path.with_name(self.path.name + ".cursor").write_text(text)
+    def write_cursor(self, data: bytes) -> None:
+        self.path.with_name(self.path.name + ".cursor").write_bytes(data)
 
     def courier(self, receiver: Receiver, batch: int) -> Courier:
         return Courier(self.path.parent, receiver.bus, batch)
@@ -171,9 +171,9 @@ async def test_a_bus_that_fails_is_asked_again_and_no_record_is_left_out(dead: D
     assert not dead.is_there
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "-1", str(HEADER_SIZE), "0"])
-async def test_a_cursor_that_nobody_can_read_leaves_nothing_out(dead: Dead, text: str) -> None:
-    dead.write_cursor(text)
+@pytest.mark.parametrize("data", [b"", b"nonsense", b"-1", b"\xff\0", str(HEADER_SIZE).encode(), b"0"])
+async def test_a_cursor_that_nobody_can_read_leaves_nothing_out(dead: Dead, data: bytes) -> None:
+    dead.write_cursor(data)
     receiver = Receiver()
     assert await dead.courier(receiver, ALL).run_once() == COUNT
     assert receiver.records == records(COUNT)

@@ -1,6 +1,7 @@
 """Several batches under way at once: the cursor moves in order, over what is confirmed, and the present goes first."""
 
 import asyncio
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from portal.core.bus import USAGE_RECORDED, Handler
 from portal.usage import Courier, Journal, UsageRecord, decode_batch, journal_backlog
 from portal.usage.courier import BACKLOG_TURN, BACKLOG_WAITING_MOST
-from portal.usage.segments import list_segments, load_cursor
+from portal.usage.segments import Portion, list_segments, load_cursor, read_portion
 from tests.usage.sample import NOON, record, records
 
 
@@ -163,4 +164,23 @@ async def test_the_backlog_tells_how_much_and_since_when(tmp_path: Path) -> None
     assert backlog.bytes > 1000
     await Courier(tmp_path, Broker(), 10).run_once()
     assert (journal_backlog(tmp_path).bytes, journal_backlog(tmp_path).oldest) == (0, None)
+    journal.close()
+
+
+async def test_the_backlog_of_thousands_of_segments_is_told_by_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_of(tmp_path, segment_bytes=4096)
+    for number in range(200):
+        journal.append([record(number, NOON + timedelta(seconds=number))])
+    looked: list[Path] = []
+
+    def read(path: Path, offset: int, most: int) -> Portion:
+        looked.append(path)
+        return read_portion(path, offset, most)
+
+    monkeypatch.setattr("portal.usage.backlog.read_portion", read)
+    backlog = journal_backlog(tmp_path)
+    assert len(list_segments(tmp_path)) > 3
+    assert (backlog.oldest, looked) == (NOON, list_segments(tmp_path)[:1])
     journal.close()

@@ -170,6 +170,7 @@ async def test_resources_that_no_index_could_hold_are_clipped(database: Database
         ({"cost": 2**40}, "MALFORMED"),
         ({"cost": -1}, "MALFORMED"),
         ({"key_id": "a\0b"}, "MALFORMED"),
+        ({"request_id": "req_\0" + "0" * 25}, "MALFORMED"),
         ({"secret_id": "k" * 65}, "MALFORMED"),
         ({"request_id": request_id(datetime(1999, 12, 31, tzinfo=UTC), 1)}, "MALFORMED"),
         ({"request_id": request_id(datetime(2999, 12, 31, tzinfo=UTC), 1)}, "FUTURE"),
@@ -189,8 +190,33 @@ async def test_a_bad_record_is_quarantined_alone(
     assert [(row.reason, msgspec.msgpack.decode(row.body)[0][1]) for row in rows] == [(reason, account)]
 
 
+async def test_a_node_whose_clock_is_wrong_holds_up_nobody(database: Database, account: str) -> None:
+    at = datetime(2999, 12, 31, tzinfo=UTC)
+    ahead = [record(number, at, account_id=account) for number in range(250)]
+    for _ in range(2):
+        await ingest_usage(database, encode_batch([*ahead, *more(account), ahead[0]]))
+    assert await raw_totals(database, account) == (3, 3)
+    assert await quarantined(database, account) == [("FUTURE", 1)] * 250
+
+
 def more(account: str) -> list[UsageRecord]:
     return [record(number, account_id=account) for number in (2, 3, 4)]
+
+
+async def test_an_account_that_no_text_can_hold_costs_its_batch_nothing(database: Database, account: str) -> None:
+    wrong = record(1, account_id=f"{account}\0")
+    await ingest_usage(database, encode_batch([record(0, account_id=account), wrong]))
+    assert await raw_totals(database, account) == (1, 1)
+    assert await quarantined(database, f"{account}\ufffd") == [("MALFORMED", 1)]
+
+
+@pytest.mark.parametrize("body", [b"\x91" * 200_000 + b"\xc0", b"\x91" * 200_000, b"\xdd\xff\xff\xff\xff"])
+async def test_arrays_within_arrays_are_no_batch_either(database: Database, body: bytes) -> None:
+    assert await ingest_usage(database, body) == []
+    async with database.transaction() as tx:
+        found = await tx.list(text("SELECT reason FROM usage_quarantine WHERE body = :body"), {"body": body})
+        await tx.execute(text("DELETE FROM usage_quarantine WHERE body = :body"), {"body": body})
+    assert found == ["MALFORMED"]
 
 
 async def test_a_message_that_is_no_batch_is_quarantined_whole(database: Database) -> None:

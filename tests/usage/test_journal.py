@@ -13,7 +13,7 @@ import pytest
 from portal.usage import Journal, JournalUnavailable
 from portal.usage.open_segment import OpenSegment
 from portal.usage.records import decode_batch, join_batch
-from portal.usage.segments import list_segments, read_portion
+from portal.usage.segments import is_written, list_segments, read_portion
 from tests.usage.sample import record, records
 
 WRITER = """
@@ -67,6 +67,23 @@ def wait_until_writable(journal: Journal) -> None:
     while not journal.is_writable:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_segment_is_sealed_at_an_age_too_and_an_empty_one_stays(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [empty] = list_segments(tmp_path)
+    monkeypatch.setattr("portal.usage.journal.SEGMENT_SECONDS", 0)
+    for number in (1, 2):
+        journal.append([record(number, cost=number)])
+        deadline = time.monotonic() + 5
+        while sum(map(is_written, list_segments(tmp_path))) != 1 or len(list_segments(tmp_path)) != number + 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    time.sleep(0.1)
+    assert len(list_segments(tmp_path)) == 3
+    assert not is_written(empty)
+    assert stored(tmp_path) == [1, 2]
 
 
 def test_it_is_in_the_file_on_return(journal: Journal, tmp_path: Path) -> None:

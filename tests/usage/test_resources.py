@@ -121,5 +121,50 @@ async def test_a_settlement_finds_the_shared_bucket(database: Database, account:
     assert await assert_exact(database, account) == {"r0": (1, 10), "other": (2, 11)}
 
 
+async def test_names_are_forgotten_before_they_fill_the_memory(
+    database: Database, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.usage.resources.NAMES_REMEMBERED", 10)
+    names = ResourceNames(MOST)
+    for day in range(30):
+        rows = [record(n, NOON - timedelta(days=day), account_id=account, resource=f"r{n}") for n in range(3)]
+        await ingest_batches(database, [encode_batch(rows)], names)
+        assert sum(map(len, names._known.values())) <= 10 + 3
+    await assert_exact(database, account)
+
+
+@pytest.mark.parametrize("settles", [True, False])
+async def test_ingest_and_settlements_take_buckets_in_one_order(
+    database: Database, account: str, settles: bool
+) -> None:
+    """Days, quarter-hours, minutes: of test keys too, where no billing period keeps them apart before."""
+
+    async def count(number: int) -> None:
+        rows = [record(number, at, account_id=account, resource="r", environment="test")]
+        await ingest_batches(database, [encode_batch(rows)], ResourceNames(MOST))
+
+    async def settle() -> None:
+        async with database.transaction() as tx:
+            await settle_usage(tx, request_id(at, 1), 10)
+
+    async with database.transaction() as tx:
+        at = tx.now - timedelta(minutes=1)
+    await count(1)
+    async with database.transaction() as tx:
+        await tx.execute(text("SELECT FROM usage_minutes WHERE account_id = :a FOR UPDATE"), {"a": account})
+        waiting = asyncio.create_task(settle() if settles else count(2))
+        for table in ("usage_quarters", "usage_days"):
+            while await _is_free(database, table, account):
+                assert not waiting.done()
+                await asyncio.sleep(0.02)
+    await waiting
+
+
+async def _is_free(database: Database, table: str, account: str) -> bool:
+    async with database.transaction() as tx:
+        statement = text(f"SELECT 1 FROM {table} WHERE account_id = :a FOR UPDATE SKIP LOCKED")
+        return bool(await tx.list(statement, {"a": account}))
+
+
 async def _away(*_: object, **__: object) -> None:
     raise ConnectionError("PostgreSQL is away")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.applications import Starlette
 
 from portal import keys
@@ -268,6 +270,19 @@ async def test_who_may_not_and_what_is_no_event(client: AsyncClient, send: Send,
     assert (await client.post("/usage/events", content=b'["\\ud800"]', headers=kind)).status_code in (400, 422)
     assert (await client.post("/usage/events", content=b" " * 1_048_577, headers=kind)).status_code == 413
     assert (await client.post("/usage/events", content=b"[" * 100_000, headers=kind)).status_code == 400
+
+
+async def test_a_database_that_has_no_connection_left_is_told_as_busy(
+    send: Send, app: Starlette, key: keys.CreatedKey
+) -> None:
+    assert (await send(event(key.key.id, 1))).status_code == 200
+    async with AsyncExitStack() as held:
+        with suppress(PoolTimeout):
+            while True:
+                await held.enter_async_context(app.state.services.database.engine.connect())
+        answer = await send(event(key.key.id, 2))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert (await send(event(key.key.id, 2))).json()["status"] == "counted"
 
 
 async def test_another_account_does_not_see_its_ids(send: Send, database: Database, owner: Actor) -> None:

@@ -7,6 +7,7 @@ other failure repeated RETRIES_MOST times makes the message a dead letter, with 
 """
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
 
 from aio_pika import Message
@@ -24,6 +25,8 @@ TRIES_IN_PLACE = 3
 HOLD_SECONDS = 300.0
 RETRIES_MOST = 20
 GRACE_SECONDS = 15.0
+GIVE_BACK_SECONDS = 5.0
+"""Before a delivery is given back: so the delivery limit lasts for hours."""
 RETRIES_HEADER = "x-portal-retries"
 REASON_HEADER = "x-portal-reason"
 REASON_MOST = 500
@@ -106,7 +109,11 @@ class Consumer:
             await asyncio.wait([*self._under_way], timeout=GRACE_SECONDS)
 
     async def _settle(self, message: AbstractIncomingMessage, link: Link, stop: asyncio.Event) -> None:
-        """Handled, sent to wait or buried; left unacknowledged, thus delivered again, where even that fails."""
+        """Handled, sent to wait or buried; given back, thus delivered again, where even that fails.
+
+        Kept in hand it would take a place of the prefetch until the broker's patience ends: a broker that is short of
+        memory takes no publishes for hours, while this connection is well.
+        """
         try:
             failure = await self._handle(message.body, stop)
             if failure is not None:
@@ -116,6 +123,9 @@ class Consumer:
             await message.ack()
         except (*BROKER_ERRORS, Unavailable) as error:
             _log.warning("message_not_settled", subject=self.subject, error=repr(error))
+            await is_set_within(stop, GIVE_BACK_SECONDS)
+            with suppress(*BROKER_ERRORS):
+                await message.nack(requeue=True)
 
     async def _handle(self, body: bytes, stop: asyncio.Event) -> Exception | None:
         """None once it is handled; what stood in the way when it has been tried for long enough."""

@@ -46,7 +46,7 @@ class DeadLetters:
         replayed = 0
         async with self._channel() as channel:
             exchange = Exchange(channel, EXCHANGE)
-            for message in [one async for one in self._each(channel, None)]:
+            async for message in self._each(channel, None):
                 if ids is None or message.message_id in ids:
                     await exchange.publish(_anew(message), self._subject, mandatory=True, timeout=ANSWER_SECONDS)
                     await message.ack()
@@ -57,17 +57,20 @@ class DeadLetters:
         """Those of the ids, or all, for good. Returns how many. Raises Unavailable."""
         dropped = 0
         async with self._channel() as channel:
-            for message in [one async for one in self._each(channel, None)]:
+            async for message in self._each(channel, None):
                 if ids is None or message.message_id in ids:
                     await message.ack()
                     dropped += 1
         return dropped
 
     async def _each(self, channel: AbstractChannel, most: int | None) -> AsyncIterator[AbstractIncomingMessage]:
-        """Held by the channel: what was not acknowledged is back in the queue when it closes."""
+        """Held by the channel: what was not acknowledged is back in the queue when it closes.
+
+        One in memory at a time; without `most` as many as there are now, or one that dies again would come for ever.
+        """
         queue = await channel.get_queue(dead_queue(self._subject))
-        seen = 0
-        while most is None or seen < most:
+        seen, most = 0, most if most is not None else queue.declaration_result.message_count or 0
+        while seen < most:
             message = await queue.get(fail=False, timeout=ANSWER_SECONDS)
             if message is None:
                 return

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
@@ -34,6 +34,21 @@ async def connect(url: str, purpose: str) -> AbstractConnection:
         )
 
 
+@contextmanager
+def waiting_for_broker() -> Iterator[None]:
+    """The library answers whoever still waits on a connection that is closed with CancelledError.
+
+    Nobody has cancelled their task: to them it is an error like any other of the broker.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionAbortedError("The connection was closed meanwhile.") from None
+
+
 def version_of(connection: AbstractConnection) -> str:
     """The server's, as it told on connecting."""
     assert connection.transport is not None  # noqa: S101 for the type checker: it is connected
@@ -54,15 +69,19 @@ class Link:
 
     async def publish(self, exchange: str, key: str, message: aio_pika.Message) -> None:
         """Returns once the broker has it on disk. Raises Unavailable: it may have it, or not."""
+        channel = None
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 channel = await self.channel()
-                await _exchange_of(channel, exchange).publish(message, key, mandatory=True)
+                with waiting_for_broker():
+                    await _exchange_of(channel, exchange).publish(message, key, mandatory=True)
         except DeliveryError as error:
             raise Unavailable(f"The broker refused a message for {key}: {error!r}.") from error
         except BROKER_ERRORS as error:
-            # After a timeout nobody knows in what state the channel is, so the next message gets another one.
-            self.drop()
+            # After a timeout nobody knows in what state the channel is, so the next message gets another one. Somebody
+            # else who failed with this one may have opened that already.
+            if channel is self._channel:
+                self.drop()
             raise Unavailable(f"The broker does not answer: {error!r}.") from error
 
     async def channel(self) -> AbstractChannel:

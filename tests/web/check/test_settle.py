@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
-from portal.core.actor import Actor
+from portal.accounts import create_service_token
+from portal.check import parse_event
+from portal.core.actor import SYSTEM, Actor
 from portal.core.bus import USAGE_RECORDED, InProcessBus
+from portal.core.clock import utc_now
 from portal.usage import Courier
 from tests.web.check.conftest import MakeKey, Served
 from workers import ingest_usage
@@ -62,6 +66,23 @@ async def test_settling_replaces_the_cost_everywhere_once(served: Served, make_k
     status, document = await settle(served, checked["requestId"], 3)
     assert (status, "at 2" in str(document["detail"])) == (409, True)
     assert await units(served, owner.account_id) == [2] * 5
+
+
+@pytest.mark.usefixtures("shipped")
+async def test_external_usage_after_a_settlement_counts_in_the_quota_once(
+    served: Served, make_key: MakeKey, owner: Actor
+) -> None:
+    made = await make_key(owner)
+    checked = (await served.http.post("/check", json={"key": made.secret, "cost": 5})).json()
+    assert (await settle(served, checked["requestId"], 9))[0] == 200
+    event = {"specversion": "1.0", "id": "one", "source": "/render", "type": "rendered", "subject": made.key.id}
+    body = msgspec.json.encode(event | {"time": utc_now().isoformat(), "data": {"units": 3}})
+    async with served.services.database.transaction() as tx:
+        service = await create_service_token(tx, SYSTEM, "product")
+    await served.services.meter.count(parse_event(body), service.row.id)
+    assert await units(served, owner.account_id) == [12] * 5
+    looked = (await served.http.post("/check", json={"key": made.secret, "cost": 0})).json()
+    assert looked["quota"]["used"] == 12
 
 
 @pytest.mark.usefixtures("shipped")
