@@ -47,7 +47,7 @@ class Limiter:
         """From now on no check of the account passes by an older policy. Raises LimitsUnavailable."""
         await self._raise(account_id, "version", version)
 
-    async def raise_used(self, account_id: str, period: str, used: int, settled: int = 0) -> None:
+    async def raise_used(self, account_id: str, period: str, used: int, settled: int) -> None:
         """The period's counter is at least what has been ingested, of which settlements added `settled`.
 
         Raises LimitsUnavailable.

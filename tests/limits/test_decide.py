@@ -135,8 +135,8 @@ async def test_ingest_raises_a_counter_and_never_lowers_it(limiter: Limiter) -> 
     account = new_id("acct")
     one = request(account, 1, quota=100)
     await limiter.decide_one(one)
-    await limiter.raise_used(account, "2026-11", 50)
-    await limiter.raise_used(account, "2026-11", 20)
+    await limiter.raise_used(account, "2026-11", 50, 0)
+    await limiter.raise_used(account, "2026-11", 20, 0)
     assert (await limiter.decide_one(one)).used == 50
 
 
@@ -144,7 +144,7 @@ async def test_a_period_that_begins_with_ingest_keeps_its_record(limiter: Limite
     account = new_id("acct")
     await limiter.decide_one(request(account, 1, quota=100))
     await redis.pexpire(f"account:{account}", 1000)
-    await limiter.raise_used(account, "2026-12", 5)
+    await limiter.raise_used(account, "2026-12", 5, 0)
     assert await redis.pttl(f"account:{account}") > 86_400_000
 
 
