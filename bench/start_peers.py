@@ -82,10 +82,10 @@ def _uvicorn(app: str) -> Callable[[World, int], tuple[Sequence[str], Path]]:
     return launch
 
 
-def _granian(interface: str) -> Callable[[World, int], tuple[Sequence[str], Path]]:
+def _granian(interface: str, app: str) -> Callable[[World, int], tuple[Sequence[str], Path]]:
     def launch(_world: World, port: int) -> tuple[Sequence[str], Path]:
         serve = [str(VENV / "bin" / "granian"), "--interface", interface, "--loop", "uvloop", "--port", str(port)]
-        return [*serve, "--no-access-log", "--log-level", "warning", f"bare:{interface}"], PYTHON_PEER
+        return [*serve, "--no-access-log", "--log-level", "warning", app], PYTHON_PEER
 
     return launch
 
@@ -127,7 +127,7 @@ PEERS = (
     Peer("nginx", "nginx limit_req in its own memory: one leaky bucket, no key read", _nginx, path="/limited"),
     Peer("haproxy", "haproxy stick table in its own memory: one rate, no key read", _haproxy, path="/limited"),
     Peer("uvicorn", "uvicorn, uvloop, httptools, a bare ASGI callable: no logic", _uvicorn("bare:asgi")),
-    Peer("granian.asgi", "granian, uvloop, a bare ASGI callable: no logic", _granian("asgi")),
-    Peer("granian.rsgi", "granian, uvloop, its own RSGI: no logic", _granian("rsgi")),
+    Peer("granian.asgi", "granian, uvloop, a bare ASGI callable: no logic", _granian("asginl", "bare:asgi")),
+    Peer("granian.rsgi", "granian, uvloop, its own RSGI: no logic", _granian("rsgi", "bare:rsgi")),
     Peer("starlette", "a Starlette route on uvicorn, uvloop, httptools: no logic", _uvicorn("route:app")),
 )
