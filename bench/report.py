@@ -83,7 +83,7 @@ def _page(results: Results, plots: list[str], prefix: str) -> str:
         f" {machine['commit']}. Load generator, servers, Valkey and PostgreSQL share them; load before the run"
         f" {machine['load_before']:.2f}. Medians of {results.rounds} interleaved rounds of {results.seconds:g} s.",
         _targets(results, prefix),
-        f"{_verdict(results)} Only what this machine measured, whatever else it had to do meanwhile.",
+        _verdict(results),
         "## All contenders",
         _contenders(results),
         "Each round was counted only with its answers right: no error, every answer in the journal with the code that"
