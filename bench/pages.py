@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -72,13 +72,15 @@ class Pages:
             {
                 "statements": len(statements),
                 "rounds": ROUNDS,
-                "slowest_statements": [
-                    {"p95_ms": p95, "sql": " ".join(sql.split())} for sql, p95 in statements[:SHOWN]
-                ],
+                "slowest_statements": [_statement(*one, visited.statements[one[0]]) for one in statements[:SHOWN]],
                 "pages": [{"p95_ms": p95, "page": kind, "statements": visited.most[kind]} for kind, p95 in pages],
                 "page_p95_ms": pages[0][1],
             },
         )
+
+
+def _statement(sql: str, p95: float, times: Sequence[float]) -> dict[str, Any]:
+    return {"p50_ms": round(median(times), 3), "p95_ms": p95, "sql": " ".join(sql.split())}
 
 
 def _by_p95(times: Times) -> list[tuple[str, float]]:

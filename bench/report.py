@@ -111,13 +111,12 @@ def _targets(results: Results, prefix: str) -> str:
 
 def _verdict(results: Results) -> str:
     """In words, so that nobody has to count."""
-    measured = [(target, value) for target in TARGETS if (value := target.measured(results)) is not None]
+    targets = [target for target in TARGETS if not math.isinf(target.target)]
+    measured = [(target, value) for target in targets if (value := target.measured(results)) is not None]
     missed = [target.figure for target, value in measured if not target.is_met(value)]
     beyond = sum(target.is_beyond(value) for target, value in measured)
-    told = (
-        f"Of {len(TARGETS)} targets {len(measured)} were measured: {len(measured) - len(missed)} met, {beyond} beyond"
-    )
-    return f"{told}; missed: {', '.join(missed)}." if missed else f"{told}; none missed."
+    told = f"Of {len(targets)} targets this run measured {len(measured)}: {len(measured) - len(missed)} are met"
+    return f"{told}, {beyond} of them beyond; missed: {', '.join(missed) or 'none'}."
 
 
 def _target_row(target: Target, results: Results) -> str:
@@ -147,7 +146,7 @@ def _contender_row(one: Measured, full: Measured | None) -> str:
     ratio = f"{full.median / one.median:.2f}" if full and one.unit == "checks/s" else ""
     return (
         f"| {one.name} | {form.format(one.median)} {one.unit} | {form.format(low)} – {form.format(high)} "
-        f"| {ratio} | {_latencies(one)} | {one.about}{_memory(one)} |"
+        f"| {ratio} | {_latencies(one)} | {one.about}{_memory(one)}{_late(one)} |"
     )
 
 
@@ -161,3 +160,11 @@ def _latencies(one: Measured) -> str:
 def _memory(one: Measured) -> str:
     size = one.detail("bytes_a_log")
     return f"; {size:,.0f} bytes a log" if size else ""
+
+
+def _late(one: Measured) -> str:
+    """What of an open loop's latencies is the generator's own."""
+    p50, p99 = one.detail("sent_late_p50_ms"), one.detail("sent_late_p99_ms")
+    if p50 is None or p99 is None:
+        return ""
+    return f"; {one.detail('rate') or 0:,.0f} a second, sent {p50:.2f} / {p99:.2f} ms late"

@@ -37,10 +37,12 @@ def pages_table(results: Results) -> str:
     found = _details(results, "pages")
     if found is None:
         return ""
-    rows = ["| p95 ms | what |", "|---|---|"]
-    rows += [f"| {one['p95_ms']:.2f} | `{_short(one['sql'])}` |" for one in found["slowest_statements"]]
+    rows = ["| p50 ms | p95 ms | what |", "|---|---|---|"]
     rows += [
-        f"| {one['p95_ms']:.1f} | the page {one['page'].replace('|', ' ')}, {one['statements']} statements |"
+        f"| {one['p50_ms']:.2f} | {one['p95_ms']:.2f} | `{_short(one['sql'])}` |" for one in found["slowest_statements"]
+    ]
+    rows += [
+        f"| | {one['p95_ms']:.1f} | the page {one['page'].replace('|', ' ')}, {one['statements']} statements |"
         for one in found["pages"][:PAGES_MOST]
     ]
     return "\n".join(rows)
