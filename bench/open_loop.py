@@ -4,11 +4,11 @@ So a server that stalls is charged for everyone who would have come meanwhile. O
 request that finds no free connection waits, and its wait counts.
 
 Between two requests the generator sleeps, in epoll, until an answer or a timer that is exact to the microsecond. It
-used to poll the clock without sleeping: on two cores that took one from the server and Valkey, and as it used up its share
-the scheduler made it wait in turn. Measured beside each other on a busy machine, three rounds at half of saturation:
-p50 2.4 ms and p99 12 ms asleep, against 11 and 62 polling. Nobody is pinned to a core: pinning the generator, and the
-servers to the other core, gave 2.4 to 4.4 and 16 to 26 ms, and production pins nothing either. How late the generator
-itself was is told (`sent_late_…`); that is part of the latencies, never taken off.
+used to poll the clock without sleeping: on two cores that took one from the server and Valkey, and as it used up its
+share the scheduler made it wait in turn. Measured beside each other on a busy machine, three rounds at half of
+saturation: p50 2.4 ms and p99 12 ms asleep, against 11 and 62 polling. Nobody is pinned to a core: pinning the
+generator, and the servers to the other core, gave 2.4 to 4.4 and 16 to 26 ms, and production pins nothing either. How
+late the generator itself was is told (`sent_late_…`); that is part of the latencies, never taken off.
 """
 
 import gc
