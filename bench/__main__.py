@@ -20,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="contenders whose name begins so")
     parser.add_argument("--rounds", type=int, help="how many (5, or 1 with --quick)")
     parser.add_argument("--seconds", type=float, help="of each measurement (3, or 1 with --quick)")
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of ours, measured beside")
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="another checkout with the same migrations, measured beside"
+    )
     parser.add_argument("--history-rows", type=int, default=2_000_000, help="bucket rows that history is asked among")
     given = parser.parse_args(arguments)
     options = Options(
