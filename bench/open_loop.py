@@ -5,10 +5,11 @@ request that finds no free connection waits, and its wait counts.
 
 Between two requests the generator sleeps, in epoll, until an answer or a timer that is exact to the microsecond. It
 used to poll the clock without sleeping: on two cores that took one from the server and Valkey, and as it used up its
-share the scheduler made it wait in turn. Measured beside each other on a busy machine, three rounds at half of
-saturation: p50 2.4 ms and p99 12 ms asleep, against 11 and 62 polling. Nobody is pinned to a core: pinning the
-generator, and the servers to the other core, gave 2.4 to 4.4 and 16 to 26 ms, and production pins nothing either. How
-late the generator itself was is told (`sent_late_…`); that is part of the latencies, never taken off.
+share the scheduler made it wait in turn. Measured by turns at half of saturation, medians of four rounds, two cores
+with other work (load 4 to 6): p50 0.7 ms and p99 6.8 ms asleep, against 5.4 and 21 polling; at load 8, three rounds:
+2.4 and 12 against 11 and 62. Nobody is pinned to a core: pinning the generator alone, or the servers too, gave the
+same or worse, and production pins nothing either. How late the generator itself was is told (`sent_late_…`); that is
+part of the latencies, never taken off.
 """
 
 import gc
