@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.contenders import Options
 from bench.install import CannotInstall, install
-from bench.run import Options, run
+from bench.run import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,13 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="contenders whose name begins so")
     parser.add_argument("--rounds", type=int, help="how many (5, or 1 with --quick)")
     parser.add_argument("--seconds", type=float, help="of each measurement (3, or 1 with --quick)")
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of ours, measured beside")
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="another checkout with the same migrations, measured beside"
+    )
+    parser.add_argument("--history-rows", type=int, default=2_000_000, help="bucket rows that history is asked among")
     given = parser.parse_args(arguments)
     options = Options(
         only=tuple(given.only),
         rounds=given.rounds or (1 if given.quick else 5),
         seconds=given.seconds or (1.0 if given.quick else 3.0),
         against=given.against.resolve() if given.against else None,
+        history_rows=given.history_rows,
     )
     try:
         install()

@@ -5,18 +5,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from bench import redis_alone
 from bench.contender import Contender, WrongAnswers
+from bench.cpu import Group
+from bench.h2load import run_h2load
 from bench.ingest import Ingest
-from bench.install import FOLDER, NODE_PEER, PYTHON_PEER, VENV
+from bench.install import FOLDER
 from bench.journal_tally import JournalTally
 from bench.open_loop import OpenLoop
 from bench.over_http import Books, OverHttp
 from bench.processes import Launch, Processes, free_port
+from bench.start_peers import start_peers
 from bench.world import BATCH, World
 from bench.wrk import Load
 from portal.cli.check_client import CheckClient
@@ -31,11 +34,25 @@ MedianOf = Callable[[str], float | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """`only`: beginnings of names, empty for all. `against`: another checkout to measure beside."""
+
+    only: tuple[str, ...]
+    rounds: int
+    seconds: float
+    against: Path | None
+    history_rows: int
+
+    def is_wanted(self, name: str) -> bool:
+        return name.startswith(self.only or ("",))
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A running server of ours. `pid` is the process that was started."""
+    """A running server of ours. `group` has the process that was started, and its workers."""
 
     url: str
-    pid: int
+    group: Group
     books: Books
 
 
@@ -53,7 +70,7 @@ async def start_portal(world: World, processes: Processes, name: str, checkout: 
     pid = await processes.start(Launch(name, command, checkout, port, environment))
     url = f"http://127.0.0.1:{port}"
     await asyncio.gather(*[_warm(world, url) for _ in range(workers * 2)])
-    return Server(url, pid, Books(world, JournalTally(data / "journal")))
+    return Server(url, Group(pid), Books(world, JournalTally(data / "journal")))
 
 
 async def _warm(world: World, url: str) -> None:
@@ -67,18 +84,21 @@ async def _warm(world: World, url: str) -> None:
 
 
 async def start_contenders(
-    world: World, processes: Processes, median_of: MedianOf, against: Path | None
+    world: World, processes: Processes, median_of: MedianOf, options: Options
 ) -> list[Contender]:
+    """Those that are asked for."""
     portal = await start_portal(world, processes, "check", CHECKOUT)
     pair = await start_portal(world, processes, "check-two", CHECKOUT, workers=2)
-    found = [*_checks(world, portal, pair), *await _ceilings(world, processes, portal), *await _peers(world, processes)]
-    if against is not None:
-        other = await start_portal(world, processes, "check-other", against)
+    found = [*_checks(world, portal, pair), *await _ceilings(world, processes, portal)]
+    found += await start_peers(world, processes, options.is_wanted)
+    if options.against is not None:
+        other = await start_portal(world, processes, "check-other", options.against)
         found += _others(found, other)
     load = Load(f"{portal.url}/check", world.bodies["windows"], world.token, 64)
     about = f"{FULL} at half of its saturation, from the intended send time"
     open_loop = OpenLoop("open_loop", about, load, portal.books, lambda: median_of(FULL))
-    return [*found, open_loop, *redis_alone.contenders(await _start_valkey(world, processes)), Ingest(world)]
+    alone = redis_alone.contenders(await _start_valkey(world, processes))
+    return [one for one in (*found, open_loop, *alone, Ingest(world)) if options.is_wanted(one.name)]
 
 
 async def _start_valkey(world: World, processes: Processes) -> str:
@@ -90,23 +110,39 @@ async def _start_valkey(world: World, processes: Processes) -> str:
 
 
 def _checks(world: World, portal: Server, pair: Server) -> list[OverHttp]:
+    valkey = world.services.valkey_pid
+
     def check(name: str, group: str, connections: int, about: str, expected: str = "VALID") -> OverHttp:
         load = Load(f"{portal.url}/check", world.bodies[group], world.token, connections)
-        return OverHttp(f"check.{name}.c{connections}", about, load, world.samples[group], portal.books, expected)
+        sample = world.samples[group]
+        return OverHttp(
+            f"check.{name}.c{connections}", about, load, sample, portal.group, valkey, portal.books, expected
+        )
 
     batch = Load(f"{portal.url}/check/batch", world.bodies["batch"], world.token, 8)
     sample = [{"checks": world.samples["windows"][:BATCH]}]
-    one = OverHttp("batch.one", "100 checks a request, one process", batch, sample, portal.books, each=BATCH)
+    about = "100 checks a request, one process"
+    one = OverHttp("batch.one", about, batch, sample, portal.group, valkey, portal.books, each=BATCH)
+    one_key = check("one_key", "one", 32, "two token buckets + quota, every check of one key")
+    again = "check.one_key.c32 by h2load instead of wrk: a second opinion"
     two = replace(batch, url=f"{pair.url}/check/batch", connections=16)
     return [
         check("windows", "windows", 32, "two sliding windows + quota, 1,000 keys of 100 accounts"),
         check("windows", "windows", 1, "the same"),
         check("windows", "windows", 128, "the same"),
         check("buckets", "buckets", 32, "two token buckets + quota, 1,000 keys"),
-        check("one_key", "one", 32, "two token buckets + quota, every check of one key"),
+        one_key,
+        replace(one_key, name="check.one_key.h2load", about=again, run=run_h2load),
         check("denied", "denied", 32, "everything denied, 100 keys", "RATE_LIMITED"),
         one,
-        replace(one, name="batch.two", about="100 checks a request, two processes", load=two, books=pair.books),
+        replace(
+            one,
+            name="batch.two",
+            about="100 checks a request, two processes",
+            load=two,
+            server=pair.group,
+            books=pair.books,
+        ),
     ]
 
 
@@ -117,7 +153,8 @@ def _others(ours: list[OverHttp], other: Server) -> list[OverHttp]:
         if one.name in {FULL, "check.buckets.c32", "check.denied.c32", "batch.one"}:
             load = replace(one.load, url=other.url + urlsplit(one.load.url).path)
             about = "the same by the other checkout"
-            found.append(replace(one, name=f"other.{one.name}", about=about, load=load, books=other.books))
+            mine = replace(one, name=f"other.{one.name}", about=about, load=load)
+            found.append(replace(mine, server=other.group, books=other.books))
     return found
 
 
@@ -132,35 +169,7 @@ async def _ceilings(world: World, processes: Processes, portal: Server) -> list[
     for kind in about:
         port = free_port()
         command = [sys.executable, "-m", "bench.ceiling", kind, str(port), str(answer)]
-        await processes.start(Launch(f"ceiling-{kind}", command, CHECKOUT, port, {}))
+        pid = await processes.start(Launch(f"ceiling-{kind}", command, CHECKOUT, port, {}))
         load = Load(f"http://127.0.0.1:{port}/check", world.bodies["windows"], world.token, 32)
-        found.append(OverHttp(f"ceiling.{kind}.c32", about[kind], load, world.samples["windows"]))
+        found.append(OverHttp(f"ceiling.{kind}.c32", about[kind], load, world.samples["windows"], Group(pid)))
     return found
-
-
-async def _peers(world: World, processes: Processes) -> list[OverHttp]:
-    node, fast = free_port(), free_port()
-    serve = [str(VENV / "bin" / "uvicorn"), "app:app", "--port", str(fast), "--loop", "uvloop", "--http", "httptools"]
-    serve += ["--no-access-log", "--log-level", "warning"]
-    launches = [
-        Launch("fastify", ["node", "server.js"], NODE_PEER, node, _peer_redis(world, 1) | {"PORT": str(node)}),
-        Launch("fastapi", serve, PYTHON_PEER, fast, _peer_redis(world, 2)),
-    ]
-    about = {
-        "fastify": "fastify + rate-limiter-flexible + ioredis, auto-pipelining: one fixed window",
-        "fastapi": "FastAPI + limits on uvicorn, uvloop, httptools: one async moving window",
-    }
-    found = []
-    for launch in launches:
-        await processes.start(launch)
-        for connections in (32, 128):
-            load = Load(f"http://127.0.0.1:{launch.port}/check", world.bodies["windows"], world.token, connections)
-            name = f"{launch.name}.c{connections}"
-            found.append(OverHttp(name, about[launch.name], load, world.samples["windows"]))
-    return found
-
-
-def _peer_redis(world: World, database: int) -> dict[str, str]:
-    """The same Valkey, another of its databases."""
-    parts = urlsplit(world.redis_url)
-    return {"REDIS_URL": urlunsplit(parts._replace(path=f"/{database}"))}

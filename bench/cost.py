@@ -5,44 +5,18 @@ CPU time is what a busy machine cannot distort much, so this tells what a change
 
 import argparse
 import asyncio
-import os
-import resource
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from redis.asyncio import Redis
 
 from bench.contenders import CHECKOUT, start_portal
+from bench.cpu import Group, Usage
 from bench.install import install
 from bench.processes import Processes
 from bench.run import own_folder
 from bench.world import BATCH, World, open_world
 from bench.wrk import Load, run_wrk
-
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """CPU seconds as (user, system)."""
-
-    user: float
-    system: float
-
-    @classmethod
-    def of(cls, pid: int) -> "Usage":
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return cls(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
-
-    @classmethod
-    def of_children(cls) -> "Usage":
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(used.ru_utime, used.ru_stime)
-
-    def since(self, before: "Usage", checks: int) -> str:
-        user, system = (self.user - before.user) / checks * 1e6, (self.system - before.system) / checks * 1e6
-        return f"{user + system:6.1f} | {user:6.1f} | {system:6.1f}"
 
 
 def main() -> int:
@@ -70,21 +44,22 @@ async def _measure(groups: list[str], connections: int, seconds: float, against:
                         load = Load(f"{portal.url}{path}", world.bodies[group], world.token, connections)
                         await run_wrk(load, 1)
                         sys.stdout.write(f"\n## {checkout.name}: {group}, {connections} connections\n")
-                        await _tell(world, load, portal.pid, seconds)
+                        await _tell(world, load, portal.group, seconds)
 
 
-async def _tell(world: World, load: Load, server: int, seconds: float) -> None:
+async def _tell(world: World, load: Load, server: Group, seconds: float) -> None:
     async with Redis.from_url(world.redis_url, decode_responses=True) as redis:
         valkey = int((await redis.info("server"))["process_id"])
         await redis.config_resetstat()
-        before = Usage.of(server), Usage.of(valkey), Usage.of_children()
+        before = server.usage(), Usage.of(valkey), Usage.of_children()
         result = await run_wrk(load, seconds)
-        after = Usage.of(server), Usage.of(valkey), Usage.of_children()
+        after = server.usage(), Usage.of(valkey), Usage.of_children()
         script = (await redis.info("commandstats"))["cmdstat_evalsha"]
     checks = result.requests * (BATCH if load.url.endswith("/batch") else 1)
     rows = ["| CPU µs a check | all | user | system |", "|---|---|---|---|"]
     for name, now, then in zip(("server", "Valkey", "wrk"), after, before, strict=True):
-        rows.append(f"| {name} | {now.since(then, checks)} |")
+        user, system = (now.user - then.user) / checks * 1e6, (now.system - then.system) / checks * 1e6
+        rows.append(f"| {name} | {user + system:6.1f} | {user:6.1f} | {system:6.1f} |")
     rate = checks / result.duration_us * 1e6
     together, script_us = checks / script["calls"], script["usec"] / checks
     rows.append(f"\n{rate:,.0f} checks/s; {together:.1f} a script call, {script_us:.1f} µs of it a check")

@@ -15,7 +15,7 @@ from portal.usage.rules import month_of, months_from, partition_name
 
 MONTHS = 13
 MINUTE_MONTHS = 2
-EVENTS = 3_000_000
+EVENTS_MOST = 3_000_000
 LARGE, BUSY, BUSY_COMBOS, USUAL_COMBOS = 400, 10, 100, 40
 KEY = "account_id, bucket_at, key_id, environment, resource, outcome"
 Progress = Callable[[int], None]
@@ -61,12 +61,13 @@ JOIN combos ON class = CASE WHEN i % 5 = 0 THEN 0 WHEN i % 5 < 3 THEN 1 ELSE 2 E
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many accounts are usual, and rows a step of each table by class: large, busy, usual."""
+    """How many accounts are usual, rows a step of each table by class (large, busy, usual), and raw events."""
 
     usual: int
     minutes: tuple[int, int, int]
     quarters: tuple[int, int, int]
     days: tuple[int, int, int]
+    events: int
 
     @property
     def totals(self) -> tuple[int, int, int]:
@@ -82,6 +83,7 @@ def size_for(rows: int) -> Size:
         minutes=(round(100 * share), round(97 * share), round(170 * share)),
         quarters=(round(200 * share), round(300 * share), round(1260 * share)),
         days=(LARGE, BUSY * BUSY_COMBOS, usual * USUAL_COMBOS) if share >= 1 else _less(usual, share),
+        events=min(EVENTS_MOST, rows // 10),
     )
 
 
@@ -149,12 +151,12 @@ async def _fill_events(owner: asyncpg.Connection, size: Size, now: datetime) -> 
     month = month_of(now)
     name, end = partition_name("usage_events", month), months_from(month, 1)
     await _create(owner, "usage_events", name)
-    gap = max(1, int((now - month).total_seconds() * 1_000_000) // EVENTS)
+    gap = max(1, int((now - month).total_seconds() * 1_000_000) // size.events)
     large, busy, usual = size.totals
     await owner.execute(
         _EVENTS.format(
             name=name,
-            count=EVENTS,
+            count=size.events,
             gap=gap,
             start=f"timestamptz '{month:%Y-%m-%d} 00:00:00+00'",
             period=f"{month:%Y-%m}",

@@ -1,13 +1,15 @@
-"""What the benchmark needs beyond the portal: load generators from Debian, peers from npm and PyPI.
+"""What the benchmark needs beyond the portal: load generators and proxies from Debian, peers from npm and PyPI.
 
-Everything is pinned and lands inside bench/, but for the Debian packages, which only root can install.
+Everything is pinned and lands inside bench/, but for the Debian packages, which only root can install. Their daemons
+are not started.
 """
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,7 +18,9 @@ NODE_PEER = FOLDER / "peers" / "node"
 PYTHON_PEER = FOLDER / "peers" / "python"
 VENV = FOLDER / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-DEBIAN = {"wrk": "wrk", "h2load": "nghttp2-client", "npm": "npm"}
+DEBIAN = {"wrk": "wrk", "h2load": "nghttp2-client", "npm": "npm", "nginx": "nginx-light", "haproxy": "haproxy"}
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin"
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 class CannotInstall(Exception):
@@ -31,18 +35,33 @@ def install() -> None:
 
 
 def _install_debian() -> None:
-    missing = sorted({package for program, package in DEBIAN.items() if shutil.which(program) is None})
+    missing = sorted({package for name, package in DEBIAN.items() if find_program(name) is None})
     if not missing:
         return
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         raise CannotInstall(f"The benchmark needs {', '.join(missing)}. Install: apt-get install {' '.join(missing)}")
     _run([apt, "update", "-qq"], FOLDER)
-    _run([apt, "install", "-y", "-qq", *missing], FOLDER)
+    with _no_daemons():
+        _run([apt, "install", "-y", "-qq", "--no-install-recommends", *missing], FOLDER)
+
+
+@contextmanager
+def _no_daemons() -> Iterator[None]:
+    """Debian asks this file whether a package may start what it brings."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def _install_node() -> None:
-    _run([_program("npm"), "ci", "--silent", "--no-audit", "--no-fund"], NODE_PEER)
+    _run([program("npm"), "ci", "--silent", "--no-audit", "--no-fund"], NODE_PEER)
 
 
 def _install_python() -> None:
@@ -59,8 +78,14 @@ def _once(mark: Path, wanted: Path, work: Callable[[], None]) -> None:
         mark.write_text(digest)
 
 
-def _program(name: str) -> str:
-    found = shutil.which(name)
+def find_program(name: str) -> str | None:
+    """Also where only root's PATH leads."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}")
+
+
+def program(name: str) -> str:
+    """Raises CannotInstall."""
+    found = find_program(name)
     if found is None:
         raise CannotInstall(f"There is no {name} on the PATH.")
     return found

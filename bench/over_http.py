@@ -1,8 +1,8 @@
-"""Contenders that wrk loads over HTTP: ours with its books checked, the peers and the ceilings without books."""
+"""Contenders under load over HTTP: ours with its books checked, the peers and the ceilings without books."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.contender import Sample, WrongAnswers
+from bench.cpu import Group, Spent
 from bench.journal_tally import JournalTally
 from bench.world import World
-from bench.wrk import Load, WrkResult, run_wrk
+from bench.wrk import Load, LoadResult, run_wrk
 from portal.cli.check_client import CheckClient
 
 SAMPLES = 20
@@ -38,24 +39,30 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class OverHttp:
-    """`expected` is the code of every answer; `each` is how many checks a request holds."""
+    """`expected` is the code of every answer; `each` is how many checks a request holds; `run` brings the load."""
 
     name: str
     about: str
     load: Load
     samples: Sequence[Mapping[str, Any]]
+    server: Group
+    valkey: int | None = None
     books: Books | None = None
     expected: str = "VALID"
     each: int = 1
     unit: str = "checks/s"
+    run: Callable[[Load, float], Awaitable[LoadResult]] = run_wrk
 
     async def measure(self, seconds: float) -> Sample:
         await self._read_samples()
-        await run_wrk(self.load, min(1.0, seconds))
+        await self.run(self.load, min(1.0, seconds))
         if self.books is not None:
             await self.books.balance()
-        result = await run_wrk(self.load, seconds)
-        details: dict[str, Any] = msgspec.structs.asdict(result)
+        before = Spent.now(self.server, self.valkey)
+        result = await self.run(self.load, seconds)
+        spent = Spent.now(self.server, self.valkey).since(before, result.requests * self.each)
+        told = {name: value for name, value in msgspec.structs.asdict(result).items() if value is not None}
+        details: dict[str, Any] = told | spent
         if result.refused or result.broken:
             raise WrongAnswers(f"{self.name}: {result.refused} refused, {result.broken} broken")
         if self.books is not None:
@@ -74,7 +81,7 @@ class OverHttp:
                 if answer.status != 200 or (codes != {self.expected} and not is_first_denied):
                     raise WrongAnswers(f"{self.name}: {answer.status} {answer.document}")
 
-    def _verify(self, result: WrkResult, codes: Counter[str], units: int) -> dict[str, Any]:
+    def _verify(self, result: LoadResult, codes: Counter[str], units: int) -> dict[str, Any]:
         """The journal has every answer, and no more than what was under way when wrk stopped."""
         answered = result.requests * self.each
         surplus = codes.total() - answered

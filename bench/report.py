@@ -8,6 +8,7 @@ import msgspec
 
 from bench.plot import bars, lines
 from bench.results import Measured, Results
+from bench.tables import cpu_table, history_table, pages_table
 from bench.targets import ELSEWHERE, FULL, OPEN, TARGETS, Target
 
 PERCENTILES = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "p99.9": "p999_ms", "max": "max_ms"}
@@ -51,6 +52,9 @@ def _plots(target: Path, results: Results) -> list[str]:
     redis = [one for one in results.measured if one.name.startswith("redis.")]
     drawn = {
         "over-http.svg": bars("Checks a second over HTTP (median)", [(one.name, one.median) for one in over_http]),
+        "cpu.svg": bars(
+            "CPU µs a check, server and Valkey", [(one.name, _cpu(one)) for one in results.over_http() if _cpu(one)]
+        ),
         "redis-alone.svg": bars("Decisions a second, Redis alone (median)", [(one.name, one.median) for one in redis]),
         "open-loop.svg": lines("Open loop: latency in ms by percentile", _percentiles(results)),
     }
@@ -58,6 +62,10 @@ def _plots(target: Path, results: Results) -> list[str]:
         if svg:
             (target / name).write_text(svg)
     return [name for name, svg in drawn.items() if svg]
+
+
+def _cpu(one: Measured) -> float:
+    return (one.detail("cpu_server_us") or 0.0) + (one.detail("cpu_valkey_us") or 0.0)
 
 
 def _percentiles(results: Results) -> list[tuple[str, float]]:
@@ -74,22 +82,41 @@ def _page(results: Results, plots: list[str], prefix: str) -> str:
         f"{machine['cores']} cores ({machine['cpu']}), {machine['system']}, Python {machine['python']}, commit"
         f" {machine['commit']}. Load generator, servers, Valkey and PostgreSQL share them; load before the run"
         f" {machine['load_before']:.2f}. Medians of {results.rounds} interleaved rounds of {results.seconds:g} s.",
-        _targets(results),
-        ELSEWHERE,
+        _targets(results, prefix),
+        _verdict(results),
         "## All contenders",
         _contenders(results),
         "Each round was counted only with its answers right: no error, every answer in the journal with the code that"
         " it has to have, and as many units in Redis as the journal has admissions (less those that a missed deadline"
-        " answered by the failure policy: see `degraded` in results.json).",
+        " answered by the failure policy: see `degraded` in results.json). All limits are so high that everything is"
+        " admitted, but where it says denied. Peers and ceilings have one worker each, as our process has.",
+        *_section("## CPU time of a check, µs", cpu_table(results)),
+        *_section("## Pages: the slowest statements, and the pages that are slowest as a whole", pages_table(results)),
+        *_section("## History", history_table(results)),
         *[f"![{name}]({prefix}{name})" for name in plots],
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _targets(results: Results) -> str:
+def _section(title: str, table: str) -> list[str]:
+    return [title, table] if table else []
+
+
+def _targets(results: Results, prefix: str) -> str:
     rows = ["| figure | target | beyond | measured | met? |", "|---|---|---|---|---|"]
     rows += [_target_row(target, results) for target in TARGETS]
+    rows += [row.format(history="history.md" if prefix else "../history.md") for row in ELSEWHERE]
     return "\n".join(rows)
+
+
+def _verdict(results: Results) -> str:
+    """In words, so that nobody has to count."""
+    targets = [target for target in TARGETS if not math.isinf(target.target)]
+    measured = [(target, value) for target in targets if (value := target.measured(results)) is not None]
+    missed = [target.figure for target, value in measured if not target.is_met(value)]
+    beyond = sum(target.is_beyond(value) for target, value in measured)
+    told = f"Of {len(targets)} targets this run measured {len(measured)}: {len(measured) - len(missed)} are met"
+    return f"{told}, {beyond} of them beyond; missed: {', '.join(missed) or 'none'}."
 
 
 def _target_row(target: Target, results: Results) -> str:
@@ -119,7 +146,7 @@ def _contender_row(one: Measured, full: Measured | None) -> str:
     ratio = f"{full.median / one.median:.2f}" if full and one.unit == "checks/s" else ""
     return (
         f"| {one.name} | {form.format(one.median)} {one.unit} | {form.format(low)} – {form.format(high)} "
-        f"| {ratio} | {_latencies(one)} | {one.about}{_memory(one)} |"
+        f"| {ratio} | {_latencies(one)} | {one.about}{_memory(one)}{_late(one)} |"
     )
 
 
@@ -133,3 +160,11 @@ def _latencies(one: Measured) -> str:
 def _memory(one: Measured) -> str:
     size = one.detail("bytes_a_log")
     return f"; {size:,.0f} bytes a log" if size else ""
+
+
+def _late(one: Measured) -> str:
+    """What of an open loop's latencies is the generator's own."""
+    p50, p99 = one.detail("sent_late_p50_ms"), one.detail("sent_late_p99_ms")
+    if p50 is None or p99 is None:
+        return ""
+    return f"; {one.detail('rate') or 0:,.0f} a second, sent {p50:.2f} / {p99:.2f} ms late"

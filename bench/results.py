@@ -39,5 +39,9 @@ class Results:
     machine: dict[str, Any]
     measured: Sequence[Measured] = field(default_factory=list)
 
+    def over_http(self) -> list[Measured]:
+        """What was loaded over HTTP, ours and others."""
+        return [one for one in self.measured if one.detail("cpu_server_us") is not None]
+
     def find(self, name: str) -> Measured | None:
         return next((one for one in self.measured if one.name == name), None)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,24 +16,16 @@ from statistics import median
 from typing import Any
 
 from bench.contender import Contender, Sample
-from bench.contenders import CHECKOUT, start_contenders
+from bench.contenders import CHECKOUT, Options, start_contenders
+from bench.history import History
 from bench.install import FOLDER
+from bench.pages import Pages
 from bench.processes import Processes
 from bench.report import write_report
 from bench.results import Measured, Results
 from bench.world import open_world
 
 RESULTS = FOLDER / "results"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """`only`: beginnings of names, empty for all. `against`: another checkout to measure beside."""
-
-    only: tuple[str, ...]
-    rounds: int
-    seconds: float
-    against: Path | None
 
 
 async def run(options: Options) -> int:
@@ -43,11 +35,12 @@ async def run(options: Options) -> int:
     with own_folder() as folder:
         async with open_world(folder) as world:
             with Processes(folder) as processes:
-                contenders = await start_contenders(world, processes, _median_in(samples), options.against)
-                chosen = [one for one in contenders if one.name.startswith(options.only or ("",))]
+                contenders = await start_contenders(world, processes, _median_in(samples), options)
                 machine = _machine()
-                await _measure(chosen, options, samples)
-    measured = [Measured(one.name, one.unit, one.about, samples[one.name]) for one in chosen]
+                await _measure(contenders, options, samples)
+        alone = [one for one in (History(options.history_rows), Pages(folder)) if options.is_wanted(one.name)]
+        await _measure(alone, replace(options, rounds=1), samples)
+    measured = [Measured(one.name, one.unit, one.about, samples[one.name]) for one in (*contenders, *alone)]
     results = Results(started, options.rounds, options.seconds, machine, measured)
     target = write_report(RESULTS, results)
     _tell(f"\n{(target / 'report.md').read_text()}\n{target}")

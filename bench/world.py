@@ -1,7 +1,8 @@
 """What every contender meets: servers, plans, accounts, keys, a service token, and request bodies made of them.
 
-Everything is admitted, since limits are high, while a window's log is as long as that of a busy key with 10 a second
-and 100 a minute: its longest window is so short that about 100 calls of a key fall into it at some 30,000 a second.
+Everything is admitted, since limits are 10^12 (a denial would be cheaper than what is to be measured), while a window's
+log is as long as that of a busy key with 10 a second and 100 a minute: its longest window is so short that about 100
+calls of a key fall into it at some 30,000 a second.
 """
 
 import random
@@ -25,6 +26,7 @@ from portal.keys import NewKey, create_key
 from portal.plans import Plan, subscribe
 
 MANY = 10**12
+"""So that a closed loop of any speed is admitted throughout; how a limit is counted does not depend on its amount."""
 BATCH = 100
 BATCH_BODIES = 100
 

@@ -22,24 +22,24 @@ class Load:
     connections: int
 
 
-class WrkResult(msgspec.Struct):
-    """`refused`: answers of 400 and more; `broken`: connections that failed or timed out."""
+class LoadResult(msgspec.Struct):
+    """`refused`: answers of 400 and more; `broken`: connections that failed or timed out. Not all tell percentiles."""
 
     requests: int
     duration_us: int
     refused: int
     broken: int
-    p50_us: int
-    p90_us: int
-    p99_us: int
-    p999_us: int
+    p50_us: int | None = None
+    p90_us: int | None = None
+    p99_us: int | None = None
+    p999_us: int | None = None
 
     @property
     def per_second(self) -> float:
         return self.requests / self.duration_us * 1_000_000
 
 
-async def run_wrk(load: Load, seconds: float) -> WrkResult:
+async def run_wrk(load: Load, seconds: float) -> LoadResult:
     """Raises RuntimeError with wrk's own words."""
     program = shutil.which("wrk") or "wrk"
     whole = max(1, round(seconds))
@@ -55,4 +55,4 @@ async def run_wrk(load: Load, seconds: float) -> WrkResult:
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if wrk.returncode != 0 or not lines:
         raise RuntimeError(f"wrk failed: {(output + trouble).decode(errors='replace')[-1000:]}")
-    return msgspec.json.decode(lines[0][len(MARK) :], type=WrkResult)
+    return msgspec.json.decode(lines[0][len(MARK) :], type=LoadResult)
