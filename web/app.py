@@ -5,13 +5,13 @@ from typing import Literal
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from web.assets import Assets
 from web.check import check_routes
+from web.compress import LEAST_BYTES, Compression
 from web.failures import EXCEPTION_HANDLERS, Failures
 from web.graphql import graphql_routes
 from web.headers import Headers
@@ -43,7 +43,7 @@ def _for_browsers(services: WebServices) -> Starlette:
         middleware=[
             Middleware(Headers, is_https=services.settings.is_https),
             Middleware(Measure),
-            Middleware(GZipMiddleware, minimum_size=600),
+            Middleware(Compression, minimum_size=LEAST_BYTES),
             Middleware(Failures),
         ],
         exception_handlers=EXCEPTION_HANDLERS,

@@ -8,10 +8,13 @@ from starlette.requests import HTTPConnection
 from portal.accounts.sign_in import Attempts
 from portal.core.database import Database
 from portal.core.settings import Settings
+from portal.graphql import Allowances
 
 if TYPE_CHECKING:
     from portal.check import Checker
+    from portal.graphql.live import Feeds
     from web.check.desk import Desk
+    from web.connections import Connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,9 @@ class WebServices:
     checker: "Checker"
     desk: "Desk"
     attempts: Attempts
+    allowances: Allowances
+    feeds: "Feeds"
+    connections: "Connections"
 
 
 def services_of(connection: HTTPConnection) -> WebServices:

@@ -14,9 +14,11 @@ from portal.accounts.create_service_token import create_service_token
 from portal.accounts.create_user import CreatedUser, create_user
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
 from portal.accounts.policy_version import bump_policy_version
+from portal.accounts.rules import token_digest
 from portal.accounts.sign_in import SignedIn, sign_in
 from portal.accounts.sign_out import sign_out
 from portal.accounts.sign_up import NewAccount, sign_up
+from portal.accounts.standing import standing_of
 from portal.accounts.store import (
     find_account,
     find_person,
@@ -55,4 +57,6 @@ __all__ = [
     "sign_in",
     "sign_out",
     "sign_up",
+    "standing_of",
+    "token_digest",
 ]

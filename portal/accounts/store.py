@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import DateTime, LargeBinary, bindparam, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
@@ -68,6 +69,29 @@ async def find_personal_token(tx: Tx, digest: bytes) -> PersonalToken | None:
 async def find_service_token(tx: Tx, digest: bytes) -> ServiceToken | None:
     token: ServiceToken | None = await tx.find(select(ServiceToken).where(col(ServiceToken.token_digest) == digest))
     return token
+
+
+_STANDING = text("""
+SELECT held.token_digest, member.role FROM (
+    SELECT token_digest, person_id, account_id FROM sessions
+        WHERE token_digest = ANY(:digests) AND expires_at > :now AND seen_at > :idle_since
+    UNION ALL
+    SELECT token_digest, person_id, account_id FROM personal_tokens
+        WHERE token_digest = ANY(:digests) AND revoked_at IS NULL AND coalesce(expires_at > :now, true)
+) held JOIN memberships member USING (person_id, account_id)
+""").bindparams(
+    bindparam("digests", type_=ARRAY(LargeBinary)),
+    bindparam("now", type_=DateTime(timezone=True)),
+    bindparam("idle_since", type_=DateTime(timezone=True)),
+)
+
+
+async def list_standing(
+    tx: Tx, digests: Collection[bytes], now: datetime, idle_since: datetime
+) -> Sequence[tuple[bytes, str]]:
+    """(digest, role) of those sessions and personal tokens that still open an account. No session is kept alive."""
+    rows = await tx.execute(_STANDING, {"digests": [*digests], "now": now, "idle_since": idle_since})
+    return [(bytes(row.token_digest), row.role) for row in rows]
 
 
 async def update_session_seen(tx: Tx, session: Session, seen_at: datetime) -> None:

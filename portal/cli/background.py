@@ -7,8 +7,9 @@ from portal.cli.wiring import Parts
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
+from portal.graphql.live import Publisher
 from portal.usage import Courier
-from workers import ingest_usage, keep_partitions, relay_outbox, ship_journal
+from workers import forget_answers, ingest_usage, keep_partitions, relay_outbox, ship_journal
 
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -17,9 +18,11 @@ def background(parts: Parts, courier: Courier) -> dict[str, Worker]:
     """Every worker by its name. The bus is in-process: what is shipped here is ingested here."""
     parts.bus.subscribe(USAGE_RECORDED, ingest_usage.handler(parts.database, parts.limiter.raise_used))
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
+    parts.bus.subscribe(EVENTS, Publisher(parts.limiter).relayed)
     return {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
+        "forget_answers": lambda stop: forget_answers.run(parts.database, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, stop),
     }
 

@@ -11,9 +11,12 @@ from portal.cli.check_metrics import CheckMetrics, shown
 from portal.core.bus import InProcessBus
 from portal.core.database import Database
 from portal.core.settings import Settings
+from portal.graphql import Allowances
+from portal.graphql.live import Feeds
 from portal.limits import Limiter
 from portal.usage import Journal
 from web.check.desk import Desk
+from web.connections import Connections
 from web.services import WebServices
 
 
@@ -64,6 +67,8 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     journal.open()
     checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
     listeners = _listen(settings, policies)
+    feeds = Feeds(parts.database, parts.limiter, [url.get_secret_value() for url in settings.redis_urls])
+    feeds.open()
     try:
         with shown(CheckMetrics(parts.limiter, checker)):
             yield WebServices(
@@ -72,8 +77,12 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
                 checker=checker,
                 desk=Desk(checker, ServiceTokens(parts.database)),
                 attempts=SignInAttempts(parts.limiter),
+                allowances=Allowances(parts.limiter, settings.graphql_allowance),
+                feeds=feeds,
+                connections=Connections(parts.database),
             )
     finally:
+        await feeds.close()
         for listener in listeners:
             listener.cancel()
         await asyncio.gather(*listeners, return_exceptions=True)

@@ -16,7 +16,7 @@ from portal.core.settings import Settings, load_settings
 def worker(
     names: Annotated[list[str] | None, typer.Argument(help="Which ones; all when none is named.")] = None,
 ) -> None:
-    """Run background workers until Ctrl-C: ship_journal (and ingest), relay_outbox, keep_partitions."""
+    """Run background workers until Ctrl-C: ship_journal (and ingest), relay_outbox, keep_partitions, forget_answers."""
     settings = load_settings()
     configure_logs(settings.log_level)
     uvloop.run(_work(settings, names or []))

@@ -10,18 +10,30 @@ Bounds come before work: characters, tokens, depth, aliases, fields and directiv
 (documents.py), then 2 s for all of it. Unexpected errors are masked with the request id and logged (errors.py).
 """
 
+from portal.graphql.admit import MUTATION_BY_GET, RATE_LIMITED, SUBSCRIPTION
+from portal.graphql.allowance import Allowances, Charged
 from portal.graphql.context import GraphQLContext
 from portal.graphql.errors import error_code, request_error
-from portal.graphql.execute import MUTATION_BY_GET, Options, Result, execute
+from portal.graphql.execute import execute
+from portal.graphql.request import Cost, Options, Repeatable, Result
 from portal.graphql.schema import schema, sdl
+from portal.graphql.stream import Place, open_stream
 
 __all__ = [
     "MUTATION_BY_GET",
+    "RATE_LIMITED",
+    "SUBSCRIPTION",
+    "Allowances",
+    "Charged",
+    "Cost",
     "GraphQLContext",
     "Options",
+    "Place",
+    "Repeatable",
     "Result",
     "error_code",
     "execute",
+    "open_stream",
     "request_error",
     "schema",
     "sdl",

@@ -16,6 +16,7 @@ from portal.graphql.key_mutations import KeyMutations
 from portal.graphql.keys import KeyQueries, find_key
 from portal.graphql.plans import PlanQueries, find_plan
 from portal.graphql.scalars import SCALARS
+from portal.graphql.subscriptions import Live
 from portal.graphql.usage import UsageQueries
 
 _FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
@@ -64,6 +65,7 @@ class PortalSchema(strawberry.Schema):
 schema = PortalSchema(
     query=Query,
     mutation=Mutation,
+    subscription=Live,
     extensions=[_UsePrepared],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -24,7 +24,10 @@ def test_every_document_is_valid(path: Path) -> None:
 
 def test_every_row_has_its_files() -> None:
     known = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in DOCUMENTS}
-    assert {page.name for page in PAGES} | {action.name for action in ACTIONS} | {"keys/reveal"} == known
+    assert {page.name for page in PAGES} | {action.name for action in ACTIONS} | {
+        "keys/reveal",
+        "explorer/show",
+    } == known
     for page in PAGES:
         assert (FOLDER / f"{page.name}.html").is_file()
 

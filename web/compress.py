@@ -1,0 +1,28 @@
+"""Compression of answers. GraphQL decides for itself: what holds a new secret is never compressed (BREACH)."""
+
+from gzip import compress
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+LEAST_BYTES = 600
+LEVEL = 5
+GRAPHQL = "/graphql"
+
+
+class Compression(GZipMiddleware):
+    """Of pages and files; not of /graphql and what lies below it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].partition(GRAPHQL)[0:2] == ("", GRAPHQL):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def compressed(request: Request, body: bytes) -> bytes | None:
+    """None where it is not worth it, or not accepted."""
+    if len(body) < LEAST_BYTES or "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return None
+    return compress(body, LEVEL, mtime=0)
