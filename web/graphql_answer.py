@@ -1,6 +1,7 @@
 """From a result to an HTTP answer: its status, headers and body."""
 
 import msgspec
+from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +22,7 @@ FAULT_STATUS = {
     "TOO_MANY_CONNECTIONS": 429,
 }
 REFUSED_STATUS = {Unauthenticated.code: 401, Forbidden.code: 403}
+UNCHARGED = Counter("portal_graphql_uncharged", "GraphQL operations that nobody was charged for: Redis was away.")
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding, Authorization, Cookie"}
 
 
@@ -46,6 +48,8 @@ def respond(request: Request, result: Result, status: int, media_type: str | Non
         headers["Allow"] = "POST"
     if result.cost is not None and result.cost.charged is not None:
         headers |= allowance_headers(result.cost.charged)
+    elif result.cost is not None:
+        UNCHARGED.inc()
     if result.is_repeated:
         headers["Idempotency-Replayed"] = "true"
     body = msgspec.json.encode(result.to_json())

@@ -55,4 +55,3 @@ async def quiet(portal: Portal) -> AsyncIterator[None]:
     """Afterwards nothing is held any more."""
     yield
     await until(portal.is_quiet)
-

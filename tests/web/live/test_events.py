@@ -65,9 +65,7 @@ async def test_a_signed_out_reader_is_told_and_sent_away(portal: Portal, visitor
         assert await anext(events) == ("complete", None)
 
 
-async def test_so_many_readers_an_account(
-    portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_so_many_readers_an_account(portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.connections.ACCOUNT_MOST", 1)
     async with events_of(portal, visitor, TICKS) as (_, events):
         await anext(events)

@@ -251,10 +251,9 @@ async def test_an_account_has_so_many_connections(
     portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.connections.ACCOUNT_MOST", 1)
-    async with greeted(portal, visitor):
-        async with opened(portal) as second:
-            await second.send(type="connection_init", payload={"authorization": f"Bearer {visitor.token}"})
-            assert await second.close_code() == 1013
+    async with greeted(portal, visitor), opened(portal) as second:
+        await second.send(type="connection_init", payload={"authorization": f"Bearer {visitor.token}"})
+        assert await second.close_code() == 1013
     await until(portal.is_quiet)
     async with greeted(portal, visitor):
         pass
