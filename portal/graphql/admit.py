@@ -1,5 +1,7 @@
 """From a request to an operation that may run: safe, its variables right, within what may be asked, and paid for."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +11,15 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
+    StringValueNode,
+    Visitor,
     get_operation_ast,
+    visit,
 )
 from graphql.execution.values import get_variable_values
 
 from portal.core.actor import Actor
+from portal.core.errors import Invalid
 from portal.graphql.cost import COST_MOST, REFUSED_COST, cost_of
 from portal.graphql.documents import ERRORS_MOST, prepare
 from portal.graphql.errors import request_error
@@ -23,6 +29,8 @@ from portal.graphql.schema import schema
 MUTATION_BY_GET = "MUTATION_BY_GET"
 RATE_LIMITED = "RATE_LIMITED"
 SUBSCRIPTION = "SUBSCRIPTION"
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_WRITTEN_NUL = re.compile(r"\\u(?:0000|\{0+\})|\x00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,32 @@ def _find_operation(
     if operation.operation is OperationType.SUBSCRIPTION and not is_stream:
         hint = "Subscribe over graphql-transport-ws, or with Accept: text/event-stream."
         return refused(request_error(SUBSCRIPTION, "A subscription has no single answer.", hint))
+    if holds_nul(text, prepared.document, variables):
+        mistake = Invalid("Text must not contain U+0000.", hint="Leave that character out.")
+        return refused(GraphQLError(str(mistake), original_error=mistake, extensions={"code": mistake.code}))
     errors = _mistakes(operation, variables, is_anonymous=is_anonymous)
     return refused(*errors) if errors else (prepared.document, operation)
+
+
+def holds_nul(text: str, document: DocumentNode, variables: Mapping[str, Any]) -> bool:
+    """Whether any text of the request has the one character that PostgreSQL stores in none.
+
+    One that got so far would abort the transaction, and every sibling would fail for it.
+    """
+    if variables and _NUL.search(json.dumps(variables, default=str)):
+        return True
+    return bool(_WRITTEN_NUL.search(text)) and any("\x00" in value for value in _texts(document))
+
+
+def _texts(document: DocumentNode) -> list[str]:
+    found: list[str] = []
+
+    class Collect(Visitor):
+        def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+            found.append(node.value)
+
+    visit(document, Collect())
+    return found
 
 
 def _mistakes(

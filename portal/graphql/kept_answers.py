@@ -6,6 +6,7 @@ once: it is encrypted (AES-256-GCM) with a key derived from the caller's credent
 only digests are stored, so neither the database nor a backup of it can tell the secret.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -59,7 +60,7 @@ def place_of(account_id: AccountId, repeatable: Repeatable, asked: tuple[Any, ..
     return Place(
         account_id,
         name_digest=sha256(b"name" + secret).digest(),
-        request_digest=sha256(msgspec.json.encode(asked, order="deterministic")).digest(),
+        request_digest=sha256(json.dumps(asked, sort_keys=True, default=str).encode()).digest(),
         key=sha256(b"key" + secret).digest(),
     )
 

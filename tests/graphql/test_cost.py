@@ -58,7 +58,8 @@ def test_a_page_may_come_by_variable() -> None:
 
 async def test_too_much_at_once_is_refused(ask: Ask, owner: Actor) -> None:
     document = """{ keys(first: 100) { nodes {
-        usage(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z", granularity: DAY) { points { at groups { key } } } } } }"""
+        usage(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z", granularity: DAY) {
+            points { at groups { key } } } } } }"""
     assert cost(document) > COST_MOST
     result = await ask(owner, document)
     assert codes(result) == ["TOO_COSTLY"]

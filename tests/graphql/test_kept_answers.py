@@ -78,7 +78,7 @@ async def test_a_duplicate_does_not_wait_for_ever(ask: Ask, owner: Actor, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(import_module("portal.graphql.execute"), "keep_answer", hang)
-        first = asyncio.create_task(ask(owner, CREATE, options=slow, input={"name": "A"}))
+        first = asyncio.ensure_future(ask(owner, CREATE, options=slow, input={"name": "A"}))
         await started.wait()
         duplicate = await ask(owner, CREATE, options=repeatable(timeout_seconds=0.1), input={"name": "A"})
     assert codes(duplicate) == ["IN_PROGRESS"]

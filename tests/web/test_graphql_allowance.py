@@ -62,8 +62,7 @@ async def test_more_than_is_left_is_a_429(client: httpx2.AsyncClient, visitor: V
     assert "data" not in response.json()
     assert response.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     assert int(response.headers["Retry-After"]) >= 1
-    (told,) = http_sf.parse(response.headers["RateLimit"].encode(), tltype="list")
-    assert told[1]["r"] < 51
+    assert int(response.headers["X-RateLimit-Remaining"]) < 51
 
 
 async def test_a_mutation_that_is_not_admitted_does_nothing(
@@ -135,7 +134,7 @@ async def test_the_same_key_for_another_request_is_a_409(
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "\xe9", "a\tb"])
 async def test_a_key_that_cannot_be_one_is_a_400(client: httpx2.AsyncClient, visitor: Visitor, name: str) -> None:
-    headers = {**bearer(visitor), "Idempotency-Key": name.encode("latin-1")}
+    headers = [(b"Idempotency-Key", name.encode("latin-1")), (b"Authorization", f"Bearer {visitor.token}".encode())]
     response = await client.post("/graphql", json=CREATE, headers=headers)
     assert response.status_code == 400
     count = await client.post("/graphql", json={"query": "{ keys { totalCount } }"}, headers=bearer(visitor))

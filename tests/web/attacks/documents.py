@@ -218,7 +218,8 @@ def numbers_and_texts() -> Iterator[Document]:
 def variables() -> Iterator[Document]:
     """The document is fine, what comes with it is not."""
     wrong = frozenset({"BAD_VARIABLES"})
-    page, deep = "query ($n: Int) { keys(first: $n) { totalCount } }", {}
+    page = "query ($n: Int) { keys(first: $n) { totalCount } }"
+    deep: dict[str, Any] = {}
     for _ in range(200):
         deep = {"a": deep}
     for number, value in enumerate((10**10, -(10**300), 1.5, "5", True, [1], {}, [[[[]]]], "x" * 80_000, deep)):

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from portal.core.database import Database
 from tests.web.graphql_client import Visitor
@@ -37,7 +38,7 @@ class Portal:
 async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
     """A generous bound for a busy machine, not a promise about time."""
     async with asyncio.timeout(seconds):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  # what it waits for is state, which nobody announces
             await asyncio.sleep(0.02)
 
 
@@ -84,12 +85,18 @@ async def opened(portal: Portal, *, protocol: str | None = PROTOCOL, **headers: 
 
 
 @asynccontextmanager
-async def greeted(portal: Portal, visitor: Visitor) -> AsyncIterator[Client]:
-    """Known by the personal token."""
-    async with opened(portal) as client:
-        await client.send(type="connection_init", payload={"Authorization": f"Bearer {visitor.token}"})
+async def greeted_at(url: str, token: str) -> AsyncIterator[Client]:
+    """Known by a personal token."""
+    address = url.replace("http://", "ws://") + "/graphql"
+    async with connect(address, subprotocols=[Subprotocol(PROTOCOL)], proxy=None, compression=None) as socket:
+        client = Client(socket)
+        await client.send(type="connection_init", payload={"Authorization": f"Bearer {token}"})
         assert await client.receive() == {"type": "connection_ack"}
         yield client
+
+
+def greeted(portal: Portal, visitor: Visitor) -> AbstractAsyncContextManager[Client]:
+    return greeted_at(portal.url, visitor.token)
 
 
 @asynccontextmanager

@@ -35,7 +35,10 @@ async def portal(
 
 @pytest.fixture(scope="module")
 async def relaying(services: EmbeddedServices, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parts]:
-    """The outbox relay, as a worker process has it: nothing of the web process's memory is shared. It takes every test's events."""
+    """The outbox relay, as a worker process has it: nothing of the web process's memory is shared.
+
+    Only as long as needed: it takes the events of every other test too.
+    """
     async with open_parts(settings_for(services, tmp_path_factory.mktemp("relay"))) as parts:
         parts.bus.subscribe(EVENTS, Publisher(parts.limiter).relayed)
         stop = asyncio.Event()
