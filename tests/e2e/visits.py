@@ -24,6 +24,7 @@ def addresses(keys: dict[str, str]) -> dict[str, str]:
         "usage_24h_by_key": "/usage?range=24h&group=key",
         "usage_7d_by_endpoint": "/usage?range=7d&group=endpoint",
         "usage_custom_by_outcome": f"/usage?range=custom&group=outcome&key={first}",
+        "explorer": "/graphql",
         "not_found": "/nothing/here",
     }
 

@@ -61,6 +61,22 @@ query Overview {
     return response.json();
   };
 
+  /* Editors come and go with tabs; each gets the name that a screen reader says, and scrolls by keyboard. */
+  const NAMES = { "graphiql-query-editor": "Query", "result-window": "Answer", "graphiql-editor-tool": "Variables and headers" };
+  const nameEditors = () => {
+    for (const [part, name] of Object.entries(NAMES)) {
+      for (const area of document.querySelectorAll(`.${part} .CodeMirror textarea:not([aria-label])`)) {
+        area.setAttribute("aria-label", name);
+      }
+    }
+    for (const region of document.querySelectorAll("#explorer .CodeMirror-scroll:not([role])")) {
+      region.tabIndex = 0;
+      region.setAttribute("role", "group");
+      region.setAttribute("aria-label", "Scrolls");
+    }
+  };
+  new MutationObserver(nameEditors).observe(document.getElementById("explorer"), { childList: true, subtree: true });
+
   const asked = new URLSearchParams(location.search);
   ReactDOM.createRoot(document.getElementById("explorer")).render(
     React.createElement(GraphiQL, {
