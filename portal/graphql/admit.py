@@ -82,17 +82,21 @@ def _find_operation(
     if operation.operation is OperationType.SUBSCRIPTION and not is_stream:
         hint = "Subscribe over graphql-transport-ws, or with Accept: text/event-stream."
         return refused(request_error(SUBSCRIPTION, "A subscription has no single answer.", hint))
-    if holds_nul(text, prepared.document, variables):
+    errors = _mistakes(operation, variables, is_anonymous=is_anonymous)
+    if errors:
+        return refused(*errors)
+    is_query = operation.operation is OperationType.QUERY
+    if is_query and holds_nul(text, prepared.document, variables):
         mistake = Invalid("Text must not contain U+0000.", hint="Leave that character out.")
         return refused(GraphQLError(str(mistake), original_error=mistake, extensions={"code": mistake.code}))
-    errors = _mistakes(operation, variables, is_anonymous=is_anonymous)
-    return refused(*errors) if errors else (prepared.document, operation)
+    return prepared.document, operation
 
 
 def holds_nul(text: str, document: DocumentNode, variables: Mapping[str, Any]) -> bool:
     """Whether any text of the request has the one character that PostgreSQL stores in none.
 
-    One that got so far would abort the transaction, and every sibling would fail for it.
+    One that got so far would abort the transaction, and every sibling would fail for it. A mutation has a savepoint of
+    its own, and says which input is wrong.
     """
     if variables and _NUL.search(json.dumps(variables, default=str)):
         return True
