@@ -60,8 +60,7 @@ class Cost:
 class Result:
     """`has_started` is False where the operation did not run; then the answer has no `data` entry at all.
 
-    `is_repeated`: the answer of an earlier request with the same idempotency key. `is_shared` says that it holds
-    nothing that was made just now, such as a secret.
+    `is_repeated`: the answer of an earlier request with the same idempotency key.
     """
 
     data: dict[str, Any] | None
