@@ -79,10 +79,20 @@ def _documents() -> list[tuple[str, str, Mapping[str, Any]]]:
         "groupBy": "KEY",
         "filter": {},
     }
+    overview = {
+        **month,
+        "day": (to - timedelta(hours=14)).isoformat(),
+        "now": to.isoformat(),
+        "dayBefore": (to - timedelta(hours=38)).isoformat(),
+        "sameTime": (to - timedelta(hours=24)).isoformat(),
+        "timeZone": "Europe/Berlin",
+        "withActivity": True,
+    }
     return [
         ("trivial", "{ __typename }", {}),
         ("viewer", "{ viewer { role } }", {}),
         ("overview", OVERVIEW, month),
+        ("overview page", document("overview/today"), overview),
         ("keys page", document("keys/list"), {**month, "first": 25, "timeZone": "Europe/Berlin"}),
         ("usage page", document("usage/series"), usage),
     ]

@@ -247,6 +247,22 @@ async def test_an_ended_session_ends_its_connections(portal: Portal, visitor: Vi
         assert await client.close_code() == 4403
 
 
+async def test_a_session_that_acts_in_another_account_ends_its_connections(
+    portal: Portal, visitor: Visitor, database: Database
+) -> None:
+    """Else they would go on to tell of an account that the person may leave meanwhile."""
+    there = (await new_visitor(database)).actor.account_id
+    async with opened(portal, Origin=portal.url, Cookie=f"session={visitor.cookie}") as client:
+        await client.send(type="connection_init")
+        await client.receive()
+        async with portal.database.transaction() as tx:
+            joined = "INSERT INTO memberships (account_id, person_id, role, created_at) VALUES (:a, :p, 'owner', now())"
+            await tx.execute(text(joined), {"a": there, "p": visitor.actor.id})
+            moved = "UPDATE sessions SET account_id = :a WHERE person_id = :p"
+            await tx.execute(text(moved), {"a": there, "p": visitor.actor.id})
+        assert await client.close_code() == 4403
+
+
 async def test_an_account_has_so_many_connections(
     portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
