@@ -43,7 +43,7 @@ async def fill(database: Database, account_id: str, count: int, **changes: objec
 
 
 async def token_of(database: Database, login: Login) -> str:
-    async with database.transaction(login.actor.account_id) as tx:
+    async with database.transaction(actor=login.actor) as tx:
         return (await accounts.create_personal_token(tx, login.actor, "export")).token
 
 
