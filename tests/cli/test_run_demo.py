@@ -114,7 +114,7 @@ async def test_a_first_start_that_is_killed_is_finished_by_the_next(tmp_path_fac
     portal.launch()
     try:
         started = await asyncio.to_thread(portal.wait_for_accounts)
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(0.4)
         portal.kill()
         assert load_kept(portal.data) == started
         assert not started.is_complete

@@ -38,6 +38,7 @@ def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
     return {
         "state": key_state(key, asked.now),
         "ending": ending_secrets(key, asked.now),
+        "live": {limit["name"]: limit for limit in key["liveLimits"] or []},
         "drawings": [draw(steps, NAMES, shape) for shape in (SMALL, NARROW)],
         "edited": edited(asked, key),
         "overlaps": OVERLAPS,
