@@ -48,10 +48,16 @@ def remember_denial(terms: Terms, asked: LimitRequest, decision: Decision, asked
 
 
 def _lasts_us(asked: LimitRequest, decision: Decision) -> float:
-    """How long the denial is true for certain: until its window or the quota's period has moved on."""
-    if decision.status is Status.QUOTA_EXCEEDED and asked.quota is not None:
-        return asked.quota.periods[decision.period][2] - decision.now_us
-    return max([state.retry_us for state in decision.states if state.retry_us > 0], default=inf)
+    """How long the denial is true for certain: until its window or the quota's period has moved on.
+
+    Not beyond the period in any case: what it tells of the quota, and the period it is counted in, end there.
+    """
+    period_us = inf
+    if asked.quota is not None and decision.period >= 0:
+        period_us = asked.quota.periods[decision.period][2] - decision.now_us
+    if decision.status is Status.QUOTA_EXCEEDED:
+        return period_us
+    return min(period_us, max([state.retry_us for state in decision.states if state.retry_us > 0], default=inf))
 
 
 def _less(wait_us: int, by_us: int) -> int:

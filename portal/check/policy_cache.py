@@ -33,15 +33,19 @@ class CachedPolicy:
     `heard`: how many changes, of any account, this process had heard of when the policy was last found current.
     """
 
-    __slots__ = ("_terms", "heard", "kept_at", "policy")
+    __slots__ = ("_is_by_resource", "_terms", "heard", "kept_at", "policy")
 
     def __init__(self, policy: KeyPolicy) -> None:
         self.policy = policy
         self.kept_at = monotonic()
         self.heard = -1
+        self._is_by_resource = any(rule.resource is not None for rule in policy.rules)
         self._terms: dict[str, Terms] | None = None
 
     def terms_for(self, resource: str) -> Terms:
+        """Where no rule names a resource, all of them have the same: gateways know thousands."""
+        if not self._is_by_resource:
+            resource = ""
         known = self._terms
         if known is None or len(known) > TERMS_MOST:
             known = self._terms = {}

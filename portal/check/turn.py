@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from portal.check.answer import Checked
-from portal.usage import Journal, JournalUnavailable, UsageRecord
+from portal.core.logs import get_log
+from portal.usage import Journal, UsageRecord
 
 Outcome = Checked | Exception
 OnChecked = Callable[[Outcome], None]
@@ -19,7 +20,7 @@ class Turn:
         self._answers: list[tuple[OnChecked, Checked]] = []
 
     def add(self, checked: Checked, record: UsageRecord | None, on_checked: OnChecked) -> None:
-        """`on_checked` gets the answer after `record` (if it counts) is written, or JournalUnavailable."""
+        """`on_checked` gets the answer after `record` (if it counts) is written, or why it was not."""
         if not self._answers:
             asyncio.get_running_loop().call_soon(self._flush)
         self._answers.append((on_checked, checked))
@@ -32,16 +33,24 @@ class Turn:
         try:
             if records:
                 self._journal.append(records)
-        except JournalUnavailable as error:
+        except Exception as error:
+            # Mostly JournalUnavailable; whatever it is, nobody may wait for ever.
             for on_checked, _ in answers:
-                on_checked(error)
+                _tell(on_checked, error)
             return
         for on_checked, checked in answers:
             try:
                 on_checked(checked)
             except Exception as error:
                 # An answer that cannot be told must not keep the others of this turn from theirs.
-                on_checked(error)
+                _tell(on_checked, error)
+
+
+def _tell(on_checked: OnChecked, error: Exception) -> None:
+    try:
+        on_checked(error)
+    except Exception as failure:
+        get_log(__name__).error("check_not_answered", exc_info=failure)
 
 
 def wait_for(turn: Turn, checked: Checked, record: UsageRecord | None) -> Awaitable[Checked]:
@@ -49,6 +58,8 @@ def wait_for(turn: Turn, checked: Checked, record: UsageRecord | None) -> Awaita
     future: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
 
     def settle(outcome: Outcome) -> None:
+        if future.done():  # nobody waits any more
+            return
         if isinstance(outcome, Exception):
             future.set_exception(outcome)
         else:

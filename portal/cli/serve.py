@@ -18,6 +18,7 @@ from portal.core.logs import configure_logs
 from portal.core.settings import load_settings
 from web.app import create_app
 from web.check.lane import Lane
+from web.timed_http import TimedHttp
 
 ONLY = "PORTAL_SERVE_ONLY"
 """How the supervising process tells its children; set by `serve`, not by people."""
@@ -37,7 +38,7 @@ def serve(
     uvicorn.run(
         "portal.cli.serve:make_app",
         factory=True,
-        http="httptools" if only == "portal" else Lane,
+        http=TimedHttp if only == "portal" else Lane,
         proxy_headers=False,
         host=host,
         port=port,

@@ -211,6 +211,17 @@ local function flush()
   end
 end
 
+-- Whether the server itself takes no writes (no master, memory or disk full): that is nobody's state, and the caller must
+-- hear of it. It has taken none of this call then.
+local function is_refusal(problem)
+  if type(problem) == 'table' then problem = problem.err end
+  problem = tostring(problem)
+  for _, sign in ipairs({ 'READONLY', 'NOREPLICAS', 'MISCONF', 'OOM' }) do
+    if string.find(problem, sign, 1, true) then return true end
+  end
+  return false
+end
+
 local latest = tonumber(ARGV[2])
 if latest > 0 and now > latest then return cmsgpack.pack({ now }) end
 
@@ -219,8 +230,9 @@ while args[at] do
   local from, before = at, size
   local keys, length, has_answer = args[from + 1], args[from], args[from + 6]
   at = from + 2
-  local is_decided = pcall(decide, next_key, has_answer and KEYS[next_key + keys - 1])
+  local is_decided, problem = pcall(decide, next_key, has_answer and KEYS[next_key + keys - 1])
   if not is_decided then
+    if is_refusal(problem) then error(problem) end
     -- What one account left in its state must not keep the others of this call from their answers.
     size = before
     end_without_states(FAILED)

@@ -87,7 +87,13 @@ class Shard:
         self._send(batch, b"EVALSHA", DECIDE.sha)
 
     def _send(self, batch: Batch, *script: bytes, is_again: bool = False) -> None:
-        command = encode_call(script, [request for request, _ in batch], self._latest_us())
+        try:
+            command = encode_call(script, [request for request, _ in batch], self._latest_us())
+        except Exception as error:
+            # What cannot be said ends like what is not answered, or this shard would wait for it for ever.
+            self._is_in_flight = False
+            self._fail(batch, error)
+            return
         self.connection.write(partial(self._answered, batch, is_again), command)
 
     def _answered(self, batch: Batch, is_again: bool, reply: Reply) -> None:
@@ -98,7 +104,12 @@ class Shard:
             self._is_in_flight = False
             self._fail(batch, reply)
             return
-        now_us, decisions = decode_decisions(reply)
+        try:
+            now_us, decisions = decode_decisions(reply)
+        except Exception as error:
+            self._is_in_flight = False
+            self._fail(batch, error)
+            return
         self._ahead_us = now_us - monotonic_ns() // 1000
         if not decisions and not is_again:
             # By its clock nobody waits any more, and yet somebody does: that clock was set forward.

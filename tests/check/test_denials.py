@@ -5,7 +5,11 @@ import asyncio
 from redis.asyncio import Redis
 
 from portal.check import Code
+from portal.check.denials import _lasts_us
+from portal.check.policy import KeyPolicy, NamedLimit, Rule
+from portal.check.policy_cache import CachedPolicy
 from portal.core.actor import Actor
+from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status, Subject, Window
 from tests.check.conftest import MakeKey, Process
 from tests.check.test_checker import ask
 
@@ -51,3 +55,29 @@ async def test_denials_from_memory_are_counted(process: Process, make_key: MakeK
     for _ in range(15):
         await ask(process, made.secret)
     assert [row.code for row in process.journalled()[before:]] == ["VALID"] * 10 + ["RATE_LIMITED"] * 5
+
+
+def test_a_denial_is_not_told_beyond_its_period() -> None:
+    asked = LimitRequest("acct", 1, Mode.CONSUME, 1, (), Quota(10, (("2026-10", 0, 1_000), ("2026-11", 1_000, 9_000))))
+    denied = Decision(Status.RATE_LIMITED, 900, used=1, period=0, states=[LimitState(1, 5_000_000, 5_000_000)])
+    assert _lasts_us(asked, denied) == 100
+    denied.period = -1
+    assert _lasts_us(asked, denied) == 5_000_000
+
+
+def test_resources_share_their_terms_where_no_rule_tells_them_apart() -> None:
+    policy = policy_of(None)
+    cached = CachedPolicy(policy)
+    assert cached.terms_for("a") is cached.terms_for("b")
+    told_apart = CachedPolicy(policy_of("a"))
+    assert told_apart.terms_for("a") is not told_apart.terms_for("b")
+    assert told_apart.terms_for("b").limits == ()
+
+
+def policy_of(resource: str | None) -> KeyPolicy:
+    rule = Rule(Subject("key", (Window(5, 1000),)), (NamedLimit("burst", 5, 1, 1),), resource)
+    names = ("acct", "key", "sec", "live", "")
+    flags = (False, False, False)
+    return KeyPolicy(
+        1, *names, (), (), {}, *flags, None, None, "open", (rule,), None, (), None, is_overage_allowed=False
+    )

@@ -1,11 +1,13 @@
-"""A limiter on the session's Valkey."""
+"""A limiter on the session's Valkey, and the script itself with a clock that a test sets."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
 
 import pytest
 
 from portal.core.embedded import EmbeddedServices
 from portal.limits import Limiter
+from tests.limits.oracle import SCRIPTS, Server
 
 
 @pytest.fixture
@@ -14,3 +16,11 @@ async def limiter(services: EmbeddedServices) -> AsyncIterator[Limiter]:
     await limiter.open()
     yield limiter
     await limiter.close()
+
+
+@pytest.fixture(scope="session", params=SCRIPTS)
+def server(services: EmbeddedServices, request: pytest.FixtureRequest) -> Iterator[Server]:
+    client = cast(Server, Server.from_url(services.redis_urls[0]))
+    client.script = SCRIPTS[request.param]
+    yield client
+    client.close()

@@ -20,7 +20,7 @@ from portal.core.ids import new_id
 from portal.limits import Decision, LimitRequest, Mode, Quota, Seed, Status, Subject, Window
 from portal.limits.requests import decode_decisions, encode_call
 from portal.plans import periods_around, periods_near
-from tests.limits.test_oracle import SCRIPT, Server
+from tests.limits.oracle import SCRIPT, Server
 
 CASES = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True

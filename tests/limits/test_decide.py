@@ -140,6 +140,14 @@ async def test_ingest_raises_a_counter_and_never_lowers_it(limiter: Limiter) -> 
     assert (await limiter.decide_one(one)).used == 50
 
 
+async def test_a_period_that_begins_with_ingest_keeps_its_record(limiter: Limiter, redis: Redis) -> None:
+    account = new_id("acct")
+    await limiter.decide_one(request(account, 1, quota=100))
+    await redis.pexpire(f"account:{account}", 1000)
+    await limiter.raise_used(account, "2026-12", 5)
+    assert await redis.pttl(f"account:{account}") > 86_400_000
+
+
 async def test_a_retry_gets_the_first_answer_and_consumes_nothing(limiter: Limiter) -> None:
     account = new_id("acct")
     one = request(account, 1, (5, 60 * SECOND), quota=100)

@@ -104,3 +104,26 @@ async def test_each_shard_is_pinged_by_its_own_name(three: Three) -> None:
     three.servers[1].signal(signal.SIGKILL)
     await asyncio.sleep(0.05)
     assert await three.limiter.ping() == [(server.name, at != 1) for at, server in enumerate(three.servers)]
+
+
+async def test_a_server_that_takes_no_writes_is_not_mistaken_for_a_broken_state(three: Three) -> None:
+    server = three.servers[0]
+    account = three.account_on(server)
+    await three.decide(account)
+    async with server.client() as client:
+        await client.config_set("min-replicas-to-write", 1)
+    subject = Subject(account, (Window(MUCH, 60_000_000),))
+    asked = LimitRequest(account, 1, Mode.CONSUME, 1, (subject,), None, retry=("id", "blob"))
+    with pytest.raises(LimitsUnavailable, match="NOREPLICAS"):
+        await three.limiter.decide_one(asked)
+    async with server.client() as client:
+        await client.config_set("min-replicas-to-write", 0)
+
+
+async def test_what_cannot_be_encoded_does_not_stop_its_shard(three: Three) -> None:
+    account = three.account_on(three.servers[0])
+    subject = Subject(account, (Window(2**70, 60_000_000),))
+    asked = LimitRequest(account, 1, Mode.CONSUME, 1, (subject,), None)
+    with pytest.raises(LimitsUnavailable):
+        await three.limiter.decide_one(asked)
+    assert (await three.decide(account))[0] is not None

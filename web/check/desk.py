@@ -4,7 +4,7 @@ Works in callbacks, as the checker does: a warm check needs no task.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -103,7 +103,7 @@ class Desk:
             outcomes[position] = outcome
             waiting -= 1
             if waiting == 0:
-                on_reply(batch_reply([_result(outcome) for outcome in outcomes]))
+                on_reply(_batch(outcomes))
 
         for position, request in enumerate(batch.checks):
             self._checker.start(service_id, request, partial(checked, position))
@@ -128,6 +128,14 @@ class Desk:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _batch(outcomes: Sequence[Outcome | None]) -> Reply:
+    """Never raises: a batch is told once, by the last of its checks."""
+    try:
+        return batch_reply([_result(outcome) for outcome in outcomes])
+    except Exception as error:
+        return failure(error)
 
 
 def _result(outcome: Outcome | None) -> Answer | msgspec.Raw:

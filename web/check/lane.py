@@ -11,13 +11,13 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from web.check import replies
 from web.check.desk import BODY_MOST, Desk
 from web.check.head import Head, is_whole, may_be_ours, parse_head
 from web.check.replies import Reply
+from web.timed_http import TimedHttp
 
 HEAD_MOST = 16 * 1024
 PIPELINE_MOST = 128
@@ -116,6 +116,7 @@ class Lane(asyncio.Protocol):
         """uvicorn ends gracefully: answer what has been asked, then close."""
         if self._line:
             self._line[-1].is_last = True
+            self._is_ending = True
         else:
             self._transport.close()
 
@@ -126,8 +127,8 @@ class Lane(asyncio.Protocol):
         buffer, begin = self._buffer, 0
         while not self._is_ending and not self._is_held:
             end = buffer.find(END_OF_HEAD, begin)
-            if end < 0:
-                self._buffer = buffer[begin:]
+            if end < 0 or end - begin > HEAD_MOST:
+                self._keep(buffer, begin)
                 self._wait_for_head()
                 return
             head = parse_head(buffer[begin:end])
@@ -143,6 +144,10 @@ class Lane(asyncio.Protocol):
                 break
             self._take(head, buffer[end + 4 : after])
             begin = after
+        self._keep(buffer, begin)
+
+    def _keep(self, buffer: bytes, begin: int) -> None:
+        """What is not served yet; its time counts from its own first byte."""
         self._buffer = buffer[begin:]
         if begin:
             self._begun_at = self._heard_at
@@ -230,7 +235,7 @@ class Lane(asyncio.Protocol):
             self._transport.resume_reading()
         data, self._buffer = self._buffer, b""
         self._forget()
-        other = HttpToolsProtocol(*self._arguments)
+        other = TimedHttp(*self._arguments)
         self._transport.set_protocol(other)
         other.connection_made(self._transport)
         other.data_received(data)

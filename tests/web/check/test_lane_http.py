@@ -161,6 +161,7 @@ async def test_a_client_that_vanishes_takes_nobody_along(served: Served, make_ke
         pytest.param(b"POST /check HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n{", id="body"),
         pytest.param(b"GET /", id="another route"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n", id="another route's head"),
+        pytest.param(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n", id="a second head"),
     ],
 )
 async def test_who_never_finishes_a_request_is_cut_off(served: Served, beginning: bytes) -> None:
