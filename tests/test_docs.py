@@ -12,7 +12,10 @@ from portal.cli.main import app
 from portal.core.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if "node_modules" not in page.parts),
+]
 README = (ROOT / "README.md").read_text()
 
 

@@ -5,14 +5,13 @@ from typing import Literal
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
 
 from web.assets import Assets
 from web.check import check_routes
+from web.compress import LEAST_BYTES, Compression
 from web.failures import EXCEPTION_HANDLERS, Failures
 from web.graphql import graphql_routes
 from web.headers import Headers
@@ -21,7 +20,6 @@ from web.measure import Measure
 from web.metering import metering_routes
 from web.routes import page_routes
 from web.services import WebServices
-from web.usage_export import PATH as EXPORT_PATH
 from web.usage_export import export_route
 
 Only = Literal["check", "portal"]
@@ -49,21 +47,13 @@ def _for_browsers(services: WebServices) -> Starlette:
         middleware=[
             Middleware(Headers, is_https=services.settings.is_https),
             Middleware(Measure),
-            Middleware(Compress, minimum_size=600),
+            Middleware(Compression, minimum_size=LEAST_BYTES),
             Middleware(Failures),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.services = services
     return app
-
-
-class Compress(GZipMiddleware):
-    """All but exports: squeezing gigabytes in the loop would hold up everybody else."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_export = scope["type"] == "http" and scope["path"] == EXPORT_PATH
-        await (self.app if is_export else super().__call__)(scope, receive, send)
 
 
 async def _nothing_here(request: Request) -> Response:

@@ -60,9 +60,16 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
+def wants_page(request: Request) -> bool:
+    """A browser that was sent here by a link, as opposed to a program."""
+    accept = request.headers.get("Accept", "").lower()
+    is_program = any(name in accept for name in (RESPONSE_JSON, PLAIN_JSON, "text/event-stream"))
+    return request.method == "GET" and "text/html" in accept and not is_program
+
+
 async def read_request(request: Request) -> GraphQLRequest:
     """Raises RequestRefused with the status that fits."""
-    return _checked(await _read_body(request) if request.method == "POST" else _read_query(request))
+    return checked_request(await _read_body(request) if request.method == "POST" else _read_query(request))
 
 
 async def _read_body(request: Request) -> dict[str, Any]:
@@ -103,7 +110,10 @@ def _decode(text: bytes, what: str) -> Any:
         raise RequestRefused(400, f"{what} is not JSON.") from None
 
 
-def _checked(asked: dict[str, Any]) -> GraphQLRequest:
+def checked_request(asked: Any) -> GraphQLRequest:
+    """Raises RequestRefused."""
+    if not isinstance(asked, dict):
+        raise RequestRefused(400, 'A request is an object like {"query": "{ viewer { role } }"}.')
     document, variables, name = asked.get("query"), asked.get("variables"), asked.get("operationName")
     if not isinstance(document, str) or not document:
         raise RequestRefused(400, "`query` must be a GraphQL document.")

@@ -8,11 +8,14 @@ from starlette.requests import HTTPConnection
 from portal.accounts.sign_in import Attempts
 from portal.core.database import Database
 from portal.core.settings import Settings
+from portal.graphql import Allowances
 from portal.limits import Limiter
 
 if TYPE_CHECKING:
     from portal.check import Checker, Meter, ServiceTokens
+    from portal.graphql.live import Feeds
     from web.check.desk import Desk
+    from web.connections import Connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class WebServices:
     tokens: "ServiceTokens"
     meter: "Meter"
     attempts: Attempts
-    limiter: Limiter | None = None
+    limiter: Limiter
+    allowances: Allowances
+    feeds: "Feeds"
+    connections: "Connections"
 
 
 def services_of(connection: HTTPConnection) -> WebServices:

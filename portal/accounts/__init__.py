@@ -19,11 +19,12 @@ from portal.accounts.revoke_other_sessions import revoke_other_sessions
 from portal.accounts.revoke_personal_token import revoke_personal_token
 from portal.accounts.revoke_service_token import revoke_service_token
 from portal.accounts.revoke_session import revoke_session
-from portal.accounts.rules import device_name
+from portal.accounts.rules import device_name, token_digest
 from portal.accounts.session_store import count_sessions, find_own_session, list_sessions
 from portal.accounts.sign_in import SignedIn, open_session, sign_in
 from portal.accounts.sign_out import sign_out
 from portal.accounts.sign_up import NewAccount, hash_new_password, sign_up
+from portal.accounts.standing import Standing, standing_of
 from portal.accounts.store import (
     Member,
     count_members,
@@ -65,6 +66,7 @@ __all__ = [
     "Session",
     "SignInAttempts",
     "SignedIn",
+    "Standing",
     "add_member",
     "authenticate_service",
     "authenticate_session",
@@ -104,5 +106,7 @@ __all__ = [
     "sign_in",
     "sign_out",
     "sign_up",
+    "standing_of",
     "switch_account",
+    "token_digest",
 ]

@@ -1,9 +1,11 @@
 """Statements of sessions. They are a person's own, in whichever account they act."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, tuple_, update
+from sqlalchemy import DateTime, LargeBinary, Select, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from portal.accounts.models import Session
@@ -71,6 +73,27 @@ async def delete_ended_sessions(tx: Tx, most: int) -> int:
     ended = over.limit(most).with_for_update(skip_locked=True)
     statement = delete(Session).where(col(Session.id).in_(ended)).returning(col(Session.id))
     return len((await tx.execute(statement)).all())
+
+
+_STANDING = text("""
+SELECT held.token_digest, held.account_id, member.role FROM (
+    SELECT token_digest, person_id, account_id FROM sessions
+        WHERE token_digest = ANY(:digests) AND expires_at > :now AND seen_at > :idle_since
+    UNION ALL
+    SELECT token_digest, person_id, account_id FROM personal_tokens
+        WHERE token_digest = ANY(:digests) AND revoked_at IS NULL AND coalesce(expires_at > :now, true)
+) held JOIN memberships member USING (person_id, account_id)
+""").bindparams(
+    bindparam("digests", type_=ARRAY(LargeBinary)),
+    bindparam("now", type_=DateTime(timezone=True)),
+    bindparam("idle_since", type_=DateTime(timezone=True)),
+)
+
+
+async def list_standing(tx: Tx, digests: Collection[bytes]) -> Sequence[tuple[bytes, str, str]]:
+    """(digest, account_id, role) of the sessions and personal tokens that still open an account. None is kept alive."""
+    rows = await tx.execute(_STANDING, {"digests": [*digests], "now": tx.now, "idle_since": tx.now - IDLE})
+    return [(bytes(row.token_digest), row.account_id, row.role) for row in rows]
 
 
 def _living(statement: Select[Any], person_id: str, now: datetime) -> Select[Any]:

@@ -9,8 +9,18 @@ from portal.cli.wiring import Parts, journal_folder, retention_of
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
+from portal.graphql.live import Publisher
 from portal.usage import Courier, Merger
-from workers import delete_ended, end_overrides, ingest_usage, keep_partitions, relay_outbox, ship_journal, watch_usage
+from workers import (
+    delete_ended,
+    end_overrides,
+    forget_answers,
+    ingest_usage,
+    keep_partitions,
+    relay_outbox,
+    ship_journal,
+    watch_usage,
+)
 from workers.watch_usage import Watch
 
 WATCH = "watch_usage"
@@ -35,11 +45,13 @@ def background(parts: Parts, courier: Courier) -> Background:
     parts.usage_bus.subscribe(USAGE_RECORDED, merger.add)
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
     parts.bus.subscribe(EVENTS, relayed_settlements(parts.limiter))
+    parts.bus.subscribe(EVENTS, Publisher(parts.limiter).relayed)
     workers: dict[str, Worker] = {
         "ship_journal": lambda stop: ship_journal.run(courier, stop),
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
         "delete_ended": lambda stop: delete_ended.run(parts.database, stop),
         "end_overrides": lambda stop: end_overrides.run(parts.database, stop),
+        "forget_answers": lambda stop: forget_answers.run(parts.database, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
         WATCH: lambda stop: watch_usage.run(watch, stop),
     }

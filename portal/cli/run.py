@@ -91,6 +91,7 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if options.ready_file is not None:
                 remove_ready_file(options.ready_file)
+            web.connections.end_all()
             server.should_exit = True
             await serving
             stopping.cancel()

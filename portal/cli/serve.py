@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from portal.cli.garbage import settle_garbage
-from portal.cli.server import GRACE_SECONDS
+from portal.cli.server import GRACE_SECONDS, MESSAGE_BYTES_MOST
 from portal.cli.wiring import open_parts, open_web
 from portal.core.logs import configure_logs
 from portal.core.settings import load_settings
@@ -47,6 +47,8 @@ def serve(
         access_log=False,
         server_header=False,
         ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES_MOST,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

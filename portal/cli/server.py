@@ -12,6 +12,8 @@ from web.check.lane import Lane
 
 GRACE_SECONDS = 10
 BACKLOG = 2048
+MESSAGE_BYTES_MOST = 128 * 1024
+"""Of a WebSocket message; a window of compression for each connection would be memory that callers choose."""
 
 
 class Server(uvicorn.Server):
@@ -32,6 +34,8 @@ def make_server(app: ASGIApp) -> Server:
         server_header=False,
         lifespan="off",
         ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES_MOST,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     return Server(config)

@@ -13,9 +13,12 @@ from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
 from portal.core.rabbit import RabbitBus
 from portal.core.settings import Settings
+from portal.graphql import Allowances
+from portal.graphql.live import Feeds
 from portal.limits import Limiter, LimitsUnavailable
 from portal.usage import Journal, Retention
 from web.check.desk import Desk
+from web.connections import Connections
 from web.services import WebServices
 
 PATIENCE_SECONDS = 1.0
@@ -103,6 +106,8 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
     await _hear_time(parts.limiter, checker)
     tokens = ServiceTokens(parts.database)
     listeners = _listen(settings, policies)
+    feeds = Feeds(parts.database, parts.limiter, [url.get_secret_value() for url in settings.redis_urls])
+    feeds.open()
     try:
         with shown(CheckMetrics(parts.limiter, checker)):
             yield WebServices(
@@ -114,8 +119,12 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
                 meter=Meter(parts.database, parts.limiter, retention_of(settings), settings.metering_late_days),
                 attempts=SignInAttempts(parts.limiter),
                 limiter=parts.limiter,
+                allowances=Allowances(parts.limiter, settings.graphql_allowance),
+                feeds=feeds,
+                connections=Connections(parts.database),
             )
     finally:
+        await feeds.close()
         for listener in listeners:
             listener.cancel()
         await asyncio.gather(*listeners, return_exceptions=True)

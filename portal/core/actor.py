@@ -91,6 +91,9 @@ NEEDS: dict[str, Permission] = {
     "sessions": Permission.SELF_READ,
     "personal_tokens": Permission.SELF_READ,
     "service_tokens": Permission.STAFF,
+    # what is told while it happens, by its field
+    "usage_ticks": Permission.USAGE_READ,
+    "key_changed": Permission.KEYS_READ,
 }
 """What each verb and each thing that is read needs. Tests hold every GraphQL operation to it, for every role."""
 

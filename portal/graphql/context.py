@@ -9,6 +9,7 @@ from portal.accounts import Person
 from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
 from portal.core.errors import Unauthenticated
+from portal.graphql.live import Feeds
 from portal.graphql.loaders import Loaders
 from portal.limits import Limiter
 
@@ -16,13 +17,11 @@ from portal.limits import Limiter
 class GraphQLContext:
     """One operation. Nobody has no transaction, so a field that forgets to ask who calls has nothing to show."""
 
+    feeds: Feeds | None = None
+    """Only a subscription has them."""
+
     def __init__(
-        self,
-        actor: Actor,
-        person: Person | None,
-        document: DocumentNode,
-        key_prefix: str,
-        limiter: Limiter | None = None,
+        self, actor: Actor, person: Person | None, document: DocumentNode, key_prefix: str, limiter: Limiter | None
     ) -> None:
         self.actor = actor
         self.person = person

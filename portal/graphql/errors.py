@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphql import GraphQLError
+from sqlalchemy.exc import DBAPIError
 
 from portal.core.database import is_connection_lost
 from portal.core.errors import PortalError, Unavailable
 from portal.core.logs import get_log
 
 INTERNAL = "INTERNAL"
+ABORTED = "ABORTED"
+AFTER_AN_ERROR = "25P02"
+"""How PostgreSQL refuses a statement after the one that failed, which has an entry of its own."""
 _log = get_log("portal.graphql")
 
 
@@ -32,6 +36,8 @@ def _shown(error: GraphQLError, request_id: str) -> GraphQLError:
     if cause is not None and is_connection_lost(cause):
         _log.warning("graphql_unavailable", request_id=request_id, error=str(cause))
         cause = Unavailable("The database does not answer.", hint="Try again in a moment.")
+    if isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) == AFTER_AN_ERROR:
+        return _located(error, "Not done, since another part failed.", {"code": ABORTED}, None)
     if isinstance(cause, PortalError):
         return _located(error, cause.message, _extensions(cause.code, cause.hint, cause.path), cause)
     if cause is None or isinstance(cause, GraphQLError):

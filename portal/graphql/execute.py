@@ -6,53 +6,20 @@ a caller sees is what was kept. Problems of mutations are data and undo only the
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode, OperationType, get_operation_ast
-from graphql.execution.values import get_variable_values
+from graphql import GraphQLError, OperationType, print_ast
 
 from portal.accounts import Person
 from portal.core.actor import Actor
 from portal.core.database import Database, Tx
-from portal.core.ids import new_id
+from portal.graphql.admit import Admitted, admit
 from portal.graphql.context import GraphQLContext
-from portal.graphql.documents import ERRORS_MOST, prepare
 from portal.graphql.errors import request_error, shown_errors
+from portal.graphql.kept_answers import claim_place, keep_answer, place_of
+from portal.graphql.request import Options, Result, refused
 from portal.graphql.schema import schema
-from portal.limits import Limiter
-
-TIMEOUT_SECONDS = 2.0
-MUTATION_BY_GET = "MUTATION_BY_GET"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
-
-    Without a `limiter` the live state of limits is not known.
-    """
-
-    operation_name: str | None = None
-    is_read_only: bool = False
-    key_prefix: str = "pk"
-    request_id: str = field(default_factory=lambda: new_id("gql"))
-    timeout_seconds: float = TIMEOUT_SECONDS
-    limiter: Limiter | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """`has_started` is False where the operation did not run; then the answer has no `data` entry at all."""
-
-    data: dict[str, Any] | None
-    errors: Sequence[GraphQLError] = ()
-    has_started: bool = True
-
-    def to_json(self) -> dict[str, Any]:
-        document: dict[str, Any] = {"errors": [error.formatted for error in self.errors]} if self.errors else {}
-        return document | {"data": self.data} if self.has_started else document
-
 
 GRACE_SECONDS = 0.2
 
@@ -71,41 +38,22 @@ async def execute(
 ) -> Result:
     """Never raises for what a caller sent; cancelling it undoes the operation."""
     options = options or Options()
-    is_anonymous = actor.kind == "anonymous"
-    prepared = prepare(schema.graphql_schema, document, is_anonymous=is_anonymous)
-    if prepared.document is None:
-        return _refused(*prepared.errors)
-    operation = get_operation_ast(prepared.document, options.operation_name)
-    if operation is None:
-        return _refused(request_error("BAD_OPERATION", "Name one of the document's operations in operationName."))
-    errors = _mistakes(operation, dict(variables or {}), options, is_anonymous=is_anonymous)
-    if errors:
-        return _refused(*errors)
-    context = GraphQLContext(actor, person, prepared.document, options.key_prefix, options.limiter)
-    run = _Run(context, operation.operation is OperationType.MUTATION, dict(variables or {}), options)
-    return await (run.run() if is_anonymous else run.commit(database))
+    admitted = await admit(actor, document, variables, options)
+    if isinstance(admitted, Result):
+        return admitted
+    return await run_admitted(database, (actor, person), admitted, options)
 
 
-def _refused(*errors: GraphQLError) -> Result:
-    return Result(None, errors, has_started=False)
-
-
-def _mistakes(
-    operation: OperationDefinitionNode, variables: dict[str, Any], options: Options, *, is_anonymous: bool
-) -> list[GraphQLError]:
-    """What keeps a valid document from starting, found before anything is opened for it."""
-    if options.is_read_only and operation.operation is not OperationType.QUERY:
-        return [request_error(MUTATION_BY_GET, "A GET only reads.", "Send mutations by POST.")]
-    values = get_variable_values(
-        schema.graphql_schema,
-        operation.variable_definitions or (),
-        variables,
-        max_errors=ERRORS_MOST,
-        hide_suggestions=is_anonymous,
-    )
-    if not isinstance(values, list):
-        return []
-    return [GraphQLError(error.message, error.nodes, extensions={"code": "BAD_VARIABLES"}) for error in values]
+async def run_admitted(
+    database: Database, caller: tuple[Actor, Person | None], admitted: Admitted, options: Options
+) -> Result:
+    """A query or mutation that may run. The answer of a page or test that nobody is charged for tells no cost."""
+    actor, person = caller
+    context = GraphQLContext(actor, person, admitted.document, options.key_prefix, options.limiter)
+    run = _Run(context, admitted.kind is OperationType.MUTATION, admitted.variables, options)
+    result = await (run.run() if actor.kind == "anonymous" else run.commit(database))
+    cost = admitted.cost if options.charge else None
+    return replace(result, cost=cost, is_mutation=run.is_mutation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +68,7 @@ class _Run:
         try:
             async with database.transaction(actor=self.context.actor) as tx:
                 await tx.limit_statements(self.options.timeout_seconds + GRACE_SECONDS)
-                result = await self.run(tx)
+                result = await self._run_once(tx)
                 await tx.settle()
                 if result.errors:
                     raise _Undo
@@ -128,9 +76,24 @@ class _Run:
             pass
         except Exception as error:
             if result is None or not result.errors:
-                return _refused(*self._shown([GraphQLError(str(error), original_error=error)]))
+                return refused(*self._shown([GraphQLError(str(error), original_error=error)]))
         assert result is not None  # noqa: S101  # every way out without a result raised
         return result  # also when undoing failed: a connection that was cut off amid a statement is not kept
+
+    async def _run_once(self, tx: Tx) -> Result:
+        """A mutation with an idempotency key runs the first time only."""
+        repeatable = self.options.repeatable
+        if repeatable is None or not self.is_mutation:
+            return await self.run(tx)
+        asked = (print_ast(self.context.document), self.variables, self.options.operation_name)
+        place = place_of(self.context.actor.account_id, repeatable, asked)
+        kept = await claim_place(tx, place)
+        if kept is not None:
+            return Result(kept, is_repeated=True)
+        result = await self.run(tx)
+        if result.data is not None and not result.errors:
+            await keep_answer(tx, place, result.data)
+        return result
 
     async def run(self, tx: Tx | None = None) -> Result:
         self.context.open(tx)
@@ -141,7 +104,7 @@ class _Run:
                 )
         except TimeoutError:
             text = f"This took longer than {self.options.timeout_seconds:g} s and was stopped."
-            return _refused(request_error("TIMEOUT", text, "Ask for less."))
+            return refused(request_error("TIMEOUT", text, "Ask for less."))
         errors = self._shown(answer.errors or ())
         return Result(None if errors and self.is_mutation else answer.data, errors)
 

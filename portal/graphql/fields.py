@@ -1,4 +1,4 @@
-"""The two decorators of resolvers, typed: Strawberry's own leave the methods under them untyped for mypy."""
+"""The decorators of resolvers, typed: Strawberry's own leave the methods under them untyped for mypy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,4 +22,10 @@ def mutation(description: str) -> Callable[[Resolver], StrawberryField]:
     field: Callable[[Resolver], StrawberryField] = strawberry.mutation(
         description=description, extensions=[ProblemsAsData()]
     )
+    return field
+
+
+def subscription(description: str) -> Callable[[Resolver], StrawberryField]:
+    """A field that goes on telling until its subscriber leaves."""
+    field: Callable[[Resolver], StrawberryField] = strawberry.subscription(description=description)
     return field

@@ -38,6 +38,7 @@ class Loaders:
         self.key_last_used = DataLoader[str, datetime | None](self._key_last_used)
         self.key_names = DataLoader[str, str | None](self._key_names)
         self.live_limits = DataLoader[str, list[LiveLimit] | None](self._live_limits)
+        self.counted_until = DataLoader[str, datetime](self._counted_until)
         self.members = DataLoader[str, accounts.Member | None](self._members)
 
     async def _accounts(self, account_ids: list[AccountId]) -> Sequence[accounts.Account]:
@@ -81,6 +82,10 @@ class Loaders:
         looks = [look_at_limits(self._limiter, row, entitlement.limits, self._tx.now) for row in rows]
         found = dict(zip([row.id for row in rows], await asyncio.gather(*looks), strict=True))
         return [found.get(key_id) for key_id in key_ids]
+
+    async def _counted_until(self, account_ids: list[str]) -> Sequence[datetime]:
+        """The caller's own account, so one; a page with several series asks once."""
+        return [await usage.counted_until(self._tx, account_id) for account_id in account_ids]
 
     async def _members(self, person_ids: list[str]) -> Sequence[accounts.Member | None]:
         rows = await accounts.list_members_by_id(self._tx, self._account_id, person_ids)

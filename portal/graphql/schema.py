@@ -23,6 +23,7 @@ from portal.graphql.requests import RequestQueries, find_request
 from portal.graphql.scalars import SCALARS
 from portal.graphql.service_tokens import ServiceTokenMutations, ServiceTokenQueries, find_service_token
 from portal.graphql.sessions import SessionMutations, SessionQueries, find_session
+from portal.graphql.subscriptions import Live
 from portal.graphql.usage import UsageQueries
 
 _FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
@@ -96,6 +97,7 @@ class PortalSchema(strawberry.Schema):
 schema = PortalSchema(
     query=Query,
     mutation=Mutation,
+    subscription=Live,
     extensions=[_UsePrepared],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

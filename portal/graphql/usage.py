@@ -104,16 +104,19 @@ class Usage:
     end: datetime = strawberry.field(name="to", description="The instant after the last, at the border of a bucket.")
     granularity: Granularity = strawberry.field(description="How long a point is.")
     time_zone: str = strawberry.field(description="The zone whose days and months count.")
-    fresh_at: datetime = strawberry.field(
-        description="When the newest counted call of the account happened. What was answered before it is counted, but "
-        "for calls that another node has not delivered yet; younger ones may still arrive."
-    )
     totals: UsageTotals = strawberry.field(description="Sums of the whole stretch.")
     groups: list[UsageGroupTotals] = strawberry.field(
         description="Sums by group, the most calls first: at most 20, the rest as `other`."
     )
     points: list[UsagePoint] = strawberry.field(description="Every step in order, those without a call too.")
     query: strawberry.Private[usage.UsageQuery]
+
+    @computed(
+        "When the newest counted call of the account happened. What was answered before it is counted, but "
+        "for calls that another node has not delivered yet; younger ones may still arrive."
+    )
+    async def fresh_at(self, info: Info) -> datetime:
+        return await info.context.loaders.counted_until.load(info.context.actor.account_id)
 
     @computed("The stretch before: as many months if this one is whole months, as many days, else as many hours.")
     async def previous(self, info: Info) -> UsageBefore:
@@ -135,7 +138,6 @@ class Usage:
             end=series.end,
             granularity=Granularity(series.granularity.value),
             time_zone=series.time_zone,
-            fresh_at=series.fresh_at,
             totals=UsageTotals.of(series.totals),
             groups=_groups(series.groups, labels),
             points=_points(series.points, labels),

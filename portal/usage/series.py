@@ -94,16 +94,12 @@ class UsagePoint:
 
 @dataclass(frozen=True, slots=True)
 class UsageSeries:
-    """`start` and `end` are the range after widening. `fresh_at`: when the newest ingested event happened.
-
-    Events younger than that may still come, from other nodes. Without any event it is the time of asking.
-    """
+    """`start` and `end` are the range after widening."""
 
     start: datetime
     end: datetime
     granularity: Granularity
     time_zone: str
-    fresh_at: datetime
     totals: UsageTotals
     groups: list[UsageGroupTotals]
     points: list[UsagePoint]
@@ -121,11 +117,18 @@ async def usage_series(tx: Tx, account_id: str, query: UsageQuery) -> UsageSerie
         end=end,
         granularity=query.granularity,
         time_zone=query.time_zone,
-        fresh_at=await history.find_newest(tx, account_id) or tx.now,
         totals=_sum(point.totals for point in points),
         groups=_groups(points),
         points=points,
     )
+
+
+async def counted_until(tx: Tx, account_id: str) -> datetime:
+    """When the newest ingested event happened; without any event, now.
+
+    Events younger than that may still come, from other nodes.
+    """
+    return await history.find_newest(tx, account_id) or tx.now
 
 
 async def top_usage(tx: Tx, account_id: str, query: UsageQuery, most: int) -> list[UsageGroupTotals]:

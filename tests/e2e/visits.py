@@ -34,6 +34,7 @@ def addresses(keys: dict[str, str]) -> dict[str, str]:
         "requests_custom_of_key": f"/usage/requests?range=custom&key={first}&environment=live",
         "requests_none": "/usage/requests?endpoint=nothing",
         "request_unknown": "/usage/requests/req_06C4A9VVRNH4SWM86X1PG3KH02",
+        "explorer": "/graphql",
         "not_found": "/nothing/here",
     }
 

@@ -1,9 +1,14 @@
-"""The authorization matrix: every query field, mutation and node type × role × own or another account.
+"""The authorization matrix: every query field, mutation, subscription and node type × role × own or another account.
 
 Generated from the schema and held to `portal.core.actor.NEEDS`: a new operation without an expectation fails here.
 Another account's object is answered exactly like one that does not exist.
 """
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,22 +22,28 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
 )
+from sqlalchemy import text
 
 from portal.core.actor import NEEDS, Actor
 from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices
 from portal.core.ids import new_id
-from portal.graphql import Options, Result, execute, sdl
+from portal.graphql import Options, Place, Result, execute, open_stream, sdl
+from portal.graphql.live import Feeds, Publisher
+from portal.limits import Limiter
 from tests.graphql.world import CALLERS, MAKE_ID, OF_ALL, Arguments, Caller, Tenant, new_caller, new_tenant
 from tests.matrix import count_cells, expect_cells
 
 SCHEMA: GraphQLSchema = build_schema(sdl())
 assert SCHEMA.query_type is not None
 assert SCHEMA.mutation_type is not None
+assert SCHEMA.subscription_type is not None
+SUBSCRIPTIONS = SCHEMA.subscription_type.fields
 QUERIES, MUTATIONS = SCHEMA.query_type.fields, SCHEMA.mutation_type.fields
 NODE: Any = SCHEMA.type_map["Node"]
 NODES = sorted(kind.name for kind in SCHEMA.get_implementations(NODE).objects)
 
-CELLS = (len(QUERIES) + len(MUTATIONS) + len(NODES)) * len(CALLERS) * 2
+CELLS = (len(QUERIES) + len(MUTATIONS) + len(SUBSCRIPTIONS) + len(NODES)) * len(CALLERS) * 2
 expect_cells(CELLS)
 
 FREE = frozenset({"node", "viewer"})
@@ -159,7 +170,7 @@ def expected(caller: Caller, needs: str) -> str:
 
 
 def test_every_operation_has_its_expectation() -> None:
-    operations = {snake(name) for name in (*QUERIES, *MUTATIONS)}
+    operations = {snake(name) for name in (*QUERIES, *MUTATIONS, *SUBSCRIPTIONS)}
     assert operations - set(NEEDS) - FREE == set(), "say in portal/core/actor.py what it needs"
     assert set(NEEDS) - operations == {"add_member"}, "a verb that no mutation calls yet"
     assert set(NODES) == set(READ_AS) == set(MAKE_ID), "say how an object of the new type is made and read"
@@ -252,7 +263,82 @@ async def test_node(database: Database, own: Tenant, other: Tenant, callers: dic
             count_cells(1)
 
 
+@pytest.fixture(scope="module")
+async def limiter(services: EmbeddedServices) -> AsyncIterator[Limiter]:
+    limiter = Limiter(services.redis_urls, 1000)
+    await limiter.open()
+    yield limiter
+    await limiter.close()
+
+
+@pytest.fixture(scope="module")
+async def place(database: Database, services: EmbeddedServices, limiter: Limiter) -> AsyncIterator[Place]:
+    feeds = Feeds(database, limiter, services.redis_urls)
+    feeds.open()
+    yield Place(database, feeds)
+    await feeds.close()
+
+
+TOLD = {"usageTicks": "usageTicks { quotaUsed }", "keyChanged": "keyChanged { keyId key { id } }"}
+THEIR_USED = 7_654_321
+
+
+async def first_told(place: Place, caller: Caller, document: str, happen: Any) -> Result:
+    """`happen` again and again until something is told: when a subscription listens nobody outside can see."""
+    opened = await open_stream(place, (caller.actor, caller.person), document, {}, PATIENT)
+    if isinstance(opened, Result):
+        return opened
+    async with aclosing(opened):
+        telling = asyncio.ensure_future(anext(opened))
+        while not telling.done():
+            await happen()
+            await asyncio.wait({telling}, timeout=0.02)
+        return telling.result()
+
+
+@pytest.mark.parametrize("name", SUBSCRIPTIONS)
+async def test_subscription(
+    place: Place, limiter: Limiter, own: Tenant, other: Tenant, callers: dict[str, Caller], name: str
+) -> None:
+    """Both accounts have news, the other one first; only the own ones are told."""
+    used = "INSERT INTO usage_periods (account_id, period, used) VALUES (:account, to_char(now(), 'YYYY-MM'), :used)"
+    async with place.database.transaction() as tx:
+        statement = text(f"{used} ON CONFLICT (account_id, period) DO UPDATE SET used = :used")
+        await tx.execute(statement, {"account": other.owner.account_id, "used": THEIR_USED})
+    publisher = Publisher(limiter)
+    ids = [(tenant, await MAKE_ID["Key"](place.database, tenant, callers["owner"])) for tenant in (other, own)]
+
+    async def happen() -> None:
+        for tenant, key_id in ids:
+            body = {"account_id": tenant.owner.account_id, "key_id": key_id, "change": "update"}
+            event = {"type": "KeyChanged", "id": 1, "createdAt": "2026-11-01T00:00:00+00:00", "body": body}
+            await publisher.relayed(json.dumps(event).encode())
+
+    for caller in callers.values():
+        wanted = expected(caller, snake(name))
+        for _ in (own, other):
+            result = await first_told(place, caller, f"subscription {{ {TOLD[name]} }}", happen)
+            assert outcome(result, name) == wanted, (name, caller.name, result.to_json())
+            if wanted == "OK" and name == "keyChanged":
+                assert (result.data or {})[name] == {"keyId": ids[1][1], "key": {"id": ids[1][1]}}
+            assert str(THEIR_USED) not in repr(result.to_json())
+            count_cells(1)
+
+
+@pytest.mark.parametrize("name", SUBSCRIPTIONS)
+async def test_a_token_without_the_scope_subscribes_to_nothing(
+    place: Place, callers: dict[str, Caller], name: str
+) -> None:
+    owner = callers["owner"]
+    scoped = replace(owner, actor=replace(owner.actor, scopes=frozenset({"plan:read"})))
+
+    async def nothing() -> None: ...
+
+    result = await first_told(place, scoped, f"subscription {{ {TOLD[name]} }}", nothing)
+    assert (outcome(result, name), result.has_started) == ("FORBIDDEN", False)
+
+
 def test_scopes_take_from_a_role_and_never_add(own: Tenant) -> None:
     scoped = Actor("person", own.owner.id, own.owner.account_id, role=own.owner.role, scopes=frozenset({"keys:read"}))
     allowed = {needs for needs, permission in NEEDS.items() if scoped.may(permission)}
-    assert allowed == {"key", "keys", "keys_needing_attention"}
+    assert allowed == {"key", "keys", "keys_needing_attention", "key_changed"}

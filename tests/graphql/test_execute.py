@@ -208,3 +208,12 @@ async def test_a_character_that_postgresql_cannot_store_is_the_callers_mistake(
     result = await ask(owner, document, text="key_\x00")
     told = codes(result) or [(result.data or {})["rotateKey"]["code"]]
     assert told == ["INVALID"]
+    assert "INVALID" not in codes(await ask(owner, document, text="key_\\u0000"))
+
+
+@pytest.mark.parametrize("escape", ["\\u0000", "\\u{0}", "\\u{0000}"])
+async def test_that_character_harms_no_sibling(ask: Ask, owner: Actor, escape: str) -> None:
+    result = await ask(
+        owner, f'{{ key(id: "{escape}") {{ id }} plans {{ id }} keys(search: "{escape}") {{ totalCount }} }}'
+    )
+    assert codes(result) == ["INVALID"]

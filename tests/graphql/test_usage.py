@@ -169,7 +169,7 @@ async def test_more_figures_than_a_page_can_show_are_refused(
     points = [usage.UsagePoint(TODAY, none, groups)] * 200
 
     async def large(*_: Any) -> usage.UsageSeries:
-        return usage.UsageSeries(TODAY, TODAY, usage.Granularity.HOUR, "UTC", TODAY, none, groups, points)
+        return usage.UsageSeries(TODAY, TODAY, usage.Granularity.HOUR, "UTC", none, groups, points)
 
     monkeypatch.setattr(usage, "usage_series", large)
     assert codes(await ask(owner, USAGE, groupBy="RESOURCE", **STRETCH)) == ["INVALID"]

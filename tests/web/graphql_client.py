@@ -13,6 +13,7 @@ from portal.core.actor import Actor, Role
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
+from portal.graphql import Allowances
 from web.graphql import graphql_routes
 from web.headers import Headers
 
@@ -37,11 +38,22 @@ class Visitor:
     cookie: str
 
 
-def graphql_app(settings: Settings, database: Database) -> Starlette:
+class Unlimited:
+    """An allowance that never ends and tells nothing, like one whose Redis is away."""
+
+    async def charge(self, actor: Actor, cost: int) -> None: ...
+
+
+def graphql_app(settings: Settings, database: Database, allowances: Allowances | None = None) -> Starlette:
     app = Starlette(routes=graphql_routes, middleware=[Middleware(Headers, is_https=False)])
-    app.state.services = SimpleNamespace(
-        settings=settings, database=database, limiter=None
-    )  # all that GraphQL needs of them
+    app.state.services = SimpleNamespace(  # all that GraphQL needs of them
+        settings=settings,
+        database=database,
+        limiter=None,
+        allowances=allowances or Unlimited(),
+        feeds=None,
+        connections=None,
+    )
     return app
 
 

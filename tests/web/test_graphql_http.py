@@ -56,7 +56,7 @@ def codes(response: httpx2.Response) -> list[Any]:
 async def test_a_personal_token_opens_the_account(client: httpx2.AsyncClient, visitor: Visitor) -> None:
     response = await client.post("/graphql", json={"query": VIEWER}, headers=bearer(visitor))
     assert response.status_code == 200
-    assert response.json() == {"data": {"viewer": {"account": {"id": visitor.actor.account_id}}}}
+    assert response.json()["data"] == {"viewer": {"account": {"id": visitor.actor.account_id}}}
     assert response.headers["Content-Type"] == "application/json; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-store"
     assert "Accept" in response.headers["Vary"]
@@ -111,7 +111,7 @@ async def test_a_query_may_come_by_get(client: httpx2.AsyncClient, visitor: Visi
         "operationName": "A",
     }
     response = await client.get("/graphql", params=asked, headers=cookie(visitor))
-    assert response.json() == {"data": {"node": {"id": visitor.actor.account_id}}}
+    assert response.json()["data"] == {"node": {"id": visitor.actor.account_id}}
 
 
 @pytest.mark.parametrize("accept", [RESPONSE_JSON, "application/json"])

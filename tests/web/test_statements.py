@@ -1,52 +1,142 @@
-"""Each page's document takes a number of SQL statements that has a bound, however much there is to show."""
+"""What a page's document asks of PostgreSQL: a bounded number of statements, however much there is to show."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLNonNull,
+    GraphQLType,
+    OperationDefinitionNode,
+    get_named_type,
+    get_operation_ast,
+    is_list_type,
+    parse,
+    type_from_ast,
+)
+from sqlalchemy import event
 
-from portal import accounts, keys
-from portal.core.actor import Role
-from portal.core.database import Database, Tx
+from portal.accounts import NewMember, add_member, create_personal_token, find_person
+from portal.core.actor import Actor, Role
+from portal.core.clock import utc_now
+from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices
 from portal.core.ids import new_id
-from tests.web.conftest import Browser
+from portal.graphql import execute, schema
+from portal.keys import NewKey, create_key, revoke_key
+from tests.conftest import MakeAccount
+from web.templates import FOLDER
 
-BOUNDS = {"/": 34, "/plan": 12, "/activity": 14, "/settings": 12, "/keys": 16}
-"""With looking up the session and the limit of time; PostgreSQL's BEGIN and COMMIT are not among them."""
+DOCUMENTS = sorted(FOLDER.rglob("*.graphql"))
+FEW, MANY = 4, 40
+STATEMENTS_MOST = {"overview/today": 20, "usage/series": 30}
+"""Beginning and committing the transaction included; every other document has the number below."""
+OTHERS_MOST = 18
+SAMPLES: dict[str, Any] = {
+    "timeZone": "Europe/Berlin",
+    "first": 100,
+    "search": None,
+    "after": None,
+    "groupBy": "KEY",
+    "status": None,
+    "environment": None,
+    "filter": {},
+    "overlapSeconds": 3600,
+    "granularity": "DAY",
+}
 
 
-async def furnish(database: Database, browser: Browser, count: int) -> None:
-    """So many keys, members and tokens more."""
-    actor = browser.actor
+@pytest.fixture(scope="module")
+async def counted(services: EmbeddedServices, database: Database) -> AsyncIterator[Database]:
+    """`database` is asked for because it migrates."""
+    counted = Database(services.database_url)
+    yield counted
+    await counted.close()
+
+
+@pytest.fixture(scope="module")
+async def accounts(make_account: MakeAccount) -> tuple[Actor, Actor]:
+    """One with few keys, one with many; of staff, since some documents are for them."""
+    return replace(await make_account(), is_staff=True), replace(await make_account(), is_staff=True)
+
+
+@contextmanager
+def statements_of(database: Database) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(FOLDER).with_suffix("").as_posix())
+async def test_a_document_sends_few_statements(counted: Database, accounts: tuple[Actor, Actor], path: Path) -> None:
+    name = path.relative_to(FOLDER).with_suffix("").as_posix()
+    text = path.read_text()  # noqa: ASYNC240  # a small file of our own
+    few = await count(counted, accounts[0], FEW, text)
+    many = await count(counted, accounts[1], MANY, text)
+    assert many == few, "it sends a statement for each row"
+    assert many <= STATEMENTS_MOST.get(name, OTHERS_MOST)
+
+
+async def count(database: Database, actor: Actor, keys: int, text: str) -> int:
+    key_id = await furnish(database, actor, keys)
     async with database.transaction() as tx:
-        now = tx.now
-        for number in range(count):
-            await keys.create_key(tx, actor, keys.NewKey(f"K{number}"))
-            await accounts.add_member(
-                tx, actor, accounts.NewMember(f"{new_id('m').lower()}@example.com", "Ben", Role.VIEWER)
-            )
-            await accounts.create_personal_token(tx, actor, f"T{number}")
-        assert tx.now == now
+        person = await find_person(tx, actor.id)
+    operation = get_operation_ast(parse(text))
+    assert operation is not None
+    variables = sample(operation, key_id)
+    with statements_of(database) as seen:
+        result = await execute(database, actor, person, text, variables)
+    assert not result.errors, (result.errors, "give the new variables a sample above")
+    return len(seen)
 
 
-@pytest.mark.parametrize("address", BOUNDS)
-async def test_a_page_takes_no_more_statements_for_more_to_show(
-    database: Database, ann: Browser, monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
-    await furnish(database, ann, 2)
-    counts: list[int] = []
-    send = Tx._send
+async def furnish(database: Database, actor: Actor, more: int) -> str:
+    """So many keys, members and tokens more; returns a key's id."""
+    made = []
+    async with database.transaction() as tx:
+        for number in range(more):
+            made.append((await create_key(tx, actor, NewKey(f"Key {number}"))).key.id)
+            if number % 2:
+                await add_member(tx, actor, NewMember(f"{new_id('m').lower()}@example.com", "Ben", Role.VIEWER))
+                await create_personal_token(tx, actor, f"Token {number}")
+        await revoke_key(tx, actor, made[-1], "Lost")
+    return made[0]
 
-    async def counting(tx: Tx, one: Callable[[], Awaitable[Any]]) -> Any:
-        counts[-1] += 1
-        return await send(tx, one)  # type: ignore[arg-type]  # as it came
 
-    monkeypatch.setattr(Tx, "_send", counting)
-    for more in (0, 8):
-        counts.append(0)
-        await furnish(database, ann, more)
-        counts[-1] = 0
-        assert (await ann.get(address)).status_code == 200
-    few, many = counts
-    assert many <= few + 1, "one more where something was looked up that nobody asked for before"
-    assert many <= BOUNDS[address]
+def sample(operation: OperationDefinitionNode, key_id: str) -> dict[str, Any]:
+    """A value for each variable: by its name where one is known, else by its type."""
+    given: dict[str, Any] = {}
+    for node in operation.variable_definitions or ():
+        name = node.variable.name.value
+        kind = type_from_ast(schema.graphql_schema, node.type)
+        assert kind is not None
+        given[name] = SAMPLES[name] if name in SAMPLES else by_type(kind, name, key_id)
+    return given
+
+
+def by_type(kind: GraphQLType, name: str, key_id: str) -> Any:
+    named = get_named_type(kind)
+    if is_list_type(getattr(kind, "of_type", kind)):
+        return []
+    if isinstance(named, GraphQLEnumType):
+        return next(iter(named.values))
+    if isinstance(named, GraphQLInputObjectType):
+        required = {key: field for key, field in named.fields.items() if isinstance(field.type, GraphQLNonNull)}
+        plain = {key: field for key, field in required.items() if key == "id" or field.default_value is None}
+        return {key: by_type(field.type, key, key_id) for key, field in plain.items()} | {
+            key: "Renamed" for key in named.fields if key == "name"
+        }
+    at = utc_now() - timedelta(days={"before": 60, "from": 30, "to": 0}.get(name, 0))
+    values = {"ID": key_id, "DateTime": at.isoformat(), "Int": 10, "BigInt": 10, "Boolean": True, "JSON": {}}
+    return values.get(named.name if named else "", "Renamed")

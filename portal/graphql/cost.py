@@ -1,0 +1,115 @@
+"""What an operation costs, known before it runs: how much work its fields are, at most.
+
+A field costs 1, whatever stands below a page of `first: 25` costs 25 times as much, a list without a page counts as ten
+rows, and a few fields that read much have a weight of their own. `@skip` and `@include` change nothing: it is a bound.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    Undefined,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+    value_from_ast_untyped,
+)
+
+COST_MOST = 20_000
+REFUSED_COST = 10
+"""Of a document that is not run: reading and checking it was work too."""
+ROWS_ASSUMED = 10
+PAGE_MOST = 100
+MUTATION_WEIGHT = 10
+INTROSPECTION_COST = 100
+WEIGHTS = {"Query.usage": 50, "Key.usage": 50, "KeyConnection.totalCount": 5, "Query.node": 5}
+ROWS = {"Usage.points": 50, "UsagePoint.groups": 5}
+"""Lists whose length no argument tells."""
+PAGES = ("first", "last")
+
+
+def cost_of(
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+) -> int:
+    """Of a validated document's operation."""
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    given = {**_defaults(operation), **variables}
+    root = schema.get_root_type(operation.operation)
+    weight = MUTATION_WEIGHT if operation.operation is OperationType.MUTATION else 0
+    return _Count(schema, fragments, given, weight).selections(operation.selection_set, root, is_root=True)
+
+
+def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
+    return {
+        node.variable.name.value: value_from_ast_untyped(node.default_value)
+        for node in operation.variable_definitions or ()
+        if node.default_value is not None
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variables: Mapping[str, Any]
+    root_weight: int
+
+    def selections(self, selected: SelectionSetNode | None, parent: Any, *, is_root: bool = False) -> int:
+        total = 0
+        for node in selected.selections if selected else ():
+            if isinstance(node, FieldNode):
+                total += self._field(node, parent, is_root=is_root)
+            elif isinstance(node, FragmentSpreadNode):
+                fragment = self.fragments[node.name.value]
+                kind = self.schema.type_map[fragment.type_condition.name.value]
+                total += self.selections(fragment.selection_set, kind, is_root=is_root)
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
+                kind = self.schema.type_map[condition.name.value] if condition else parent
+                total += self.selections(node.selection_set, kind, is_root=is_root)
+        return total
+
+    def _field(self, node: FieldNode, parent: Any, *, is_root: bool) -> int:
+        name = node.name.value
+        if name == "__typename":
+            return 0
+        if name.startswith("__"):
+            return INTROSPECTION_COST
+        field: GraphQLField = parent.fields[name]
+        path = f"{parent.name}.{name}"
+        inner = self.selections(node.selection_set, get_named_type(field.type))
+        own = WEIGHTS.get(path, 1) + (self.root_weight if is_root else 0)
+        return own + inner * self._rows(node, field, path)
+
+    def _rows(self, node: FieldNode, field: GraphQLField, path: str) -> int:
+        """How often what stands below comes at most. The lists of a page have the page's rows already."""
+        for page in PAGES:
+            if page in field.args:
+                return self._page(node, page, field.args[page].default_value)
+        if not is_list_type(get_nullable_type(field.type)) or path.partition(".")[0].endswith("Connection"):
+            return 1
+        return ROWS.get(path, ROWS_ASSUMED)
+
+    def _page(self, node: FieldNode, page: str, default: Any) -> int:
+        given = next((argument.value for argument in node.arguments or () if argument.name.value == page), None)
+        asked = default
+        if given is not None:
+            try:
+                asked = value_from_ast_untyped(given, dict(self.variables))
+            except GraphQLError:
+                asked = Undefined
+        if asked is Undefined or not isinstance(asked, int):
+            asked = default
+        return max(1, min(asked, PAGE_MOST)) if isinstance(asked, int) else PAGE_MOST

@@ -1,0 +1,18 @@
+"""What changes while somebody looks: the account's counters, and what happened to its keys.
+
+One poller reads an account's counters each second for all who watch it in this process; one connection to each Redis
+shard hears what happened to keys, also in other processes: the outbox relay publishes it there after the commit. Each
+subscriber has a mailbox of a fixed size. Counters keep only the newest for a slow reader; a reader too slow for events
+is told so and cut off. With the last subscriber of an account its poller and channel end.
+
+Failure: while PostgreSQL is away counters stand still. When Redis goes, events may have been missed: the subscriptions
+to them end with INTERRUPTED, so that a client reads anew and subscribes again. Nothing here is on the way of a check.
+"""
+
+from portal.graphql.live.feeds import Feeds, Interrupted
+from portal.graphql.live.happenings import Happening
+from portal.graphql.live.mailbox import Mailbox, TooSlow
+from portal.graphql.live.publish import Publisher
+from portal.graphql.live.read_counters import Counters
+
+__all__ = ["Counters", "Feeds", "Happening", "Interrupted", "Mailbox", "Publisher", "TooSlow"]

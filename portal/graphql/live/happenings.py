@@ -1,0 +1,50 @@
+"""What happened to a key, on its way from the outbox through Redis to who looks."""
+
+from datetime import datetime
+
+import msgspec
+
+TYPES = {"KeyCreated": "created", "KeyRevoked": "revoked", "KeyChanged": "updated"}
+CHANGES = {"pause": "paused", "resume": "resumed", "rotate": "rotated", "update": "updated"}
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """`number` is the outbox's: the same one may come twice, and they grow."""
+
+    number: int
+    account_id: str
+    key_id: str
+    change: str
+    at: datetime
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Happening)
+
+
+def channel_of(account_id: str) -> str:
+    return f"live:{account_id}"
+
+
+def happening_of(message: bytes) -> Happening | None:
+    """From what the relay publishes on the bus; None for what is no business of a key."""
+    event = msgspec.json.decode(message)
+    kind = TYPES.get(event["type"])
+    if kind is None:
+        return None
+    body = event["body"]
+    return Happening(
+        number=event["id"],
+        account_id=body["account_id"],
+        key_id=body["key_id"],
+        change=CHANGES.get(body.get("change", ""), kind),
+        at=datetime.fromisoformat(event["createdAt"]),
+    )
+
+
+def encode(happening: Happening) -> bytes:
+    return _encoder.encode(happening)
+
+
+def decode(message: bytes) -> Happening:
+    return _decoder.decode(message)

@@ -1,0 +1,26 @@
+"""Tell every process what happened to keys: from the outbox relay to a channel of the account's Redis shard."""
+
+from portal.core.logs import get_log
+from portal.graphql.live.happenings import channel_of, encode, happening_of
+from portal.limits import Limiter, LimitsUnavailable
+
+PATIENCE_SECONDS = 1.0
+
+
+class Publisher:
+    """A handler of the bus. A Redis that is away keeps nothing from anybody else: who listens there was cut off too."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    async def relayed(self, message: bytes) -> None:
+        happening = happening_of(message)
+        if happening is None:
+            return
+        connection = self._limiter.shard_of(happening.account_id).connection
+        try:
+            await connection.call(
+                "PUBLISH", channel_of(happening.account_id), encode(happening), patience_s=PATIENCE_SECONDS
+            )
+        except LimitsUnavailable as error:
+            get_log(__name__).warning("key_change_not_published", account=happening.account_id, error=str(error))

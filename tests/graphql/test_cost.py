@@ -1,0 +1,138 @@
+"""What operations cost, before they run; what is charged, and what a Redis that is away means for that."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from graphql import OperationDefinitionNode, get_operation_ast, parse
+
+from portal.core.actor import ANONYMOUS, Actor
+from portal.core.embedded import EmbeddedServices
+from portal.graphql import Allowances, Options, schema
+from portal.graphql.cost import COST_MOST, INTROSPECTION_COST, REFUSED_COST, WEIGHTS, cost_of
+from portal.limits import Limiter
+from tests.graphql.conftest import Ask, codes
+
+PER_MINUTE = 1_000
+USAGE = WEIGHTS["Key.usage"]
+
+
+def cost(text: str, **variables: Any) -> int:
+    document = parse(text)
+    operation = get_operation_ast(document)
+    assert isinstance(operation, OperationDefinitionNode)
+    return cost_of(schema.graphql_schema, document, operation, variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{ __typename }", 0),
+        ("{ viewer { role } }", 2),
+        ("{ a: viewer { role } b: viewer { role } }", 4),
+        ("{ viewer { ...V } } fragment V on Viewer { role permissions person { ... on Person { name } } }", 5),
+        ("{ keys { nodes { id } } }", 1 + 25 * 2),
+        ("{ keys(first: 10) { nodes { id name } } }", 1 + 10 * 3),
+        ("{ keys(first: 10) { totalCount } }", 1 + 10 * 5),
+        ("{ keys(first: 1000000) { nodes { id } } }", 1 + 100 * 2),
+        ("{ keys(first: -5) { nodes { id } } }", 1 + 2),
+        ("{ keys(first: 10) { nodes { secrets { id } } } }", 1 + 10 * (1 + 1 + 10)),
+        ("{ keys(first: 10) { nodes { id @skip(if: true) } } }", 1 + 10 * 2),
+        ("{ plans { id limits { name } } }", 1 + 10 * (1 + 1 + 10)),
+        ('mutation { pauseKey(id: "a") { __typename } }', 11),
+        ("{ __schema { types { fields { name } } } }", INTROSPECTION_COST),
+        ("subscription { usageTicks { calls units } }", 3),
+        ("subscription { keyChanged { key { id } } }", 3),
+    ],
+)
+def test_what_it_costs(text: str, expected: int) -> None:
+    assert cost(text) == expected
+
+
+def test_a_page_may_come_by_variable() -> None:
+    text = "query ($n: Int = 7) { keys(first: $n) { nodes { id } } }"
+    assert cost(text) == 1 + 7 * 2
+    assert cost(text, n=3) == 1 + 3 * 2
+    assert cost("query ($n: Int) { keys(first: $n) { nodes { id } } }") == 1 + 25 * 2
+
+
+async def test_too_much_at_once_is_refused(ask: Ask, owner: Actor) -> None:
+    document = """{ keys(first: 100) { nodes {
+        usage(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z", granularity: DAY) {
+            points { at groups { key } } } } } }"""
+    assert cost(document) > COST_MOST
+    result = await ask(owner, document)
+    assert codes(result) == ["TOO_COSTLY"]
+    assert not result.has_started
+
+
+@pytest.fixture
+async def limiter(services: EmbeddedServices) -> AsyncIterator[Limiter]:
+    limiter = Limiter(services.redis_urls, 1000)
+    await limiter.open()
+    yield limiter
+    await limiter.close()
+
+
+@pytest.fixture
+def allowances(limiter: Limiter) -> Allowances:
+    return Allowances(limiter, PER_MINUTE)
+
+
+async def test_an_operation_takes_its_cost(ask: Ask, owner: Actor, allowances: Allowances) -> None:
+    options = Options(charge=allowances.charge)
+    first = (await ask(owner, "{ keys { nodes { id } } }", options=options)).to_json()["extensions"]["cost"]
+    assert first == {"requested": 51, "limit": PER_MINUTE, "remaining": PER_MINUTE - 51, "resetSeconds": 4}
+    again = (await ask(owner, "{ keys { nodes { id } } }", options=options)).cost
+    assert again is not None
+    assert again.charged is not None
+    assert PER_MINUTE - 102 <= again.charged.remaining < PER_MINUTE - 51
+
+
+async def test_a_page_of_the_portal_takes_nothing(ask: Ask, owner: Actor) -> None:
+    assert "extensions" not in (await ask(owner, "{ viewer { role } }")).to_json()
+
+
+async def test_what_is_refused_costs_a_little(ask: Ask, owner: Actor, allowances: Allowances) -> None:
+    refused = await ask(owner, "{ nothing }", options=Options(charge=allowances.charge))
+    assert codes(refused) == ["BAD_DOCUMENT"]
+    assert refused.to_json()["extensions"]["cost"]["requested"] == REFUSED_COST
+
+
+async def test_more_than_is_left_does_not_run(ask: Ask, owner: Actor, viewer: Actor, allowances: Allowances) -> None:
+    options = Options(charge=allowances.charge)
+    await allowances.charge(owner, PER_MINUTE - 20)
+    result = await ask(owner, "{ keys { nodes { id } } }", options=options)
+    assert codes(result) == ["RATE_LIMITED"]
+    assert not result.has_started
+    assert result.cost is not None
+    assert result.cost.charged is not None
+    assert 0 < (result.cost.charged.retry_seconds or 0) <= 3
+    assert not (await ask(owner, "{ viewer { role } }", options=options)).errors
+    assert not (await ask(viewer, "{ keys { nodes { id } } }", options=options)).errors
+
+
+async def test_an_empty_allowance_does_not_even_say_what_is_wrong(
+    ask: Ask, owner: Actor, allowances: Allowances
+) -> None:
+    await allowances.charge(owner, PER_MINUTE)
+    assert codes(await ask(owner, "{ nothing }", options=Options(charge=allowances.charge))) == ["RATE_LIMITED"]
+
+
+async def test_nobody_has_a_small_part_by_address(allowances: Allowances) -> None:
+    charged = await allowances.charge(ANONYMOUS, 1)
+    assert charged is not None
+    assert charged.limit == PER_MINUTE // 100
+
+
+async def test_without_redis_nobody_is_charged_or_refused(ask: Ask, owner: Actor) -> None:
+    away = Limiter(["redis://127.0.0.1:9"], 50)
+    await away.open()
+    try:
+        options = Options(charge=Allowances(away, PER_MINUTE).charge)
+        for _ in range(3):
+            result = await ask(owner, "{ viewer { role } }", options=options)
+            assert result.to_json() == {"data": {"viewer": {"role": "owner"}}, "extensions": {"cost": {"requested": 2}}}
+        assert codes(await ask(owner, "{ nothing }", options=options)) == ["BAD_DOCUMENT"]
+    finally:
+        await away.close()
