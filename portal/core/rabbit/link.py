@@ -24,11 +24,18 @@ logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
 
 
+class _Connection(aio_pika.Connection):
+    """Closed by who opened it. One that never came to be is collected at any time, and the library would want a loop."""
+
+    def __del__(self) -> None: ...
+
+
 async def connect(url: str, purpose: str) -> AbstractConnection:
     """Raises one of BROKER_ERRORS. `purpose` is how the broker's own pages name the connection."""
     async with asyncio.timeout(CONNECT_SECONDS):
         return await aio_pika.connect(
             url,
+            connection_class=_Connection,
             heartbeat=HEARTBEAT_SECONDS,
             client_properties={"connection_name": f"portal {purpose}", "product": "portal"},
         )
