@@ -25,7 +25,7 @@ Prepare = Callable[[AbstractConnection], Awaitable[None]]
 
 
 class _Connection(aio_pika.Connection):
-    """Closed by who opened it. One that never came to be is collected at any time, and the library would want a loop."""
+    """Closed by who opened it: one that never came to be is collected at any time, with or without a loop."""
 
     def __del__(self) -> None: ...
 
