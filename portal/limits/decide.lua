@@ -19,13 +19,22 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
+-- `used` units in the period called `name`, of which this call has added `added`.
 local function open_record(key)
   local record = records[key]
   if not record then
-    record = { key = key, version = tonumber(call('HGET', key, 'version') or nil), used = {}, added = {} }
+    record = { key = key, version = tonumber(call('HGET', key, 'version') or nil), name = false, used = false, added = 0 }
     records[key] = record
   end
   return record
+end
+
+local function flush_record(record)
+  if record.added == 0 then return end
+  call('HINCRBY', record.key, 'used:' .. record.name, record.added)
+  -- Once a period: a record in use must not end with counters that PostgreSQL does not have yet.
+  if record.used == record.added then call('PEXPIRE', record.key, RECORD_TTL_MS) end
+  record.added = 0
 end
 
 -- False, or the status that sends the caller back: the record is missing, or newer than the policy.
@@ -42,9 +51,10 @@ end
 
 -- Units used in the period that began at `start`, or nil: nobody knows.
 local function used_in(record, name, start, seed)
-  local used = record.used[name]
-  if used then return used end
-  used = tonumber(call('HGET', record.key, 'used:' .. name) or nil)
+  if record.name == name and record.used then return record.used end
+  -- Policies from before and after a change of the account's time zone may name the same instant's month differently.
+  flush_record(record)
+  local used = tonumber(call('HGET', record.key, 'used:' .. name) or nil)
   if not used and seed and seed[2][name] then
     used = seed[2][name]
     call('HSET', record.key, 'used:' .. name, text(used))
@@ -52,7 +62,7 @@ local function used_in(record, name, start, seed)
     local since = tonumber(call('HGET', record.key, 'since') or nil)
     used = since and since <= start and 0 or nil
   end
-  record.used[name] = used
+  record.name, record.used = name, used or false
   return used
 end
 
@@ -193,7 +203,7 @@ local function decide(first_key, answer_key)
   if status == ADMITTED then
     consume(subjects, count, first_key + 1)
     if name and cost > 0 then
-      record.used[name], record.added[name] = used + cost, (record.added[name] or 0) + cost
+      record.used, record.added = used + cost, record.added + cost
     end
   end
 end
@@ -202,13 +212,7 @@ local function flush()
   for _, state in ipairs(dirty) do
     if state.is_log then flush_log(state) else flush_bucket(state, now) end
   end
-  for key, record in pairs(records) do
-    for name, units in pairs(record.added) do
-      call('HINCRBY', key, 'used:' .. name, units)
-      -- Once a period: a record in use must not end with counters that PostgreSQL does not have yet.
-      if record.used[name] == units then call('PEXPIRE', key, RECORD_TTL_MS) end
-    end
-  end
+  for _, record in pairs(records) do flush_record(record) end
 end
 
 -- Whether the server itself takes no writes (no master, memory or disk full): that is nobody's state, and the caller must

@@ -20,6 +20,8 @@ from portal.limits.link import LimitsUnavailable, Reply
 from portal.limits.requests import Decision, LimitRequest, Status, decode_decisions, encode_call
 
 BATCH_MOST = 128
+CROWD = 16
+"""So many checks in flight are worth waiting for; behind fewer, others are sent at once."""
 PATIENCE_SECONDS = 1.0
 _FOLDER = Path(__file__).parent
 
@@ -47,7 +49,7 @@ class Shard:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._waiting: Batch = []
-        self._is_in_flight = False
+        self._in_flight = 0
         self._is_scheduled = False
         self._ahead_us: int | None = None
         """How far Redis's clock is ahead of this process's monotonic one, as of the last reply."""
@@ -57,11 +59,11 @@ class Shard:
 
     def decide(self, request: LimitRequest, on_decision: OnDecision) -> None:
         """`on_decision` is called once, within the deadline, with the decision or LimitsUnavailable."""
-        if not self._is_in_flight and not self._waiting and not self.breaker.may_pass():
+        if not self._waiting and not self.breaker.may_pass():
             on_decision(LimitsUnavailable(f"{self.connection.name} failed too often and is left alone for a while"))
             return
         self._waiting.append((request, on_decision))
-        if not self._is_in_flight and not self._is_scheduled:
+        if self._in_flight < CROWD and not self._is_scheduled:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -80,10 +82,10 @@ class Shard:
 
     def _flush(self) -> None:
         self._is_scheduled = False
-        if self._is_in_flight or not self._waiting:
+        if self._in_flight >= CROWD or not self._waiting:
             return
         batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
-        self._is_in_flight = True
+        self._in_flight += len(batch)
         self._send(batch, b"EVALSHA", DECIDE.sha)
 
     def _send(self, batch: Batch, *script: bytes, is_again: bool = False) -> None:
@@ -91,7 +93,7 @@ class Shard:
             command = encode_call(script, [request for request, _ in batch], self._latest_us())
         except Exception as error:
             # What cannot be said ends like what is not answered, or this shard would wait for it for ever.
-            self._is_in_flight = False
+            self._in_flight -= len(batch)
             self._fail(batch, error)
             return
         self.connection.write(partial(self._answered, batch, is_again), command)
@@ -101,13 +103,13 @@ class Shard:
             self._send(batch, b"EVAL", DECIDE.source, is_again=is_again)
             return
         if isinstance(reply, Exception):
-            self._is_in_flight = False
+            self._in_flight -= len(batch)
             self._fail(batch, reply)
             return
         try:
             now_us, decisions = decode_decisions(reply)
         except Exception as error:
-            self._is_in_flight = False
+            self._in_flight -= len(batch)
             self._fail(batch, error)
             return
         self._ahead_us = now_us - monotonic_ns() // 1000
@@ -115,7 +117,7 @@ class Shard:
             # By its clock nobody waits any more, and yet somebody does: that clock was set forward.
             self._send(batch, b"EVALSHA", DECIDE.sha, is_again=True)
             return
-        self._is_in_flight = False
+        self._in_flight -= len(batch)
         if not decisions:
             self._fail(batch, LimitsUnavailable(f"{self.connection.name} came to it too late"))
             return

@@ -29,10 +29,10 @@ local function total_before(log, index)
   return total
 end
 
--- The first entry later than `since`; count + 1 if there is none.
+-- The first entry later than `since`; count + 1 if there is none. The last two answers are remembered.
 local function first_after(log, since)
-  local known = log.found[since]
-  if known then return known end
+  if since == log.since then return log.first end
+  if since == log.other_since then return log.other_first end
   local low, high, text = 1, log.count + 1, log.text
   if log.is_long then
     while low < high do
@@ -47,7 +47,7 @@ local function first_after(log, since)
       if read('>I6', text, BEFORE_FIRST + ENTRY * middle) > since then high = middle else low = middle + 1 end
     end
   end
-  log.found[since] = low
+  log.other_since, log.other_first, log.since, log.first = log.since, log.first, since, low
   return low
 end
 
@@ -68,19 +68,19 @@ local function read_log(key, now)
   local text = call('GETRANGE', key, 0, SHORT_MOST)
   -- All fields at once: a table that grows is built anew several times.
   local log = {
-    key = key, text = text, is_log = true, is_long = false, is_dirty = false, stored = 0, count = 0, base = now,
-    before = 0, keeps = 0, now = 0, total = 0, longest = 0, found = {},
+    key = key, text = text, is_log = true, is_dirty = false, stored = 0, count = 0, base = now, before = 0, keeps = 0,
+    now = 0, total = 0, longest = 0, since = false, first = 0, other_since = false, other_first = 0,
   }
   if text == '' then return log end
   log.base, log.before, log.keeps = read('>dI6I6', text)
-  log.is_long = #text > SHORT_MOST
-  local size = log.is_long and call('STRLEN', key) or #text
-  log.stored = (size - HEAD) / ENTRY
-  log.count = log.stored
-  if log.is_long then
-    log.tail_at = math.max(HEAD, size - TAIL)
+  local size = #text
+  if size > SHORT_MOST then
+    size = call('STRLEN', key)
+    log.is_long, log.tail_at = true, math.max(HEAD, size - TAIL)
     log.tail = call('GETRANGE', key, log.tail_at, size)
   end
+  log.stored = (size - HEAD) / ENTRY
+  log.count = log.stored
   local newest
   newest, log.total = log_entry(log, log.count)
   log.now = now - log.base
