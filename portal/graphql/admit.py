@@ -21,7 +21,7 @@ from graphql.execution.values import get_variable_values
 from portal.core.actor import Actor
 from portal.core.errors import Invalid
 from portal.graphql.cost import COST_MOST, REFUSED_COST, cost_of
-from portal.graphql.documents import ERRORS_MOST, prepare
+from portal.graphql.documents import ERRORS_MOST, NESTING_MOST, prepare
 from portal.graphql.errors import request_error
 from portal.graphql.request import Cost, Options, Result, refused
 from portal.graphql.schema import schema
@@ -71,6 +71,8 @@ def _find_operation(
     actor: Actor, text: str, variables: dict[str, Any], options: Options, *, is_stream: bool
 ) -> tuple[DocumentNode, OperationDefinitionNode] | Result:
     is_anonymous = actor.kind == "anonymous"
+    if _nests_deeper(variables, NESTING_MOST):
+        return refused(request_error("TOO_LARGE", "The variables are nested too deeply.", "Make them flatter."))
     prepared = prepare(schema.graphql_schema, text, is_anonymous=is_anonymous)
     if prepared.document is None:
         return refused(*prepared.errors)
@@ -90,6 +92,17 @@ def _find_operation(
         mistake = Invalid("Text must not contain U+0000.", hint="Leave that character out.")
         return refused(GraphQLError(str(mistake), original_error=mistake, extensions={"code": mistake.code}))
     return prepared.document, operation
+
+
+def _nests_deeper(value: Any, most: int) -> bool:
+    """Without recursion, so that nothing that walks the variables later runs out of stack, however it walks."""
+    containers: list[Any] = [value]
+    for _ in range(most):
+        inside = (each.values() if isinstance(each, dict) else each for each in containers)
+        containers = [one for each in inside for one in each if isinstance(one, dict | list)]
+        if not containers:
+            return False
+    return True
 
 
 def holds_nul(text: str, document: DocumentNode, variables: Mapping[str, Any]) -> bool:
