@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -70,6 +70,11 @@ class Connections:
                 self._checker.cancel()
                 self._checker = None
 
+    async def confirm(self, held: Held) -> bool:
+        """Whether it may go on, looked up now; else it is ended. Raises what the database raises."""
+        await self._check([held])
+        return not held.ended.is_set()
+
     def end_all(self) -> None:
         """The process stops."""
         for held in [*self._held]:
@@ -79,15 +84,14 @@ class Connections:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:
-                await self._check()
+                await self._check([*self._held])
             except Exception as error:
                 get_log(__name__).warning("connections_not_checked", error=repr(error))
 
-    async def _check(self) -> None:
-        held = [*self._held]
+    async def _check(self, held: Collection[Held]) -> None:
         async with self._database.transaction() as tx:
             found = await standing_of(tx, {one.digest for one in held})
         for one in held:
             actor = one.caller.actor
-            if actor.role is None or found.get(one.digest) != Standing(actor.account_id, actor.role):
+            if actor.role is None or found.get(one.digest) != Standing(actor.account_id, actor.role, actor.is_staff):
                 one.end("The session or token is valid no longer, or its account or role has changed.")
