@@ -61,9 +61,9 @@ async def admit(
         message = f"The operation costs {requested}; at most {COST_MOST} are allowed."
         error = request_error("TOO_COSTLY", message, "Ask for smaller pages, or less below them.")
         return await _charged_refusal(actor, refused(error), options)
-    cost = await _charge(actor, requested, options)
-    if cost.charged is not None and cost.charged.retry_seconds is not None:
-        return _too_much(cost)
+    cost = await charge(actor, requested, options)
+    if cost.is_refused:
+        return too_much(cost)
     return Admitted(document, operation, known, cost)
 
 
@@ -143,20 +143,22 @@ def _mistakes(
     return [GraphQLError(error.message, error.nodes, extensions={"code": "BAD_VARIABLES"}) for error in values]
 
 
-async def _charge(actor: Actor, cost: int, options: Options) -> Cost:
+async def charge(actor: Actor, cost: int, options: Options) -> Cost:
+    """Take it from the caller's allowance, if anybody's is taken from."""
     return Cost(cost, await options.charge(actor, cost) if options.charge else None)
 
 
 async def _charged_refusal(actor: Actor, result: Result, options: Options) -> Result:
     if options.charge is None:
         return result
-    cost = await _charge(actor, REFUSED_COST, options)
-    if cost.charged is not None and cost.charged.retry_seconds is not None:
-        return _too_much(cost)
+    cost = await charge(actor, REFUSED_COST, options)
+    if cost.is_refused:
+        return too_much(cost)
     return refused(*result.errors, cost=cost)
 
 
-def _too_much(cost: Cost) -> Result:
+def too_much(cost: Cost) -> Result:
+    """The refusal of what the allowance did not admit."""
     assert cost.charged is not None  # noqa: S101  # only a charge can be refused
     message = f"This costs {cost.requested}, and {cost.charged.remaining} of your allowance are left."
     hint = f"Try again in {cost.charged.retry_seconds} s."
