@@ -29,6 +29,8 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from portal.graphql.usage import FIGURES_MOST
+
 COST_MOST = 20_000
 REFUSED_COST = 10
 """Of a document that is not run: reading and checking it was work too."""
@@ -48,12 +50,13 @@ WEIGHTS = {
     "KeyConnection.totalCount": 5,
     "Query.node": 5,
 }
-ROWS = {"UsagePoint.groups": 5}
-"""Lists whose length no argument tells."""
 PAGES = ("first", "last")
 SERIES = frozenset({"Usage.points", "UsageBefore.points"})
 POINTS_ASSUMED = 50
 POINTS_MOST = 1_500
+GROUPS = "UsagePoint.groups"
+GROUPS_ASSUMED = 5
+MINUTES_MOST_SECONDS = 86_400
 STEP_SECONDS = {"MINUTE": 60, "HOUR": 3_600, "DAY": 86_400, "MONTH": 28 * 86_400}
 
 
@@ -120,7 +123,11 @@ class _Count:
                 return self._page(node, page, field.args[page].default_value)
         if not is_list_type(get_nullable_type(field.type)) or path.partition(".")[0].endswith("Connection"):
             return 1
-        return self.points if path in SERIES else ROWS.get(path, ROWS_ASSUMED)
+        if path in SERIES:
+            return self.points
+        if path == GROUPS:
+            return min(GROUPS_ASSUMED, -(-FIGURES_MOST // self.points))
+        return ROWS_ASSUMED
 
     def _page(self, node: FieldNode, page: str, default: Any) -> int:
         asked = self._given(node, page)
@@ -129,7 +136,10 @@ class _Count:
         return max(1, min(asked, PAGE_MOST)) if isinstance(asked, int) else PAGE_MOST
 
     def _steps(self, node: FieldNode) -> int:
-        """How many points a series has at most; its first and last step may be short ones."""
+        """How many points a series has at most; its first and last step may be short ones.
+
+        One that is certainly refused for its length reads nothing, and shall be refused for that, not for its cost.
+        """
         granularity = self._given(node, "granularity")
         try:
             start, end = (datetime.fromisoformat(self._given(node, name)) for name in ("from", "to"))
@@ -137,7 +147,10 @@ class _Count:
         except (TypeError, ValueError):
             return POINTS_ASSUMED
         step = STEP_SECONDS["DAY"] if granularity is Undefined else STEP_SECONDS.get(granularity, 60)
-        return max(1, min(int(seconds // step) + 2, POINTS_MOST))
+        points = max(1, int(seconds // step) + 2)
+        if points > 2 * POINTS_MOST or (granularity == "MINUTE" and seconds > MINUTES_MOST_SECONDS):
+            return POINTS_ASSUMED
+        return min(points, POINTS_MOST)
 
     def _given(self, node: FieldNode, name: str) -> Any:
         """An argument's value; Undefined where its default holds."""

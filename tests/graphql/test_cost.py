@@ -11,15 +11,18 @@ from portal.core.embedded import EmbeddedServices
 from portal.graphql import Allowances, Options, schema
 from portal.graphql.cost import (
     COST_MOST,
+    GROUPS,
     INTROSPECTION_COST,
+    MINUTES_MOST_SECONDS,
+    POINTS_ASSUMED,
     POINTS_MOST,
     REFUSED_COST,
-    ROWS,
     SERIES,
     WEIGHTS,
     cost_of,
 )
 from portal.limits import Limiter
+from portal.usage import rules
 from tests.graphql.conftest import Ask, codes
 
 PER_MINUTE = 1_000
@@ -76,7 +79,9 @@ POINTS = "usage(from: $from, to: $to, granularity: $step) { points { at } }"
         ("HOUR", "2026-11-02T00:00:00Z", 26),
         ("DAY", "2026-12-01T00:00:00+01:00", 31),
         ("MONTH", "2027-11-01T00:00:00Z", 15),
-        ("MINUTE", "2199-11-01T00:00:00Z", POINTS_MOST),
+        ("DAY", "2031-03-01T00:00:00Z", POINTS_MOST),
+        ("MINUTE", "2026-11-02T00:00:01Z", POINTS_ASSUMED),
+        ("HOUR", "2199-11-01T00:00:00Z", POINTS_ASSUMED),
         ("DAY", "2020-01-01T00:00:00Z", 1),
     ],
 )
@@ -90,9 +95,20 @@ def test_points_cost_as_many_as_the_stretch_has(step: str, end: str, points: int
 
 
 def test_every_weight_is_of_a_field_that_there_is() -> None:
-    for path in (*WEIGHTS, *ROWS, *SERIES):
+    for path in (*WEIGHTS, *SERIES, GROUPS):
         kind, _, name = path.partition(".")
         assert name in getattr(schema.graphql_schema.type_map[kind], "fields"), path  # noqa: B009  # of some types only
+
+
+def test_the_longest_series_are_those_of_usage() -> None:
+    assert (rules.POINTS_MOST, rules.MINUTES_SPAN.total_seconds()) == (POINTS_MOST, MINUTES_MOST_SECONDS)
+
+
+def test_a_day_of_minutes_in_parts_can_be_asked_for() -> None:
+    """At most 4,000 groups come in all points together, so three for each of so many points is enough."""
+    given = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z", "step": "MINUTE"}
+    asked = POINTS.replace("points { at }", "points { at totals { calls } groups { key totals { calls } } }")
+    assert cost(f"{HEAD} {asked} }}", **given) == USAGE + 1 + 1_442 * (1 + 2 + 1 + 3 * 3) <= COST_MOST
 
 
 async def test_a_day_of_minutes_many_times_is_too_much(ask: Ask, owner: Actor) -> None:
