@@ -44,6 +44,8 @@ class Connections:
         self._held: set[Held] = set()
         self._by_account: Counter[str] = Counter()
         self._checker: asyncio.Task[None] | None = None
+        self._asking: set[Held] = set()
+        self._turn = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -63,6 +65,7 @@ class Connections:
             yield held
         finally:
             self._held.discard(held)
+            self._asking.discard(held)
             self._by_account[account_id] -= 1
             if not self._by_account[account_id]:
                 del self._by_account[account_id]
@@ -71,8 +74,19 @@ class Connections:
                 self._checker = None
 
     async def confirm(self, held: Held) -> bool:
-        """Whether it may go on, looked up now; else it is ended. Raises what the database raises."""
-        await self._check([held])
+        """Whether it may go on, looked up after this was asked; else it is ended. Raises what the database raises.
+
+        Whoever asks while another look is under way is looked up by the next one, all of them in one statement.
+        """
+        self._asking.add(held)
+        async with self._turn:
+            if held in self._asking:
+                asking, self._asking = self._asking, set()
+                try:
+                    await self._check(asking)
+                except BaseException:
+                    self._asking |= asking & self._held  # nobody of them was looked up
+                    raise
         return not held.ended.is_set()
 
     def end_all(self) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from portal.core.database import is_connection_lost
+from portal.core.database import is_connection_lost, is_neighbour_away
 from portal.core.errors import Unauthenticated, Unavailable
 from portal.core.ids import new_id
 from portal.graphql import Options, Place, Result, open_stream
@@ -190,7 +190,7 @@ class _Conversation:
         try:
             return await services_of(self._socket).connections.confirm(self._held)
         except Exception as error:
-            if not is_connection_lost(error):
+            if not is_neighbour_away(error):
                 raise
             await self._tell(name, refusal(Unavailable.code, "The database does not answer.", "Try again soon."))
             return False
