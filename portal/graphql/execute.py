@@ -68,8 +68,10 @@ class _Run:
         try:
             async with database.transaction(actor=self.context.actor) as tx:
                 await tx.limit_statements(self.options.timeout_seconds + GRACE_SECONDS)
-                result = await self._run_once(tx)
-                await tx.settle()
+                try:
+                    result = await self._run_once(tx)
+                finally:
+                    await tx.settle()
                 if result.errors:
                     raise _Undo
         except _Undo:

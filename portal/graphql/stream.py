@@ -97,8 +97,12 @@ class _Stream:
                 transaction = nullcontext() if is_plain else self.place.database.transaction(actor=actor)
                 async with transaction as tx:
                     context.open(tx)
-                    told = execute_subscription_event(self._executor(context, event))
-                    answer = told if isinstance(told, ExecutionResult) else await told
+                    try:
+                        told = execute_subscription_event(self._executor(context, event))
+                        answer = told if isinstance(told, ExecutionResult) else await told
+                    finally:
+                        if tx is not None:
+                            await tx.settle()
         except TimeoutError:
             return Result(None, [request_error("TIMEOUT", "This event took too long to work out.")])
         except Exception as error:
