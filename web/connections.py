@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -44,6 +44,8 @@ class Connections:
         self._held: set[Held] = set()
         self._by_account: Counter[str] = Counter()
         self._checker: asyncio.Task[None] | None = None
+        self._asking: set[Held] = set()
+        self._turn = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -63,12 +65,29 @@ class Connections:
             yield held
         finally:
             self._held.discard(held)
+            self._asking.discard(held)
             self._by_account[account_id] -= 1
             if not self._by_account[account_id]:
                 del self._by_account[account_id]
             if not self._held and self._checker is not None:
                 self._checker.cancel()
                 self._checker = None
+
+    async def confirm(self, held: Held) -> bool:
+        """Whether it may go on, looked up after this was asked; else it is ended. Raises what the database raises.
+
+        Whoever asks while another look is under way is looked up by the next one, all of them in one statement.
+        """
+        self._asking.add(held)
+        async with self._turn:
+            if held in self._asking:
+                asking, self._asking = self._asking, set()
+                try:
+                    await self._check(asking)
+                except BaseException:
+                    self._asking |= asking & self._held  # nobody of them was looked up
+                    raise
+        return not held.ended.is_set()
 
     def end_all(self) -> None:
         """The process stops."""
@@ -79,15 +98,14 @@ class Connections:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:
-                await self._check()
+                await self._check([*self._held])
             except Exception as error:
                 get_log(__name__).warning("connections_not_checked", error=repr(error))
 
-    async def _check(self) -> None:
-        held = [*self._held]
+    async def _check(self, held: Collection[Held]) -> None:
         async with self._database.transaction() as tx:
             found = await standing_of(tx, {one.digest for one in held})
         for one in held:
             actor = one.caller.actor
-            if actor.role is None or found.get(one.digest) != Standing(actor.account_id, actor.role):
+            if actor.role is None or found.get(one.digest) != Standing(actor.account_id, actor.role, actor.is_staff):
                 one.end("The session or token is valid no longer, or its account or role has changed.")

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from portal.core.database import is_connection_lost
-from portal.core.errors import Unauthenticated
+from portal.core.database import is_connection_lost, is_neighbour_away
+from portal.core.errors import Unauthenticated, Unavailable
 from portal.core.ids import new_id
 from portal.graphql import Options, Place, Result, open_stream
 from web.caller import Caller, socket_caller
@@ -54,7 +54,7 @@ async def answer_socket(socket: WebSocket) -> None:
         caller = await _greet(socket, is_cookie_taken=origin is not None)
         async with services_of(socket).connections.hold(caller) as held:
             await _send(socket, {"type": "connection_ack"})
-            await _Conversation(socket, caller).serve(held)
+            await _Conversation(socket, caller, held).serve()
     except _Closing as error:
         await _close(socket, error.code, error.reason)
     except TooManyConnections as error:
@@ -95,20 +95,21 @@ async def _greet(socket: WebSocket, *, is_cookie_taken: bool) -> Caller:
 class _Conversation:
     """After the greeting: any number of operations beside one another, up to a bound."""
 
-    def __init__(self, socket: WebSocket, caller: Caller) -> None:
+    def __init__(self, socket: WebSocket, caller: Caller, held: Held) -> None:
         self._socket = socket
         self._caller = caller
+        self._held = held
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    async def serve(self, held: Held) -> None:
+    async def serve(self) -> None:
         """Until the other side leaves or breaks the protocol, or may stay no longer."""
         reading = asyncio.create_task(self._read())
-        ending = asyncio.create_task(held.ended.wait())
+        ending = asyncio.create_task(self._held.ended.wait())
         try:
             await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 reading.result()
-            raise _Closing(FORBIDDEN, held.reason)
+            raise _Closing(FORBIDDEN, self._held.reason)
         finally:
             tasks = [reading, ending, *self._running.values()]
             for task in tasks:
@@ -159,6 +160,8 @@ class _Conversation:
 
     async def _run(self, name: str, asked: GraphQLRequest) -> None:
         services = services_of(self._socket)
+        if not await self._may_begin(name):
+            return
         options = Options(
             operation_name=asked.operation_name,
             key_prefix=services.settings.key_prefix,
@@ -181,6 +184,16 @@ class _Conversation:
             await _send(self._socket, {"id": name, "type": "complete"})
         finally:
             await opened.aclose()
+
+    async def _may_begin(self, name: str) -> bool:
+        """Each operation is the caller's as they are now: nothing begins after a revocation was answered."""
+        try:
+            return await services_of(self._socket).connections.confirm(self._held)
+        except Exception as error:
+            if not is_neighbour_away(error):
+                raise
+            await self._tell(name, refusal(Unavailable.code, "The database does not answer.", "Try again soon."))
+            return False
 
     async def _tell(self, name: str, result: Result) -> bool:
         """Whether the operation goes on: an error that kept it from running ends it."""

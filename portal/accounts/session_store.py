@@ -76,13 +76,13 @@ async def delete_ended_sessions(tx: Tx, most: int) -> int:
 
 
 _STANDING = text("""
-SELECT held.token_digest, held.account_id, member.role FROM (
+SELECT held.token_digest, held.account_id, member.role, person.is_staff FROM (
     SELECT token_digest, person_id, account_id FROM sessions
         WHERE token_digest = ANY(:digests) AND expires_at > :now AND seen_at > :idle_since
     UNION ALL
     SELECT token_digest, person_id, account_id FROM personal_tokens
         WHERE token_digest = ANY(:digests) AND revoked_at IS NULL AND coalesce(expires_at > :now, true)
-) held JOIN memberships member USING (person_id, account_id)
+) held JOIN memberships member USING (person_id, account_id) JOIN people person ON person.id = held.person_id
 """).bindparams(
     bindparam("digests", type_=ARRAY(LargeBinary)),
     bindparam("now", type_=DateTime(timezone=True)),
@@ -90,10 +90,10 @@ SELECT held.token_digest, held.account_id, member.role FROM (
 )
 
 
-async def list_standing(tx: Tx, digests: Collection[bytes]) -> Sequence[tuple[bytes, str, str]]:
-    """(digest, account_id, role) of the sessions and personal tokens that still open an account. None is kept alive."""
+async def list_standing(tx: Tx, digests: Collection[bytes]) -> Sequence[tuple[bytes, str, str, bool]]:
+    """(digest, account_id, role, is_staff) of what still opens an account: sessions, none kept alive, and tokens."""
     rows = await tx.execute(_STANDING, {"digests": [*digests], "now": tx.now, "idle_since": tx.now - IDLE})
-    return [(bytes(row.token_digest), row.account_id, row.role) for row in rows]
+    return [(bytes(row.token_digest), row.account_id, row.role, row.is_staff) for row in rows]
 
 
 def _living(statement: Select[Any], person_id: str, now: datetime) -> Select[Any]:

@@ -11,13 +11,16 @@ from portal.core.ids import AccountId
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The account that a session or token opens now, and its person's role there."""
+    """The account that a session or token opens now, its person's role there, and whether they are staff."""
 
     account_id: AccountId
     role: Role
+    is_staff: bool
 
 
 async def standing_of(tx: Tx, digests: Collection[bytes]) -> dict[bytes, Standing]:
     """By digest of the session's or personal token; whatever has ended is absent. Looking keeps no session alive."""
     found = await session_store.list_standing(tx, digests)
-    return {digest: Standing(AccountId(account_id), Role(role)) for digest, account_id, role in found}
+    return {
+        digest: Standing(AccountId(account_id), Role(role), is_staff) for digest, account_id, role, is_staff in found
+    }

@@ -62,6 +62,7 @@ class Tx:
         self.statements = 0
         self._session = session
         self._lock = asyncio.Lock()
+        self._is_settled = False
 
     async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
         return await self._send(lambda: self._session.execute(statement, parameters))
@@ -114,16 +115,23 @@ class Tx:
         await self.execute(_CONFINE, {"account": account_id})
 
     async def settle(self) -> None:
-        """Returns when no statement is on its way any more."""
+        """Returns when no statement is on its way, and lets none go any more.
+
+        Work that others share outlives a cancelled caller. What it sent afterwards would take a connection anew, as the
+        role that logs in, and keep it.
+        """
         async with self._lock:
-            pass
+            self._is_settled = True
 
     async def _send(self, send: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         """Cancelled at once while it waits for its turn; once it was sent only at its end, or if the server hangs.
 
-        Raises Invalid for U+0000, which JSON and forms can carry in any text and PostgreSQL stores in none.
+        Raises Invalid for U+0000, which JSON and forms can carry in any text and PostgreSQL stores in none, and
+        RuntimeError once it is settled.
         """
         async with self._lock:
+            if self._is_settled:
+                raise RuntimeError("The transaction is over.")
             self.statements += 1
             running = asyncio.create_task(send())
             try:

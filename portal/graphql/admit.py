@@ -21,7 +21,7 @@ from graphql.execution.values import get_variable_values
 from portal.core.actor import Actor
 from portal.core.errors import Invalid
 from portal.graphql.cost import COST_MOST, REFUSED_COST, cost_of
-from portal.graphql.documents import ERRORS_MOST, prepare
+from portal.graphql.documents import ERRORS_MOST, NESTING_MOST, prepare
 from portal.graphql.errors import request_error
 from portal.graphql.request import Cost, Options, Result, refused
 from portal.graphql.schema import schema
@@ -61,9 +61,9 @@ async def admit(
         message = f"The operation costs {requested}; at most {COST_MOST} are allowed."
         error = request_error("TOO_COSTLY", message, "Ask for smaller pages, or less below them.")
         return await _charged_refusal(actor, refused(error), options)
-    cost = await _charge(actor, requested, options)
-    if cost.charged is not None and cost.charged.retry_seconds is not None:
-        return _too_much(cost)
+    cost = await charge(actor, requested, options)
+    if cost.is_refused:
+        return too_much(cost)
     return Admitted(document, operation, known, cost)
 
 
@@ -71,6 +71,8 @@ def _find_operation(
     actor: Actor, text: str, variables: dict[str, Any], options: Options, *, is_stream: bool
 ) -> tuple[DocumentNode, OperationDefinitionNode] | Result:
     is_anonymous = actor.kind == "anonymous"
+    if _nests_deeper(variables, NESTING_MOST):
+        return refused(request_error("TOO_LARGE", "The variables are nested too deeply.", "Make them flatter."))
     prepared = prepare(schema.graphql_schema, text, is_anonymous=is_anonymous)
     if prepared.document is None:
         return refused(*prepared.errors)
@@ -90,6 +92,17 @@ def _find_operation(
         mistake = Invalid("Text must not contain U+0000.", hint="Leave that character out.")
         return refused(GraphQLError(str(mistake), original_error=mistake, extensions={"code": mistake.code}))
     return prepared.document, operation
+
+
+def _nests_deeper(value: Any, most: int) -> bool:
+    """Without recursion, so that nothing that walks the variables later runs out of stack, however it walks."""
+    containers: list[Any] = [value]
+    for _ in range(most):
+        inside = (each.values() if isinstance(each, dict) else each for each in containers)
+        containers = [one for each in inside for one in each if isinstance(one, dict | list)]
+        if not containers:
+            return False
+    return True
 
 
 def holds_nul(text: str, document: DocumentNode, variables: Mapping[str, Any]) -> bool:
@@ -130,20 +143,22 @@ def _mistakes(
     return [GraphQLError(error.message, error.nodes, extensions={"code": "BAD_VARIABLES"}) for error in values]
 
 
-async def _charge(actor: Actor, cost: int, options: Options) -> Cost:
+async def charge(actor: Actor, cost: int, options: Options) -> Cost:
+    """Take it from the caller's allowance, if anybody's is taken from."""
     return Cost(cost, await options.charge(actor, cost) if options.charge else None)
 
 
 async def _charged_refusal(actor: Actor, result: Result, options: Options) -> Result:
     if options.charge is None:
         return result
-    cost = await _charge(actor, REFUSED_COST, options)
-    if cost.charged is not None and cost.charged.retry_seconds is not None:
-        return _too_much(cost)
+    cost = await charge(actor, REFUSED_COST, options)
+    if cost.is_refused:
+        return too_much(cost)
     return refused(*result.errors, cost=cost)
 
 
-def _too_much(cost: Cost) -> Result:
+def too_much(cost: Cost) -> Result:
+    """The refusal of what the allowance did not admit."""
     assert cost.charged is not None  # noqa: S101  # only a charge can be refused
     message = f"This costs {cost.requested}, and {cost.charged.remaining} of your allowance are left."
     hint = f"Try again in {cost.charged.retry_seconds} s."

@@ -70,11 +70,13 @@ class _Look:
         told = [self._told(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
         return sorted(told, key=lambda one: (-one.denials, one.key.id))
 
-    async def unused(self) -> list[KeyAttention]:
+    async def unused(self, others: list[KeyAttention]) -> list[KeyAttention]:
+        """What is shown of the other keys is loaded along with what is looked at here."""
         before = self.tx.now - UNUSED
         rows = await keys.list_older(self.tx, self.account_id, before, OLD_MOST)
-        last = await self.info.context.loaders.key_last_used.load_many([row.id for row in rows])
-        told = [(row, at) for row, at in zip(rows, last, strict=True) if at is None or at < before]
+        looked_at = [row.id for row in rows] + [str(one.key.id) for one in others]
+        last = await self.info.context.loaders.key_last_used.load_many(looked_at)
+        told = [(row, at) for row, at in zip(rows, last, strict=False) if at is None or at < before]
         return [self._told(row, AttentionReason.UNUSED, at) for row, at in told]
 
     def _told(self, row: keys.Key, reason: AttentionReason, at: datetime | None, denials: int = 0) -> KeyAttention:
@@ -91,5 +93,7 @@ class AttentionQueries:
     ) -> list[KeyAttention]:
         tx = info.context.permitted(Permission.KEYS_READ)
         look = _Look(info, tx, info.context.actor.account_id, check_first(first))
-        found = [*await look.expiring(), *await look.limited(), *await look.unused()]
+        found = [*await look.expiring(), *await look.limited()]
+        if len(found) < first:
+            found += await look.unused(found)
         return found[:first]

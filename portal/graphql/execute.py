@@ -68,8 +68,10 @@ class _Run:
         try:
             async with database.transaction(actor=self.context.actor) as tx:
                 await tx.limit_statements(self.options.timeout_seconds + GRACE_SECONDS)
-                result = await self._run_once(tx)
-                await tx.settle()
+                try:
+                    result = await self._run_once(tx)
+                finally:
+                    await tx.settle()
                 if result.errors:
                     raise _Undo
         except _Undo:
@@ -81,12 +83,13 @@ class _Run:
         return result  # also when undoing failed: a connection that was cut off amid a statement is not kept
 
     async def _run_once(self, tx: Tx) -> Result:
-        """A mutation with an idempotency key runs the first time only."""
+        """A mutation with an idempotency key runs the first time only; who has another role since is not answered."""
         repeatable = self.options.repeatable
         if repeatable is None or not self.is_mutation:
             return await self.run(tx)
+        actor = self.context.actor
         asked = (print_ast(self.context.document), self.variables, self.options.operation_name)
-        place = place_of(self.context.actor.account_id, repeatable, asked)
+        place = place_of(actor.account_id, repeatable, (*asked, actor.role, actor.is_staff))
         kept = await claim_place(tx, place)
         if kept is not None:
             return Result(kept, is_repeated=True)

@@ -39,7 +39,7 @@ class RunsStill(Conflict):
 
 
 class OtherRequest(Conflict):
-    """The key was used for another document or other variables."""
+    """The key was used for another document or other variables, or by the same caller in another role."""
 
     code = "IDEMPOTENCY_CONFLICT"
 

@@ -48,6 +48,10 @@ class Cost:
     requested: int
     charged: Charged | None = None
 
+    @property
+    def is_refused(self) -> bool:
+        return self.charged is not None and self.charged.retry_seconds is not None
+
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"requested": self.requested}
         if self.charged is not None:

@@ -13,7 +13,7 @@ from portal.accounts import Person
 from portal.core.actor import Actor
 from portal.core.database import Database
 from portal.core.errors import PortalError, Unauthenticated
-from portal.graphql.admit import Admitted, admit
+from portal.graphql.admit import Admitted, admit, charge, too_much
 from portal.graphql.context import GraphQLContext
 from portal.graphql.errors import request_error, shown_errors
 from portal.graphql.execute import run_admitted
@@ -67,7 +67,10 @@ class _Stream:
                 return
             async with aclosing(source):
                 async for event in source:
-                    yield await self._tell(event)
+                    result = await self._too_much(event) or await self._tell(event)
+                    yield result
+                    if not result.has_started:
+                        return
         except PortalError as error:
             yield self._failed([GraphQLError(error.message, original_error=error)])
 
@@ -76,6 +79,13 @@ class _Stream:
         context.feeds = self.place.feeds
         source = create_source_event_stream(self._executor(context, None))
         return source if isinstance(source, ExecutionResult | AsyncIterable) else await source
+
+    async def _too_much(self, event: Any) -> Result | None:
+        """What reads the database for each event is paid for each event; where that is not left, it ends."""
+        if isinstance(event, UsageTick) or self.options.charge is None:
+            return None
+        cost = await charge(self.caller[0], self.admitted.cost.requested, self.options)
+        return too_much(cost) if cost.is_refused else None
 
     async def _tell(self, event: Any) -> Result:
         """One event as the operation asks for it; only some read the database."""
@@ -87,8 +97,12 @@ class _Stream:
                 transaction = nullcontext() if is_plain else self.place.database.transaction(actor=actor)
                 async with transaction as tx:
                     context.open(tx)
-                    told = execute_subscription_event(self._executor(context, event))
-                    answer = told if isinstance(told, ExecutionResult) else await told
+                    try:
+                        told = execute_subscription_event(self._executor(context, event))
+                        answer = told if isinstance(told, ExecutionResult) else await told
+                    finally:
+                        if tx is not None:
+                            await tx.settle()
         except TimeoutError:
             return Result(None, [request_error("TIMEOUT", "This event took too long to work out.")])
         except Exception as error:

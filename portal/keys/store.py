@@ -87,7 +87,8 @@ async def count_keys(tx: Tx, account_id: str, which: KeyFilter) -> int:
 
 async def list_names(tx: Tx, account_id: str, key_ids: Sequence[str]) -> dict[str, str]:
     """Names by key id; keys of other accounts are absent."""
-    return {key.id: key.name for key in await list_keys_by_id(tx, account_id, key_ids)}
+    named = select(col(Key.id), col(Key.name)).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids))
+    return {row.id: row.name for row in await tx.execute(named)}
 
 
 async def list_expiring(tx: Tx, account_id: str, until: datetime, most: int) -> list[Key]:

@@ -54,7 +54,13 @@ async def portal(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 @asynccontextmanager
 async def serve(
-    place: Place, folder: Path, *, has_worker: bool = True, servers: int = SERVERS, **settings: str
+    place: Place,
+    folder: Path,
+    *,
+    has_worker: bool = True,
+    servers: int = SERVERS,
+    only: str | None = None,
+    **settings: str,
 ) -> AsyncIterator[Served]:
     services = place.services
     places = {
@@ -62,7 +68,7 @@ async def serve(
         "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
         "PORTAL_DATA": str(folder / "data"),
     }
-    served = Served(folder, places | settings, place.service_token, servers)
+    served = Served(folder, places | settings, place.service_token, servers, only)
     try:
         if has_worker:
             served.start_worker()

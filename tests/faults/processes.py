@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+import httpx2
+
 from portal.cli.check_client import CheckClient
 from portal.core.embedded.folder import free_port
 from tests.cli.demo_portal import PORTAL, PROJECT, portal_environment
@@ -27,12 +29,16 @@ _PATIENCE_SECONDS = 1.0
 
 @dataclass
 class Served:
-    """The server processes on one port and one journal folder, with or without a worker beside them."""
+    """The server processes on one port and one journal folder, with or without a worker beside them.
+
+    `only` is check or portal where they serve one kind of traffic.
+    """
 
     folder: Path
     settings: dict[str, str]
     token: str
     servers: int = SERVERS
+    only: str | None = None
     port: int = field(default_factory=free_port)
     server: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
@@ -42,9 +48,20 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     async def start_server(self) -> None:
-        self.server = self._launch("serve", "--port", str(self.port), "--workers", str(self.servers))
+        kind = () if self.only is None else ("--only", self.only)
+        self.server = self._launch("serve", "--port", str(self.port), "--workers", str(self.servers), *kind)
+        if self.only == "portal":
+            await self._until_ready()
+            return
         async with self.a_client_each():
             pass
+
+    async def _until_ready(self) -> None:
+        until = monotonic() + START_SECONDS
+        async with httpx2.AsyncClient(base_url=self.url) as client:
+            while not await _is_ready(client):
+                assert monotonic() < until, self.log("serve")[-4000:]
+                await asyncio.sleep(0.1)
 
     def start_worker(self) -> None:
         self.worker = self._launch("worker")
@@ -91,6 +108,13 @@ class Served:
                 stdout=log,
                 stderr=log,
             )
+
+
+async def _is_ready(client: httpx2.AsyncClient) -> bool:
+    try:
+        return (await client.get("/readyz/portal")).is_success
+    except httpx2.TransportError:
+        return False
 
 
 class ClientEach:

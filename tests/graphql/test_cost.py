@@ -9,8 +9,20 @@ from graphql import OperationDefinitionNode, get_operation_ast, parse
 from portal.core.actor import ANONYMOUS, Actor
 from portal.core.embedded import EmbeddedServices
 from portal.graphql import Allowances, Options, schema
-from portal.graphql.cost import COST_MOST, INTROSPECTION_COST, REFUSED_COST, WEIGHTS, cost_of
+from portal.graphql.cost import (
+    COST_MOST,
+    GROUPS,
+    INTROSPECTION_COST,
+    MINUTES_MOST_SECONDS,
+    POINTS_ASSUMED,
+    POINTS_MOST,
+    REFUSED_COST,
+    SERIES,
+    WEIGHTS,
+    cost_of,
+)
 from portal.limits import Limiter
+from portal.usage import rules
 from tests.graphql.conftest import Ask, codes
 
 PER_MINUTE = 1_000
@@ -54,6 +66,56 @@ def test_a_page_may_come_by_variable() -> None:
     assert cost(text) == 1 + 7 * 2
     assert cost(text, n=3) == 1 + 3 * 2
     assert cost("query ($n: Int) { keys(first: $n) { nodes { id } } }") == 1 + 25 * 2
+
+
+HEAD = "query ($from: DateTime!, $to: DateTime!, $step: Granularity!) {"
+POINTS = "usage(from: $from, to: $to, granularity: $step) { points { at } }"
+
+
+@pytest.mark.parametrize(
+    ("step", "end", "points"),
+    [
+        ("MINUTE", "2026-11-02T00:00:00Z", 1_442),
+        ("HOUR", "2026-11-02T00:00:00Z", 26),
+        ("DAY", "2026-12-01T00:00:00+01:00", 31),
+        ("MONTH", "2027-11-01T00:00:00Z", 15),
+        ("DAY", "2031-03-01T00:00:00Z", POINTS_MOST),
+        ("MINUTE", "2026-11-02T00:00:01Z", POINTS_ASSUMED),
+        ("HOUR", "2199-11-01T00:00:00Z", POINTS_ASSUMED),
+        ("DAY", "2020-01-01T00:00:00Z", 1),
+    ],
+)
+def test_points_cost_as_many_as_the_stretch_has(step: str, end: str, points: int) -> None:
+    given = {"from": "2026-11-01T00:00:00Z", "to": end, "step": step}
+    assert cost(f"{HEAD} {POINTS} }}", **given) == USAGE + 1 + points
+    before = POINTS.replace("points { at }", "previous { points { at } }")
+    assert cost(f"{HEAD} {before} }}", **given) == USAGE + WEIGHTS["Usage.previous"] + 1 + points
+    written = POINTS.replace("$from", f'"{given["from"]}"').replace("$to", f'"{end}"').replace("$step", step)
+    assert cost(f"{{ {written} }}") == USAGE + 1 + points
+
+
+def test_every_weight_is_of_a_field_that_there_is() -> None:
+    for path in (*WEIGHTS, *SERIES, GROUPS):
+        kind, _, name = path.partition(".")
+        assert name in getattr(schema.graphql_schema.type_map[kind], "fields"), path  # noqa: B009  # of some types only
+
+
+def test_the_longest_series_are_those_of_usage() -> None:
+    assert (rules.POINTS_MOST, rules.MINUTES_SPAN.total_seconds()) == (POINTS_MOST, MINUTES_MOST_SECONDS)
+
+
+def test_a_day_of_minutes_in_parts_can_be_asked_for() -> None:
+    """At most 4,000 groups come in all points together, so three for each of so many points is enough."""
+    given = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z", "step": "MINUTE"}
+    asked = POINTS.replace("points { at }", "points { at totals { calls } groups { key totals { calls } } }")
+    assert cost(f"{HEAD} {asked} }}", **given) == USAGE + 1 + 1_442 * (1 + 2 + 1 + 3 * 3) <= COST_MOST
+
+
+async def test_a_day_of_minutes_many_times_is_too_much(ask: Ask, owner: Actor) -> None:
+    """A legal document that kept the loop of a whole process busy for most of a second."""
+    minutes = 'usage(from: "2026-11-01T00:00:00Z", to: "2026-11-02T00:00:00Z", granularity: MINUTE)'
+    asked = " ".join(f"a{number}: {minutes} {{ points {{ at totals {{ calls units }} }} }}" for number in range(15))
+    assert codes(await ask(owner, f"{{ {asked} }}")) == ["TOO_COSTLY"]
 
 
 async def test_too_much_at_once_is_refused(ask: Ask, owner: Actor) -> None:

@@ -3,15 +3,18 @@
 import asyncio
 import gc
 import warnings
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import structlog
 from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
 from portal import keys
 from portal.accounts import find_person
 from portal.core.actor import Actor
+from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
 from portal.core.events import Event
 from portal.graphql import Options, execute
@@ -96,6 +99,36 @@ async def test_an_operation_is_stopped_after_its_time(
             assert not result.has_started
             assert asyncio.get_running_loop().time() - began < 1
     await check_connections(answer, owner)
+
+
+async def test_what_siblings_share_sends_nothing_after_its_operation(
+    ask: Ask, database: Database, owner: Actor, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loader's batch is a task of its own: it outlives the resolvers that wait for it when they are stopped."""
+    await make_key(owner, expiresAt=(utc_now() + timedelta(days=3)).isoformat())
+    held = checked_out(database)
+    ended = asyncio.Event()
+    list_secrets = keys.list_secrets
+
+    async def late(*arguments: Any) -> Any:
+        await asyncio.sleep(0.3)
+        try:
+            return await list_secrets(*arguments)
+        finally:
+            ended.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keys, "list_secrets", late)
+        result = await ask(owner, "{ keysNeedingAttention { at } }", options=Options(timeout_seconds=0.1))
+        assert codes(result) == ["TIMEOUT"]
+        await asyncio.wait_for(ended.wait(), 10)
+    assert checked_out(database) == held
+
+
+def checked_out(database: Database) -> int:
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
 
 
 async def test_postgresql_stops_a_statement_that_outlasts_its_operation(

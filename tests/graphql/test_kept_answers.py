@@ -1,13 +1,14 @@
 """Idempotency: the same key and request run once; what is kept of the answer tells nobody anything."""
 
 import asyncio
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from portal.core.actor import Actor
+from portal.core.actor import Actor, Role
 from portal.core.database import Database
 from portal.graphql import Options, Repeatable, Result
 from portal.graphql.kept_answers import forget_answers
@@ -117,6 +118,17 @@ async def test_another_account_with_the_same_words_is_another_caller(ask: Ask, o
     other = await ask(stranger, CREATE, options=repeatable(), input={"name": "A"})
     assert not other.is_repeated
     assert secret(first) != secret(other)
+
+
+@pytest.mark.parametrize("change", [{"role": Role.VIEWER}, {"role": Role.ADMIN}, {"is_staff": True}])
+async def test_who_has_another_role_since_gets_no_secret_of_before(
+    ask: Ask, answer: Answer, owner: Actor, change: dict[str, Any]
+) -> None:
+    """Nor does anything run again, for it was done."""
+    await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
+    later = await ask(replace(owner, **change), CREATE, options=repeatable(), input={"name": "A"})
+    assert codes(later) == ["IDEMPOTENCY_CONFLICT"]
+    assert await count(answer, owner) == 1
 
 
 async def test_a_query_is_never_kept(ask: Ask, owner: Actor, make_key: MakeKey) -> None:

@@ -1,7 +1,9 @@
 """Limits and quota as they stand this moment, and what is told while nobody can know."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -13,9 +15,11 @@ from portal.core.actor import Actor
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.graphql import Options
+from portal.core.errors import Unavailable
+from portal.graphql import Allowances, Options, Place, Result, open_stream
+from portal.graphql.live import Feeds, Publisher
 from portal.limits import Limiter, LimitRequest, Mode, Quota, Seed
-from tests.graphql.conftest import Ask, MakeKey
+from tests.graphql.conftest import Ask, MakeKey, codes
 
 LIMITS = "{ keys { nodes { name liveLimits { name amount remaining resetMs windowMs resource } } } }"
 QUOTA = "{ quota { used ingested isLive remaining forecast { used runsOutAt } } }"
@@ -116,3 +120,44 @@ async def test_keys_to_look_at(ask: Ask, database: Database, owner: Actor, make_
     assert [(one["reason"], one["key"]["name"]) for one in found] == [("EXPIRES_SOON", "Ends"), ("UNUSED", "Old")]
     assert found[1]["at"] is None
     assert found[1]["key"]["id"] == old.id
+
+
+async def test_each_event_that_reads_is_paid_for(
+    services: EmbeddedServices, database: Database, limiter: Limiter, owner: Actor, make_key: MakeKey
+) -> None:
+    """Else one subscription would read for nothing as often as its own account has news."""
+    key_id = (await make_key(owner))["key"]["id"]
+    body = {"account_id": owner.account_id, "key_id": key_id, "change": "update"}
+    event = {"type": "KeyChanged", "id": 1, "createdAt": "2026-11-01T00:00:00+00:00", "body": body}
+    feeds = Feeds(database, limiter, services.redis_urls)
+    feeds.open()
+    await until_heard(feeds, owner)
+    options = Options(charge=Allowances(limiter, 10).charge, timeout_seconds=30)
+    document = "subscription { keyChanged { key { id name status } } }"
+    opened = await open_stream(Place(database, feeds), (owner, None), document, {}, options)
+    assert not isinstance(opened, Result)
+    told: list[Result] = []
+
+    async def read() -> None:
+        told.extend([result async for result in opened])
+
+    reading = asyncio.create_task(read())
+    async with asyncio.timeout(30):
+        while not reading.done():
+            await Publisher(limiter).relayed(json.dumps(event).encode())
+            await asyncio.wait({reading}, timeout=0.05)
+    await opened.aclose()
+    sizes = feeds.sizes()
+    await feeds.close()
+    assert [codes(result) for result in told] == [[], ["RATE_LIMITED"]]
+    assert (sizes["subscribers"], sizes["accounts"]) == (0, 0)
+
+
+async def until_heard(feeds: Feeds, actor: Actor) -> None:
+    """The connection to Redis is made in the background."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(Unavailable):
+                async with feeds.watch_keys(actor.account_id):
+                    return
+            await asyncio.sleep(0.02)

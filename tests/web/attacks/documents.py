@@ -223,7 +223,12 @@ def variables() -> Iterator[Document]:
     for _ in range(200):
         deep = {"a": deep}
     for number, value in enumerate((10**10, -(10**300), 1.5, "5", True, [1], {}, [[[[]]]], "x" * 80_000, deep)):
-        yield Document(f"variable-int-{number}", page, wrong, {"n": value})
+        yield Document(f"variable-int-{number}", page, LARGE if value is deep else wrong, {"n": value})
+    for levels in (61, 300, 700, *range(900, 932, 4)):
+        lists: Any = []
+        for _ in range(levels):
+            lists = [lists]
+        yield Document(f"variable-unused-{levels}", "{ __typename }", LARGE, {"unused": lists})
     create = "mutation ($input: CreateKeyInput!) { createKey(input: $input) { __typename } }"
     metadata: Any = 1
     for _ in range(50):

@@ -218,6 +218,27 @@ async def test_a_cookie_without_an_origin_is_worth_nothing(portal: Portal, visit
         assert await client.close_code() == 4401
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE personal_tokens SET revoked_at = now() WHERE account_id = :account",
+        "UPDATE memberships SET role = 'viewer' WHERE account_id = :account",
+        "UPDATE people SET is_staff = true FROM memberships WHERE person_id = people.id AND account_id = :account",
+    ],
+    ids=["revoked", "other-role", "other-staff"],
+)
+async def test_nothing_begins_after_a_revocation(portal: Portal, visitor: Visitor, statement: str) -> None:
+    """Not even before the next look at who may stay."""
+    async with greeted(portal, visitor) as client:
+        await client.subscribe("1", "{ viewer { role } }")
+        await client.next("1")
+        await change(portal, statement, visitor)
+        await client.subscribe("2", 'mutation { createKey(input: {name: "Late"}) { __typename } }')
+        assert await client.close_code() == 4403
+    async with portal.database.transaction(visitor.actor.account_id) as tx:
+        assert await keys.list_keys(tx, visitor.actor.account_id, keys.KeyFilter(), most=1) == []
+
+
 async def test_a_revoked_token_ends_its_connections(portal: Portal, visitor: Visitor, database: Database) -> None:
     other = await new_visitor(database)
     async with greeted(portal, visitor) as client, greeted(portal, other) as staying:

@@ -37,7 +37,7 @@ def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
     today, quota = data["today"]["totals"], data["quota"]
     steps = daily_steps(data["month"]["points"], asked.zone)
     return {
-        "is_empty": not data["keys"]["totalCount"],
+        "is_empty": not data["keys"]["nodes"],
         "change": change(today["calls"], data["yesterday"]["totals"]["calls"]),
         "denied_share": percent(today["denied"], today["calls"]),
         "denied_before": percent(data["yesterday"]["totals"]["denied"], data["yesterday"]["totals"]["calls"]),
