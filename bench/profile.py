@@ -46,7 +46,7 @@ async def _record(group: str, connections: int, seconds: float) -> None:
                 path = "/check/batch" if group == "batch" else "/check"
                 load = Load(f"{portal.url}{path}", world.bodies[group], world.token, connections)
                 await run_wrk(load, 1)
-                await asyncio.gather(run_wrk(load, seconds + 1), _spy(portal.pid, seconds))
+                await asyncio.gather(run_wrk(load, seconds + 1), _spy(portal.group.pid, seconds))
 
 
 async def _spy(pid: int, seconds: float) -> None:
