@@ -104,15 +104,15 @@ async def test_an_operation_is_stopped_after_its_time(
 async def test_what_siblings_share_sends_nothing_after_its_operation(
     ask: Ask, database: Database, owner: Actor, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A loader's batch is a task of its own: it outlives the resolvers that wait for it when they are stopped."""
+    """A loader's batch is a task of its own: stopped with the resolvers or outliving them, it sends nothing more."""
     await make_key(owner, expiresAt=(utc_now() + timedelta(days=3)).isoformat())
     held = checked_out(database)
     ended = asyncio.Event()
     list_secrets = keys.list_secrets
 
     async def late(*arguments: Any) -> Any:
-        await asyncio.sleep(0.3)
         try:
+            await asyncio.sleep(0.3)
             return await list_secrets(*arguments)
         finally:
             ended.set()
