@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 import httpx2
-from sqlalchemy import text
+from sqlalchemy import DateTime, bindparam, text
 
 from portal import accounts, keys, plans
 from portal.cli.wiring import Parts
@@ -16,10 +16,14 @@ from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.embedded import EmbeddedServices
 from portal.core.ids import AccountId, new_id
 from portal.plans import Plan
+from portal.usage import occurred_at
 
 PASSWORD = "correct horse battery"
 INGEST_SECONDS = 30.0
-_STORED = text("SELECT request_id, cost FROM usage_events WHERE request_id = ANY(:ids)")
+IDS_AT_ONCE = 10_000
+_STORED = text("""
+SELECT request_id, cost FROM usage_events WHERE occurred_at BETWEEN :first AND :last AND request_id = ANY(:ids)
+""").bindparams(*(bindparam(name, type_=DateTime(timezone=True)) for name in ("first", "last")))
 _SUMS = text("""
 SELECT (SELECT count(*) FROM usage_events WHERE account_id = :account),
     (SELECT coalesce(sum(cost), 0) FROM usage_events WHERE account_id = :account),
@@ -83,18 +87,26 @@ class Place:
 
     async def stored(self, request_ids: Iterable[str]) -> dict[str, int]:
         """Those of the ids that are in `usage_events`, with their cost. An id that is there twice is an error."""
+        ids = [*request_ids]
+        if not ids:
+            return {}
+        span = {"first": occurred_at(min(ids)), "last": occurred_at(max(ids))}
         async with self.parts.database.transaction() as tx:
-            rows = (await tx.execute(_STORED, {"ids": [*request_ids]})).all()
+            rows = (await tx.execute(_STORED, {"ids": ids, **span})).all()
         found = {row.request_id: row.cost for row in rows}
         assert len(found) == len(rows)
         return found
 
     async def await_stored(self, request_ids: Iterable[str]) -> float:
         """Until all are there; returns the seconds that it took."""
-        wanted, begin = set(request_ids), monotonic()
-        while missing := wanted - (await self.stored(wanted)).keys():
-            assert monotonic() - begin < INGEST_SECONDS, f"{len(missing)} of {len(wanted)} answers are not counted"
-            await asyncio.sleep(0.1)
+        missing, begin = set(request_ids), monotonic()
+        count = len(missing)
+        while missing:
+            ids = sorted(missing)
+            for start in range(0, count, IDS_AT_ONCE):
+                missing -= (await self.stored(ids[start : start + IDS_AT_ONCE])).keys()
+            assert monotonic() - begin < INGEST_SECONDS, f"{len(missing)} of {count} answers are not counted"
+            await asyncio.sleep(0.1 if missing else 0)
         return monotonic() - begin
 
     async def ledgers(self, account_id: str) -> Ledgers:
