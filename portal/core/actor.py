@@ -97,7 +97,6 @@ NEEDS: dict[str, Permission] = {
 }
 """What each verb and each thing that is read needs. Tests hold every GraphQL operation to it, for every role."""
 
-TOKEN_ID = "pat_"
 ActorKind = Literal["anonymous", "person", "service", "system"]
 
 
@@ -120,7 +119,7 @@ class Actor:
     @property
     def is_by_token(self) -> bool:
         """A personal token is of one account, and shows nothing of its person's other ones."""
-        return self.credential is not None and self.credential.startswith(TOKEN_ID)
+        return self.credential is not None and self.credential.startswith("pat_")
 
     def may(self, permission: Permission) -> bool:
         if self.kind == "system":

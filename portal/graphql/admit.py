@@ -51,7 +51,7 @@ class Admitted:
 async def admit(
     actor: Actor, text: str, variables: Mapping[str, Any] | None, options: Options, *, is_stream: bool = False
 ) -> Admitted | Result:
-    """The result says why not. What is refused costs a little too, since reading it was work; without that, none is read."""
+    """The result says why not. A refusal costs a little too, as reading was work; who has not that is not read."""
     spent = options.spent(actor) if options.spent else None
     if spent is not None:
         return too_much(Cost(REFUSED_COST, spent))

@@ -51,7 +51,7 @@ class Allowances:
         return Charged(limit, remaining, _full_again(limit - remaining, limit), int(wait) + 1)
 
     async def charge(self, actor: Actor, cost: int) -> Charged | None:
-        """Take `cost`; where that is more than there is, what a refusal costs, if that is there. None: Redis is away."""
+        """Take `cost`; where there is less, what a refusal costs, if there is that. None: Redis is away."""
         charged = await self._take(actor, cost)
         if charged is None or charged.retry_seconds is None:
             return charged

@@ -1,13 +1,13 @@
 """Whose allowance is spent, and until when: remembered in this process, so that refusing them again reads nothing.
 
-It only ever refuses what the allowance itself would refuse. Another process does not know it and finds out by one charge.
+Spent is what holds less than a refusal costs. Another process does not know of it, and finds out by a charge.
 """
 
 CALLERS_MOST = 10_000
 
 
 class Spent:
-    """At most so many callers; who does not fit is asked about again. Instants are seconds of one clock, the caller's."""
+    """At most so many callers; who does not fit is not remembered. Instants are seconds of one clock."""
 
     def __init__(self, most: int = CALLERS_MOST) -> None:
         self._most = most
