@@ -28,7 +28,7 @@ bench: $(INSTALLED) broker ## Measure the check (results under bench/results)
 	$(BIN)/python -m bench
 
 faults: $(INSTALLED) broker servers strace ## The long form of the fault tests, with a report under build/faults
-	PORTAL_FAULTS=long $(BIN)/pytest tests/faults tests/graphql/test_fuzz.py -s
+	PORTAL_FAULTS=long $(BIN)/pytest tests/faults tests/graphql/test_fuzz.py tests/web/test_graphql_fuzz.py -s
 
 screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into ./build/screenshots
 	$(BIN)/python -m tests.e2e.screenshots build/screenshots

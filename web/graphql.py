@@ -79,6 +79,7 @@ def _options(request: Request, caller: Caller, asked: GraphQLRequest) -> Options
         request_id=getattr(request.state, "request_id", None) or new_id("http"),
         limiter=services.limiter,
         charge=services.allowances.charge,
+        spent=services.allowances.spent,
         repeatable=_repeatable(request, caller),
     )
 

@@ -6,6 +6,8 @@ from typing import Any, TypeGuard
 import msgspec
 from starlette.requests import Request
 
+from web.quality import quality_of
+
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
 BODY_BYTES_MOST = 100_000
@@ -42,22 +44,11 @@ def accepted_type(accept: str | None) -> str | None:
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         media_type = _RANGES.get(name)
-        quality = _quality(parameters)
+        quality = quality_of(parameters)
         if media_type is None or quality <= 0:
             continue
         best = max(best or (0.0, False, ""), (quality, name == RESPONSE_JSON, media_type))
     return best[2] if best else None
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return min(1.0, float(value))
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 def wants_page(request: Request) -> bool:

@@ -168,6 +168,7 @@ class _Conversation:
             request_id=new_id("ws"),
             limiter=services.limiter,
             charge=services.allowances.charge,
+            spent=services.allowances.spent,
         )
         caller = (self._caller.actor, self._caller.person)
         opened = await open_stream(

@@ -76,8 +76,8 @@ _MEMBERS: Select[*tuple[Any, ...]] = select(
 ).join(Membership, col(Membership.person_id) == col(Person.id))
 
 
-async def list_own_memberships(tx: Tx, person_id: str) -> list[tuple[Membership, Account]]:
-    """A person's memberships with their accounts, the oldest first; at most 100."""
+async def list_own_memberships(tx: Tx, person_id: str, within: str | None = None) -> list[tuple[Membership, Account]]:
+    """A person's memberships with their accounts, the oldest first; at most 100. `within`: in this account only."""
     statement = (
         select(Membership, Account)
         .join(Account, col(Account.id) == col(Membership.account_id))
@@ -85,6 +85,8 @@ async def list_own_memberships(tx: Tx, person_id: str) -> list[tuple[Membership,
         .order_by(col(Membership.created_at), col(Membership.account_id))
         .limit(100)
     )
+    if within is not None:
+        statement = statement.where(col(Membership.account_id) == within)
     return [(row._mapping[Membership], row._mapping[Account]) for row in await tx.execute(statement)]
 
 

@@ -14,16 +14,17 @@ from portal.core.ids import AccountId
 async def switch_account(tx: Tx, actor: Actor, account_id: str) -> tuple[Account, Membership]:
     """Both accounts' audit logs tell it, neither names the other. Idempotent for the account that one is in.
 
-    Raises NotFound unless the person is a member, Conflict for a token, which belongs to one account, Forbidden.
+    Raises NotFound unless the person is a member, Conflict for a token, which belongs to one account and is not told of
+    which others its person is a member, Forbidden.
     """
     actor.require(Permission.SELF_WRITE)
+    session = await session_store.find_own_session(tx, actor.id, actor.credential or "")
+    if session is None:
+        raise Conflict("A token belongs to one account.", hint="Make one there.", path=("accountId",))
     account = await store.find_account(tx, account_id)
     membership = await store.find_membership(tx, account_id, actor.id)
     if account is None or membership is None:
         raise NotFound("You are not a member of such an account.", path=("accountId",))
-    session = await session_store.find_own_session(tx, actor.id, actor.credential or "")
-    if session is None:
-        raise Conflict("A token belongs to one account.", hint="Make one there.", path=("accountId",))
     if session.account_id == account.id:
         return account, membership
     await audit.record(tx, actor, "account.switch", session.id, to="another account")

@@ -116,6 +116,11 @@ class Actor:
     scopes: frozenset[str] | None = None
     credential: str | None = None
 
+    @property
+    def is_by_token(self) -> bool:
+        """A personal token is of one account, and shows nothing of its person's other ones."""
+        return self.credential is not None and self.credential.startswith("pat_")
+
     def may(self, permission: Permission) -> bool:
         if self.kind == "system":
             return True

@@ -73,9 +73,12 @@ class Viewer:
         description="What the role, and the scopes of the token if one was sent, allow: keys:write and the like."
     )
 
-    @computed("Every account that the person may act in, the oldest membership first; at most 100.")
+    @computed(
+        "Every account that the caller may act in, the oldest membership first; at most 100. A token acts in one."
+    )
     async def memberships(self, info: Info) -> list[Membership]:
         context, tx = info.context, info.context.permitted(Permission.SELF_READ)
+        within = context.actor.account_id if context.actor.is_by_token else None
         return [
             Membership(
                 account=Account.of(account),
@@ -83,7 +86,7 @@ class Viewer:
                 joined_at=row.created_at,
                 is_current=account.id == context.actor.account_id,
             )
-            for row, account in await accounts.list_own_memberships(tx, context.actor.id)
+            for row, account in await accounts.list_own_memberships(tx, context.actor.id, within)
         ]
 
 
@@ -137,9 +140,11 @@ class AccountMutations:
 
 
 async def find_account(info: Info, account_id: str) -> Account | None:
-    """Only those that the caller may act in."""
+    """Only those that the caller may act in: a token in its own only."""
     tx, actor = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor
-    is_own = account_id == actor.account_id or await accounts.find_membership(tx, account_id, actor.id) is not None
+    is_own = account_id == actor.account_id or (
+        not actor.is_by_token and await accounts.find_membership(tx, account_id, actor.id) is not None
+    )
     row = await accounts.find_account(tx, account_id) if is_own else None
     return None if row is None else Account.of(row)
 

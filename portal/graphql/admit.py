@@ -20,7 +20,8 @@ from graphql.execution.values import get_variable_values
 
 from portal.core.actor import Actor
 from portal.core.errors import Invalid
-from portal.graphql.cost import COST_MOST, REFUSED_COST, cost_of
+from portal.graphql.allowance import REFUSED_COST
+from portal.graphql.cost import COST_MOST, cost_of
 from portal.graphql.documents import ERRORS_MOST, NESTING_MOST, prepare
 from portal.graphql.errors import request_error
 from portal.graphql.request import Cost, Options, Result, refused
@@ -50,7 +51,10 @@ class Admitted:
 async def admit(
     actor: Actor, text: str, variables: Mapping[str, Any] | None, options: Options, *, is_stream: bool = False
 ) -> Admitted | Result:
-    """The result says why not. What is refused costs a little too, since reading it was work."""
+    """The result says why not. A refusal costs a little too, as reading was work; who has not that is not read."""
+    spent = options.spent(actor) if options.spent else None
+    if spent is not None:
+        return too_much(Cost(REFUSED_COST, spent))
     found = _find_operation(actor, text, dict(variables or {}), options, is_stream=is_stream)
     if isinstance(found, Result):
         return await _charged_refusal(actor, found, options)

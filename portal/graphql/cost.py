@@ -32,8 +32,6 @@ from graphql import (
 from portal.graphql.usage import FIGURES_MOST
 
 COST_MOST = 20_000
-REFUSED_COST = 10
-"""Of a document that is not run: reading and checking it was work too."""
 ROWS_ASSUMED = 10
 PAGE_MOST = 100
 MUTATION_WEIGHT = 10

@@ -12,6 +12,7 @@ from portal.graphql.allowance import Charged
 from portal.limits import Limiter
 
 TIMEOUT_SECONDS = 2.0
+Spent = Callable[[Actor], Charged | None]
 Charge = Callable[[Actor, int], Awaitable[Charged | None]]
 
 
@@ -28,7 +29,7 @@ class Options:
     """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
 
     Without a `limiter` the live state of limits is not known; without `charge` nothing is taken from anybody's
-    allowance, as for the portal's own pages.
+    allowance, as for the portal's own pages; `spent` tells who need not even be read.
     """
 
     operation_name: str | None = None
@@ -38,6 +39,7 @@ class Options:
     timeout_seconds: float = TIMEOUT_SECONDS
     limiter: Limiter | None = None
     charge: Charge | None = None
+    spent: Spent | None = None
     repeatable: Repeatable | None = None
 
 

@@ -9,6 +9,7 @@ from graphql import OperationDefinitionNode, get_operation_ast, parse
 from portal.core.actor import ANONYMOUS, Actor
 from portal.core.embedded import EmbeddedServices
 from portal.graphql import Allowances, Options, schema
+from portal.graphql.allowance import REFUSED_COST
 from portal.graphql.cost import (
     COST_MOST,
     GROUPS,
@@ -16,11 +17,12 @@ from portal.graphql.cost import (
     MINUTES_MOST_SECONDS,
     POINTS_ASSUMED,
     POINTS_MOST,
-    REFUSED_COST,
     SERIES,
     WEIGHTS,
     cost_of,
 )
+from portal.graphql.documents import _prepare_cached
+from portal.graphql.spent import Spent
 from portal.limits import Limiter
 from portal.usage import rules
 from tests.graphql.conftest import Ask, codes
@@ -179,6 +181,53 @@ async def test_an_empty_allowance_does_not_even_say_what_is_wrong(
 ) -> None:
     await allowances.charge(owner, PER_MINUTE)
     assert codes(await ask(owner, "{ nothing }", options=Options(charge=allowances.charge))) == ["RATE_LIMITED"]
+
+
+async def test_who_has_nothing_left_is_refused_unread(ask: Ask, owner: Actor, viewer: Actor, limiter: Limiter) -> None:
+    slow = Allowances(limiter, 30)
+    options = Options(charge=slow.charge, spent=slow.spent)
+    await slow.charge(owner, 25)
+    (first, *others) = [await ask(owner, f"{{ nothing{number}", options=options) for number in range(5)]
+    read = _prepare_cached.cache_info().misses
+    again = [await ask(owner, f"{{ nothing{number}", options=options) for number in range(5, 10)]
+    assert _prepare_cached.cache_info().misses == read
+    for result in (first, *others, *again):
+        assert codes(result) == ["RATE_LIMITED"]
+        assert result.cost is not None
+        assert result.cost.charged is not None
+        assert 0 < (result.cost.charged.retry_seconds or 0) <= 11
+        assert 5 <= result.cost.charged.remaining < REFUSED_COST
+    assert codes(await ask(viewer, "{ nothing", options=options)) == ["BAD_DOCUMENT"]
+
+
+async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
+    ask: Ask, owner: Actor, limiter: Limiter
+) -> None:
+    slow = Allowances(limiter, 60)
+    options = Options(charge=slow.charge, spent=slow.spent)
+    await slow.charge(owner, 15)
+    first = (await ask(owner, "{ keys { nodes { id } } }", options=options)).cost
+    assert first is not None
+    assert first.charged is not None
+    assert 35 <= first.charged.remaining < 45
+    assert (first.charged.retry_seconds or 0) > 10
+    for _ in range(5):
+        last = await ask(owner, "{ keys { nodes { id } } }", options=options)
+    assert codes(last) == ["RATE_LIMITED"]
+    read = _prepare_cached.cache_info().misses
+    assert codes(await ask(owner, "{ nothingOfThat }", options=options)) == ["RATE_LIMITED"]
+    assert _prepare_cached.cache_info().misses == read
+
+
+def test_what_is_remembered_ends_and_is_bounded() -> None:
+    spent = Spent(most=2)
+    spent.remember("ann", until=5.0, now=1.0)
+    spent.remember("ben", until=9.0, now=1.0)
+    spent.remember("cem", until=9.0, now=1.0)
+    assert [spent.seconds_left(name, 2.0) for name in ("ann", "ben", "cem")] == [3.0, 7.0, None]
+    spent.remember("cem", until=9.0, now=5.0)
+    assert [spent.seconds_left(name, 5.0) for name in ("ann", "ben", "cem")] == [None, 4.0, 4.0]
+    assert spent.seconds_left("ben", 9.0) is None
 
 
 async def test_nobody_has_a_small_part_by_address(allowances: Allowances) -> None:

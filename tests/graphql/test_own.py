@@ -30,6 +30,37 @@ async def test_memberships_and_the_current_one(answer: Answer, owner: Actor) -> 
     assert membership["account"] == {"id": owner.account_id, "name": "Acme"}
 
 
+async def test_a_token_sees_none_of_its_persons_other_accounts(
+    answer: Answer, database: Database, owner: Actor, stranger: Actor
+) -> None:
+    async with database.transaction() as tx:
+        there = accounts.Membership(
+            account_id=stranger.account_id, person_id=owner.id, role="viewer", created_at=tx.now
+        )
+        await tx.insert(there)
+    async with database.transaction(actor=owner) as tx:
+        token = (await accounts.create_personal_token(tx, owner, "script")).token
+    async with database.transaction() as tx:
+        found = await accounts.authenticate_token(tx, token, None)
+    assert found is not None
+    document = """query Q($here: ID!, $there: ID!) { viewer { memberships { isCurrent account { id } } }
+        here: node(id: $here) { id } there: node(id: $there) { id } }"""
+    accounts_of = {"here": owner.account_id, "there": stranger.account_id}
+    own, other = ({"id": account_id} for account_id in accounts_of.values())
+    in_browser = await answer(owner, document, **accounts_of)
+    assert [one["account"] for one in in_browser["viewer"]["memberships"]] == [own, other]
+    assert in_browser["there"] == other
+    assert await answer(found.actor, document, **accounts_of) == {
+        "viewer": {"memberships": [{"isCurrent": True, "account": own}]},
+        "here": own,
+        "there": None,
+    }
+    switch = "mutation S($id: ID!) { switchAccount(accountId: $id) { __typename ... on Problem { message } } }"
+    answers = [await answer(found.actor, switch, id=name) for name in (stranger.account_id, "acct_nowhere")]
+    assert answers[0] == answers[1]
+    assert answers[0]["switchAccount"]["__typename"] == "ConflictProblem"
+
+
 async def test_members_are_paged_in_the_order_of_joining(answer: Answer, database: Database, owner: Actor) -> None:
     async with database.transaction() as tx:
         for role in (Role.DEVELOPER, Role.BILLING):

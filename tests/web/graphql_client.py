@@ -43,6 +43,8 @@ class Unlimited:
 
     async def charge(self, actor: Actor, cost: int) -> None: ...
 
+    def spent(self, actor: Actor) -> None: ...
+
 
 def graphql_app(settings: Settings, database: Database, allowances: Allowances | None = None) -> Starlette:
     app = Starlette(routes=graphql_routes, middleware=[Middleware(Headers, is_https=False)])

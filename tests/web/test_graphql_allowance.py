@@ -12,6 +12,7 @@ from portal.core.embedded import EmbeddedServices
 from portal.core.settings import Settings
 from portal.graphql import Allowances
 from portal.limits import Limiter
+from tests.web.conftest import Browser
 from tests.web.graphql_client import Visitor, client_of, graphql_app, new_visitor
 
 PER_MINUTE = 1_000
@@ -99,6 +100,31 @@ async def test_a_large_answer_is_compressed(client: httpx2.AsyncClient, visitor:
     assert "Accept-Encoding" in small.headers["Vary"]
     assert int(small.headers["Content-Length"]) < int(plain.headers["Content-Length"])
     assert small.json()["data"] == plain.json()["data"]
+
+
+@pytest.mark.parametrize(
+    ("accepts", "is_gzip"),
+    [
+        ("gzip;q=0", False),
+        ("GZIP", True),
+        ("gzip; q=0.000, *", False),
+        ("*;q=0.1", True),
+        ("br, *;q=0", False),
+        ("gzipped", False),
+        ("deflate, gzip;q=0.2", True),
+        ("gzip;q=nan", False),
+        ("", False),
+    ],
+)
+async def test_gzip_is_sent_to_those_who_accept_it(
+    client: httpx2.AsyncClient, visitor: Visitor, anonymous: Browser, accepts: str, is_gzip: bool
+) -> None:
+    asked = {"query": "{ __schema { types { name description } } }"}
+    answer = await client.post("/graphql", json=asked, headers=bearer(visitor, Accept_Encoding=accepts))
+    assert (answer.headers.get("Content-Encoding") == "gzip") is is_gzip
+    page = await anonymous.get("/sign-in", Accept_Encoding=accepts)
+    assert (page.headers.get("Content-Encoding") == "gzip") is is_gzip
+    assert "Accept-Encoding" in page.headers["Vary"]
 
 
 async def test_what_holds_a_secret_is_not_compressed(client: httpx2.AsyncClient, visitor: Visitor) -> None:
