@@ -64,7 +64,7 @@ class Fuzz:
         raw = [(name.encode(), text.encode("utf-8", "surrogateescape")) for name, text in headers.items()]
         method, given = ("POST", {"content": one.body}) if one.is_post else ("GET", {"params": one.parameters})
         async with AsyncClient(transport=self._transport, base_url=ORIGIN) as client:
-            response = await client.request(method, one.path, headers=raw, **given)  # type: ignore[arg-type]
+            response = await client.request(method, one.path, headers=raw, **given)
         is_busy = response.status_code == 503 and '"TIMEOUT"' in response.text
         assert response.status_code < 500 or is_busy, (one, who, response.text[:500])
         assert '"INTERNAL"' not in response.text, (one, who, response.text[:500])
