@@ -24,15 +24,17 @@ class TooManyConnections(PortalError):
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """One connection. `ended` is set when it may go on no longer; `reason` says why."""
+    """One connection. `ended` is set when it may go on no longer; `reason` and `code` say why."""
 
     caller: Caller
     digest: bytes
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     reason: str = ""
+    code: str = "UNAUTHENTICATED"
 
-    def end(self, reason: str) -> None:
-        self.reason = self.reason or reason
+    def end(self, reason: str, code: str = "UNAUTHENTICATED") -> None:
+        if not self.reason:
+            self.reason, self.code = reason, code
         self.ended.set()
 
 
@@ -92,7 +94,7 @@ class Connections:
     def end_all(self) -> None:
         """The process stops."""
         for held in [*self._held]:
-            held.end("The portal stops; connect again.")
+            held.end("The portal stops; connect again.", "INTERRUPTED")
 
     async def _check_always(self) -> None:
         while True:

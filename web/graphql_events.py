@@ -75,7 +75,7 @@ async def _send_each(send: Send, source: AsyncGenerator[Result, None], held: Hel
         while True:
             done, _ = await asyncio.wait({ended, following}, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if ended in done:
-                await _write(send, _next(refusal("UNAUTHENTICATED", held.reason)))
+                await _write(send, _next(refusal(held.code, held.reason)))
                 return
             if following not in done:
                 await _write(send, _KEEP_ALIVE)

@@ -26,7 +26,7 @@ PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 SUBSCRIPTIONS_MOST = 20
 ID_MOST = 100
-BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN = 4400, 4401, 4403
+BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, RESTARTING = 4400, 4401, 4403, 1012
 BAD_PROTOCOL, INIT_TIMEOUT, DOUBLE_ID, DOUBLE_INIT = 4406, 4408, 4409, 4429
 TOO_BIG, INTERNAL, TRY_LATER = 1009, 1011, 1013
 
@@ -109,7 +109,7 @@ class _Conversation:
             await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 reading.result()
-            raise _Closing(FORBIDDEN, self._held.reason)
+            raise _Closing(RESTARTING if self._held.code == "INTERRUPTED" else FORBIDDEN, self._held.reason)
         finally:
             tasks = [reading, ending, *self._running.values()]
             for task in tasks:

@@ -44,7 +44,7 @@ class Options:
 
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
     data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = Path(".portal"),
     demo: Annotated[bool, typer.Option("--demo", help="With demo accounts, keys and usage; loopback only.")] = False,
     ready_file: Annotated[Path | None, typer.Option(help="Where to write the facts once it answers.")] = None,

@@ -26,7 +26,7 @@ ONLY = "PORTAL_SERVE_ONLY"
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes.")] = 1,
     only: Annotated[str | None, typer.Option(help="check or portal: one kind of traffic only.")] = None,
 ) -> None:

@@ -107,5 +107,5 @@ def load_settings(**known: Any) -> Settings:
         lines = [f"  PORTAL_{'_'.join(str(p) for p in e['loc'][:1]).upper()}: {e['msg']}" for e in error.errors()]
         raise StartupError(
             "The settings are not usable:\n" + "\n".join(lines),
-            hint="\nSet them in the environment, or use `portal run`, which needs none.",
+            hint="\nSet them in the environment, or where there is --data name the folder of a running `portal run`.",
         ) from None
