@@ -1,10 +1,12 @@
 """What many siblings of one operation need is fetched together: one statement for all of them, and once."""
 
 import asyncio
+from asyncio import Future, ensure_future, shield
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -13,6 +15,24 @@ from portal.check import LiveLimit, look_at_limits
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.limits import Limiter
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Shared(DataLoader[Key, Value]):
+    """A field that is cancelled for its sibling's error cancels nothing that other fields wait for as well."""
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        loaded = ensure_future(super().load(key))
+        loaded.add_done_callback(_see)
+        return shield(loaded)
+
+
+def _see(loaded: Future[Any]) -> None:
+    """What failed after everybody who waited had left is nobody's error."""
+    if not loaded.cancelled():
+        loaded.exception()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +50,16 @@ class Loaders:
         self._tx = tx
         self._account_id = account_id
         self._limiter = limiter
-        self.secrets = DataLoader[str, list[keys.KeySecret]](self._secrets)
-        self.last_used = DataLoader[str, usage.LastUse | None](self._last_used)
-        self.entitlements = DataLoader[str, plans.Entitlement](self._entitlements)
-        self.account = DataLoader[AccountId, accounts.Account](self._accounts)
-        self.plan = DataLoader[AccountId, ChosenPlan](self._plans)
-        self.key_last_used = DataLoader[str, datetime | None](self._key_last_used)
-        self.key_names = DataLoader[str, str | None](self._key_names)
-        self.live_limits = DataLoader[str, list[LiveLimit] | None](self._live_limits)
-        self.counted_until = DataLoader[str, datetime](self._counted_until)
-        self.members = DataLoader[str, accounts.Member | None](self._members)
+        self.secrets = Shared[str, list[keys.KeySecret]](self._secrets)
+        self.last_used = Shared[str, usage.LastUse | None](self._last_used)
+        self.entitlements = Shared[str, plans.Entitlement](self._entitlements)
+        self.account = Shared[AccountId, accounts.Account](self._accounts)
+        self.plan = Shared[AccountId, ChosenPlan](self._plans)
+        self.key_last_used = Shared[str, datetime | None](self._key_last_used)
+        self.key_names = Shared[str, str | None](self._key_names)
+        self.live_limits = Shared[str, list[LiveLimit] | None](self._live_limits)
+        self.counted_until = Shared[str, datetime](self._counted_until)
+        self.members = Shared[str, accounts.Member | None](self._members)
 
     async def _accounts(self, account_ids: list[AccountId]) -> Sequence[accounts.Account]:
         """The caller's own: what asks for it several times gets it once."""
