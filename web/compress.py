@@ -28,7 +28,8 @@ class Compression(GZipMiddleware):
         headers = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
         if accepts_gzip(Request(scope)):
             headers.append((b"accept-encoding", b"gzip"))
-        await super().__call__({**scope, "headers": headers}, receive, send)
+        scope["headers"] = headers  # not a copy: others look here for the route that was found
+        await super().__call__(scope, receive, send)
 
 
 def accepts_gzip(request: Request) -> bool:
