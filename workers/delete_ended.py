@@ -3,7 +3,7 @@
 import asyncio
 
 from portal.accounts import DELETED_AT_ONCE, delete_ended
-from portal.core.backoff import Backoff, is_set_within
+from portal.core.backoff import repeat
 from portal.core.database import Database
 from portal.core.logs import get_log
 
@@ -13,18 +13,12 @@ _log = get_log(__name__)
 
 async def run(database: Database, stop: asyncio.Event) -> None:
     """Every quarter of an hour until stopped; at once again where more has ended than one transaction deletes."""
-    backoff = Backoff()
-    while not stop.is_set():
-        try:
-            async with database.transaction() as tx:
-                sessions, tokens = await delete_ended(tx)
-        except Exception as error:
-            seconds = backoff.next_seconds()
-            _log.warning("ended_not_deleted", error=repr(error), retry_seconds=seconds)
-            await is_set_within(stop, seconds)
-            continue
-        backoff.reset()
+
+    async def delete() -> float:
+        async with database.transaction() as tx:
+            sessions, tokens = await delete_ended(tx)
         if sessions or tokens:
             _log.info("ended_deleted", sessions=sessions, tokens=tokens)
-        if max(sessions, tokens) < DELETED_AT_ONCE:
-            await is_set_within(stop, EVERY_SECONDS)
+        return EVERY_SECONDS if max(sessions, tokens) < DELETED_AT_ONCE else 0
+
+    await repeat(delete, stop, _log, "ended_not_deleted")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from portal.core.backoff import Backoff, is_set_within
+from portal.core.backoff import repeat
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.logs import get_log
@@ -21,17 +21,11 @@ _log = get_log(__name__)
 
 async def run(database: Database, retention: Retention, stop: asyncio.Event) -> None:
     """Hourly until stopped, sooner where a month could not go since somebody is still reading it."""
-    backoff = Backoff()
-    while not stop.is_set():
-        try:
-            waiting = await keep_once(database, retention)
-        except Exception as error:
-            seconds = backoff.next_seconds()
-            _log.warning("partitions_not_kept", error=repr(error), retry_seconds=seconds)
-            await is_set_within(stop, seconds)
-            continue
-        backoff.reset()
-        await is_set_within(stop, BUSY_SECONDS if waiting else EVERY_SECONDS)
+
+    async def keep() -> float:
+        return BUSY_SECONDS if await keep_once(database, retention) else EVERY_SECONDS
+
+    await repeat(keep, stop, _log, "partitions_not_kept")
 
 
 async def keep_once(database: Database, retention: Retention) -> list[str]:

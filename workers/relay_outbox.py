@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from portal.core.backoff import Backoff, is_set_within
+from portal.core.backoff import repeat
 from portal.core.bus import EVENTS, Bus
 from portal.core.database import Database
 from portal.core.logs import get_log
@@ -17,18 +17,11 @@ _log = get_log(__name__)
 
 async def run(database: Database, bus: Bus, stop: asyncio.Event) -> None:
     """Every quarter of a second until stopped; at once where more is waiting than one transaction takes."""
-    backoff = Backoff()
-    while not stop.is_set():
-        try:
-            relayed = await relay_once(database, bus)
-        except Exception as error:
-            seconds = backoff.next_seconds()
-            _log.warning("outbox_not_relayed", error=repr(error), retry_seconds=seconds)
-            await is_set_within(stop, seconds)
-            continue
-        backoff.reset()
-        if relayed < EVENTS_MOST:
-            await is_set_within(stop, POLL_SECONDS)
+
+    async def relay() -> float:
+        return POLL_SECONDS if await relay_once(database, bus) < EVENTS_MOST else 0
+
+    await repeat(relay, stop, _log, "outbox_not_relayed")
 
 
 async def relay_once(database: Database, bus: Bus) -> int:
