@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from portal.core.bus import USAGE_RECORDED, Bus, Handler
+from portal.core.bus import Handler
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.usage import Ingested, Merger, PeriodUse, Retention
@@ -12,12 +12,6 @@ RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
 """(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodUse."""
 
 _log = get_log(__name__)
-
-
-async def run(database: Database, bus: Bus, raise_used: RaiseUsed, stop: asyncio.Event) -> None:
-    """Handle batches until stopped."""
-    bus.subscribe(USAGE_RECORDED, handler(database, raise_used))
-    await bus.run(stop)
 
 
 def handler(database: Database, raise_used: RaiseUsed) -> Handler:

@@ -30,10 +30,8 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
     courier = Courier(tmp_path, bus, 1000)
     journal = Journal(tmp_path, segment_bytes=4096, sync_ms=10, on_append=courier.wake)
     journal.open()
-    tasks = [
-        asyncio.create_task(ingest_usage.run(database, bus, raise_used, stop)),
-        asyncio.create_task(ship_journal.run(courier, stop)),
-    ]
+    bus.subscribe(USAGE_RECORDED, ingest_usage.handler(database, raise_used))
+    shipping = asyncio.create_task(ship_journal.run(courier, stop))
     for number in range(100):
         journal.append([record(number, account_id=account)])
         await asyncio.sleep(0)
@@ -43,7 +41,7 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
     journal.append([record(100, account_id=account)])
     journal.close()
     stop.set()
-    await asyncio.gather(*tasks)
+    await shipping
     assert raised[-1] == (account, "2026-11", 101)
     assert await raw_totals(database, account) == (101, 101)
     assert set((await buckets_off(database, account)).values()) == {0}
