@@ -30,7 +30,6 @@ async def switch_account(tx: Tx, actor: Actor, account_id: str) -> tuple[Account
     await audit.record(tx, actor, "account.switch", session.id, to="another account")
     await session_store.update_session_account(tx, session, account.id)
     there = replace(actor, account_id=AccountId(account.id), role=Role(membership.role))
-    await tx.confine(account.id)
-    await audit.record(tx, there, "account.switch", session.id, to="this account")
-    await tx.confine(actor.account_id)
+    async with tx.acting_for(account.id):
+        await audit.record(tx, there, "account.switch", session.id, to="this account")
     return account, membership

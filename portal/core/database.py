@@ -40,7 +40,6 @@ _BEGIN = text(
     "set_config('portal.person_id', :person, true), set_config('portal.is_staff', :staff, true), "
     "clock_timestamp() AS now"
 )
-_CONFINE = text("SELECT set_config('portal.account_id', :account, true)")
 
 _ACCOUNT = text("SELECT current_setting('portal.account_id')")
 _ACT_FOR = text("SELECT set_config('portal.account_id', :account, true)")
@@ -110,10 +109,6 @@ class Tx:
         """From now on PostgreSQL stops any statement of this transaction that takes longer."""
         await self.execute(_LIMIT_STATEMENTS, {"most_ms": str(round(seconds * 1000))})
 
-    async def confine(self, account_id: str) -> None:
-        """From now on row-level security lets this transaction see that account instead."""
-        await self.execute(_CONFINE, {"account": account_id})
-
     async def settle(self) -> None:
         """Returns when no statement is on its way, and lets none go any more.
 
@@ -167,7 +162,7 @@ class Tx:
 
     @asynccontextmanager
     async def acting_for(self, account_id: str) -> AsyncIterator[None]:
-        """Inside, row-level security confines to another account: for staff alone, whom the caller has made sure of.
+        """Inside, row-level security confines to another account: for staff or its members, as the caller made sure.
 
         Afterwards to the one before. What raises inside must be undone, with its savepoint or as a whole: that too
         leads back.
