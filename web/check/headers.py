@@ -53,8 +53,9 @@ def _tell(terms: Terms) -> tuple[str, int | None]:
     policies = [f"{_quoted(limit.name)};q={limit.amount};w={-(-limit.window_ms // 1000)}" for limit in terms.limits]
     if hard is not None:
         policies.append(f"{_quoted(MONTH)};q={hard}")
-    terms.told = ", ".join(policies), hard
-    return ", ".join(policies), hard
+    told = ", ".join(policies), hard
+    terms.told = told
+    return told
 
 
 def _hard_quota(terms: Terms) -> int | None:
