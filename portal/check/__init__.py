@@ -10,7 +10,7 @@ pre-checks is confirmed the same way, so a resumed key works at once. Failure: w
 answers, marked degraded; without PostgreSQL known policies keep serving; without a journal nothing is answered.
 """
 
-from portal.check.answer import ADMITS, Answer, Checked
+from portal.check.answer import Answer, Checked
 from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
 from portal.check.cloud_events import CloudEvent, Refusal, parse_event, parse_event_batch
@@ -35,7 +35,6 @@ from portal.check.service_tokens import ServiceTokens
 from portal.check.settle import relayed_settlements, settle_check
 
 __all__ = [
-    "ADMITS",
     "Answer",
     "BatchRequest",
     "CheckRequest",

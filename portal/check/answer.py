@@ -9,10 +9,7 @@ from portal.check.policy import KeyPolicy, NamedLimit
 from portal.check.rules import Code
 from portal.check.terms import Terms
 from portal.core.clock import from_microseconds
-from portal.limits import Decision, Status
-
-NEVER = -2
-ADMITS = -1
+from portal.limits import ADMITS, NEVER, Decision, Status
 
 _CODES = (Code.VALID, Code.RATE_LIMITED, Code.QUOTA_EXCEEDED)
 """By status: ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED."""

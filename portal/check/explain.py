@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from portal.check.answer import ADMITS, NEVER, Checked, Explanation, add_limits, answer_for, code_of, format_instant
+from portal.check.answer import Checked, Explanation, add_limits, answer_for, code_of, format_instant
 from portal.check.policy import KeyPolicy
 from portal.check.request import CheckRequest
 from portal.check.rules import Code, pre_checks
 from portal.check.terms import Terms
-from portal.limits import Decision
+from portal.limits import ADMITS, NEVER, Decision
 
 
 def explain(terms: Terms, request: CheckRequest, decision: Decision, request_id: str) -> Checked:

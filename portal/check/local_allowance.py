@@ -9,8 +9,7 @@ must, and where there is no room for another counter the answer is no.
 from collections import deque
 from collections.abc import Sequence
 
-from portal.check.answer import ADMITS, NEVER
-from portal.limits import Bucket, Subject, Window
+from portal.limits import ADMITS, NEVER, Bucket, Subject, Window
 
 COUNTERS_MOST = 10_000
 SLOTS = 100

@@ -10,11 +10,10 @@ from collections import Counter, OrderedDict
 from contextlib import suppress
 from time import monotonic_ns
 
-from portal.check.answer import ADMITS, NEVER
 from portal.check.local_allowance import LocalAllowance
 from portal.check.policy import KeyPolicy, load_seed, period_at
 from portal.core.database import Database
-from portal.limits import Decision, LimitRequest, LimitState, Status
+from portal.limits import ADMITS, NEVER, Decision, LimitRequest, LimitState, Status
 
 ACCOUNTS_MOST = 100_000
 LOOK_UPS_AT_ONCE = 4

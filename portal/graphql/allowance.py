@@ -13,14 +13,13 @@ from time import monotonic
 from portal.core.actor import Actor
 from portal.core.logs import get_log
 from portal.graphql.spent import Spent
-from portal.limits import Bucket, Limiter, LimitRequest, LimitsUnavailable, Mode, Subject
+from portal.limits import ADMITS, NEVER, Bucket, Limiter, LimitRequest, LimitsUnavailable, Mode, Subject
 
 WINDOW_SECONDS = 60
 ANONYMOUS_SHARE = 100
 """Nobody in particular gets this part of it, by address."""
 REFUSED_COST = 10
 """Of a document that is not run: reading and checking it was work too."""
-_ADMITS = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,10 @@ class Allowances:
             get_log(__name__).warning("graphql_not_charged", error=str(error))
             return None
         (state,) = decision.states
-        if state.retry_us == _ADMITS:
+        if state.retry_us == ADMITS:
             remaining = max(0, limit - state.used - cost)
             return Charged(limit, remaining, _full_again(limit - remaining, limit))
-        wait = WINDOW_SECONDS if state.retry_us < 0 else -(-state.retry_us // 1_000_000)
+        wait = WINDOW_SECONDS if state.retry_us == NEVER else -(-state.retry_us // 1_000_000)
         return Charged(limit, max(0, limit - state.used), _full_again(state.used, limit), wait)
 
     def _remember(self, actor: Actor, charged: Charged) -> None:

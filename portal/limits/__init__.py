@@ -19,6 +19,8 @@ from portal.limits.client import shard_client
 from portal.limits.limiter import Limiter
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import (
+    ADMITS,
+    NEVER,
     Bucket,
     Decision,
     LimitRequest,
@@ -35,6 +37,8 @@ from portal.limits.requests import (
 from portal.limits.sentinels import Sentinels
 
 __all__ = [
+    "ADMITS",
+    "NEVER",
     "Bucket",
     "Decision",
     "LimitRequest",

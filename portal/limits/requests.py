@@ -109,10 +109,13 @@ class Encoded(msgspec.Struct, gc=False, frozen=True):
     length: int
 
 
+ADMITS, NEVER = -1, -2
+
+
 class LimitState(msgspec.Struct, gc=False):
     """A window or bucket before this check: units in it, microseconds until the next one leaves (0: empty).
 
-    `retry_us`: -1 it admits; -2 the cost can never pass; else microseconds until it would pass.
+    `retry_us`: ADMITS; NEVER, the cost can never pass; else microseconds until it would pass.
     """
 
     used: int

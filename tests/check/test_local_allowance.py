@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.check import local_allowance as module
-from portal.check.answer import ADMITS, NEVER
 from portal.check.local_allowance import SLOTS, LocalAllowance
-from portal.limits import Bucket, Subject, Window
+from portal.limits import ADMITS, NEVER, Bucket, Subject, Window
 
 START_US = 10**12
 LENGTH_US = 100_000

@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 
-from portal.check import ADMITS, Checked, Code
+from portal.check import Checked, Code
 from portal.check.terms import Terms
+from portal.limits import ADMITS
 
 MONTH = "month"
 
