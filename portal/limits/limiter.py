@@ -9,7 +9,7 @@ from portal.core.shards import Ring
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import Decision, LimitRequest, Settled
-from portal.limits.shard import ADD_USED, RAISE_RECORD, RAISE_USED, OnDecision, Shard
+from portal.limits.shard import ADD_USED, RAISE_USED, RAISE_VERSION, OnDecision, Shard
 
 PING_SECONDS = 1.0
 
@@ -45,7 +45,7 @@ class Limiter:
 
     async def raise_policy_version(self, account_id: str, version: int) -> None:
         """From now on no check of the account passes by an older policy. Raises LimitsUnavailable."""
-        await self._raise(account_id, "version", version)
+        await self.shard_of(account_id).run(RAISE_VERSION, [f"account:{account_id}"], [version])
 
     async def raise_used(self, account_id: str, period: str, used: int, settled: int) -> None:
         """The period's counter is at least what has been ingested, of which settlements added `settled`.
@@ -63,9 +63,6 @@ class Limiter:
         shard = self.shard_of(settlement.account_id)
         keys = [f"account:{settlement.account_id}", f"settled:{settlement.request_id}"]
         await shard.run(ADD_USED, keys, [settlement.period, settlement.added, settlement.settled])
-
-    async def _raise(self, account_id: str, field: str, number: int) -> None:
-        await self.shard_of(account_id).run(RAISE_RECORD, [f"account:{account_id}"], [field, number])
 
     def shards(self) -> list[Shard]:
         return [*self._ring]

@@ -1,8 +1,7 @@
 """One Redis shard: all checks of an event-loop turn travel in one script call.
 
-The first check of a turn schedules a flush; while a batch is in flight, checks gather and leave when it is answered. No
-timer and no added delay at low load. A batch that fails takes those along that gathered behind it, so nobody waits for
-more than one deadline.
+The first check of a turn schedules a flush; behind a crowd in flight, checks gather and leave when a batch is answered.
+No timer and no added delay at low load. A batch that fails takes those along that gathered behind it.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ class Script:
 DECIDE = Script("sliding_window.lua", "token_bucket.lua", "decide.lua")
 ADD_USED = Script("add_used.lua")
 RAISE_USED = Script("raise_used.lua")
-RAISE_RECORD = Script("raise_record.lua")
+RAISE_VERSION = Script("raise_version.lua")
 
 
 class Shard:
