@@ -2,11 +2,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
+THROUGH_RABBITMQ := tests/core/test_rabbit.py tests/workers tests/cli/test_dlq.py tests/cli/test_worker.py \
+  tests/faults/test_usage_deliveries.py tests/faults/test_usage_kills.py
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench faults lock screenshots
+.PHONY: help run test check fmt bench faults broker4 lock screenshots
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
@@ -29,6 +32,11 @@ bench: $(INSTALLED) broker ## Measure the check (results under bench/results)
 
 faults: $(INSTALLED) broker servers strace ## The long form of the fault tests, with a report under build/faults
 	PORTAL_FAULTS=long $(BIN)/pytest tests/faults tests/graphql/test_fuzz.py tests/web/test_graphql_fuzz.py -s
+	$(MAKE) broker4
+
+broker4: $(INSTALLED) ## What goes through RabbitMQ again, on RabbitMQ 4 (Debian 13 under build, as root)
+	@tests/install_broker4.sh build/trixie
+	PORTAL_TEST_RABBITMQ_ROOT=build/trixie $(BIN)/pytest $(THROUGH_RABBITMQ)
 
 screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into ./build/screenshots
 	$(BIN)/python -m tests.e2e.screenshots build/screenshots

@@ -19,7 +19,10 @@ import aio_pika
 
 from portal.core.embedded.folder import free_port
 
-LIBRARIES = ("/usr/lib/rabbitmq/lib", "/usr/local/lib/rabbitmq/lib", "/opt/rabbitmq", "/opt/homebrew/opt/rabbitmq")
+ROOT = Path(os.environ.get("PORTAL_TEST_RABBITMQ_ROOT", "/")).resolve()
+"""Where RabbitMQ's system begins: another Debian in a folder brings another version, see tests/install_broker4.sh."""
+LIBRARIES = ("usr/lib/rabbitmq/lib", "usr/local/lib/rabbitmq/lib", "opt/rabbitmq", "opt/homebrew/opt/rabbitmq")
+IN_ROOT = 'mkdir -p "$1$2"; mount --bind "$2" "$1$2"; mount -t proc proc "$1/proc"; exec chroot "$1" "$3"'
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 CONFIG = """
@@ -37,7 +40,7 @@ def server_script() -> Path | None:
     """The server of the newest installed package."""
     found = [
         script
-        for library in map(Path, LIBRARIES)
+        for library in (ROOT / name for name in LIBRARIES)
         for script in (*library.glob("rabbitmq_server-*/sbin/rabbitmq-server"), library / "sbin" / "rabbitmq-server")
         if script.is_file()
     ]
@@ -74,7 +77,7 @@ class PrivateBroker:
             self._epmd = self._launch([epmd, "-address", "127.0.0.1"], "epmd.log")
         script = server_script()
         assert script is not None
-        self._server = self._launch([str(script)], "server.log")
+        self._server = self._launch(self._in_its_root(script), "server.log")
         until = monotonic() + START_SECONDS
         while not await answers(self.url):
             assert self._server.poll() is None, self._log()
@@ -95,6 +98,13 @@ class PrivateBroker:
         if self._epmd is not None:
             self._epmd.kill()
             await asyncio.to_thread(self._epmd.wait, STOP_SECONDS)
+
+    def _in_its_root(self, script: Path) -> list[str]:
+        """In another root it sees this folder under the same name."""
+        if Path("/") == ROOT:
+            return [str(script)]
+        inside = f"/{script.relative_to(ROOT)}"
+        return ["unshare", "--mount", "sh", "-euc", IN_ROOT, "sh", str(ROOT), str(self._folder.resolve()), inside]
 
     def _launch(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
         with (self._folder / log).open("ab") as output:
