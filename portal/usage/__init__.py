@@ -42,6 +42,7 @@ from portal.usage.quarantine import (
     list_quarantined,
     replay_quarantined,
 )
+from portal.usage.raise_quotas import RaiseUsed, raise_quotas
 from portal.usage.records import (
     RESOURCE_MOST,
     PoisonBatch,
@@ -97,6 +98,7 @@ __all__ = [
     "Piece",
     "PoisonBatch",
     "Quarantined",
+    "RaiseUsed",
     "Replayed",
     "RequestQuery",
     "ResourceNames",
@@ -144,6 +146,7 @@ __all__ = [
     "occurred_at",
     "oldest_kept",
     "query_before",
+    "raise_quotas",
     "replay_quarantined",
     "settle_usage",
     "ship_folder",
