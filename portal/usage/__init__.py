@@ -37,6 +37,7 @@ from portal.usage.partitions import ensure_partitions
 from portal.usage.quarantine import (
     Replayed,
     count_quarantined,
+    drop_expired_quarantined,
     drop_quarantined,
     find_quarantined,
     list_quarantined,
@@ -125,6 +126,7 @@ __all__ = [
     "counted_until",
     "decode_batch",
     "drop_expired_partitions",
+    "drop_expired_quarantined",
     "drop_quarantined",
     "encode_batch",
     "ensure_partitions",
