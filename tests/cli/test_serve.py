@@ -35,12 +35,10 @@ async def running(*command: str, **settings: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(*PORTAL, *command, cwd=PROJECT, env=environment, stderr=PIPE)
     try:
         yield process
+    finally:
         process.send_signal(signal.SIGINT)
         await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        assert process.returncode == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
+    assert process.returncode == 0
 
 
 async def lines(process: Process, event: str, count: int) -> list[dict[str, Any]]:
