@@ -1,6 +1,8 @@
-"""Keep the monthly partitions of usage: three months ahead there are some, and expired ones go."""
+"""Keep the monthly partitions of usage: three months ahead there are some, and what is expired goes."""
 
 import asyncio
+
+from prometheus_client import Counter
 
 from portal.core.backoff import repeat
 from portal.core.clock import utc_now
@@ -9,6 +11,7 @@ from portal.core.logs import get_log
 from portal.usage import (
     Retention,
     drop_expired_partitions,
+    drop_expired_quarantined,
     ensure_partitions,
     forget_external_ids,
     forget_resources,
@@ -16,6 +19,7 @@ from portal.usage import (
 
 EVERY_SECONDS = 3600.0
 BUSY_SECONDS = 60.0
+EXPIRED = Counter("portal_quarantine_expired", "Quarantined entries dropped for their age, uncounted.", ["reason"])
 _log = get_log(__name__)
 
 
@@ -40,4 +44,6 @@ async def keep_once(database: Database, retention: Retention) -> list[str]:
     days = await forget_resources(database, retention, utc_now())
     if ids or days:
         _log.info("usage_forgotten", external_ids=ids, resource_days=days)
+    for reason, count in (await drop_expired_quarantined(database, retention, utc_now())).items():
+        EXPIRED.labels(reason).inc(count)
     return outcome.waiting

@@ -1,9 +1,9 @@
 """Look every few seconds at where usage can pile up, for the metrics, and say loudly when the journal does."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 from portal.core.backoff import is_set_within
 from portal.core.bus import USAGE_RECORDED
@@ -15,7 +15,9 @@ from portal.usage import count_quarantined, journal_backlog
 
 EVERY_SECONDS = 5.0
 ALARM_SECONDS = 60.0
-"""So old a record that is not shipped is an alarm, which is repeated as often."""
+"""So old a record that is not shipped is an alarm, which is repeated as often, unless the backlog has shrunk within
+this time: after a start the courier gets as long to work on what it finds."""
+LOOKS = round(ALARM_SECONDS / EVERY_SECONDS)
 _log = get_log(__name__)
 
 
@@ -37,7 +39,7 @@ class Watch:
         self._folder = folder
         self._database = database
         self._broker = broker
-        self._told_at = -ALARM_SECONDS
+        self._seen: deque[int] = deque(maxlen=LOOKS)
 
     async def look(self) -> None:
         """Raises nothing: what cannot be asked is unknown."""
@@ -64,10 +66,13 @@ class Watch:
             state.quarantined = await count_quarantined(tx)
 
     def _alarm(self, state: UsageState) -> None:
-        seconds = state.backlog_seconds or 0.0
-        if seconds > ALARM_SECONDS and monotonic() - self._told_at >= ALARM_SECONDS:
-            self._told_at = monotonic()
+        if state.backlog_bytes is None:
+            return
+        seconds, shrank = state.backlog_seconds or 0.0, len(self._seen) < LOOKS or state.backlog_bytes < self._seen[0]
+        if seconds > ALARM_SECONDS and not shrank:
             _log.error("journal_backlog", bytes=state.backlog_bytes, oldest_seconds=round(seconds))
+            self._seen.clear()
+        self._seen.append(state.backlog_bytes)
 
 
 async def run(watch: Watch, stop: asyncio.Event) -> None:

@@ -2,11 +2,14 @@
 
 import asyncio
 
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import CHANNEL
-from portal.core.logs import get_log
+from portal.core.outage import Outage
+from portal.core.shard_address import parse_shard
 from portal.limits import LimitsUnavailable, shard_client
 
 RETRY_SECONDS = 1.0
@@ -14,15 +17,18 @@ RETRY_SECONDS = 1.0
 
 async def listen_to_changes(url: str, policies: PolicyCache) -> None:
     """Until cancelled, one shard's messages; reconnects by itself."""
+    outage = Outage("policy_changes", parse_shard(url).name)
     while True:
         try:
-            async with await shard_client(url, socket_timeout=None, socket_connect_timeout=2) as redis:
+            client = await shard_client(url, socket_timeout=None, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
+            async with client as redis:
                 subscription = redis.pubsub()
                 await subscription.subscribe(CHANNEL)
                 async for message in subscription.listen():
+                    outage.is_over()
                     _hear(message, policies)
         except (RedisError, OSError, LimitsUnavailable) as error:
-            get_log(__name__).info("policy_changes_not_heard", error=str(error))
+            outage.goes_on(error)
         await asyncio.sleep(RETRY_SECONDS)
 
 

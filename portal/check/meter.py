@@ -13,11 +13,19 @@ from portal.accounts import list_accounts
 from portal.check.cloud_events import CloudEvent, Refusal
 from portal.check.policy import LIVE
 from portal.core.database import Database
-from portal.core.logs import get_log
 from portal.keys import find_keys_anywhere
-from portal.limits import Limiter, LimitsUnavailable
+from portal.limits import Limiter
 from portal.plans import periods_around
-from portal.usage import ExternalEvent, ResourceNames, Retention, Verdict, count_external, known_external, oldest_kept
+from portal.usage import (
+    ExternalEvent,
+    ResourceNames,
+    Retention,
+    Verdict,
+    count_external,
+    known_external,
+    oldest_kept,
+    raise_quotas,
+)
 
 AHEAD = timedelta(minutes=10)
 """How far the clock of a product may be ahead of PostgreSQL's."""
@@ -106,12 +114,7 @@ class Meter:
         outcome = await count_external(self.database, [*events.values()], service_id, self.names)
         for (position, event), verdict in zip(events.items(), outcome.verdicts, strict=True):
             results[position] = _result(position, event, verdict)
-        for total in outcome.totals:
-            try:
-                await self.limiter.raise_used(total.account_id, total.period, total.used, total.settled)
-            except LimitsUnavailable as error:
-                # It is counted; only Redis lags, until the account's next usage raises it.
-                get_log(__name__).warning("quota_not_raised", account_id=total.account_id, error=str(error))
+        await raise_quotas(self.limiter.raise_used, outcome.totals)
 
 
 def _resolve(position: int, event: CloudEvent, subjects: dict[str, Subject], now: datetime) -> ExternalEvent | Refusal:

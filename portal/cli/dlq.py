@@ -21,10 +21,12 @@ from portal.usage import (
     drop_quarantined,
     find_quarantined,
     list_quarantined,
+    raise_quotas,
     replay_quarantined,
 )
 
 LISTED_MOST = 1_000
+LAGGING = "Quota counters could not be raised: {}. They follow with each account's next usage."
 app = typer.Typer(help="What could not be counted: look, replay, drop.", no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
@@ -121,8 +123,8 @@ async def _replay(data: Path | None, chosen: Places) -> dict[str, int]:
         if chosen.has_numbers:
             replayed = await replay_quarantined(parts.database, chosen.numbers)
             told |= {"counted": replayed.counted, "kept": replayed.kept}
-            for total in replayed.totals:
-                await parts.limiter.raise_used(total.account_id, total.period, total.used, total.settled)
+            if (error := await raise_quotas(parts.limiter.raise_used, replayed.totals)) is not None:
+                typer.echo(LAGGING.format(error), err=True)
         if chosen.has_letters and (letters := _letters(parts, is_needed=chosen.letters is not None)) is not None:
             told["sent"] = await letters.replay(chosen.letters)
         _check_found(chosen, sum(told.values()))

@@ -9,7 +9,6 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 from redis.asyncio import Redis
@@ -17,6 +16,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from migrations.run import pending
+from portal.cli.which import place_of
 from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import from_microseconds, utc_now
 from portal.core.rabbit import BROKER_ERRORS, connect, dead_queue, ensure_topology, is_as_declared, version_of
@@ -54,7 +54,7 @@ async def examine_postgres(url: str) -> Finding:
         connection = await _connect(url)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return Finding(
-            "PostgreSQL", State.BAD, f"{_place(url)} does not answer: {_reason(error)}.", "Check PORTAL_DATABASE_URL."
+            "PostgreSQL", State.BAD, f"{place_of(url)} does not answer: {_reason(error)}.", "Check PORTAL_DATABASE_URL."
         )
     try:
         number = int(await connection.fetchval("SHOW server_version_num"))
@@ -63,7 +63,7 @@ async def examine_postgres(url: str) -> Finding:
         await connection.close()
     if number < POSTGRES_OLDEST:
         return Finding("PostgreSQL", State.BAD, f"{version} is too old.", "Use 15 or newer.")
-    return Finding("PostgreSQL", State.GOOD, f"{version} at {_place(url)}.")
+    return Finding("PostgreSQL", State.GOOD, f"{version} at {place_of(url)}.")
 
 
 async def examine_migrations(url: str) -> Finding:
@@ -131,7 +131,7 @@ async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Findin
             here = asked + (utc_now() - asked) / 2
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LimitsUnavailable):
             continue
-        place = _place(url) if name == "PostgreSQL" else parse_shard(url).name
+        place = place_of(url) if name == "PostgreSQL" else parse_shard(url).name
         apart[f"{name} at {place}"] = abs((there - here).total_seconds())
     if not apart:
         return Finding("clocks", State.DOUBTFUL, "no server answered.")
@@ -164,7 +164,7 @@ def examine_disk(data: Path) -> Finding:
 
 async def examine_broker(url: str, retention_days: int) -> Finding:
     """It lets us in, our queues can be declared, and nothing lies in the dead one."""
-    place = _place(url)
+    place = place_of(url)
     try:
         connection = await connect(url, "doctor")
         try:
@@ -220,12 +220,6 @@ async def _connect(url: str) -> Any:
 
 async def _redis(url: str) -> Redis:
     return await shard_client(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
-
-
-def _place(url: str) -> str:
-    """Host and port: never the password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 def _reason(error: BaseException) -> str:

@@ -12,7 +12,6 @@ from portal.cli.progress import Advance, progress
 from portal.cli.which import DataOption, settings_of
 from portal.cli.wiring import open_parts
 from portal.core.bus import Bus, Handler
-from portal.core.logs import configure_logs
 from portal.usage import JournalShipped, bytes_in, ship_folder
 
 app = typer.Typer(help="The usage journal.", no_args_is_help=True)
@@ -30,7 +29,6 @@ def ship(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ship all that the folder holds; exit 1 where a file is damaged. Refuses the folder of a living process."""
-    configure_logs("WARNING")
     inside = folder / "journal"
     shipped = asyncio.run(_ship(inside if inside.is_dir() else folder, data))
     if as_json:

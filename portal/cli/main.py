@@ -12,6 +12,7 @@ from portal.cli.schema import schema
 from portal.cli.serve import serve
 from portal.cli.worker import worker
 from portal.core.errors import PortalError
+from portal.core.logs import configure_logs
 
 app = typer.Typer(
     help="API keys, exact limits, usage and the check every gateway can ask.",
@@ -35,7 +36,8 @@ app.add_typer(dlq.app, name="dlq")
 
 
 def main() -> None:
-    """Entry point of the `portal` script."""
+    """Entry point of the `portal` script. Logs go to stderr: stdout is what a command answers."""
+    configure_logs("WARNING")
     try:
         app()
     except PortalError as error:

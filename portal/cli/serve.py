@@ -1,27 +1,31 @@
 """`portal serve`: HTTP processes against the configured services."""
 
+import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Annotated, Literal
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Annotated
 
 import typer
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
+from uvicorn.supervisors import Multiprocess
 
 from portal.cli.garbage import settle_garbage
-from portal.cli.server import GRACE_SECONDS, MESSAGE_BYTES_MOST
+from portal.cli.server import GRACE_SECONDS, MESSAGE_BYTES_MOST, bind, url_of
+from portal.cli.which import neighbours
 from portal.cli.wiring import open_parts, open_web
-from portal.core.logs import configure_logs
+from portal.core.logs import configure_logs, get_log
 from portal.core.settings import load_settings
 from web.app import create_app
 from web.check.lane import Lane
 from web.timed_http import TimedHttp
 
-ONLY = "PORTAL_SERVE_ONLY"
-"""How the supervising process tells its children; set by `serve`, not by people."""
+SERVE = "PORTAL_SERVE"
+"""What the supervising process tells its children, as JSON; set by `serve`, not by people."""
+STARTUP_FAILURE = 3
 
 
 def serve(
@@ -34,14 +38,25 @@ def serve(
     if only not in {None, "check", "portal"}:
         raise typer.BadParameter("it is check or portal", param_hint="--only")
     load_settings()
-    os.environ[ONLY] = only or ""
-    uvicorn.run(
+    with bind(host, port) as sock:
+        os.environ[SERVE] = json.dumps({"only": only, "url": url_of(sock), "processes": workers})
+        config = _config(only, workers)
+        if workers > 1:
+            Multiprocess(config, [sock]).run()
+            return
+        server = uvicorn.Server(config)
+        with suppress(KeyboardInterrupt):
+            server.run([sock])
+        if not server.started:
+            raise SystemExit(STARTUP_FAILURE)
+
+
+def _config(only: str | None, workers: int) -> uvicorn.Config:
+    return uvicorn.Config(
         "portal.cli.serve:make_app",
         factory=True,
         http=TimedHttp if only == "portal" else Lane,
         proxy_headers=False,
-        host=host,
-        port=port,
         workers=workers,
         log_config=None,
         access_log=False,
@@ -57,7 +72,7 @@ def make_app() -> Starlette:
     """The application of one process; its parts open when the server starts and close when it stops."""
     settings = load_settings()
     configure_logs(settings.log_level)
-    only: Literal["check", "portal"] | None = os.environ.get(ONLY) or None  # type: ignore[assignment]  # set by serve()
+    told = json.loads(os.environ[SERVE])
     inner: list[Starlette] = []
 
     @asynccontextmanager
@@ -66,8 +81,9 @@ def make_app() -> Starlette:
             parts = await stack.enter_async_context(open_parts(settings))
             services = await stack.enter_async_context(open_web(parts))
             app.state.services = services
-            inner.append(create_app(services, only=only))
+            inner.append(create_app(services, only=told["only"]))
             settle_garbage()
+            get_log(__name__).info("serving", pid=os.getpid(), **told, **neighbours(settings))
             yield
 
     async def delegate(scope: Scope, receive: Receive, send: Send) -> None:

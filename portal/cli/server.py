@@ -42,7 +42,14 @@ def make_server(app: ASGIApp) -> Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind now, so that a taken port is an error before anything else starts; port 0 picks a free one."""
+    """`bind`, and let callers wait from now on."""
+    sock = bind(host, port)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Now, so that a taken port is an error before anything else starts; port 0 picks a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,7 +60,6 @@ def listen(host: str, port: int) -> socket.socket:
         raise StartupError(
             f"Cannot listen on {host}:{port}: {error.strerror}.", hint="Choose another one with --port (0: any free)."
         ) from None
-    sock.listen(BACKLOG)
     sock.setblocking(False)
     return sock
 

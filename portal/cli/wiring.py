@@ -72,6 +72,7 @@ def retention_of(settings: Settings) -> Retention:
         minute=settings.retention_minute_months,
         quarter=settings.retention_quarter_months,
         day=settings.retention_day_months,
+        quarantine_days=settings.retention_quarantine_days,
     )
 
 

@@ -10,6 +10,7 @@ import uvloop
 from portal.cli.background import background, chosen, make_courier, run_workers
 from portal.cli.check_metrics import shown
 from portal.cli.usage_metrics import UsageMetrics
+from portal.cli.which import neighbours
 from portal.cli.wiring import open_parts
 from portal.cli.worker_health import served_health
 from portal.core.logs import configure_logs, get_log
@@ -37,5 +38,5 @@ async def _work(settings: Settings, names: list[str]) -> None:
         workers = chosen(behind.workers, names)
         with shown(UsageMetrics(behind, parts.broker)):
             async with served_health(parts, [*workers]):
-                get_log(__name__).info("workers_started", workers=[*workers])
+                get_log(__name__).info("workers_started", workers=[*workers], **neighbours(settings))
                 await run_workers(workers, stop)

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     retention_minute_months: int = Field(default=3, ge=1, le=1200)
     retention_quarter_months: int = Field(default=25, ge=1, le=1200)
     retention_day_months: int = Field(default=120, ge=1, le=1200)
+    retention_quarantine_days: int = Field(
+        default=400, ge=0, le=3650, description="what could not be counted is kept so long; 0: for ever"
+    )
     metering_late_days: int = Field(default=35, ge=1, le=365, description="how old an external usage event may be")
 
     @field_validator("redis_urls", mode="before")

@@ -37,11 +37,13 @@ from portal.usage.partitions import ensure_partitions
 from portal.usage.quarantine import (
     Replayed,
     count_quarantined,
+    drop_expired_quarantined,
     drop_quarantined,
     find_quarantined,
     list_quarantined,
     replay_quarantined,
 )
+from portal.usage.raise_quotas import RaiseUsed, raise_quotas
 from portal.usage.records import (
     RESOURCE_MOST,
     PoisonBatch,
@@ -97,6 +99,7 @@ __all__ = [
     "Piece",
     "PoisonBatch",
     "Quarantined",
+    "RaiseUsed",
     "Replayed",
     "RequestQuery",
     "ResourceNames",
@@ -123,6 +126,7 @@ __all__ = [
     "counted_until",
     "decode_batch",
     "drop_expired_partitions",
+    "drop_expired_quarantined",
     "drop_quarantined",
     "encode_batch",
     "ensure_partitions",
@@ -144,6 +148,7 @@ __all__ = [
     "occurred_at",
     "oldest_kept",
     "query_before",
+    "raise_quotas",
     "replay_quarantined",
     "settle_usage",
     "ship_folder",

@@ -1,14 +1,20 @@
 """The quarantine: what could not be counted, looked at, counted after all, or dropped. For the provider's people."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from portal.core.database import Database, Tx
+from portal.core.logs import get_log
 from portal.usage import store_ingest as store
 from portal.usage.ingest import ingest_batches
 from portal.usage.models import Quarantined
 from portal.usage.resources import ResourceNames
+from portal.usage.retention import Retention
 from portal.usage.store_ingest import PeriodUse
+
+EXPIRED_AT_ONCE = 1_000
 
 
 @dataclass(slots=True)
@@ -60,3 +66,23 @@ async def replay_quarantined(database: Database, numbers: Sequence[int] | None) 
 async def drop_quarantined(tx: Tx, numbers: Sequence[int] | None) -> int:
     """Those, or all, for good. Returns how many there were."""
     return await store.delete_quarantined(tx, numbers)
+
+
+async def drop_expired_quarantined(database: Database, retention: Retention, now: datetime) -> Counter[str]:
+    """What nobody has counted within the retention, never to be counted. Returns how many there were by reason."""
+    dropped: Counter[str] = Counter()
+    while retention.quarantine_days:
+        async with database.transaction() as tx:
+            before = now - timedelta(days=retention.quarantine_days)
+            gone = await store.delete_expired(tx, before, EXPIRED_AT_ONCE)
+            reasons = Counter(reason for reason, _ in gone)
+            if gone:
+                # Before the commit: rather told twice than, after a crash in between, never.
+                accounts = sorted({account for _, account in gone if account})
+                get_log(__name__).warning(
+                    "quarantine_expired", count=len(gone), reasons=dict(reasons), accounts=accounts
+                )
+        dropped += reasons
+        if len(gone) < EXPIRED_AT_ONCE:
+            break
+    return dropped

@@ -12,12 +12,13 @@ MARGIN = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Whole months that are kept beside the current one, by table."""
+    """Whole months that are kept beside the current one, by table; of the quarantine days, 0: for ever."""
 
     raw: int = 13
     minute: int = 3
     quarter: int = 25
     day: int = 120
+    quarantine_days: int = 400
 
     def by_table(self) -> dict[str, int]:
         return {

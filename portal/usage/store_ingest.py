@@ -250,6 +250,15 @@ async def delete_quarantined(tx: Tx, numbers: Sequence[int] | None) -> int:
     return len(await tx.list(which))
 
 
+async def delete_expired(tx: Tx, before: datetime, most: int) -> list[tuple[str, str | None]]:
+    """The oldest of what was quarantined before that. Returns reason and account of each."""
+    expired = select(col(Quarantined.id)).where(col(Quarantined.quarantined_at) < before)
+    oldest = expired.order_by(col(Quarantined.id)).limit(most)
+    which = delete(Quarantined).where(col(Quarantined.id).in_(oldest))
+    result = await tx.execute(which.returning(col(Quarantined.reason), col(Quarantined.account_id)))
+    return [(row.reason, row.account_id) for row in result]
+
+
 def _digest(suspect: Suspect) -> bytes:
     return hashlib.sha256(suspect.reason.encode() + b"\0" + suspect.body).digest()
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -14,11 +15,13 @@ from portal.core.bus import USAGE_RECORDED
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.rabbit import RabbitBus, connect
+from portal.limits import Limiter
 from portal.usage import encode_batch, ingest_usage
 from tests.broker.find import private_broker
 from tests.cli.demo_portal import run_portal
 from tests.usage.sample import new_account, record
 from tests.usage.truth import raw_totals
+from workers.ingest_usage import handler
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,27 @@ async def test_what_is_still_no_usage_stays_and_what_became_usage_is_counted(
     assert (code, json.loads(out)) == (0, {"counted": 1, "kept": 0, "sent": 0})
     assert await raw_totals(database, account) == (1, 9)
     assert await listed(settings) == []
+
+
+async def test_without_redis_it_is_counted_and_quotas_follow(
+    settings: dict[str, str], account: str, services: EmbeddedServices, database: Database, redis: Redis
+) -> None:
+    await redis.hset(f"account:{account}", mapping={"used:2026-11": 1, "settled:2026-11": 0})
+    async with database.transaction() as tx:
+        await tx.execute(text("DELETE FROM usage_events WHERE account_id = :account"), {"account": account})
+    away = settings | {"PORTAL_REDIS_URLS": "redis://127.0.0.1:9/0"}
+    code, out, err = await run_portal("dlq", "replay", "--all", "--json", **away)
+    assert (code, json.loads(out)) == (0, {"counted": 1, "kept": 0, "sent": 0})
+    assert err.splitlines()[-1] == (
+        "Quota counters could not be raised: not connected to 127.0.0.1:9/0. "
+        "They follow with each account's next usage."
+    )
+    assert await raw_totals(database, account) == (1, 9)
+    limiter = Limiter(services.redis_urls, 1000)
+    await limiter.open()
+    await handler(database, limiter.raise_used)(encode_batch([record(2, account_id=account)]))
+    await limiter.close()
+    assert await redis.hget(f"account:{account}", "used:2026-11") == b"11"
 
 
 async def test_what_is_dropped_is_gone(settings: dict[str, str], account: str, database: Database) -> None:

@@ -12,7 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from portal.core.errors import Unavailable
-from portal.core.logs import get_log
+from portal.core.outage import Outage
+from portal.core.shard_address import parse_shard
 from portal.graphql.live.happenings import Happening, channel_of, decode
 from portal.limits import LimitsUnavailable, shard_client
 
@@ -36,6 +37,7 @@ class Listener:
         self._wanted: Counter[str] = Counter()
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._outage = Outage("key_changes", parse_shard(url).name)
 
     @property
     def channels(self) -> set[str]:
@@ -93,7 +95,7 @@ class Listener:
                     self._pubsub = pubsub
                     await self._listen(pubsub)
             except (RedisError, OSError, TimeoutError, LimitsUnavailable) as error:
-                get_log(__name__).info("key_changes_not_heard", error=str(error))
+                self._outage.goes_on(error)
             finally:
                 self._forget()
             await asyncio.sleep(RETRY_SECONDS)
@@ -105,6 +107,7 @@ class Listener:
             message = await pubsub.get_message(timeout=SILENCE_SECONDS)
             if message is not None:
                 heard = monotonic()
+                self._outage.is_over()
                 self._hear(message)
             elif monotonic() - heard > DEAF_SECONDS:
                 raise RedisError("the server hangs")

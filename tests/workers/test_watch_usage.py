@@ -1,0 +1,50 @@
+"""The alarm of the journal's backlog: when it does not shrink, and not for what a start finds and ships."""
+
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from portal.core.database import Database
+from portal.usage import Courier, Journal
+from tests.usage.sample import NOON, Receiver, record
+from workers.watch_usage import LOOKS, Watch
+
+
+def journalled(folder: Path, count: int) -> None:
+    """Records of long ago, as a process leaves them that was killed."""
+    journal = Journal(folder, segment_bytes=4096, sync_ms=10)
+    journal.open()
+    for number in range(count):
+        journal.append([record(number, NOON.replace(year=2025))])
+    journal.close()
+
+
+async def alarms(watch: Watch, looks: int) -> int:
+    """How often it is told during so many looks, which are five seconds apart."""
+    with capture_logs() as logs:
+        for _ in range(looks):
+            await watch.look()
+    return sum(line["event"] == "journal_backlog" and line["log_level"] == "error" for line in logs)
+
+
+async def test_what_stays_is_told_each_minute_after_the_first(database: Database, tmp_path: Path) -> None:
+    journalled(tmp_path, 20)
+    watch = Watch(tmp_path, database, None)
+    assert await alarms(watch, LOOKS) == 0
+    assert await alarms(watch, 1) == 1
+    assert await alarms(watch, LOOKS - 1) == 0
+    journalled(tmp_path, 20)
+    assert await alarms(watch, 1) == 1
+    assert watch.state.backlog_seconds is not None
+
+
+async def test_what_a_start_finds_is_no_alarm_while_it_shrinks(database: Database, tmp_path: Path) -> None:
+    journalled(tmp_path, 20)
+    watch, courier = Watch(tmp_path, database, None), Courier(tmp_path, Receiver().bus, 1000)
+    assert await alarms(watch, LOOKS) == 0
+    await courier.run_once()
+    journalled(tmp_path, 10)
+    assert await alarms(watch, LOOKS) == 0
+    await courier.run_once()
+    assert await alarms(watch, 2 * LOOKS) == 0
+    assert (watch.state.backlog_bytes, watch.state.backlog_seconds) == (0, 0.0)
