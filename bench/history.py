@@ -189,7 +189,8 @@ async def _ask(rows: int, rounds: int, *, is_kept: bool) -> tuple[Stored, list[A
     folder = FOLDER / str(rows)
     services = await start_services(folder, durable=False)
     try:
-        now, size = utc_now(), size_for(rows)
+        now = utc_now()
+        size = size_for(rows, now)
         await migrate(services.database_url)
         database = Database(services.database_url)
         stored = await _prepare(database, size, now, rows)
