@@ -145,8 +145,7 @@ async def _fill(
         added = int(tag.rpartition(" ")[2])
         advance(added)
         count, done = count + added, until + 1
-    include = " INCLUDE (calls, units)" if parent == "usage_days" else ""
-    await owner.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({KEY}){include}")
+    await owner.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({KEY}) INCLUDE (calls, units)")
     await _attach(owner, parent, name, (month, end))
     return count
 
