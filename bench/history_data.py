@@ -7,18 +7,23 @@ without an index and then attached, which takes a fraction of the time of single
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from math import ceil
 
 import asyncpg
 
-from portal.usage.rules import month_of, months_from, partition_name
+from portal.usage.rules import DAY, MINUTE, QUARTER, month_of, months_from, partition_name
 
 MONTHS = 13
 MINUTE_MONTHS = 2
 EVENTS_MOST = 3_000_000
-LARGE, BUSY, BUSY_COMBOS, USUAL_COMBOS = 400, 10, 100, 40
+LARGE, BUSY, BUSY_COMBOS, USUAL, USUAL_COMBOS = 400, 10, 100, 465, 40
 KEY = "account_id, bucket_at, key_id, environment, resource, outcome"
 Progress = Callable[[int], None]
+Counts = tuple[int, int, int]
+_MINUTES: Counts = (100, 97, 170)
+_QUARTERS: Counts = (200, 300, 1260)
+_DAYS: Counts = (LARGE, BUSY * BUSY_COMBOS, USUAL * USUAL_COMBOS)
 
 _COMBOS = """
 CREATE UNLOGGED TABLE combos AS
@@ -44,7 +49,8 @@ FROM generate_series($1::int, $2::int) step
 CROSS JOIN (VALUES (0, $3::int, $6::int), (1, $4::int, $7::int), (2, $5::int, $8::int)) AS class (class, count, total)
 CROSS JOIN LATERAL (
     SELECT * FROM combos WHERE combos.class = class.class AND class.count > 0
-        AND n >= step * class.count % class.total AND n < step * class.count % class.total + class.count
+        AND n >= step * class.count % (class.total - class.count + 1)
+        AND n < step * class.count % (class.total - class.count + 1) + class.count
 ) combos
 """
 _EVENTS = """
@@ -64,31 +70,29 @@ class Size:
     """How many accounts are usual, rows a step of each table by class (large, busy, usual), and raw events."""
 
     usual: int
-    minutes: tuple[int, int, int]
-    quarters: tuple[int, int, int]
-    days: tuple[int, int, int]
+    minutes: Counts
+    quarters: Counts
+    days: Counts
     events: int
 
     @property
-    def totals(self) -> tuple[int, int, int]:
+    def totals(self) -> Counts:
         return LARGE, BUSY * BUSY_COMBOS, self.usual * USUAL_COMBOS
 
 
-def size_for(rows: int) -> Size:
-    """So that all tables together hold about so many: 8 % days, 62 % quarter-hours, 30 % minutes."""
-    share = rows / 100_000_000
-    usual = max(20, round(465 * share))
-    return Size(
-        usual,
-        minutes=(round(100 * share), round(97 * share), round(170 * share)),
-        quarters=(round(200 * share), round(300 * share), round(1260 * share)),
-        days=(LARGE, BUSY * BUSY_COMBOS, usual * USUAL_COMBOS) if share >= 1 else _less(usual, share),
-        events=min(EVENTS_MOST, rows // 10),
-    )
+def size_for(rows: int, now: datetime) -> Size:
+    """So that all tables together hold no less: some 8 % days, 62 % quarter-hours, 30 % minutes, as the month goes.
 
-
-def _less(usual: int, share: float) -> tuple[int, int, int]:
-    return round(LARGE * share), round(BUSY * BUSY_COMBOS * share), round(usual * USUAL_COMBOS * min(1, share * 10))
+    The large and the busy accounts are as large on any day, and in more than 100 million; usual ones make up the rest.
+    """
+    whole, minutes = (now - months_from(month_of(now), 1 - months) for months in (MONTHS, MINUTE_MONTHS))
+    steps = minutes / MINUTE, whole / QUARTER, whole / DAY
+    share = min(1, rows / 100_000_000)
+    counts = [(ceil(large * share), ceil(busy * share), usual) for large, busy, usual in (_MINUTES, _QUARTERS, _DAYS)]
+    left = rows - sum(step * (large + busy) for step, (large, busy, _) in zip(steps, counts, strict=True))
+    rest = left / sum(step * usual for step, (_, _, usual) in zip(steps, counts, strict=True))
+    by_table = [(large, busy, ceil(usual * rest)) for large, busy, usual in counts]
+    return Size(max(20, ceil(USUAL * rest)), *by_table, events=min(EVENTS_MOST, rows // 10))
 
 
 async def make_data(owner: asyncpg.Connection, size: Size, now: datetime, advance: Progress) -> int:
@@ -122,7 +126,7 @@ async def make_data(owner: asyncpg.Connection, size: Size, now: datetime, advanc
 
 async def _fill(
     owner: asyncpg.Connection,
-    table: tuple[str, str, tuple[int, int, int]],
+    table: tuple[str, str, Counts],
     size: Size,
     month: datetime,
     now: datetime,
@@ -130,7 +134,7 @@ async def _fill(
 ) -> int:
     parent, width, counts = table
     name, end = partition_name(parent, month), months_from(month, 1)
-    step = {"1 day": timedelta(days=1), "15 minutes": timedelta(minutes=15), "1 minute": timedelta(minutes=1)}[width]
+    step = {"1 day": DAY, "15 minutes": QUARTER, "1 minute": MINUTE}[width]
     last = (min(end, now) - month) // step - (min(end, now) == end)
     await _create(owner, parent, name)
     statement = _FILL.format(name=name, key=KEY, start=f"timestamptz '{month:%Y-%m-%d} 00:00:00+00'", width=width)
@@ -141,8 +145,7 @@ async def _fill(
         added = int(tag.rpartition(" ")[2])
         advance(added)
         count, done = count + added, until + 1
-    include = " INCLUDE (calls, units)" if parent == "usage_days" else ""
-    await owner.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({KEY}){include}")
+    await owner.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({KEY}) INCLUDE (calls, units)")
     await _attach(owner, parent, name, (month, end))
     return count
 

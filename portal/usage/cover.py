@@ -5,10 +5,10 @@ nearest to its borders, more or less the quarter-hours between each border and i
 and quarter-hours are written in one transaction, and for a zone near UTC it reads a twelfth of the quarter-hours.
 """
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
+from typing import NamedTuple
 
 from portal.usage.rules import DAY, Granularity, ceil_to, floor_to
 
@@ -16,9 +16,8 @@ _TABLES = {Granularity.MINUTE: "usage_minutes", Granularity.HOUR: "usage_quarter
 NO_STEP = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """Quarter-hours of [start, end) that step `gains` has and step `loses` has not; 0 is no step."""
+class Span(NamedTuple):
+    """Buckets of [start, end) that step `gains` (from 1) has and step `loses` has not; 0 is no step."""
 
     start: datetime
     end: datetime
@@ -26,40 +25,39 @@ class Edge:
     loses: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
-    """Buckets of `table` in [start, end), where step n (from 1) begins at `starts[n - 1]`, corrected by `edges`."""
-
-    table: str
-    start: datetime
-    end: datetime
-    starts: list[datetime]
-    edges: list[Edge]
+Cover = Mapping[str, Sequence[Span]]
+"""By table, what adds up to the steps."""
 
 
 def cover(starts: Sequence[datetime], end: datetime, granularity: Granularity) -> Cover:
     """Of steps that begin at `starts`, multiples of a quarter-hour (for MINUTE of a minute), the last until `end`."""
-    if granularity in _TABLES:
-        return Cover(_TABLES[granularity], starts[0], end, [*starts], [])
     borders = [*starts, end]
+    if granularity in _TABLES:
+        return {_TABLES[granularity]: _steps(borders)}
     midnights = [_nearest_midnight(border) for border in borders]
     edges = [
         _edge(border, midnight, number, len(starts))
         for number, (border, midnight) in enumerate(zip(borders, midnights, strict=True))
         if border != midnight
     ]
-    return Cover("usage_days", midnights[0], midnights[-1], midnights[:-1], edges)
+    spans = {"usage_days": _steps(midnights), "usage_quarters": edges}
+    return {table: found for table, found in spans.items() if found}
 
 
 def steps_of(covered: Cover, table: str, bucket_at: datetime) -> list[tuple[int, int]]:
     """(step, +1 or -1) for all that a bucket counts in: what the statement does, to be tested without a database."""
-    found = []
-    if table == covered.table and covered.start <= bucket_at < covered.end:
-        found.append((bisect_right(covered.starts, bucket_at), 1))
-    for edge in covered.edges if table == "usage_quarters" else ():
-        if edge.start <= bucket_at < edge.end:
-            found += [(step, sign) for step, sign in ((edge.gains, 1), (edge.loses, -1)) if step != NO_STEP]
-    return found
+    signed = [
+        sign
+        for span in covered.get(table, ())
+        if span.start <= bucket_at < span.end
+        for sign in ((span.gains, 1), (span.loses, -1))
+    ]
+    return [(step, sign) for step, sign in signed if step != NO_STEP]
+
+
+def _steps(borders: Sequence[datetime]) -> list[Span]:
+    steps = enumerate(pairwise(borders), start=1)
+    return [Span(start, end, number, NO_STEP) for number, (start, end) in steps if start < end]
 
 
 def _nearest_midnight(instant: datetime) -> datetime:
@@ -67,9 +65,9 @@ def _nearest_midnight(instant: datetime) -> datetime:
     return before if instant - before <= after - instant else after
 
 
-def _edge(border: datetime, midnight: datetime, number: int, steps: int) -> Edge:
+def _edge(border: datetime, midnight: datetime, number: int, steps: int) -> Span:
     """`number` steps end up to and with this border; the next one begins at it."""
     following = number + 1 if number < steps else NO_STEP
     if border < midnight:
-        return Edge(border, midnight, following, number)
-    return Edge(midnight, border, number, following)
+        return Span(border, midnight, following, number)
+    return Span(midnight, border, number, following)

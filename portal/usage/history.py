@@ -1,57 +1,49 @@
 """Statements that read the history of one account. Each names its range, so that no month outside is looked at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Integer, Row, TextClause, bindparam, text
+from sqlalchemy import BindParameter, DateTime, Integer, Row, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
 
 from portal.core.database import Tx
-from portal.usage.cover import Cover, Edge
+from portal.usage.cover import Cover, Span
 from portal.usage.records import OTHER
 
 _INSTANT = DateTime(timezone=True)
-_INTEGER = Integer()
-_FIGURES = "outcome, environment"
+_KINDS: dict[str, TypeEngine[Any]] = {"start": _INSTANT, "end": _INSTANT, "gains": Integer(), "loses": Integer()}
+"""Of the columns of a span, in their order."""
 
 _NEWEST = text("SELECT max(last_used_at) FROM secret_uses WHERE account_id = :account")
 
-_BUCKETS = """
-SELECT width_bucket(bucket_at, :starts) AS step, {part} AS part, {figures}, calls, units
-FROM {table} WHERE account_id = :account AND bucket_at >= :start AND bucket_at < :end{where}
+# Each span is an index range of its own, summed as it is read: neither sorted nor hashed by time. Its being a subquery
+# that groups keeps the planner from turning the two around: it would read every bucket between first and last span.
+_SUMS = """
+SELECT span.gains, span.loses, bucket.*
+FROM unnest(:{table}_start, :{table}_end, :{table}_gains, :{table}_loses) AS span (first, last, gains, loses)
+CROSS JOIN LATERAL (
+    SELECT {part} AS part, sum(calls)::bigint AS calls, sum(units)::bigint AS units,
+        coalesce(sum(calls) FILTER (WHERE outcome = 'VALID'), 0)::bigint AS allowed,
+        coalesce(sum(units) FILTER (WHERE outcome = 'VALID' AND environment = 'live'), 0)::bigint AS billable
+    FROM {table} WHERE account_id = :account AND bucket_at >= span.first AND bucket_at < span.last
+        AND bucket_at >= :{table}_from AND bucket_at < :{table}_to{where}
+    GROUP BY 1
+) AS bucket
 """
-# OFFSET 0 keeps the planner from turning the two around: it would read every quarter-hour between first and last edge.
-_MOVED = """
-moved AS MATERIALIZED (
-    SELECT edge.gains, edge.loses, bucket.part, {figures}, sum(calls)::bigint AS calls, sum(units)::bigint AS units
-    FROM unnest(:edge_starts, :edge_ends, :edge_gains, :edge_loses) AS edge (first, last, gains, loses)
-    CROSS JOIN LATERAL (
-        SELECT {part} AS part, {figures}, calls, units FROM usage_quarters
-        WHERE account_id = :account AND bucket_at >= edge.first AND bucket_at < edge.last
-            AND bucket_at >= :edges_start AND bucket_at < :edges_end{where}
-        OFFSET 0
-    ) AS bucket
-    GROUP BY edge.gains, edge.loses, bucket.part, {figures}
-), """
-_EDGES = (
-    "SELECT gains AS step, part, {figures}, calls, units FROM moved WHERE gains > 0",
-    "SELECT loses AS step, part, {figures}, -calls, -units FROM moved WHERE loses > 0",
-)
 _CELLS = """
-WITH {moved}buckets AS ({buckets}), cells AS (
-    SELECT step, part, sum(calls) AS calls, sum(units) AS units,
-        sum(calls) FILTER (WHERE outcome = 'VALID') AS allowed,
-        sum(units) FILTER (WHERE outcome = 'VALID' AND environment = 'live') AS billable
-    FROM buckets GROUP BY 1, 2 HAVING sum(calls) <> 0
+WITH sums AS ({sums}), cells AS (
+    SELECT gains AS step, part, calls, units, allowed, billable FROM sums WHERE gains > 0
+    UNION ALL SELECT loses, part, -calls, -units, -allowed, -billable FROM sums WHERE loses > 0
 ), top AS (
-    SELECT part FROM cells GROUP BY part ORDER BY sum(calls) DESC, part LIMIT :most
+    SELECT part FROM cells GROUP BY part HAVING sum(calls) <> 0 ORDER BY sum(calls) DESC, part LIMIT :most
 )
 SELECT step, CASE WHEN part IN (SELECT part FROM top) THEN part ELSE :other END AS part,
-    sum(calls)::bigint AS calls, sum(units)::bigint AS units,
-    coalesce(sum(allowed), 0)::bigint AS allowed, coalesce(sum(billable), 0)::bigint AS billable
-FROM cells GROUP BY 1, 2
+    sum(calls)::bigint AS calls, sum(units)::bigint AS units, sum(allowed)::bigint AS allowed,
+    sum(billable)::bigint AS billable
+FROM cells GROUP BY 1, 2 HAVING sum(calls) <> 0
 """
 
 
@@ -78,33 +70,17 @@ async def list_cells(tx: Tx, account_id: str, query: CellQuery) -> Sequence[Row[
 
 
 def cells_statement(account_id: str, query: CellQuery) -> tuple[TextClause, dict[str, Any]]:
-    """Buckets of whole steps, and the quarter-hours that correct their borders."""
+    """The spans of each table, those that correct the borders of steps taken from one and given to the other."""
     where = "".join(f" AND {column} = :{column}" for column in query.only)
-    names = {"part": query.part or "''", "figures": _FIGURES, "where": where}
-    covered, edges = query.cover, query.cover.edges
-    parts = []
+    sums = [_SUMS.format(table=table, part=query.part or "''", where=where) for table in query.cover]
+    binds = [bind for table, spans in query.cover.items() for bind in _binds(table, spans)]
     values: dict[str, Any] = {"account": account_id, "most": query.parts_most, "other": OTHER, **query.only}
-    binds: list[Any] = []
-    if covered.start < covered.end:
-        parts.append(_BUCKETS.format(table=covered.table, **names))
-        binds += [
-            bindparam("starts", covered.starts, ARRAY(_INSTANT)),
-            bindparam("start", covered.start, _INSTANT),
-            bindparam("end", covered.end, _INSTANT),
-        ]
-    if edges:
-        parts += [edge.format(**names) for edge in _EDGES]
-        binds += _edge_binds(edges)
-    moved = _MOVED.format(**names) if edges else ""
-    return text(_CELLS.format(moved=moved, buckets=" UNION ALL ".join(parts))).bindparams(*binds), values
+    return text(_CELLS.format(sums=" UNION ALL ".join(sums))).bindparams(*binds), values
 
 
-def _edge_binds(edges: Sequence[Edge]) -> list[Any]:
-    return [
-        bindparam("edge_starts", [edge.start for edge in edges], ARRAY(_INSTANT)),
-        bindparam("edge_ends", [edge.end for edge in edges], ARRAY(_INSTANT)),
-        bindparam("edge_gains", [edge.gains for edge in edges], ARRAY(_INTEGER)),
-        bindparam("edge_loses", [edge.loses for edge in edges], ARRAY(_INTEGER)),
-        bindparam("edges_start", min(edge.start for edge in edges), _INSTANT),
-        bindparam("edges_end", max(edge.end for edge in edges), _INSTANT),
-    ]
+def _binds(table: str, spans: Sequence[Span]) -> Iterator[BindParameter[Any]]:
+    columns = zip(*spans, strict=True)
+    for (name, kind), column in zip(_KINDS.items(), columns, strict=True):
+        yield bindparam(f"{table}_{name}", [*column], ARRAY(kind))
+    yield bindparam(f"{table}_from", min(span.start for span in spans), _INSTANT)
+    yield bindparam(f"{table}_to", max(span.end for span in spans), _INSTANT)

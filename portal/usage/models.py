@@ -34,7 +34,8 @@ class UsageEvent(SQLModel, table=True):
 class Bucket(SQLModel):
     """Checks of one key, resource and outcome within one stretch of time that starts at `bucket_at`.
 
-    `calls` counts checks, `units` adds up their cost. `outcome` is the code of the answer.
+    `calls` counts checks, `units` adds up their cost. `outcome` is the code of the answer. The index of the primary key
+    also holds the figures (INCLUDE, see migrations 0030 and 0062).
     """
 
     account_id: str = Field(primary_key=True)
@@ -60,7 +61,7 @@ class UsageQuarter(Bucket, table=True):
 
 
 class UsageDay(Bucket, table=True):
-    """Days in UTC. The primary key's index also holds the figures (INCLUDE, see migration 0030)."""
+    """Days in UTC."""
 
     __tablename__ = "usage_days"
     __table_args__: ClassVar = {"postgresql_partition_by": "RANGE (bucket_at)"}

@@ -5,10 +5,12 @@ answer says which range that is, and its totals equal the sum over the raw event
 serve every time zone: all offsets since 1972 are multiples of one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
+from operator import add
 from typing import Any
 
 from sqlalchemy import Row
@@ -117,7 +119,7 @@ async def usage_series(tx: Tx, account_id: str, query: UsageQuery) -> UsageSerie
         end=end,
         granularity=query.granularity,
         time_zone=query.time_zone,
-        totals=_sum(point.totals for point in points),
+        totals=_sum([point.totals for point in points]),
         groups=_groups(points),
         points=points,
     )
@@ -155,12 +157,11 @@ def _cells(query: UsageQuery, covered: Cover, most: int) -> history.CellQuery:
 def _points(starts: list[datetime], rows: Iterable[Row[Any]], *, is_grouped: bool) -> list[UsagePoint]:
     found: dict[int, list[UsageGroupTotals]] = {}
     for row in rows:
-        totals = UsageTotals(row.calls, row.units, row.allowed, row.billable)
-        found.setdefault(row.step, []).append(UsageGroupTotals(row.part, totals))
+        found.setdefault(row.step, []).append(UsageGroupTotals(row.part, UsageTotals(*row[2:])))
     points = []
     for step, at in enumerate(starts, start=1):
         groups = _ranked(found.get(step, []))
-        points.append(UsagePoint(at, _sum(group.totals for group in groups), groups if is_grouped else []))
+        points.append(UsagePoint(at, _sum([group.totals for group in groups]), groups if is_grouped else []))
     return points
 
 
@@ -177,5 +178,5 @@ def _ranked(groups: list[UsageGroupTotals]) -> list[UsageGroupTotals]:
     return sorted(groups, key=lambda group: (group.key == OTHER, -group.totals.calls, group.key))
 
 
-def _sum(totals: Iterable[UsageTotals]) -> UsageTotals:
-    return sum(totals, UsageTotals())
+def _sum(totals: Sequence[UsageTotals]) -> UsageTotals:
+    return reduce(add, totals) if totals else UsageTotals()

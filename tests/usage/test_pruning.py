@@ -68,7 +68,8 @@ async def explain(database: Database, asked: Asked) -> str:
     statement, values = asked
     explained = text(f"EXPLAIN (FORMAT JSON) {statement.text}").bindparams(*statement._bindparams.values())
     async with database.transaction(ACCOUNT) as tx:
-        await tx.execute(text("SET LOCAL enable_seqscan = off"))  # the tables of a test are too small for an index
+        for scan in ("seqscan", "bitmapscan"):  # the tables of a test are too small for an index
+            await tx.execute(text(f"SET LOCAL enable_{scan} = off"))
         return str((await tx.execute(explained, values)).scalar_one()).replace("'", '"')
 
 
@@ -78,6 +79,12 @@ async def test_only_the_months_of_the_range_are_scanned(database: Database, name
     assert set(_PARTITION.findall(plan)) == OCTOBER
     assert '"Node Type": "Seq Scan"' not in plan
     assert '"Index Cond"' in plan
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if name.startswith("cells_statement")])
+async def test_history_is_read_from_the_indexes_alone(database: Database, name: str) -> None:
+    plan = await explain(database, STATEMENTS[name])
+    assert set(re.findall(r'"Node Type": "([A-Za-z ]*Index[A-Za-z ]*)"', plan)) == {"Index Only Scan"}
 
 
 async def test_the_freshness_stamp_reads_no_partition(database: Database) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.errors import Invalid
-from portal.usage.cover import cover, steps_of
+from portal.usage.cover import Span, cover, steps_of
 from portal.usage.rules import (
     DAY,
     HOUR,
@@ -116,9 +116,10 @@ def test_every_quarter_counts_once_in_its_step_and_nowhere_else(
 def test_a_cover_stays_within_the_months_of_its_range() -> None:
     start, end = utc(2026, 10, 31, 23), utc(2026, 11, 30, 23)
     covered = cover(step_starts(start, end, Granularity.DAY, BERLIN), end, Granularity.DAY)
-    assert (covered.start, covered.end) == (utc(2026, 11, 1), utc(2026, 12, 1))
-    assert all(edge.end - edge.start == HOUR for edge in covered.edges)
-    assert len(covered.edges) == 31
+    days, edges = covered["usage_days"], covered["usage_quarters"]
+    assert (days[0].start, days[-1].end) == (utc(2026, 11, 1), utc(2026, 12, 1))
+    assert all(edge.end - edge.start == HOUR for edge in edges)
+    assert len(edges) == 31
 
 
 @pytest.mark.parametrize(
@@ -149,10 +150,10 @@ def test_floor_and_ceiling_enclose(instant: datetime, size: timedelta) -> None:
 def test_utc_days_come_from_days_and_the_edges_from_quarters() -> None:
     start, end = utc(2026, 11, 1, 6), utc(2026, 11, 5, 1)
     covered = cover(step_starts(start, end, Granularity.DAY, UTC_ZONE), end, Granularity.DAY)
-    assert covered.table == "usage_days"
-    assert [(edge.start.day, edge.gains, edge.loses) for edge in covered.edges] == [(1, 0, 1), (5, 5, 0)]
+    assert [(day.start.day, day.gains, day.loses) for day in covered["usage_days"]] == [(n, n, 0) for n in range(1, 5)]
+    assert [(edge.start.day, edge.gains, edge.loses) for edge in covered["usage_quarters"]] == [(1, 0, 1), (5, 5, 0)]
     whole = cover([utc(2026, 11, 1)], utc(2026, 12, 1), Granularity.MONTH)
-    assert (whole.table, whole.edges) == ("usage_days", [])
+    assert whole == {"usage_days": [Span(utc(2026, 11, 1), utc(2026, 12, 1), 1, 0)]}
 
 
 @pytest.mark.parametrize(
