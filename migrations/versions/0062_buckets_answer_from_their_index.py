@@ -1,7 +1,7 @@
 """The keys of minutes and quarter-hours carry their figures too, as those of days do since 0030.
 
-Rebuilds their indexes behind a lock, about a minute for ten million rows: checks go on and the journal grows, but nothing is
-ingested, and no history of minutes and hours is read, until it is done.
+Rebuilds their indexes behind a lock, about a minute for ten million rows: checks go on and the journal grows, but
+nothing is ingested, and no history of minutes and hours is read, until it is done.
 """
 
 from alembic import op
