@@ -188,6 +188,26 @@ async def test_a_consumer_that_dies_leaves_its_messages(bus: RabbitBus, subject:
         await asyncio.wait_for(got.wait(), PATIENCE_SECONDS)
 
 
+async def test_a_message_outlives_more_consumers_than_a_broker_allows_by_itself(
+    bus: RabbitBus, subject: str, amqp_url: str
+) -> None:
+    """RabbitMQ 4 drops what 20 have given back, unless the queue says otherwise; the dead queue is looked into."""
+    await bus.publish(subject, b"one")
+    connection = await connect(amqp_url, "tests")
+    async with connection:
+        for queue, last in ((subject, False), (dead_queue(subject), True)):
+            for _ in range(25):
+                async with connection.channel() as channel:
+                    message = await (await channel.get_queue(queue)).get(timeout=PATIENCE_SECONDS)
+                    assert message is not None
+                    await message.nack(requeue=True)
+            async with connection.channel() as channel:
+                message = await (await channel.get_queue(queue)).get(timeout=PATIENCE_SECONDS)
+                assert message is not None
+                await message.reject(requeue=last)
+            await status_is(bus, subject, BrokerStatus(0, 0, 1))
+
+
 async def test_a_queue_that_vanished_is_declared_anew(bus: RabbitBus, subject: str, amqp_url: str) -> None:
     got: list[bytes] = []
 
