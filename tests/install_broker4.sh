@@ -13,6 +13,10 @@ apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
 rm -rf "$root"
-debootstrap --variant=minbase --include=rabbitmq-server trixie "$root" "${mirror:?no Debian mirror is configured}" >"$root.log" 2>&1 \
-  || { tail -n 5 "$root.log" >&2; echo "RabbitMQ 4 is not installed: does $mirror have trixie? See $root.log." >&2; exit 1; }
+if ! debootstrap --variant=minbase --include=rabbitmq-server \
+  trixie "$root" "${mirror:?no Debian mirror is configured}" >"$root.log" 2>&1; then
+  tail -n 5 "$root.log" >&2
+  echo "RabbitMQ 4 is not installed: does Debian's mirror $mirror have trixie? See $root.log." >&2
+  exit 1
+fi
 echo "127.0.0.1 localhost" >"$root/etc/hosts"
