@@ -19,6 +19,7 @@ from portal.core.ids import encode_128
 from portal.usage import external_store, store_ingest
 from portal.usage.ingest import is_partition_missing
 from portal.usage.partitions import create_partitions
+from portal.usage.portions import in_portions
 from portal.usage.records import OTHER, REQUEST_PREFIX, VALID
 from portal.usage.resources import Day, ResourceNames
 from portal.usage.retention import EVENTS, Retention, oldest_not_dropped
@@ -101,13 +102,10 @@ async def known_external(tx: Tx, events: Sequence[ExternalEvent]) -> dict[tuple[
 
 async def forget_external_ids(database: Database, retention: Retention, now: datetime) -> int:
     """Ids of months whose raw events are gone; their events are too old to be taken again. Returns how many."""
-    before, forgotten = oldest_not_dropped(now, retention.by_table()[EVENTS]), 0
-    while True:
-        async with database.transaction() as tx:
-            count = await external_store.delete_before(tx, before, FORGOTTEN_AT_ONCE)
-        forgotten += count
-        if count < FORGOTTEN_AT_ONCE:
-            return forgotten
+    before = oldest_not_dropped(now, retention.by_table()[EVENTS])
+    return await in_portions(
+        database, FORGOTTEN_AT_ONCE, lambda tx: external_store.delete_before(tx, before, FORGOTTEN_AT_ONCE)
+    )
 
 
 async def _in_transaction(

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Date, bindparam, text
 
-from portal.core.database import Database
+from portal.core.database import Database, Tx
+from portal.usage.portions import in_portions
 from portal.usage.retention import EVENTS, Retention, oldest_not_dropped
 
 FORGOTTEN_AT_ONCE = 10_000
@@ -17,11 +18,10 @@ DELETE FROM usage_resources WHERE ctid IN (
 
 async def forget_resources(database: Database, retention: Retention, now: datetime) -> int:
     """Returns how many days of accounts."""
-    before, forgotten = oldest_not_dropped(now, retention.by_table()[EVENTS]).date(), 0
-    while True:
-        async with database.transaction() as tx:
-            result = await tx.execute(_DELETE, {"before": before, "most": FORGOTTEN_AT_ONCE})
-            count: int = result.rowcount  # type: ignore[attr-defined]  # a DELETE has one
-        forgotten += count
-        if count < FORGOTTEN_AT_ONCE:
-            return forgotten
+    before = oldest_not_dropped(now, retention.by_table()[EVENTS]).date()
+
+    async def forget(tx: Tx) -> int:
+        result = await tx.execute(_DELETE, {"before": before, "most": FORGOTTEN_AT_ONCE})
+        return result.rowcount  # type: ignore[attr-defined,no-any-return]  # a DELETE has one
+
+    return await in_portions(database, FORGOTTEN_AT_ONCE, forget)

@@ -10,6 +10,7 @@ from portal.core.logs import get_log
 from portal.usage import store_ingest as store
 from portal.usage.ingest import ingest_batches
 from portal.usage.models import Quarantined
+from portal.usage.portions import in_portions
 from portal.usage.resources import ResourceNames
 from portal.usage.retention import Retention
 from portal.usage.store_ingest import PeriodUse
@@ -71,18 +72,18 @@ async def drop_quarantined(tx: Tx, numbers: Sequence[int] | None) -> int:
 async def drop_expired_quarantined(database: Database, retention: Retention, now: datetime) -> Counter[str]:
     """What nobody has counted within the retention, never to be counted. Returns how many there were by reason."""
     dropped: Counter[str] = Counter()
-    while retention.quarantine_days:
-        async with database.transaction() as tx:
-            before = now - timedelta(days=retention.quarantine_days)
-            gone = await store.delete_expired(tx, before, EXPIRED_AT_ONCE)
+    before = now - timedelta(days=retention.quarantine_days)
+
+    async def drop(tx: Tx) -> int:
+        gone = await store.delete_expired(tx, before, EXPIRED_AT_ONCE)
+        if gone:
+            # Before the commit: rather told twice than, after a crash in between, never.
             reasons = Counter(reason for reason, _ in gone)
-            if gone:
-                # Before the commit: rather told twice than, after a crash in between, never.
-                accounts = sorted({account for _, account in gone if account})
-                get_log(__name__).warning(
-                    "quarantine_expired", count=len(gone), reasons=dict(reasons), accounts=accounts
-                )
-        dropped += reasons
-        if len(gone) < EXPIRED_AT_ONCE:
-            break
+            accounts = sorted({account for _, account in gone if account})
+            get_log(__name__).warning("quarantine_expired", count=len(gone), reasons=dict(reasons), accounts=accounts)
+            dropped.update(reasons)
+        return len(gone)
+
+    if retention.quarantine_days:
+        await in_portions(database, EXPIRED_AT_ONCE, drop)
     return dropped
