@@ -2,15 +2,13 @@
 
 import asyncio
 
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from portal.check.policy_cache import PolicyCache
 from portal.check.policy_changes import CHANNEL
 from portal.core.outage import Outage
 from portal.core.shard_address import parse_shard
-from portal.limits import LimitsUnavailable, shard_client
+from portal.limits import LimitsUnavailable, listening_client
 
 RETRY_SECONDS = 1.0
 
@@ -20,8 +18,7 @@ async def listen_to_changes(url: str, policies: PolicyCache) -> None:
     outage = Outage("policy_changes", parse_shard(url).name)
     while True:
         try:
-            client = await shard_client(url, socket_timeout=None, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
-            async with client as redis:
+            async with await listening_client(url) as redis:
                 subscription = redis.pubsub()
                 await subscription.subscribe(CHANNEL)
                 async for message in subscription.listen():

@@ -15,7 +15,7 @@ server that is no master is left, and they are asked again. What the promoted on
 or admitted once more: at most one limit a key and failover.
 """
 
-from portal.limits.client import shard_client
+from portal.limits.client import listening_client, shard_client
 from portal.limits.limiter import Limiter
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import (
@@ -54,5 +54,6 @@ __all__ = [
     "Subject",
     "Window",
     "encode",
+    "listening_client",
     "shard_client",
 ]

@@ -3,10 +3,21 @@
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from portal.core.shard_address import parse_shard
 from portal.limits.link import LimitsUnavailable
 from portal.limits.sentinels import Sentinels
+
+CONNECT_SECONDS = 2.0
+
+
+async def listening_client(url: str) -> Redis:
+    """One that may hear nothing for ever, and says at once when its server is away. Raises LimitsUnavailable."""
+    return await shard_client(
+        url, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
 
 
 async def shard_client(url: str, **options: Any) -> Redis:

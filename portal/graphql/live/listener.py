@@ -7,15 +7,13 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from portal.core.errors import Unavailable
 from portal.core.outage import Outage
 from portal.core.shard_address import parse_shard
 from portal.graphql.live.happenings import Happening, channel_of, decode
-from portal.limits import LimitsUnavailable, shard_client
+from portal.limits import LimitsUnavailable, listening_client
 
 RETRY_SECONDS = 0.5
 SILENCE_SECONDS = 5.0
@@ -87,10 +85,7 @@ class Listener:
     async def _keep_listening(self) -> None:
         while True:
             try:
-                client = await shard_client(
-                    self._url, socket_timeout=None, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
-                )
-                async with client, client.pubsub() as pubsub:
+                async with await listening_client(self._url) as client, client.pubsub() as pubsub:
                     await pubsub.subscribe(ALIVE)
                     self._pubsub = pubsub
                     await self._listen(pubsub)
