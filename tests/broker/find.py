@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.broker.private import ROOT, PrivateBroker, answers, server_script
+from tests.broker.private import IS_HERE, PrivateBroker, answers, server_script
 
 VARIABLE = "PORTAL_TEST_AMQP_URL"
 LOCAL = "amqp://guest:guest@127.0.0.1:5672/"
@@ -20,13 +20,12 @@ MISSING = f"""These tests need RabbitMQ 3.10 or newer. Either
 @asynccontextmanager
 async def running_broker(folder: Path) -> AsyncIterator[str]:
     """Its address. A private one lives in `folder` and is gone afterwards. Raises RuntimeError where there is none."""
-    is_here = Path("/") == ROOT
     named = os.environ.get(VARIABLE)
-    if is_here and named:
+    if IS_HERE and named:
         if not await answers(named):
             raise RuntimeError(f"{VARIABLE} is set, but no RabbitMQ there lets us in.")
         yield named
-    elif is_here and await answers(LOCAL):
+    elif IS_HERE and await answers(LOCAL):
         yield LOCAL
     else:
         async with private_broker(folder) as broker:

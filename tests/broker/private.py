@@ -21,6 +21,7 @@ from portal.core.embedded.folder import free_port
 
 ROOT = Path(os.environ.get("PORTAL_TEST_RABBITMQ_ROOT", "/")).resolve()
 """Where RabbitMQ's system begins: another Debian in a folder brings another version, see tests/install_broker4.sh."""
+IS_HERE = Path("/") == ROOT
 LIBRARIES = ("usr/lib/rabbitmq/lib", "usr/local/lib/rabbitmq/lib", "opt/rabbitmq", "opt/homebrew/opt/rabbitmq")
 IN_ROOT = 'mkdir -p "$1$2"; mount --bind "$2" "$1$2"; mount -t proc proc "$1/proc"; exec chroot "$1" "$3"'
 START_SECONDS = 120.0
@@ -101,7 +102,7 @@ class PrivateBroker:
 
     def _in_its_root(self, script: Path) -> list[str]:
         """In another root it sees this folder under the same name."""
-        if Path("/") == ROOT:
+        if IS_HERE:
             return [str(script)]
         inside = f"/{script.relative_to(ROOT)}"
         return ["unshare", "--mount", "sh", "-euc", IN_ROOT, "sh", str(ROOT), str(self._folder.resolve()), inside]

@@ -49,3 +49,4 @@ async def test_a_subscription_tells_until_it_is_stopped(tab: Page, portal: Runni
 async def test_it_is_for_signed_in_people(tab: Page, portal: RunningPortal) -> None:
     await tab.goto("/graphql")
     await tab.wait_for_url("**/sign-in?next=/graphql")
+    await expect(tab.locator(".result-window")).to_have_count(0)

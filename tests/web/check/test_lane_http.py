@@ -183,3 +183,4 @@ async def test_who_never_finishes_a_request_is_cut_off(served: Served, beginning
     finally:
         dripping.cancel()
         writer.close()
+    assert reader.at_eof() or reader.exception() is not None
