@@ -12,7 +12,7 @@ from portal.core.money import Money
 from portal.graphql.connections import Node
 from portal.graphql.context import Info
 from portal.graphql.fields import computed, mutation
-from portal.graphql.problems import ForbiddenProblem, NotFoundProblem
+from portal.graphql.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
 from portal.graphql.scalars import BigInt
 
 PACE = timedelta(days=7)
@@ -162,7 +162,7 @@ class Subscribed:
 
 
 SubscribeResult = Annotated[
-    Subscribed | NotFoundProblem | ForbiddenProblem,
+    Subscribed | NotFoundProblem | ForbiddenProblem | ConflictProblem,
     strawberry.union("SubscribeResult", description="What subscribe answers."),
 ]
 

@@ -63,13 +63,15 @@ async def test_the_log_is_for_owners_and_admins(browsers: Browsers) -> None:
 def test_what_has_no_words_is_told_as_it_is() -> None:
     event = {
         "occurredAt": "2026-11-25T00:00:00Z",
-        "action": "invoice.finalize",
+        "action": "coupon.make",
         "subject": "inv_1",
         "subjectName": None,
         "actor": {"kind": "SYSTEM", "name": None},
     }
     act = told(event)
-    assert (act.who, act.what, act.object, act.href) == ("The portal", "invoice.finalize", "inv_1", "")
+    assert (act.who, act.what, act.object, act.href) == ("The portal", "coupon.make", "inv_1", "")
+    act = told(event | {"action": "invoice.finalize", "details": {"number": "2026-000001"}})
+    assert (act.what, act.object, act.href) == ("finalized the invoice", "2026-000001", "/invoices/inv_1")
 
 
 def test_prices_are_written_without_needless_cents() -> None:

@@ -6,10 +6,8 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from web.formats import duration, number, percent
+from web.formats import SYMBOLS, duration, number, percent
 from web.page import Asked, Page
-
-SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
 
 
 def chosen_plan(asked: Asked) -> dict[str, Any]:
