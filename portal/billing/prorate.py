@@ -40,7 +40,7 @@ def days_covered(first: date, last: date, period_first: date, period_last: date)
         raise Invalid("The period ends before it begins.", hint="Exchange its days.", path=("period_last",))
     if last < first:
         raise Invalid("The last day is before the first.", hint="Exchange them.", path=("last",))
-    hint = f"The period is {period_first} to {period_last}."
+    hint = f"It is {period_first} to {period_last}."
     if first < period_first:
         raise Invalid("The first day is before the period.", hint=hint, path=("first",))
     if last > period_last:

@@ -9,6 +9,9 @@ from portal import billing
 from portal.cli.mistakes import refusing_invalid
 from portal.core.errors import Invalid
 
+OPTIONS = {"first": "--from", "last": "--to", "period_first": "--period-from", "period_last": "--period-to"}
+"""By the names that `days_covered` has for them."""
+
 
 def prorate(  # one parameter an option is how typer wants it
     amount: Annotated[str, typer.Option("--amount", help="For the whole period, like 49.00.")],
@@ -21,14 +24,19 @@ def prorate(  # one parameter an option is how typer wants it
     """Print the part of an amount that some days of a period cost, both end days counted."""
     with refusing_invalid():
         whole = billing.signed_decimal_from(amount, ("--amount",))
-        share = billing.days_covered(
-            _day(first, "--from"),
-            _day(last, "--to"),
-            _day(period_first, "--period-from"),
-            _day(period_last, "--period-to"),
-        )
+        days = zip((first, last, period_first, period_last), OPTIONS.values(), strict=True)
+        share = _share(*(_day(text, option) for text, option in days))
         part = billing.prorate(whole, share, billing.currency_from(currency, ("--currency",)))
     typer.echo(str(part))
+
+
+def _share(*days: date) -> billing.Share:
+    """Raises Invalid with the option's name."""
+    try:
+        return billing.days_covered(*days)
+    except Invalid as error:
+        path = tuple(OPTIONS[name] for name in error.path)
+        raise Invalid(error.message, hint=error.hint, path=path) from None
 
 
 def _day(text: str, option: str) -> date:
