@@ -8,7 +8,7 @@ from hypothesis import given
 
 from portal.billing import Charge, ChargeModel, Tariff, Tier, tariff_document, tariff_from
 from portal.core.errors import Invalid
-from tests.billing.sample import GRADUATED, PER_UNIT, D, document_of, tariff_of, tariffs
+from tests.billing.sample import GRADUATED, PER_UNIT, D, document_of, tariff_of, tariffs, unhurried
 
 EXAMPLE = """{"currency": "EUR", "charges": [
   {"code": "calls", "model": "graduated", "free_units": 5,
@@ -68,6 +68,7 @@ def test_equal_tariffs_have_one_document() -> None:
     assert json.dumps(tariff_document(tariff_of(minimum="-0"))) == json.dumps(tariff_document(tariff_of(minimum=0)))
 
 
+@unhurried
 @given(tariffs())
 def test_the_document_is_read_back(tariff: Tariff) -> None:
     document = json.loads(json.dumps(tariff_document(tariff)))
