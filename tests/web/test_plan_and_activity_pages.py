@@ -66,6 +66,7 @@ def test_what_has_no_words_is_told_as_it_is() -> None:
         "action": "coupon.make",
         "subject": "inv_1",
         "subjectName": None,
+        "details": {},
         "actor": {"kind": "SYSTEM", "name": None},
     }
     act = told(event)

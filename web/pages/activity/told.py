@@ -43,11 +43,11 @@ class Told:
 
 
 def told(event: dict[str, Any]) -> Told:
-    """`event` has occurredAt, action, subject, subjectName and actor { kind name }, and details or not."""
+    """`event` has occurredAt, action, subject, subjectName, details and actor { kind name }."""
     is_key = event["action"].startswith("key.")
     is_invoice = event["action"].startswith("invoice.")
     named = event["subjectName"] or _noted_name(event)
-    thing = named or (event["subject"] if is_key or event["action"] not in WORDS else "")
+    thing = named or (event["subject"] if is_key or is_invoice or event["action"] not in WORDS else "")
     return Told(
         who=who(event["actor"]),
         what=WORDS.get(event["action"], event["action"]),
@@ -65,6 +65,6 @@ def who(actor: dict[str, Any]) -> str:
 
 
 def _noted_name(event: dict[str, Any]) -> str:
-    details = event.get("details") or {}
+    details = event["details"]
     name = details.get("name") or details.get("plan") or details.get("number")
     return str(name) if name else ""
