@@ -24,21 +24,17 @@ class Past:
     account_id: str
     time_zone: str
     changes: list[Change]
-    catalogue: dict[str, Plan]
+    plans: dict[str, Plan]
 
     @classmethod
     async def of(cls, tx: Tx, account_id: str) -> Self:
         account = await get_account(tx, AccountId(account_id))
-        catalogue = {plan.id: plan for plan in await plans.list_plans(tx)}
         default = await plans.get_default_plan(tx)
-        chosen = [
-            (one.started_at, catalogue[one.plan_id]) for one in reversed(await plans.list_subscriptions(tx, account_id))
-        ]
-        changes = [
-            Change(day_of(at, account.time_zone), Rate(plan.id, plan.name, plan.price))
-            for at, plan in [(account.created_at, default), *chosen]
-        ]
-        return cls(account_id, account.time_zone, changes, catalogue)
+        chosen = await plans.list_subscriptions(tx, account_id)
+        begun = [(account.created_at, default.id), *((one.started_at, one.plan_id) for one in reversed(chosen))]
+        known = {plan_id: await plans.get_plan(tx, plan_id) for plan_id in {plan_id for _, plan_id in begun}}
+        changes = [Change(day_of(at, account.time_zone), _rate_of(known[plan_id])) for at, plan_id in begun]
+        return cls(account_id, account.time_zone, changes, known)
 
     def days(self, period: Period) -> Days:
         return days_of(period, self.time_zone)
@@ -46,7 +42,7 @@ class Past:
     def plan_at_end(self, days: Days) -> Plan:
         """The plan that prices the usage of a period: the one that it ends on."""
         rate = rate_on(self.changes, days.last) or self.changes[0].rate
-        return self.catalogue[rate.plan_id]
+        return self.plans[rate.plan_id]
 
     def metered(self, days: Days, units: int, billed: int = 0) -> Metered:
         plan = self.plan_at_end(days)
@@ -70,6 +66,10 @@ async def gather(tx: Tx, account_id: str, period: Period, units: int, closed: Se
         usage=past.metered(days, units),
         late=await _late(tx, past, closed),
     )
+
+
+def _rate_of(plan: Plan) -> Rate:
+    return Rate(plan.id, plan.name, plan.price)
 
 
 async def _fees(tx: Tx, past: Past, days: Days) -> list[Fee]:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from portal.cli import audit, demo, dlq, journal, token, usage, user
+from portal.cli import audit, demo, dlq, journal, plan, token, usage, user
 from portal.cli.doctor import doctor
 from portal.cli.migrate import migrate
 from portal.cli.prorate import prorate
@@ -32,6 +32,7 @@ app.command("rate")(rate)
 app.command("prorate")(prorate)
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
+app.add_typer(plan.app, name="plan")
 app.add_typer(audit.app, name="audit")
 app.add_typer(usage.app, name="usage")
 app.add_typer(journal.app, name="journal")

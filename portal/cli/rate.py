@@ -6,20 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.billing import (
-    Line,
-    Part,
-    Tariff,
-    Totals,
-    add_up,
-    currency_from,
-    decimal_from,
-    rate_usage,
-    tariff_from,
-    written,
-)
+from portal.billing import Line, Part, Totals, add_up, decimal_from, rate_usage, written
 from portal.cli.mistakes import refusing_invalid
-from portal.core.errors import Invalid
+from portal.cli.tariff_file import read_tariff
 
 
 def rate(
@@ -30,23 +19,10 @@ def rate(
     """Price a quantity with a tariff: a line of JSON for each line of the bill, then the total."""
     with refusing_invalid():
         quantity = decimal_from(units, ("--units",))
-        read = _read(tariff, currency)
+        read = read_tariff(tariff, currency)
         lines = rate_usage(read, {charge.code: quantity for charge in read.charges})
     for document in (*map(_document, lines), _total(add_up(lines, read.currency, read.tax_percent), read.currency)):
         typer.echo(json.dumps(document))
-
-
-def _read(path: Path, currency: str | None) -> Tariff:
-    """Raises Invalid: the place is within the file."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Invalid(f"{path} cannot be read: {error.strerror}.", hint="Name a tariff file.") from None
-    except (ValueError, RecursionError):
-        raise Invalid(f"{path} is no JSON.", hint="Name a tariff file.") from None
-    if currency is not None and isinstance(document, dict):
-        document["currency"] = currency_from(currency, ("--currency",))
-    return tariff_from(document)
 
 
 def _document(line: Line) -> dict[str, Any]:

@@ -8,8 +8,16 @@ work, and never prices anything, which is portal.billing's.
 from portal.plans.entitlement import Entitlement, FailurePolicy, Limit, entitlement_from, entitlement_of
 from portal.plans.models import Plan, Subscription
 from portal.plans.rules import Forecast, Pace, Period, forecast, period_named, periods_around, periods_near
+from portal.plans.set_tariff import set_tariff
 from portal.plans.starter_catalogue import ensure_catalogue
-from portal.plans.store import find_subscription, get_default_plan, get_plan, list_plans, list_subscriptions
+from portal.plans.store import (
+    find_subscription,
+    get_default_plan,
+    get_plan,
+    get_plan_called,
+    list_plans,
+    list_subscriptions,
+)
 from portal.plans.subscribe import subscribe
 
 __all__ = [
@@ -28,10 +36,12 @@ __all__ = [
     "forecast",
     "get_default_plan",
     "get_plan",
+    "get_plan_called",
     "list_plans",
     "list_subscriptions",
     "period_named",
     "periods_around",
     "periods_near",
+    "set_tariff",
     "subscribe",
 ]

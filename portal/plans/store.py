@@ -25,6 +25,15 @@ async def get_plan(tx: Tx, plan_id: str) -> Plan:
     return plan
 
 
+async def get_plan_called(tx: Tx, slug: str) -> Plan:
+    """The plan by its name for programs."""
+    return await _called(tx, select(Plan).where(col(Plan.slug) == slug))
+
+
+async def lock_plan_called(tx: Tx, slug: str) -> Plan:
+    return await _called(tx, select(Plan).where(col(Plan.slug) == slug).with_for_update())
+
+
 async def get_default_plan(tx: Tx) -> Plan:
     plan: Plan | None = await tx.find(select(Plan).where(col(Plan.is_default)))
     if plan is None:
@@ -50,6 +59,14 @@ async def insert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscrip
     chosen = stored.returning(Subscription).execution_options(populate_existing=True)
     subscription: Subscription = await tx.find(chosen)
     return subscription
+
+
+async def _called(tx: Tx, statement: Select[Any]) -> Plan:
+    plan: Plan | None = await tx.find(statement)
+    if plan is None:
+        slugs = ", ".join(plan.slug for plan in await list_plans(tx))
+        raise NotFound("There is no plan of this name.", hint=f"There are: {slugs}.", path=("plan",))
+    return plan
 
 
 def _subscriptions(account_id: str) -> Select[Any]:

@@ -14,6 +14,7 @@ WORDS = {
     "key.clear_override": "put back the plan's limit of the key",
     "key.end_override": "let a changed limit end of the key",
     "plan.create": "made a plan",
+    "plan.set_tariff": "set what usage costs",
     "plan.subscribe": "chose another plan",
     "invoice.finalize": "finalized the invoice",
     "usage.export": "exported usage",
