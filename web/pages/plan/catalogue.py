@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from web.formats import SYMBOLS, duration, number, percent
 from web.page import Asked, Page
+from web.pages.plan.usage_prices import usage_prices
 
 
 def chosen_plan(asked: Asked) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
         **plan,
         "is_current": is_current,
         "shown_price": price(plan["price"]["amount"], plan["price"]["currency"]),
+        "usage_prices": usage_prices(plan["tariff"]),
         "limit_lines": [_line(limit) for limit in plan["limits"]],
     }
 
