@@ -21,6 +21,7 @@ from portal.billing.prorate import WHOLE, Share, days_covered, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
 from portal.billing.store import (
     Due,
+    count_due,
     count_invoices,
     find_invoice,
     list_due,
@@ -49,6 +50,7 @@ __all__ = [
     "Totals",
     "add_up",
     "audit_invoice",
+    "count_due",
     "count_invoices",
     "currency_from",
     "days_covered",

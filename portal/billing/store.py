@@ -52,6 +52,12 @@ async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> 
     return [Due(row.next_at, row.account_id) for row in rows]
 
 
+async def count_due(tx: Tx, until: datetime) -> int:
+    """How many accounts have a next period that had ended at `until`."""
+    count: int = await tx.find(select(func.count()).where(col(BillingAccount.next_at) <= until))
+    return count
+
+
 async def lock_billing(tx: Tx, account_id: str) -> BillingAccount | None:
     """Whoever bills the account holds this; None also while somebody else does."""
     found: BillingAccount | None = await tx.find(_billing(account_id).with_for_update(skip_locked=True))

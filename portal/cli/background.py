@@ -42,7 +42,7 @@ def background(parts: Parts, courier: Courier) -> Background:
     """Without a broker there is no ingest worker: what a courier ships is ingested in its own process."""
     retention = retention_of(parts.settings)
     merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention)
-    watch = Watch(journal_folder(parts.settings), parts.database, parts.broker)
+    watch = Watch(journal_folder(parts.settings), parts.database, parts.broker, parts.settings.invoice_grace)
     parts.usage_bus.subscribe(USAGE_RECORDED, merger.add)
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
     parts.bus.subscribe(EVENTS, relayed_settlements(parts.limiter))
