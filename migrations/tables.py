@@ -7,13 +7,14 @@ from sqlmodel import SQLModel
 
 from portal.accounts import models as accounts
 from portal.audit import models as audit
+from portal.billing import models as billing
 from portal.core import outbox
 from portal.graphql import models as graphql
 from portal.keys import models as keys
 from portal.plans import models as plans
 from portal.usage import models as usage
 
-DOMAINS = (accounts, audit, outbox, graphql, keys, plans, usage)
+DOMAINS = (accounts, audit, billing, outbox, graphql, keys, plans, usage)
 metadata = SQLModel.metadata
 PARTITION = re.compile(r"_\d{4}_\d{2}$")
 

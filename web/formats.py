@@ -1,10 +1,17 @@
 """Numbers, instants and durations as people read them. Pure: the present is always an argument."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+FULL_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
 CHANGE_MOST = 999
 _SCALES = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h"), (60 * 86_400, 86_400, "days"))
@@ -90,6 +97,29 @@ def relative(value: str | datetime, now: datetime) -> str:
             count = round(abs(distance) / size)
             return f"in {count} {unit}" if distance > 0 else f"{count} {unit} ago"
     return date(instant)
+
+
+def month(period: str) -> str:
+    """2026-11 → November 2026"""
+    year, number = period.split("-")
+    return f"{FULL_MONTHS[int(number) - 1]} {year}"
+
+
+def money(price: Mapping[str, str]) -> str:
+    """An amount and its currency as GraphQL tells them: € 1,049.00, with all the digits that there are."""
+    shown = f"{abs(Decimal(price['amount'])):,f}"
+    sign = "\N{MINUS SIGN}" if Decimal(price["amount"]) < 0 else ""
+    return f"{sign}{SYMBOLS.get(price['currency'], price['currency'])} {shown}"
+
+
+def bill_part(part: Mapping[str, Any], currency: str) -> str:
+    """How a part of an invoice's line comes about: 350,000 at € 0.00006 each, or 10,000 included."""
+    unit, flat = (money({"amount": part[name], "currency": currency}) for name in ("unitPrice", "flat"))
+    has_unit, has_flat = bool(Decimal(part["unitPrice"])), bool(Decimal(part["flat"]))
+    if not has_unit and not has_flat:
+        return f"{number(part['quantity'])} included"
+    units = f"{number(part['quantity'])} at {unit} each" if has_unit else number(part["quantity"])
+    return f"{units}, plus {flat}" if has_flat else units
 
 
 def duration(length: timedelta) -> str:

@@ -9,6 +9,8 @@ from starlette.routing import BaseRoute
 from web import entrance
 from web.page import Action, Asked, Page, no_variables
 from web.pages.activity import list as activity
+from web.pages.invoices import detail as invoice
+from web.pages.invoices import list as invoices
 from web.pages.keys import detail, forms, reveal
 from web.pages.keys import list as key_list
 from web.pages.overview import today
@@ -27,6 +29,8 @@ PAGES = (
     requests.PAGE,
     requests.ONE,
     catalogue.PAGE,
+    invoices.PAGE,
+    invoice.PAGE,
     activity.PAGE,
     own.PAGE,
     gateways.PAGE,

@@ -92,6 +92,8 @@ def _environment() -> Environment:
         "window": formats.window,
         "second": _second,
         "log_time": _log_time,
+        "money": formats.money,
+        "bill_part": formats.bill_part,
     }
     return environment
 

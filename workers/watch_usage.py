@@ -1,10 +1,12 @@
-"""Look every few seconds at where usage can pile up, for the metrics, and say loudly when the journal does."""
+"""Look every few seconds at where usage and invoices can pile up, for the metrics; say loudly when the journal does."""
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from portal.billing import count_due
 from portal.core.backoff import is_set_within
 from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import utc_now
@@ -17,6 +19,8 @@ EVERY_SECONDS = 5.0
 ALARM_SECONDS = 60.0
 """So old a record that is not shipped is an alarm, which is repeated as often, unless the backlog has shrunk within
 this time: after a start the courier gets as long to work on what it finds."""
+OVERDUE = timedelta(hours=1)
+"""Beyond the grace: so long the worker may take for everybody's month."""
 LOOKS = round(ALARM_SECONDS / EVERY_SECONDS)
 _log = get_log(__name__)
 
@@ -29,22 +33,24 @@ class UsageState:
     backlog_seconds: float | None = None
     broker: BrokerStatus | None = None
     quarantined: int | None = None
+    overdue: int | None = None
 
 
 class Watch:
-    """`broker` None: usage does not go through one."""
+    """`broker` None: usage does not go through one. `grace` is how long after its month an invoice may wait."""
 
-    def __init__(self, folder: Path, database: Database, broker: RabbitBus | None) -> None:
+    def __init__(self, folder: Path, database: Database, broker: RabbitBus | None, grace: timedelta) -> None:
         self.state = UsageState()
         self._folder = folder
         self._database = database
         self._broker = broker
+        self._grace = grace
         self._seen: deque[int] = deque(maxlen=LOOKS)
 
     async def look(self) -> None:
         """Raises nothing: what cannot be asked is unknown."""
         state = UsageState()
-        for ask in (self._ask_journal, self._ask_broker, self._ask_quarantine):
+        for ask in (self._ask_journal, self._ask_broker, self._ask_database):
             try:
                 await ask(state)
             except Exception as error:
@@ -61,9 +67,10 @@ class Watch:
         if self._broker is not None:
             state.broker = await self._broker.status(USAGE_RECORDED)
 
-    async def _ask_quarantine(self, state: UsageState) -> None:
+    async def _ask_database(self, state: UsageState) -> None:
         async with self._database.transaction() as tx:
             state.quarantined = await count_quarantined(tx)
+            state.overdue = await count_due(tx, tx.now - self._grace - OVERDUE)
 
     def _alarm(self, state: UsageState) -> None:
         if state.backlog_bytes is None:

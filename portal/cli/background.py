@@ -14,6 +14,7 @@ from portal.usage import Courier, Merger
 from workers import (
     delete_ended,
     end_overrides,
+    finalize_invoices,
     forget_answers,
     ingest_usage,
     keep_partitions,
@@ -41,7 +42,7 @@ def background(parts: Parts, courier: Courier) -> Background:
     """Without a broker there is no ingest worker: what a courier ships is ingested in its own process."""
     retention = retention_of(parts.settings)
     merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention)
-    watch = Watch(journal_folder(parts.settings), parts.database, parts.broker)
+    watch = Watch(journal_folder(parts.settings), parts.database, parts.broker, parts.settings.invoice_grace)
     parts.usage_bus.subscribe(USAGE_RECORDED, merger.add)
     parts.bus.subscribe(EVENTS, parts.changes.relayed)
     parts.bus.subscribe(EVENTS, relayed_settlements(parts.limiter))
@@ -51,6 +52,7 @@ def background(parts: Parts, courier: Courier) -> Background:
         "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
         "delete_ended": lambda stop: delete_ended.run(parts.database, stop),
         "end_overrides": lambda stop: end_overrides.run(parts.database, stop),
+        "finalize_invoices": lambda stop: finalize_invoices.run(parts.database, parts.settings.invoice_grace, stop),
         "forget_answers": lambda stop: forget_answers.run(parts.database, stop),
         "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
         WATCH: lambda stop: watch_usage.run(watch, stop),

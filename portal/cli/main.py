@@ -4,9 +4,11 @@ import sys
 
 import typer
 
-from portal.cli import audit, demo, dlq, journal, token, usage, user
+from portal.cli import audit, demo, dlq, journal, plan, token, usage, user
 from portal.cli.doctor import doctor
 from portal.cli.migrate import migrate
+from portal.cli.prorate import prorate
+from portal.cli.rate import rate
 from portal.cli.run import run
 from portal.cli.schema import schema
 from portal.cli.serve import serve
@@ -26,8 +28,11 @@ app.command("worker")(worker)
 app.command("migrate")(migrate)
 app.command("doctor")(doctor)
 app.command("schema")(schema)
+app.command("rate")(rate)
+app.command("prorate")(prorate)
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
+app.add_typer(plan.app, name="plan")
 app.add_typer(audit.app, name="audit")
 app.add_typer(usage.app, name="usage")
 app.add_typer(journal.app, name="journal")

@@ -1,4 +1,4 @@
-"""`portal usage audit`: whether the ledgers of usage agree."""
+"""`portal usage audit`: whether the ledgers of usage agree, from the raw event to the line of the invoice."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from portal.billing import audit_invoice, list_invoiced
 from portal.cli.progress import progress
 from portal.cli.which import DataOption, settings_of
 from portal.cli.wiring import retention_of
@@ -35,7 +36,7 @@ class Audited:
 def audit(
     account: AccountOption = None, period: PeriodOption = None, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Compare raw events, buckets and billing periods; exit 1 and the first differences where they do not agree."""
+    """Compare raw events, buckets, billing periods and invoices; exit 1 and the first differences if there are any."""
     month = month_named(period) if period else None
     audited = asyncio.run(_audit(settings_of(data), account, month))
     count = len(audited.differences)
@@ -71,10 +72,16 @@ async def _audit(settings: Settings, account: str | None, month: datetime | None
 
 
 async def _compare(tx: Tx, months: list[datetime], account: str | None, retention: Retention) -> Audited:
-    work = [(one, each) for one in months for each in ([account] if account else await list_audited(tx, one))]
+    work = [(one, each) for one in months for each in ([account] if account else await _accounts(tx, one))]
     found: list[Difference] = []
     with progress("Comparing accounts and months", len(work)) as advance:
         for month, each in work:
             found += await audit_account(tx, each, month, retention)
+            found += await audit_invoice(tx, each, f"{month:%Y-%m}")
             advance(1)
     return Audited(len({each for _, each in work}), len(months), found)
+
+
+async def _accounts(tx: Tx, month: datetime) -> list[str]:
+    """Who used anything in a month, or was billed for it."""
+    return sorted({*await list_audited(tx, month), *await list_invoiced(tx, f"{month:%Y-%m}")})

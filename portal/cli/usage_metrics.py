@@ -55,6 +55,7 @@ class UsageMetrics(Collector):
             ("portal_journal_backlog_bytes", "Journalled and not shipped.", state.backlog_bytes),
             ("portal_journal_backlog_seconds", "Age of the oldest of it.", state.backlog_seconds),
             ("portal_quarantine_entries", "What could not be counted: portal dlq list.", state.quarantined),
+            ("portal_invoices_overdue", "Accounts not billed an hour after they should have been.", state.overdue),
         )
         for name, about, value in seen:
             if value is not None:

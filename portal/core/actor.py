@@ -16,6 +16,7 @@ class Permission(StrEnum):
     USAGE_READ = "usage:read"
     PLAN_READ = "plan:read"
     PLAN_WRITE = "plan:write"
+    INVOICES_READ = "invoices:read"
     AUDIT_READ = "audit:read"
     SELF_READ = "self:read"
     SELF_WRITE = "self:write"
@@ -44,6 +45,7 @@ _ADMIN = _READ | {
     Permission.KEYS_WRITE,
     Permission.ACCOUNT_WRITE,
     Permission.PLAN_WRITE,
+    Permission.INVOICES_READ,
     Permission.AUDIT_READ,
 }
 
@@ -51,7 +53,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: _ADMIN,
     Role.ADMIN: _ADMIN,
     Role.DEVELOPER: _READ | {Permission.KEYS_WRITE},
-    Role.BILLING: _READ | {Permission.PLAN_WRITE},
+    Role.BILLING: _READ | {Permission.PLAN_WRITE, Permission.INVOICES_READ},
     Role.VIEWER: _READ,
 }
 
@@ -85,6 +87,9 @@ NEEDS: dict[str, Permission] = {
     "quota": Permission.USAGE_READ,
     "plans": Permission.PLAN_READ,
     "subscription": Permission.PLAN_READ,
+    "draft_invoice": Permission.INVOICES_READ,
+    "invoice": Permission.INVOICES_READ,
+    "invoices": Permission.INVOICES_READ,
     "members": Permission.ACCOUNT_READ,
     "audit_events": Permission.AUDIT_READ,
     "audit_chain": Permission.AUDIT_READ,

@@ -1,10 +1,28 @@
 """Money: a Decimal amount with its ISO 4217 currency. Minor units only at the edges, never a float."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 
-MINOR_DIGITS = {"JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0, "KWD": 3, "BHD": 3, "TND": 3, "OMR": 3, "JOD": 3}
 DEFAULT_MINOR_DIGITS = 2
+MINOR_DIGITS = {
+    currency: digits
+    for digits, currencies in {
+        0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+        3: "BHD IQD JOD KWD LYD OMR TND",
+        4: "CLF UYW",
+    }.items()
+    for currency in currencies.split()
+}
+"""ISO 4217; every other currency has two."""
+
+EXACT = Context(prec=100, rounding=ROUND_HALF_UP, traps=[DivisionByZero, InvalidOperation, Overflow])
+
+
+def exactly() -> AbstractContextManager[Context]:
+    """Arithmetic that the caller's context does not change: the usual 28 digits are fewer than a large quantity times
+    a unit price of 12 decimals needs."""
+    return localcontext(EXACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +35,13 @@ class Money:
     def __add__(self, other: "Money") -> "Money":
         if self.currency != other.currency:
             raise ValueError(f"cannot add {other.currency} to {self.currency}")
-        return Money(self.amount + other.amount, self.currency)
+        with exactly():
+            return Money(self.amount + other.amount, self.currency)
 
     def rounded(self) -> "Money":
         """Half-up to the currency's minor unit."""
         step = Decimal(1).scaleb(-MINOR_DIGITS.get(self.currency, DEFAULT_MINOR_DIGITS))
-        return Money(self.amount.quantize(step, rounding=ROUND_HALF_UP), self.currency)
+        return Money(self.amount.quantize(step, rounding=ROUND_HALF_UP, context=EXACT), self.currency)
 
     def __str__(self) -> str:
         return f"{self.rounded().amount} {self.currency}"

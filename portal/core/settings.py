@@ -1,5 +1,6 @@
 """Settings from PORTAL_* environment variables. Every mistake is reported at start, all at once."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +59,12 @@ class Settings(BaseSettings):
     retention_quarantine_days: int = Field(
         default=400, ge=0, le=3650, description="what could not be counted is kept so long; 0: for ever"
     )
+    invoice_grace_minutes: int = Field(
+        default=60,
+        ge=0,
+        le=10_080,
+        description="an invoice is finalized so long after its period, for what is on its way",
+    )
     metering_late_days: int = Field(default=35, ge=1, le=365, description="how old an external usage event may be")
 
     @field_validator("redis_urls", mode="before")
@@ -96,6 +103,10 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @property
+    def invoice_grace(self) -> timedelta:
+        return timedelta(minutes=self.invoice_grace_minutes)
 
     @property
     def is_https(self) -> bool:

@@ -46,6 +46,7 @@ WEIGHTS = {
     "Query.auditChain": 50,
     "UsageRequestConnection.totalCount": 20,
     "KeyConnection.totalCount": 5,
+    "Query.draftInvoice": 50,
     "Query.node": 5,
 }
 PAGES = ("first", "last")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from portal import accounts, keys, plans, usage
+from portal import accounts, billing, keys, plans, usage
 from portal.check import LiveLimit, look_at_limits
 from portal.core.database import Tx
 from portal.core.ids import AccountId
@@ -59,6 +59,7 @@ class Loaders:
         self.key_names = Shared[str, str | None](self._key_names)
         self.live_limits = Shared[str, list[LiveLimit] | None](self._live_limits)
         self.counted_until = Shared[str, datetime](self._counted_until)
+        self.invoice_lines = Shared[str, list[billing.InvoiceLine]](self._invoice_lines)
         self.members = Shared[str, accounts.Member | None](self._members)
 
     async def _accounts(self, account_ids: list[AccountId]) -> Sequence[accounts.Account]:
@@ -106,6 +107,12 @@ class Loaders:
     async def _counted_until(self, account_ids: list[str]) -> Sequence[datetime]:
         """The caller's own account, so one; a page with several series asks once."""
         return [await usage.counted_until(self._tx, account_id) for account_id in account_ids]
+
+    async def _invoice_lines(self, invoice_ids: list[str]) -> Sequence[list[billing.InvoiceLine]]:
+        found: dict[str, list[billing.InvoiceLine]] = defaultdict(list)
+        for line in await billing.list_lines(self._tx, self._account_id, invoice_ids):
+            found[line.invoice_id].append(line)
+        return [found[invoice_id] for invoice_id in invoice_ids]
 
     async def _members(self, person_ids: list[str]) -> Sequence[accounts.Member | None]:
         rows = await accounts.list_members_by_id(self._tx, self._account_id, person_ids)

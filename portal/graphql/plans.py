@@ -5,15 +5,16 @@ from typing import Annotated, Self
 
 import strawberry
 
-from portal import check, plans, usage
+from portal import billing, check, plans, usage
 from portal.core.actor import Permission
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.graphql.connections import Node
 from portal.graphql.context import Info
 from portal.graphql.fields import computed, mutation
-from portal.graphql.problems import ForbiddenProblem, NotFoundProblem
+from portal.graphql.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
 from portal.graphql.scalars import BigInt
+from portal.graphql.tariffs import Tariff
 
 PACE = timedelta(days=7)
 PACE_LEAST = timedelta(hours=1)
@@ -56,6 +57,7 @@ class Plan(Node):
     price: Price = strawberry.field(description="The price of a month.")
     monthly_quota: BigInt | None = strawberry.field(description="Units in a billing month; null: unlimited.")
     is_overage_allowed: bool = strawberry.field(description="Whether units above the quota are billed, not denied.")
+    tariff: Tariff | None = strawberry.field(description="What usage costs; null: nothing beside the price.")
     limits: list[Limit] = strawberry.field(description="Its rate limits.")
     is_default: bool = strawberry.field(description="Whether accounts without a subscription are on it.")
 
@@ -69,6 +71,7 @@ class Plan(Node):
             price=Price(amount=str(Money(row.price, row.currency).rounded().amount), currency=row.currency),
             monthly_quota=None if row.monthly_quota is None else BigInt(row.monthly_quota),
             is_overage_allowed=row.is_overage_allowed,
+            tariff=Tariff.of(billing.tariff_from(row.tariff)) if row.tariff else None,
             limits=[Limit.of(plans.Limit(**limit)) for limit in row.limits],
             is_default=row.is_default,
         )
@@ -162,7 +165,7 @@ class Subscribed:
 
 
 SubscribeResult = Annotated[
-    Subscribed | NotFoundProblem | ForbiddenProblem,
+    Subscribed | NotFoundProblem | ForbiddenProblem | ConflictProblem,
     strawberry.union("SubscribeResult", description="What subscribe answers."),
 ]
 

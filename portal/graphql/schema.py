@@ -14,6 +14,7 @@ from portal.graphql.audit import AuditQueries, find_audit_event
 from portal.graphql.connections import Node
 from portal.graphql.context import Info
 from portal.graphql.fields import computed
+from portal.graphql.invoices import InvoiceQueries, find_invoice
 from portal.graphql.key_limits import KeyLimitMutations
 from portal.graphql.key_mutations import KeyMutations
 from portal.graphql.keys import KeyQueries, find_key
@@ -29,6 +30,7 @@ from portal.graphql.usage import UsageQueries
 _FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "acct": find_account,
     "aud": find_audit_event,
+    "inv": find_invoice,
     "key": find_key,
     "pat": find_personal_token,
     "plan": find_plan,
@@ -50,6 +52,7 @@ class Query(
     PlanQueries,
     UsageQueries,
     RequestQueries,
+    InvoiceQueries,
     AuditQueries,
 ):
     @computed("Any object by its id; null if there is none in this account.")

@@ -1,14 +1,23 @@
 """The catalogue, subscriptions, and what an account may do (its entitlement).
 
-Owns `plans` and `subscriptions`. An account without a subscription is on the default plan. Periods are calendar months
-in the account's time zone. Never counts anything: counting is portal.limits' work.
+Owns `plans` and `subscriptions`, which keeps every choice that an account made. An account without one is on the
+default plan. Periods are calendar months in the account's time zone. Never counts anything, which is portal.limits'
+work, and never prices anything, which is portal.billing's.
 """
 
 from portal.plans.entitlement import Entitlement, FailurePolicy, Limit, entitlement_from, entitlement_of
 from portal.plans.models import Plan, Subscription
-from portal.plans.rules import Forecast, Pace, Period, forecast, periods_around, periods_near
+from portal.plans.rules import Forecast, Pace, Period, forecast, period_named, periods_around, periods_near
+from portal.plans.set_tariff import set_tariff
 from portal.plans.starter_catalogue import ensure_catalogue
-from portal.plans.store import find_subscription, get_default_plan, get_plan, list_plans
+from portal.plans.store import (
+    find_subscription,
+    get_default_plan,
+    get_plan,
+    get_plan_called,
+    list_plans,
+    list_subscriptions,
+)
 from portal.plans.subscribe import subscribe
 
 __all__ = [
@@ -27,8 +36,12 @@ __all__ = [
     "forecast",
     "get_default_plan",
     "get_plan",
+    "get_plan_called",
     "list_plans",
+    "list_subscriptions",
+    "period_named",
     "periods_around",
     "periods_near",
+    "set_tariff",
     "subscribe",
 ]

@@ -16,6 +16,7 @@ class Plan(SQLModel, table=True):
     `limits` is a list of `entitlement.Limit` as objects.
     `monthly_quota` None means unlimited; with `is_overage_allowed` calls above it are billed, not denied.
     `failure_policy` says how checks answer when Redis does not: "open", "closed" or "local".
+    `tariff` is what usage costs, as portal.billing reads it; without charges it costs nothing beside `price`.
     """
 
     __tablename__ = "plans"
@@ -30,16 +31,17 @@ class Plan(SQLModel, table=True):
     is_overage_allowed: bool = False
     failure_policy: str = "open"
     limits: list[dict[str, Any]] = Field(sa_column=json_column("[]"))
+    tariff: dict[str, Any] = Field(default_factory=dict, sa_column=json_column())
     position: int = 0
     is_default: bool = False
     created_at: datetime = Field(sa_column=time_column())
 
 
 class Subscription(SQLModel, table=True):
-    """The plan an account chose; an account without a row is on the default plan."""
+    """A plan that an account chose: it is on it until the next row's start. Without a row it is on the default plan."""
 
     __tablename__ = "subscriptions"
 
     account_id: str = Field(primary_key=True, foreign_key="accounts.id")
+    started_at: datetime = Field(sa_column=Column(time_column().type, primary_key=True))
     plan_id: str = Field(foreign_key="plans.id")
-    started_at: datetime = Field(sa_column=time_column())

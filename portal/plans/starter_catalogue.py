@@ -18,6 +18,12 @@ def _limit(name: str, amount: int, window_ms: int, per: str = "key") -> dict[str
     return {"name": name, "algorithm": "sliding_window", "amount": amount, "window_ms": window_ms, "per": per}
 
 
+def _overage(*tiers: tuple[int | None, str]) -> dict[str, Any]:
+    """What each unit costs, by how many there were in the month."""
+    steps = [{"up_to": up_to and str(up_to), "unit": unit, "flat": "0"} for up_to, unit in tiers]
+    return {"currency": "EUR", "charges": [{"code": "units", "model": "graduated", "tiers": steps}]}
+
+
 STARTER_PLANS: list[dict[str, Any]] = [
     {
         "slug": "free",
@@ -35,6 +41,7 @@ STARTER_PLANS: list[dict[str, Any]] = [
         "price": Decimal(49),
         "monthly_quota": 1_000_000,
         "is_overage_allowed": True,
+        "tariff": _overage((1_000_000, "0"), (10_000_000, "0.00006"), (None, "0.00004")),
         "limits": [_limit("burst", 100, SECOND_MS), _limit("sustained", 3_000, MINUTE_MS)],
     },
     {
@@ -44,6 +51,7 @@ STARTER_PLANS: list[dict[str, Any]] = [
         "price": Decimal(990),
         "monthly_quota": 50_000_000,
         "is_overage_allowed": True,
+        "tariff": _overage((50_000_000, "0"), (None, "0.000018")),
         "limits": [_limit("burst", 5_000, SECOND_MS), _limit("account", 200_000, MINUTE_MS, per="account")],
     },
 ]

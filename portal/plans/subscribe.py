@@ -4,18 +4,31 @@ from portal import audit
 from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
+from portal.core.errors import Conflict
 from portal.plans import store
-from portal.plans.models import Subscription
+from portal.plans.models import Plan, Subscription
 
 
 async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
-    """Idempotent for the plan that the account is on. Raises Forbidden, NotFound."""
+    """Idempotent for the plan that the account is on. Raises Forbidden, NotFound, Conflict."""
     actor.require(Permission.PLAN_WRITE)
     plan = await store.get_plan(tx, plan_id)
     subscription = await store.find_subscription(tx, actor.account_id)
     if subscription is not None and subscription.plan_id == plan.id:
         return subscription
-    subscription = await store.upsert_subscription(tx, actor.account_id, plan.id)
+    await _check_currency(tx, subscription, plan)
+    subscription = await store.insert_subscription(tx, actor.account_id, plan.id)
     await audit.record(tx, actor, "plan.subscribe", actor.account_id, plan=plan.slug)
     await bump_policy_version(tx, actor.account_id)
     return subscription
+
+
+async def _check_currency(tx: Tx, subscription: Subscription | None, plan: Plan) -> None:
+    """An invoice has one currency, and takes back what it charged ahead."""
+    current = await (store.get_plan(tx, subscription.plan_id) if subscription else store.get_default_plan(tx))
+    if plan.currency != current.currency:
+        raise Conflict(
+            f"{plan.name} is priced in {plan.currency}, and this account is billed in {current.currency}.",
+            hint=f"Choose a plan in {current.currency}, or open another account.",
+            path=("planId",),
+        )

@@ -72,12 +72,20 @@ from portal.usage.series import (
 )
 from portal.usage.settle import Settlement, settle_usage
 from portal.usage.ship_folder import JournalInUse, JournalShipped, bytes_in, ship_folder
-from portal.usage.store import LastUse, last_used_by_secret, used_in_period
+from portal.usage.store import LastUse, last_used_by_secret
 from portal.usage.store_ingest import PeriodUse
+from portal.usage.store_periods import (
+    ClosedPeriod,
+    close_period,
+    list_closed_periods,
+    lock_closed_periods,
+    used_in_period,
+)
 
 __all__ = [
     "RESOURCE_MOST",
     "Backlog",
+    "ClosedPeriod",
     "Courier",
     "Difference",
     "Dropped",
@@ -119,6 +127,7 @@ __all__ = [
     "audit_account",
     "audited_months",
     "bytes_in",
+    "close_period",
     "count_external",
     "count_in",
     "count_quarantined",
@@ -142,8 +151,10 @@ __all__ = [
     "known_external",
     "last_used_by_secret",
     "list_audited",
+    "list_closed_periods",
     "list_quarantined",
     "list_requests",
+    "lock_closed_periods",
     "month_named",
     "occurred_at",
     "oldest_kept",

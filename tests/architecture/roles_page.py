@@ -12,6 +12,7 @@ MEANINGS = {
     Permission.USAGE_READ: "see usage and quota",
     Permission.PLAN_READ: "see the catalogue and the account's plan",
     Permission.PLAN_WRITE: "change the plan",
+    Permission.INVOICES_READ: "see invoices",
     Permission.AUDIT_READ: "read the audit log",
     Permission.SELF_READ: "see one's own sessions and tokens",
     Permission.SELF_WRITE: "make and revoke one's own tokens, end one's own sessions, switch account",

@@ -18,6 +18,7 @@ from portal.core.database import Database
 from portal.core.ids import AccountId, encode_128, new_id
 from portal.core.settings import load_settings
 from portal.usage import UsageRecord, encode_batch, ingest_usage
+from tests.billing.account import an_invoice
 from web.app import create_app
 
 PASSWORD = "correct horse battery"
@@ -79,7 +80,7 @@ async def new_session(database: Database, login: Login) -> str:
 
 
 async def fill(database: Database, login: Login) -> dict[str, str]:
-    """Six keys in every state and two months of usage. Name → id of each key."""
+    """Six keys in every state, two months of usage, an invoice. Name → id of each key, and of the `invoice`."""
     actor = login.actor
     made: dict[str, keys.CreatedKey] = {}
     async with database.transaction(actor.account_id) as tx:
@@ -108,7 +109,8 @@ async def fill(database: Database, login: Login) -> dict[str, str]:
     await _furnish(database, actor)
     for name, share in (("Checkout production", 60), ("Nightly import", 25), ("Mobile app", 12), ("CI", 3)):
         await _use(database, actor, made[name].key, share)
-    return {name: created.key.id for name, created in made.items()}
+    invoice_id = await an_invoice(database, actor.account_id)
+    return {name: created.key.id for name, created in made.items()} | {"invoice": invoice_id}
 
 
 async def _furnish(database: Database, actor: Actor) -> None:

@@ -15,6 +15,9 @@ def addresses(keys: dict[str, str]) -> dict[str, str]:
     return {
         "overview": "/",
         "plan": "/plan",
+        "invoices": "/invoices",
+        "invoice": f"/invoices/{keys['invoice']}",
+        "invoice_unknown": "/invoices/inv_06C4A9VVRNH4SWM86X1PG3KH02",
         "activity": "/activity",
         "activity_of_a_key": f"/activity?kind=key&subject={first}",
         "settings": "/settings",

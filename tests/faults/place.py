@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from time import monotonic
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx2
 from sqlalchemy import DateTime, bindparam, text
 
-from portal import accounts, keys, plans
+from portal import accounts, billing, keys, plans
 from portal.cli.wiring import Parts
 from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.embedded import EmbeddedServices
@@ -37,6 +38,13 @@ SELECT (SELECT count(*) FROM usage_events WHERE account_id = :account),
         WHERE account_id = :account AND code = 'VALID' AND environment = 'live'),
     (SELECT coalesce(sum(used), 0) FROM usage_periods WHERE account_id = :account)
 """)
+_OVER = text("UPDATE billing_accounts SET next_at = clock_timestamp() WHERE account_id = :account")
+_BILLED = text("""
+SELECT coalesce(sum(units), 0) AS units, coalesce(sum(units) FILTER (WHERE kind = 'adjustment'), 0) AS late,
+    (SELECT coalesce(sum(cost), 0) FROM usage_events
+        WHERE account_id = :account AND code = 'VALID' AND environment = 'live') AS raw
+FROM invoice_lines WHERE account_id = :account
+""")
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,15 @@ class Ledgers:
     calls: int
     units: int
     billable: int
+
+
+@dataclass(frozen=True)
+class Billed:
+    """Units on an account's invoices, those of them that came late, and what the raw events add up to."""
+
+    units: int
+    late: int
+    raw: int
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,24 @@ class Place:
             assert not missing or waited < INGEST_SECONDS, f"{len(missing)} of {count} answers are not counted"
             await asyncio.sleep(0.1 if missing else 0)
         return monotonic() - begin
+
+    async def bill(self, customer: Customer) -> None:
+        """The account's next month, although it is not over."""
+        account = {"account": customer.actor.account_id}
+        async with self.parts.database.transaction() as tx:
+            await billing.register_accounts(tx)
+            await tx.execute(_OVER, account)
+        async with self.parts.database.transaction() as tx:
+            assert await billing.finalize_invoice(tx, customer.actor.account_id, timedelta(0))
+
+    async def billed(self, customer: Customer) -> Billed:
+        """Asserts that the audit of invoices finds nothing."""
+        account_id = customer.actor.account_id
+        async with self.parts.database.snapshot() as tx:
+            for invoice in await billing.list_invoices(tx, account_id, most=10):
+                assert await billing.audit_invoice(tx, account_id, invoice.period) == []
+            row = (await tx.execute(_BILLED, {"account": account_id})).one()
+        return Billed(int(row.units), int(row.late), int(row.raw))
 
     async def ledgers(self, account_id: str) -> Ledgers:
         """Asserts that raw events, all three sizes of bucket and the billing period say the same."""

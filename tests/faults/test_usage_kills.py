@@ -1,4 +1,8 @@
-"""kill -9 of everything on the way of usage, over and over, under load: nothing is lost, nothing counted twice."""
+"""kill -9 of everything on the way of usage, over and over, under load: nothing is lost, nothing counted twice.
+
+A month is billed in the middle of it, although it is not over, and the next one at the end: what comes in between is
+late. Both invoices together have to bill what the raw events add up to.
+"""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +33,9 @@ async def test_no_answered_check_is_lost_or_counted_twice(tmp_path: Path, report
         for _ in range(FEEDERS):
             world.start_feeder(RATE, FED_EACH)
         async with Swarm(plan) as swarm:
-            for _ in range(ROUNDS):
+            for number in range(ROUNDS):
+                if number == ROUNDS // 2:
+                    await world.place.bill(customer)
                 await all_in_a_while(
                     draw,
                     world.kill_server,
@@ -50,6 +56,8 @@ async def test_no_answered_check_is_lost_or_counted_twice(tmp_path: Path, report
         counted = await world.await_counted(noted)
         found = await world.place.await_stored(answered)
         dead = await world.await_quiet()
+        await world.place.bill(customer)
+        billed = await world.place.billed(customer)
         calls = 0
         for account in (*(note.account_id for note in noted), customer.actor.account_id):
             calls += (await world.place.ledgers(account)).calls
@@ -60,10 +68,13 @@ async def test_no_answered_check_is_lost_or_counted_twice(tmp_path: Path, report
         "usage, kill -9",
         f"{', '.join(f'{count} of {name}' for name, count in world.kills.items())}; {len(swarm.notes)} checks sent,"
         f" {len(answered)} answered, {sure} events journalled for sure, {calls} counted, 0 lost, 0 double, raw ="
-        f" buckets = periods in {len(noted) + 1} accounts; all that was fed counted {counted:.1f} s after the last,"
+        f" buckets = periods in {len(noted) + 1} accounts, = lines of the invoices in the one that is billed"
+        f" ({billed.units} units, {billed.late} of them late); all that was fed counted {counted:.1f} s after the last,"
         f" every answer found in {found:.1f} s more",
     )
     assert (dead.dead, quarantined) == (0, 0)
     assert len(set(answered)) == len(answered)
     assert answered
     assert calls >= sure
+    assert billed.units == billed.raw
+    assert billed.late

@@ -12,6 +12,7 @@ from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.usage import encode_batch, ingest_usage
+from tests.billing.account import an_invoice
 from tests.usage.sample import record
 
 CALLERS = (*[role.value for role in Role], "staff", "anonymous")
@@ -134,6 +135,10 @@ async def _request(database: Database, tenant: Tenant, caller: Caller) -> str:
     return counted.request_id
 
 
+async def _invoice(database: Database, tenant: Tenant, caller: Caller) -> str:
+    return await an_invoice(database, tenant.owner.account_id)
+
+
 MAKE_ID: dict[str, MakeId] = {
     "Key": _key,
     "Plan": _plan,
@@ -144,6 +149,7 @@ MAKE_ID: dict[str, MakeId] = {
     "Session": _own_or_owners_session,
     "ServiceToken": _service_token,
     "UsageRequest": _request,
+    "Invoice": _invoice,
 }
 """How to get an object of a node type that the caller may have in the tenant's account."""
 

@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from portal import audit, plans
 from portal.core.actor import ANONYMOUS, Actor
 from portal.core.database import Database
-from portal.core.errors import Forbidden, NotFound, Unauthenticated
+from portal.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from portal.core.events import PolicyChanged
 
 
@@ -42,6 +43,36 @@ async def test_two_who_choose_at_once_both_succeed(database: Database, owner: Ac
         entitlement = await plans.entitlement_of(tx, owner.account_id)
         assert entitlement.plan_id in (known["pro"], known["enterprise"])
         assert await audit.verify_chain(tx, owner.account_id) is None
+
+
+async def test_a_plan_in_another_currency_is_refused(database: Database, owner: Actor) -> None:
+    known = await catalogue(database)
+    priced = text("UPDATE plans SET currency = 'USD' WHERE id = :id")
+    async with database.transaction() as tx:
+        await tx.execute(priced, {"id": known["pro"]})
+        with pytest.raises(Conflict, match="billed in EUR"):
+            await plans.subscribe(tx, owner, known["pro"])
+        await tx.execute(text("UPDATE plans SET currency = 'EUR' WHERE id = :id"), {"id": known["pro"]})
+
+
+async def test_two_choices_in_one_transaction_leave_the_later_one(database: Database, owner: Actor) -> None:
+    known = await catalogue(database)
+    async with database.transaction(actor=owner) as tx:
+        await plans.subscribe(tx, owner, known["pro"])
+        await plans.subscribe(tx, owner, known["enterprise"])
+    async with database.transaction(actor=owner) as tx:
+        chosen = [row.plan_id for row in await plans.list_subscriptions(tx, owner.account_id)]
+        assert chosen == [known["enterprise"]]
+
+
+async def test_every_choice_is_kept_the_newest_first(database: Database, owner: Actor) -> None:
+    known = await catalogue(database)
+    for slug in ("pro", "free", "enterprise"):
+        async with database.transaction(actor=owner) as tx:
+            await plans.subscribe(tx, owner, known[slug])
+    async with database.transaction(actor=owner) as tx:
+        chosen = [row.plan_id for row in await plans.list_subscriptions(tx, owner.account_id)]
+    assert chosen == [known["enterprise"], known["free"], known["pro"]]
 
 
 async def test_who_may_not_and_what_is_not(database: Database, owner: Actor, viewer: Actor) -> None:

@@ -25,6 +25,8 @@ async def test_the_catalogue_marks_the_plan_and_changes_it(ann: Browser, databas
     assert re.search(r'<span class="tag live">Pro</span>', page.text)
     assert "1,000,000" in page.text
     assert "It holds for every check" in page.text
+    assert "then € 0.00006 a unit up to 10,000,000" in page.text
+    assert "1,000,000 units included" not in page.text
 
 
 async def test_an_unknown_plan_is_told(ann: Browser) -> None:
@@ -63,13 +65,16 @@ async def test_the_log_is_for_owners_and_admins(browsers: Browsers) -> None:
 def test_what_has_no_words_is_told_as_it_is() -> None:
     event = {
         "occurredAt": "2026-11-25T00:00:00Z",
-        "action": "invoice.finalize",
+        "action": "coupon.make",
         "subject": "inv_1",
         "subjectName": None,
+        "details": {},
         "actor": {"kind": "SYSTEM", "name": None},
     }
     act = told(event)
-    assert (act.who, act.what, act.object, act.href) == ("The portal", "invoice.finalize", "inv_1", "")
+    assert (act.who, act.what, act.object, act.href) == ("The portal", "coupon.make", "inv_1", "")
+    act = told(event | {"action": "invoice.finalize", "details": {"number": "2026-000001"}})
+    assert (act.what, act.object, act.href) == ("finalized the invoice", "2026-000001", "/invoices/inv_1")
 
 
 def test_prices_are_written_without_needless_cents() -> None:

@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 
 from portal.core.database import Database
 from portal.usage import Courier, Journal
+from tests.billing.account import GRACE, finalize_all, month, new_account
 from tests.usage.sample import NOON, Receiver, record
 from workers.watch_usage import LOOKS, Watch
 
@@ -29,7 +30,7 @@ async def alarms(watch: Watch, looks: int) -> int:
 
 async def test_what_stays_is_told_each_minute_after_the_first(database: Database, tmp_path: Path) -> None:
     journalled(tmp_path, 20)
-    watch = Watch(tmp_path, database, None)
+    watch = Watch(tmp_path, database, None, GRACE)
     assert await alarms(watch, LOOKS) == 0
     assert await alarms(watch, 1) == 1
     assert await alarms(watch, LOOKS - 1) == 0
@@ -40,7 +41,7 @@ async def test_what_stays_is_told_each_minute_after_the_first(database: Database
 
 async def test_what_a_start_finds_is_no_alarm_while_it_shrinks(database: Database, tmp_path: Path) -> None:
     journalled(tmp_path, 20)
-    watch, courier = Watch(tmp_path, database, None), Courier(tmp_path, Receiver().bus, 1000)
+    watch, courier = Watch(tmp_path, database, None, GRACE), Courier(tmp_path, Receiver().bus, 1000)
     assert await alarms(watch, LOOKS) == 0
     await courier.run_once()
     journalled(tmp_path, 10)
@@ -48,3 +49,16 @@ async def test_what_a_start_finds_is_no_alarm_while_it_shrinks(database: Databas
     await courier.run_once()
     assert await alarms(watch, 2 * LOOKS) == 0
     assert (watch.state.backlog_bytes, watch.state.backlog_seconds) == (0, 0.0)
+
+
+async def test_accounts_that_should_have_been_billed_are_counted(database: Database, tmp_path: Path) -> None:
+    await new_account(database, opened=month(1))
+    watch = Watch(tmp_path, database, None, GRACE)
+    await watch.look()
+    before = watch.state.overdue
+    account_id = await new_account(database, opened=month(1))
+    await watch.look()
+    assert (before or 0) + 1 == watch.state.overdue
+    await finalize_all(database, account_id)
+    await watch.look()
+    assert watch.state.overdue == before

@@ -14,6 +14,7 @@ KINDS = {
     "personal_token": "Personal tokens",
     "service_token": "Service tokens",
     "plan": "Plan",
+    "invoice": "Invoices",
     "member": "Members",
     "account": "Account",
 }

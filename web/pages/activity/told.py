@@ -14,7 +14,9 @@ WORDS = {
     "key.clear_override": "put back the plan's limit of the key",
     "key.end_override": "let a changed limit end of the key",
     "plan.create": "made a plan",
+    "plan.set_tariff": "set what usage costs",
     "plan.subscribe": "chose another plan",
+    "invoice.finalize": "finalized the invoice",
     "usage.export": "exported usage",
     "account.sign_up": "opened the account",
     "account.switch": "switched account",
@@ -42,15 +44,16 @@ class Told:
 
 
 def told(event: dict[str, Any]) -> Told:
-    """`event` has occurredAt, action, subject, subjectName and actor { kind name }, and details or not."""
+    """`event` has occurredAt, action, subject, subjectName, details and actor { kind name }."""
     is_key = event["action"].startswith("key.")
+    is_invoice = event["action"].startswith("invoice.")
     named = event["subjectName"] or _noted_name(event)
-    thing = named or (event["subject"] if is_key or event["action"] not in WORDS else "")
+    thing = named or (event["subject"] if is_key or is_invoice or event["action"] not in WORDS else "")
     return Told(
         who=who(event["actor"]),
         what=WORDS.get(event["action"], event["action"]),
         object=thing,
-        href=f"/keys/{event['subject']}" if is_key else "",
+        href=f"/keys/{event['subject']}" if is_key else f"/invoices/{event['subject']}" if is_invoice else "",
         at=event["occurredAt"],
     )
 
@@ -63,6 +66,6 @@ def who(actor: dict[str, Any]) -> str:
 
 
 def _noted_name(event: dict[str, Any]) -> str:
-    details = event.get("details") or {}
-    name = details.get("name") or details.get("plan")
+    details = event["details"]
+    name = details.get("name") or details.get("plan") or details.get("number")
     return str(name) if name else ""

@@ -6,10 +6,9 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from web.formats import duration, number, percent
+from web.formats import SYMBOLS, duration, number, percent
 from web.page import Asked, Page
-
-SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
+from web.pages.plan.usage_prices import usage_prices
 
 
 def chosen_plan(asked: Asked) -> dict[str, Any]:
@@ -44,8 +43,18 @@ def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
         **plan,
         "is_current": is_current,
         "shown_price": price(plan["price"]["amount"], plan["price"]["currency"]),
+        "usage_prices": _prices_beyond_quota(plan),
         "limit_lines": [_line(limit) for limit in plan["limits"]],
     }
+
+
+def _prices_beyond_quota(plan: dict[str, Any]) -> list[str]:
+    """The quota has a line of its own: that it is included need not be said twice."""
+    lines = usage_prices(plan["tariff"])
+    is_told = (
+        bool(lines) and plan["monthlyQuota"] and lines[0].endswith(f"{number(plan['monthlyQuota'])} units included")
+    )
+    return lines[1:] if is_told else lines
 
 
 def _line(limit: dict[str, Any]) -> str:

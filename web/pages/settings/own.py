@@ -22,6 +22,7 @@ SCOPES = {
     Permission.PLAN_WRITE: "Change the plan",
     Permission.ACCOUNT_READ: "See the account and its people",
     Permission.ACCOUNT_WRITE: "Change the account and its people",
+    Permission.INVOICES_READ: "See invoices",
     Permission.AUDIT_READ: "Read the audit log",
     Permission.SELF_READ: "See my sessions and tokens",
     Permission.SELF_WRITE: "Make and revoke my tokens, end my sessions",

@@ -1,0 +1,13 @@
+"""When a billing period was billed, and what came for it afterwards."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0072"
+down_revision = "0071"
+
+
+def upgrade() -> None:
+    op.add_column("usage_periods", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("usage_periods", sa.Column("late", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    op.add_column("usage_periods", sa.Column("late_at", sa.DateTime(timezone=True), nullable=True))

@@ -1,0 +1,73 @@
+"""What an account owes: tariffs, rating and proration, which are pure, and the invoices that they make.
+
+Owns `invoices`, `invoice_lines`, `invoice_numbers`, and `billing_accounts`, which tells how far an account is billed.
+An account is billed month by month in its own time zone: plans ahead, by the day; usage afterwards, at the tariff of
+the plan that the month ended on. What arrives after a month's invoice stands on the next one. An invoice never changes,
+and the inputs that are kept with it give the same lines whenever they are billed again.
+
+All of the computing is pure: (tariff, quantities, share of the period) become lines. Money is Decimal, never a float;
+sums are exact, each line is rounded half-up to minor units once, tax on the rounded lines. Never takes a payment, and
+never counts usage: it bills what portal.usage has counted.
+"""
+
+from portal.billing.audit import audit_invoice
+from portal.billing.decimals import decimal_from, signed_decimal_from, written
+from portal.billing.draft import Draft, draft_invoice
+from portal.billing.finalize import Finalized, finalize_invoice
+from portal.billing.lines import parts_of
+from portal.billing.models import Invoice, InvoiceLine
+from portal.billing.parts import Part
+from portal.billing.prorate import WHOLE, Share, days_covered, prorate
+from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
+from portal.billing.store import (
+    Due,
+    count_due,
+    count_invoices,
+    find_invoice,
+    list_due,
+    list_invoiced,
+    list_invoices,
+    list_lines,
+    register_accounts,
+)
+from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, currency_from, tariff_document, tariff_from
+
+__all__ = [
+    "WHOLE",
+    "Charge",
+    "ChargeModel",
+    "Draft",
+    "Due",
+    "Finalized",
+    "Invoice",
+    "InvoiceLine",
+    "Line",
+    "LineKind",
+    "Part",
+    "Share",
+    "Tariff",
+    "Tier",
+    "Totals",
+    "add_up",
+    "audit_invoice",
+    "count_due",
+    "count_invoices",
+    "currency_from",
+    "days_covered",
+    "decimal_from",
+    "draft_invoice",
+    "finalize_invoice",
+    "find_invoice",
+    "list_due",
+    "list_invoiced",
+    "list_invoices",
+    "list_lines",
+    "parts_of",
+    "prorate",
+    "rate_usage",
+    "register_accounts",
+    "signed_decimal_from",
+    "tariff_document",
+    "tariff_from",
+    "written",
+]

@@ -1,0 +1,52 @@
+"""Numbers in documents and on command lines: written out, exact, with so few digits that arithmetic stays exact."""
+
+import re
+from decimal import Decimal
+
+from portal.core.errors import Invalid
+from portal.core.money import EXACT
+
+ZERO = Decimal(0)
+MOST_DECIMALS = 12
+MOST_DIGITS = 15
+"""Before the point."""
+
+WRITTEN_OUT = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
+
+
+def signed_decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
+    """From an integer or a string like "-0.002". Raises Invalid, for a float too: it is not what was written."""
+    if isinstance(value, float):
+        raise Invalid("A float is not exact.", hint='Write the number as a string, like "0.002".', path=path)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise Invalid("This is no number.", hint='Write it like "0.002".', path=path)
+    if isinstance(value, int):
+        return _within(Decimal(value), path)
+    found = WRITTEN_OUT.fullmatch(value)
+    if found is None:
+        raise Invalid("This is no number.", hint='Write it out, like "0.002".', path=path)
+    if len(found[2] or "") > MOST_DECIMALS:
+        raise Invalid("The number has too many decimals.", hint=f"At most {MOST_DECIMALS}.", path=path)
+    return _within(Decimal(value), path)
+
+
+def decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
+    """The same, not below 0."""
+    number = signed_decimal_from(value, path)
+    if number < 0:
+        raise Invalid("The number is below 0.", hint="Write 0 or more.", path=path)
+    return number
+
+
+def written(number: Decimal) -> str:
+    """The one way in which equal numbers are written: no exponent, no zeros at the end."""
+    return format(number.normalize(EXACT), "f")
+
+
+def _within(number: Decimal, path: tuple[str, ...]) -> Decimal:
+    if not number:
+        return ZERO  # without the sign of "-0"
+    if number.adjusted() >= MOST_DIGITS:
+        hint = f"At most {MOST_DIGITS} digits before the point."
+        raise Invalid("The number is too large.", hint=hint, path=path)
+    return number

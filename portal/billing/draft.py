@@ -1,0 +1,39 @@
+"""The draft of an account's next invoice: what it would say if its period ended now. Worked out, never stored."""
+
+from dataclasses import dataclass
+
+from portal import plans, usage
+from portal.accounts import get_account
+from portal.billing import store
+from portal.billing.bill import bill, totals
+from portal.billing.gather import gather
+from portal.billing.lines import lines_of
+from portal.billing.models import InvoiceLine
+from portal.billing.rate import Totals
+from portal.core.database import Tx
+from portal.core.ids import AccountId
+from portal.plans import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Of a period that is not billed yet, with the usage that is known now."""
+
+    period: Period
+    currency: str
+    lines: list[InvoiceLine]
+    totals: Totals
+
+
+async def draft_invoice(tx: Tx, account_id: str) -> Draft:
+    """Of the first period that is not billed, which is the current one but for some time after a month's end."""
+    account = await get_account(tx, AccountId(account_id))
+    billing = await store.find_billing(tx, account_id)
+    if billing is None:
+        period = plans.periods_around(account.created_at, account.time_zone)[0]
+    else:
+        period = plans.period_named(billing.next_period, account.time_zone)
+    units = await usage.used_in_period(tx, account_id, period.name)
+    inputs = await gather(tx, account_id, period, units, await usage.list_closed_periods(tx, account_id))
+    billed = bill(inputs)
+    return Draft(period, inputs.currency, lines_of(billed, account_id, ""), totals(inputs, billed))

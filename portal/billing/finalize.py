@@ -1,0 +1,78 @@
+"""Finalize the invoice of an account's next period, once the period is over. What is written then never changes.
+
+    lock the account's billing -> close the period (what comes afterwards is late) -> gather, bill -> invoice with the
+    next number -> on to the next period, all in one transaction
+
+A crash anywhere leaves nothing, and the next attempt does the same again. Of several at once one has the account and
+the others leave it; those with different accounts wait for the year's number for the few statements that are left.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from portal import audit, plans, usage
+from portal.accounts import get_account
+from portal.billing import store
+from portal.billing.bill import Inputs, bill, totals
+from portal.billing.gather import gather
+from portal.billing.lines import lines_of
+from portal.billing.models import BillingAccount, Invoice
+from portal.core.actor import SYSTEM, Actor
+from portal.core.database import Tx
+from portal.core.ids import AccountId, new_id
+from portal.plans import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """The period is billed; `invoice` None: there was nothing in it to bill."""
+
+    period: str
+    invoice: Invoice | None
+
+
+async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finalized | None:
+    """None where the next period is not over for as long as `grace`, or somebody else has the account in hand."""
+    billing = await store.lock_billing(tx, account_id)
+    if billing is None or billing.next_at + grace > tx.now:
+        return None
+    account = await get_account(tx, AccountId(account_id))
+    period = plans.period_named(billing.next_period, account.time_zone)
+    closed = await usage.lock_closed_periods(tx, account_id)
+    units = await usage.close_period(tx, account_id, period.name)
+    if units is None:
+        raise RuntimeError(f"{account_id} {period.name} is closed and not billed")
+    inputs = await gather(tx, account_id, period, units, closed)
+    await _go_on(tx, billing, plans.periods_around(period.end, account.time_zone)[0])
+    if inputs.is_empty:
+        return Finalized(period.name, None)
+    return Finalized(period.name, await _write(tx, account_id, period, inputs))
+
+
+async def _go_on(tx: Tx, billing: BillingAccount, following: Period) -> None:
+    billing.next_period, billing.next_at = following.name, following.end
+    await tx.flush()
+
+
+async def _write(tx: Tx, account_id: str, period: Period, inputs: Inputs) -> Invoice:
+    billed = bill(inputs)
+    sums = totals(inputs, billed)
+    invoice = Invoice(
+        id=new_id("inv"),
+        account_id=account_id,
+        number=f"{tx.now.year}-{await store.take_number(tx, tx.now.year):06}",
+        period=period.name,
+        period_start=period.start,
+        period_end=period.end,
+        currency=inputs.currency,
+        subtotal=sums.subtotal,
+        tax=sums.tax,
+        total=sums.total,
+        inputs=inputs.to_json(),
+        digest=inputs.digest,
+        finalized_at=tx.now,
+    )
+    await store.insert_invoice(tx, invoice, lines_of(billed, account_id, invoice.id))
+    actor = Actor("system", SYSTEM.id, AccountId(account_id))
+    await audit.record(tx, actor, "invoice.finalize", invoice.id, number=invoice.number, total=str(sums.total))
+    return invoice

@@ -1,0 +1,87 @@
+"""Tables of invoices. An invoice and its lines are written once and never change: no role of ours may update them."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Numeric, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from portal.core.columns import json_column, time_column
+
+
+def _amount_column(*, is_nullable: bool = False) -> Column[Any]:
+    return Column(Numeric(20, 6), nullable=is_nullable)
+
+
+class Invoice(SQLModel, table=True):
+    """What an account owes for a billing period. One an account and period; `number` has no gaps within its year.
+
+    `inputs` is all that it was worked out from (a `portal.billing.bill.Inputs`), and `digest` their SHA-256.
+    """
+
+    __tablename__ = "invoices"
+    __table_args__: ClassVar = (
+        UniqueConstraint("account_id", "period"),
+        Index("ix_invoices_account_finalized", "account_id", "finalized_at", "id"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="accounts.id")
+    number: str = Field(unique=True)
+    period: str
+    period_start: datetime = Field(sa_column=time_column())
+    period_end: datetime = Field(sa_column=time_column())
+    currency: str
+    subtotal: Decimal = Field(sa_column=_amount_column())
+    tax: Decimal = Field(sa_column=_amount_column())
+    total: Decimal = Field(sa_column=_amount_column())
+    inputs: dict[str, Any] = Field(sa_column=json_column())
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    finalized_at: datetime = Field(sa_column=time_column())
+
+
+class InvoiceLine(SQLModel, table=True):
+    """One line. `period` is the month whose usage or fee it is, which is an earlier one where usage came late.
+
+    A fee is for the days `first_day` to `last_day` of the plan `plan_id` at `price` a month, negative where it is given
+    back; `code` is the plan's name then.
+    `units` is the usage that it bills, `parts` how the amount comes about, a list of `portal.billing.rate.Part`.
+    """
+
+    __tablename__ = "invoice_lines"
+
+    account_id: str = Field(primary_key=True, foreign_key="accounts.id")
+    invoice_id: str = Field(primary_key=True, foreign_key="invoices.id")
+    position: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    kind: str
+    code: str
+    description: str
+    period: str
+    units: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    amount: Decimal = Field(sa_column=_amount_column())
+    parts: list[dict[str, str]] = Field(sa_column=json_column("[]"))
+    plan_id: str | None = None
+    price: Decimal | None = Field(default=None, sa_column=_amount_column(is_nullable=True))
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+class InvoiceNumber(SQLModel, table=True):
+    """The last number that was given in a year. Its row is locked until the invoice is there, so none is lost."""
+
+    __tablename__ = "invoice_numbers"
+
+    year: int = Field(primary_key=True)
+    last: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class BillingAccount(SQLModel, table=True):
+    """How far an account is billed: from `first_period` on; the next one is `next_period`, which ends at `next_at`."""
+
+    __tablename__ = "billing_accounts"
+
+    account_id: str = Field(primary_key=True, foreign_key="accounts.id")
+    first_period: str
+    next_period: str
+    next_at: datetime = Field(sa_column=time_column(is_indexed=True))

@@ -1,0 +1,61 @@
+"""How a charge's amount comes about: its tiers, packages and free units, each exact, so that the sum can be followed.
+
+Free units go first; what is left is priced as if it were all there is, tiers included.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from portal.billing.decimals import ZERO
+from portal.billing.prorate import Share, prorate
+from portal.billing.tariff import Charge, ChargeModel, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`amount` = `quantity` x `unit` + `flat`, not rounded. A package's `quantity` is packages and `unit` the price of
+    one; free units have `unit` 0."""
+
+    quantity: Decimal
+    unit: Decimal
+    flat: Decimal
+    amount: Decimal
+
+
+def parts_of(charge: Charge, quantity: Decimal, currency: str, share: Share) -> tuple[Part, ...]:
+    """In the order in which units are used up. Call it within `exactly()`."""
+    if charge.model is ChargeModel.FLAT:
+        # Rounded here: a share of days has no end in decimals, and a part that cannot be written explains nothing.
+        return (_part(ZERO, ZERO, prorate(charge.price, share, currency)),)
+    free = min(quantity, charge.free_units)
+    priced = _priced(charge, quantity - free)
+    return (_part(free, ZERO), *priced) if free else priced
+
+
+def _priced(charge: Charge, quantity: Decimal) -> tuple[Part, ...]:
+    if charge.model is ChargeModel.GRADUATED:
+        return _graduated(charge.tiers, quantity)
+    if charge.model is ChargeModel.VOLUME:
+        tier = next(tier for tier in charge.tiers if tier.up_to is None or quantity <= tier.up_to)
+        return (_part(quantity, tier.unit, tier.flat),)
+    if charge.model is ChargeModel.PACKAGE:
+        whole, rest = divmod(quantity, charge.size)
+        return (_part(whole + 1 if rest else whole, charge.price),)
+    return (_part(quantity, charge.unit),)
+
+
+def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[Part, ...]:
+    """A tier is entered by what is above the one before; the first also by nothing, so its flat fee always counts."""
+    parts: list[Part] = []
+    start = ZERO
+    for tier in tiers:
+        if parts and quantity <= start:
+            break
+        end = quantity if tier.up_to is None else min(quantity, tier.up_to)
+        parts.append(_part(end - start, tier.unit, tier.flat))
+        start = end if tier.up_to is None else tier.up_to
+    return tuple(parts)
+
+
+def _part(quantity: Decimal, unit: Decimal, flat: Decimal = ZERO) -> Part:
+    return Part(quantity, unit, flat, quantity * unit + flat)

@@ -1,0 +1,159 @@
+"""Statements of billing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, text, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from portal.billing.models import BillingAccount, Invoice, InvoiceLine, InvoiceNumber
+from portal.billing.rate import LineKind
+from portal.core.database import Tx
+
+# A month begins and ends in the account's own zone.
+_REGISTER = text("""
+INSERT INTO billing_accounts (account_id, first_period, next_period, next_at)
+SELECT account.id, to_char(month, 'YYYY-MM'), to_char(month, 'YYYY-MM'), (month + interval '1 month') AT TIME ZONE zone
+FROM (
+    SELECT id, time_zone AS zone, date_trunc('month', created_at AT TIME ZONE time_zone) AS month FROM accounts
+    WHERE NOT EXISTS (SELECT FROM billing_accounts known WHERE known.account_id = accounts.id)
+) account
+ON CONFLICT DO NOTHING
+""")
+_NEXT_NUMBER = (
+    insert(InvoiceNumber)
+    .values(year=bindparam("year", type_=Integer), last=1)
+    .on_conflict_do_update(index_elements=["year"], set_={"last": col(InvoiceNumber.last) + 1})
+    .returning(col(InvoiceNumber.last))
+)
+
+
+class Due(NamedTuple):
+    """An account whose next period ended at `next_at`."""
+
+    next_at: datetime
+    account_id: str
+
+
+async def register_accounts(tx: Tx) -> None:
+    """Accounts that billing does not know yet are billed from the month in which they were opened."""
+    await tx.execute(_REGISTER)
+
+
+async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> list[Due]:
+    """Whose next period had ended at `until`, the longest ago first; `after` is the last one that was seen."""
+    place = col(BillingAccount.next_at), col(BillingAccount.account_id)
+    statement = select(*place).where(col(BillingAccount.next_at) <= until)
+    if after is not None:
+        statement = statement.where(tuple_(*place) > after)
+    rows = await tx.execute(statement.order_by(*place).limit(most))
+    return [Due(row.next_at, row.account_id) for row in rows]
+
+
+async def count_due(tx: Tx, until: datetime) -> int:
+    """How many accounts have a next period that had ended at `until`."""
+    count: int = await tx.find(select(func.count()).where(col(BillingAccount.next_at) <= until))
+    return count
+
+
+async def lock_billing(tx: Tx, account_id: str) -> BillingAccount | None:
+    """Whoever bills the account holds this; None also while somebody else does."""
+    found: BillingAccount | None = await tx.find(_billing(account_id).with_for_update(skip_locked=True))
+    return found
+
+
+async def find_billing(tx: Tx, account_id: str) -> BillingAccount | None:
+    found: BillingAccount | None = await tx.find(_billing(account_id))
+    return found
+
+
+async def take_number(tx: Tx, year: int) -> int:
+    """The next number of a year: locked until the commit, and as if it had never been given without one."""
+    number: int = await tx.find(_NEXT_NUMBER, {"year": year})
+    return number
+
+
+async def insert_invoice(tx: Tx, invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
+    await tx.insert(invoice)
+    for line in lines:
+        await tx.insert(line)
+
+
+async def find_invoice(tx: Tx, account_id: str, invoice_id: str) -> Invoice | None:
+    found: Invoice | None = await tx.find(_invoices(account_id).where(col(Invoice.id) == invoice_id))
+    return found
+
+
+async def find_invoice_of(tx: Tx, account_id: str, period: str) -> Invoice | None:
+    found: Invoice | None = await tx.find(_invoices(account_id).where(col(Invoice.period) == period))
+    return found
+
+
+async def list_invoices(
+    tx: Tx, account_id: str, *, most: int, after: tuple[datetime, str] | None = None
+) -> list[Invoice]:
+    """The newest first; `after` is the place of the last one seen."""
+    place = tuple_(col(Invoice.finalized_at), col(Invoice.id))
+    statement = _invoices(account_id)
+    if after is not None:
+        statement = statement.where(place < after)
+    newest_first = (col(Invoice.finalized_at).desc(), col(Invoice.id).desc())
+    return await tx.list(statement.order_by(*newest_first).limit(most))
+
+
+async def count_invoices(tx: Tx, account_id: str) -> int:
+    count: int = await tx.find(select(func.count()).where(col(Invoice.account_id) == account_id))
+    return count
+
+
+async def list_lines(tx: Tx, account_id: str, invoice_ids: Sequence[str]) -> list[InvoiceLine]:
+    """In their order on each invoice."""
+    statement = select(InvoiceLine).where(
+        col(InvoiceLine.account_id) == account_id, col(InvoiceLine.invoice_id).in_(invoice_ids)
+    )
+    return await tx.list(statement.order_by(col(InvoiceLine.invoice_id), col(InvoiceLine.position)))
+
+
+async def list_fees(tx: Tx, account_id: str, period: str) -> list[InvoiceLine]:
+    """What was charged and given back of plans for days of a period, in the order in which it was."""
+    statement = (
+        select(InvoiceLine)
+        .join(Invoice, col(Invoice.id) == col(InvoiceLine.invoice_id))
+        .where(col(InvoiceLine.account_id) == account_id, col(Invoice.account_id) == account_id)
+        .where(col(InvoiceLine.plan_id).is_not(None), col(InvoiceLine.period) == period)
+        .order_by(col(Invoice.finalized_at), col(Invoice.id), col(InvoiceLine.position))
+    )
+    return await tx.list(statement)
+
+
+async def billed_units(tx: Tx, account_id: str) -> dict[str, int]:
+    """Units on the invoice of each period. Several charges bill the same units, each with a line of its own."""
+    return await _units_by_period(tx, account_id, LineKind.USAGE, func.max(col(InvoiceLine.units)))
+
+
+async def adjusted_units(tx: Tx, account_id: str) -> dict[str, int]:
+    """Units that came late and are on a later invoice, by the period in which they were used."""
+    return await _units_by_period(tx, account_id, LineKind.ADJUSTMENT, func.sum(col(InvoiceLine.units)))
+
+
+async def list_invoiced(tx: Tx, period: str) -> list[str]:
+    """Across accounts: who has an invoice of the period."""
+    return await tx.list(select(col(Invoice.account_id)).where(col(Invoice.period) == period))
+
+
+async def _units_by_period(tx: Tx, account_id: str, kind: LineKind, units: ColumnElement[Any]) -> dict[str, int]:
+    """Periods without such a line are absent."""
+    of_kind = col(InvoiceLine.account_id) == account_id, col(InvoiceLine.kind) == kind
+    statement = select(col(InvoiceLine.period), units.label("units")).where(*of_kind)
+    rows = await tx.execute(statement.group_by(col(InvoiceLine.period)))
+    return {row.period: int(row.units) for row in rows}
+
+
+def _billing(account_id: str) -> Select[Any]:
+    return select(BillingAccount).where(col(BillingAccount.account_id) == account_id)
+
+
+def _invoices(account_id: str) -> Select[Any]:
+    return select(Invoice).where(col(Invoice.account_id) == account_id)

@@ -1,0 +1,20 @@
+"""A tariff in a file, as several commands take it."""
+
+import json
+from pathlib import Path
+
+from portal.billing import Tariff, currency_from, tariff_from
+from portal.core.errors import Invalid
+
+
+def read_tariff(path: Path, currency: str | None = None) -> Tariff:
+    """`currency` replaces the file's. Raises Invalid: the place is within the file."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.", hint="Name a tariff file.") from None
+    except (ValueError, RecursionError):
+        raise Invalid(f"{path} is no JSON.", hint="Name a tariff file.") from None
+    if currency is not None and isinstance(document, dict):
+        document["currency"] = currency_from(currency, ("--currency",))
+    return tariff_from(document)

@@ -1,0 +1,26 @@
+"""Set what usage costs on a plan, from the month on that is not billed yet."""
+
+from typing import Any
+
+from portal import audit
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.core.errors import Conflict
+from portal.plans import store
+from portal.plans.models import Plan
+
+
+async def set_tariff(tx: Tx, actor: Actor, slug: str, tariff: dict[str, Any]) -> Plan:
+    """`tariff` is a document that portal.billing has read. Raises Forbidden, NotFound, Conflict (another currency)."""
+    actor.require(Permission.STAFF)
+    plan = await store.lock_plan_called(tx, slug)
+    if tariff["currency"] != plan.currency:
+        raise Conflict(
+            f"The tariff is in {tariff['currency']}, and {plan.name} is priced in {plan.currency}.",
+            hint=f"Write it in {plan.currency}.",
+            path=("tariff",),
+        )
+    plan.tariff = tariff
+    await tx.flush()
+    await audit.record(tx, actor, "plan.set_tariff", plan.id, slug=plan.slug)
+    return plan

@@ -1,0 +1,93 @@
+"""An account with a past: opened months ago, on plans since some day, with usage in months that are over."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from portal import billing, plans
+from portal.core.actor import SYSTEM, Actor
+from portal.core.clock import utc_now
+from portal.core.database import Database
+from portal.core.ids import AccountId, new_id
+from portal.usage import encode_batch, ingest_usage
+from portal.usage.rules import month_of, months_from
+from tests.usage.sample import record
+
+GRACE = timedelta(0)
+NOW = utc_now()
+
+
+def month(back: int) -> datetime:
+    """The beginning of a month in UTC, 0 being the current one."""
+    return months_from(month_of(NOW), -back)
+
+
+def name(back: int) -> str:
+    return f"{month(back):%Y-%m}"
+
+
+async def new_account(database: Database, *, opened: datetime, time_zone: str = "UTC") -> str:
+    account_id = new_id("acct")
+    values = {"id": account_id, "zone": time_zone, "at": opened}
+    statement = text("INSERT INTO accounts (id, name, time_zone, created_at) VALUES (:id, 'Acme', :zone, :at)")
+    async with database.transaction() as tx:
+        await tx.execute(statement, values)
+        await billing.register_accounts(tx)
+    return account_id
+
+
+async def choose(database: Database, account_id: str, slug: str, at: datetime) -> None:
+    """Through the verb, which takes its time from the transaction."""
+    actor = Actor("system", SYSTEM.id, AccountId(account_id))
+    async with database.transaction() as tx:
+        plan = next(plan for plan in await plans.list_plans(tx) if plan.slug == slug)
+        tx.now = at
+        await plans.subscribe(tx, actor, plan.id)
+
+
+async def use(database: Database, account_id: str, at: datetime, calls: int, cost: int = 1) -> None:
+    counted = [record(number, at, account_id=account_id, cost=cost) for number in range(calls)]
+    await ingest_usage(database, encode_batch(counted))
+
+
+async def finalize_next(database: Database, account_id: str) -> billing.Finalized | None:
+    async with database.transaction() as tx:
+        return await billing.finalize_invoice(tx, account_id, GRACE)
+
+
+async def finalize_all(database: Database, account_id: str) -> list[billing.Finalized]:
+    done = []
+    while (one := await finalize_next(database, account_id)) is not None:
+        done.append(one)
+    return done
+
+
+async def an_invoice(database: Database, account_id: str) -> str:
+    """The id of one of the account's, which is made older for it if it has none."""
+    async with database.transaction() as tx:
+        if found := await billing.list_invoices(tx, account_id, most=1):
+            return found[0].id
+        await tx.execute(
+            text("UPDATE accounts SET created_at = :at WHERE id = :id"), {"id": account_id, "at": month(1)}
+        )
+        await tx.execute(text("DELETE FROM billing_accounts WHERE account_id = :id"), {"id": account_id})
+        await billing.register_accounts(tx)
+    await use(database, account_id, month(1) + timedelta(days=1), 1)
+    (done,) = await finalize_all(database, account_id)
+    assert done.invoice is not None
+    return done.invoice.id
+
+
+async def lines(database: Database, account_id: str, invoice: billing.Invoice | None) -> list[tuple[Any, ...]]:
+    """Kind, period, units and amount of each."""
+    assert invoice is not None
+    async with database.transaction() as tx:
+        rows = await billing.list_lines(tx, account_id, [invoice.id])
+    return [(row.kind, row.period, row.units, f"{row.amount:.2f}") for row in rows]
+
+
+async def differences(database: Database, account_id: str, back: int) -> list[tuple[str, int, int]]:
+    async with database.snapshot() as tx:
+        found = await billing.audit_invoice(tx, account_id, name(back))
+    return [(one.measure, one.expected, one.found) for one in found]

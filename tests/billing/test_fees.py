@@ -1,0 +1,87 @@
+"""Which days are charged and given back: by example, and that what is invoiced becomes what is owed."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.billing.fees import Change, Days, Fee, Rate, day_of, days_of, fees_due, invoiced, owed, rate_on
+from portal.plans import period_named
+
+FREE = Rate("plan_free", "Free", Decimal(0))
+PRO = Rate("plan_pro", "Pro", Decimal(49))
+BIG = Rate("plan_big", "Enterprise", Decimal(990))
+NOVEMBER = Days("2026-11", date(2026, 11, 1), date(2026, 11, 30))
+
+
+def fee(rate: Rate, first: int, last: int, *, is_credit: bool = False) -> Fee:
+    days = date(2026, 11, first), date(2026, 11, last)
+    return Fee("2026-11", *rate, first=days[0], last=days[1], of_days=30, is_credit=is_credit)
+
+
+def on(day: int, rate: Rate) -> Change:
+    return Change(date(2026, 11, day), rate)
+
+
+def test_a_month_of_one_plan_is_one_fee() -> None:
+    assert fees_due(owed([on(1, PRO)], NOVEMBER), {}, NOVEMBER) == [fee(PRO, 1, 30)]
+
+
+def test_what_is_free_or_before_the_first_plan_costs_nothing() -> None:
+    assert owed([on(1, FREE)], NOVEMBER) == {}
+    assert fees_due(owed([on(12, PRO)], NOVEMBER), {}, NOVEMBER) == [fee(PRO, 12, 30)]
+    assert rate_on([on(12, PRO)], date(2026, 11, 11)) is None
+
+
+def test_a_change_gives_the_rest_back_and_charges_the_new_plan() -> None:
+    charged = invoiced([fee(PRO, 1, 30)], NOVEMBER)
+    assert fees_due(owed([on(1, PRO), on(15, BIG)], NOVEMBER), charged, NOVEMBER) == [
+        fee(PRO, 15, 30, is_credit=True),
+        fee(BIG, 15, 30),
+    ]
+    assert fees_due(owed([on(1, PRO), on(15, FREE)], NOVEMBER), charged, NOVEMBER) == [fee(PRO, 15, 30, is_credit=True)]
+
+
+def test_a_day_belongs_to_the_plan_that_was_chosen_last_on_it() -> None:
+    changes = [on(1, FREE), on(9, PRO), on(9, BIG)]
+    assert fees_due(owed(changes, NOVEMBER), {}, NOVEMBER) == [fee(BIG, 9, 30)]
+
+
+def test_there_and_back_again_charges_two_stretches() -> None:
+    changes = [on(1, PRO), on(10, FREE), on(20, PRO)]
+    assert fees_due(owed(changes, NOVEMBER), {}, NOVEMBER) == [fee(PRO, 1, 9), fee(PRO, 20, 30)]
+
+
+def test_what_was_charged_at_another_price_stays() -> None:
+    charged = invoiced([fee(PRO, 1, 30)], NOVEMBER)
+    dearer = PRO._replace(price=Decimal(59))
+    assert fees_due(owed([on(1, dearer)], NOVEMBER), charged, NOVEMBER) == []
+
+
+def test_days_are_those_of_the_zone() -> None:
+    october = period_named("2026-10", "Europe/Berlin")
+    assert days_of(october, "Europe/Berlin") == Days("2026-10", date(2026, 10, 1), date(2026, 10, 31))
+    assert days_of(october, "Europe/Berlin").count == 31
+    assert days_of(period_named("2028-02", "Asia/Kolkata"), "Asia/Kolkata").count == 29
+    assert day_of(datetime(2026, 10, 31, 23, 30, tzinfo=UTC), "Europe/Berlin") == date(2026, 11, 1)
+
+
+CHANGES = st.lists(
+    st.builds(lambda day, rate: on(1, rate)._replace(day=date(2026, 10, 25) + timedelta(days=day)),
+              st.integers(0, 45), st.sampled_from([FREE, PRO, BIG])),
+    max_size=6,
+).map(lambda changes: sorted(changes, key=lambda change: change.day))  # fmt: skip
+
+
+@given(st.lists(CHANGES, min_size=1, max_size=4))
+def test_each_invoice_makes_what_is_charged_into_what_is_owed(pasts: list[list[Change]]) -> None:
+    """However the known past changed between two invoices."""
+    written: list[Fee] = []
+    for changes in pasts:
+        due = owed(changes, NOVEMBER)
+        written += fees_due(due, invoiced(written, NOVEMBER), NOVEMBER)
+        assert invoiced(written, NOVEMBER) == due
+        assert fees_due(due, invoiced(written, NOVEMBER), NOVEMBER) == []
+    for one in written:
+        assert one.days == len([*Days("", one.first, one.last).each()])

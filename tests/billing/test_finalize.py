@@ -1,0 +1,250 @@
+"""Finalizing: one invoice an account and month, whatever happens beside it, and it never changes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from portal import audit, billing, plans
+from portal.core.database import Database, Tx
+from portal.core.embedded import EmbeddedServices
+from portal.usage import ensure_partitions, settle_usage
+from tests.billing.account import (
+    GRACE,
+    NOW,
+    choose,
+    differences,
+    finalize_all,
+    finalize_next,
+    lines,
+    month,
+    name,
+    new_account,
+    use,
+)
+from tests.usage.databases import own_database
+from tests.usage.sample import request_id
+
+CLOSERS = 8
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
+    """Its numbers are this module's alone."""
+    async with own_database(services) as database:
+        await ensure_partitions(database, NOW)
+        async with database.transaction() as tx:
+            await plans.ensure_catalogue(tx)
+        yield database
+
+
+async def test_a_month_is_billed_with_its_usage_and_the_fee_ahead(own: Database) -> None:
+    account_id = await new_account(own, opened=month(1))
+    await choose(own, account_id, "pro", month(1) + HOUR)
+    await use(own, account_id, month(1) + DAY, 3, cost=500_000)
+    (done,) = await finalize_all(own, account_id)
+    assert await lines(own, account_id, done.invoice) == [
+        ("fee", name(1), None, "49.00"),
+        ("fee", name(0), None, "49.00"),
+        ("usage", name(1), 1_500_000, "30.00"),
+    ]
+    assert done.invoice is not None
+    assert (done.invoice.period, done.invoice.total, done.invoice.currency) == (name(1), Decimal(128), "EUR")
+    assert done.invoice.number.startswith(f"{NOW.year}-")
+    assert await differences(own, account_id, 1) == []
+    async with own.transaction() as tx:
+        (row, *_) = await audit.list_newest(tx, account_id, audit.AuditFilter(action="invoice"), most=2)
+    assert (row.subject, row.details["number"]) == (done.invoice.id, done.invoice.number)
+
+
+async def test_months_follow_one_another_and_the_current_one_waits(own: Database) -> None:
+    account_id = await new_account(own, opened=month(3))
+    await use(own, account_id, month(3) + DAY, 2)
+    await use(own, account_id, month(1) + DAY, 5)
+    done = await finalize_all(own, account_id)
+    assert [(one.period, one.invoice is not None) for one in done] == [
+        (name(3), True),
+        (name(2), False),
+        (name(1), True),
+    ]
+    assert await finalize_next(own, account_id) is None
+    assert [await differences(own, account_id, back) for back in (3, 2, 1, 0)] == [[], [], [], []]
+
+
+async def test_a_change_of_plan_is_prorated(own: Database) -> None:
+    account_id = await new_account(own, opened=month(2))
+    await choose(own, account_id, "pro", month(2) + HOUR)
+    first = await finalize_next(own, account_id)
+    await choose(own, account_id, "free", month(1) + 10 * DAY)
+    second = await finalize_next(own, account_id)
+    assert first is not None
+    assert second is not None
+    days = (month(0) - month(1)).days
+    assert await lines(own, account_id, first.invoice) == [
+        ("fee", name(2), None, "49.00"),
+        ("fee", name(1), None, "49.00"),
+        ("usage", name(2), 0, "0.00"),
+    ]
+    given_back = f"{-49 * (days - 10) / days:.2f}"
+    assert await lines(own, account_id, second.invoice) == [
+        ("fee", name(1), None, given_back),
+        ("usage", name(1), 0, "0.00"),
+    ]
+
+
+async def test_what_comes_late_stands_on_the_next_invoice_once(own: Database) -> None:
+    account_id = await new_account(own, opened=month(3))
+    await choose(own, account_id, "pro", month(3) + HOUR)
+    await use(own, account_id, month(3) + DAY, 1, cost=1_000_000)
+    await finalize_next(own, account_id)
+    await use(own, account_id, month(3) + 2 * DAY, 4, cost=500_000)
+    assert await differences(own, account_id, 3) == [], "it waits for the next invoice"
+    second = await finalize_next(own, account_id)
+    assert second is not None
+    assert ("adjustment", name(3), 2_000_000, "120.00") in await lines(own, account_id, second.invoice)
+    third = await finalize_next(own, account_id)
+    assert third is not None
+    assert [kind for kind, *_ in await lines(own, account_id, third.invoice)] == ["fee", "usage"]
+    assert [await differences(own, account_id, back) for back in (3, 2, 1)] == [[], [], []]
+
+
+async def test_late_usage_of_a_month_without_an_invoice_is_billed_too(own: Database) -> None:
+    account_id = await new_account(own, opened=month(2))
+    first = await finalize_next(own, account_id)
+    assert first is not None
+    assert first.invoice is None
+    await use(own, account_id, month(2) + DAY, 7)
+    second = await finalize_next(own, account_id)
+    assert second is not None
+    assert ("adjustment", name(2), 7, "0.00") in await lines(own, account_id, second.invoice)
+    assert [await differences(own, account_id, back) for back in (2, 1)] == [[], []]
+
+
+async def test_a_settlement_after_the_invoice_is_late_too(own: Database) -> None:
+    account_id = await new_account(own, opened=month(2))
+    at = NOW - timedelta(minutes=5)
+    await use(own, account_id, at, 1, cost=10)
+    async with own.transaction() as tx:
+        await tx.execute(
+            text("UPDATE usage_periods SET closed_at = now() - interval '1 min' WHERE account_id = :id"),
+            {"id": account_id},
+        )
+        tx.now = NOW
+        await settle_usage(tx, request_id(at, 0), 4)
+        row = (
+            await tx.execute(
+                text("SELECT used, late, late_at > closed_at FROM usage_periods WHERE account_id = :id"),
+                {"id": account_id},
+            )
+        ).one()
+    assert tuple(row) == (4, -6, True)
+
+
+async def test_eight_closers_at_once_write_one_invoice_each(own: Database) -> None:
+    accounts = [await new_account(own, opened=month(2)) for _ in range(6)]
+    for account_id in accounts:
+        await use(own, account_id, month(2) + DAY, 3)
+        await use(own, account_id, month(1) + DAY, 2)
+    until = month(0)
+
+    async def close() -> list[billing.Finalized]:
+        return [one for account_id in accounts for one in await finalize_all(own, account_id)]
+
+    done = [one for closer in await asyncio.gather(*[close() for _ in range(CLOSERS)]) for one in closer]
+    done += [one for account_id in accounts for one in await finalize_all(own, account_id)]
+    written = [one.invoice for one in done if one.invoice is not None]
+    counted = Counter((invoice.account_id, invoice.period) for invoice in written)
+    assert counted == {(account_id, name(back)): 1 for account_id in accounts for back in (2, 1)}
+    assert all(invoice.period_end <= until for invoice in written)
+    await _numbers_have_no_gap(own)
+
+
+async def test_usage_that_comes_while_a_month_is_closed_is_on_one_of_two_invoices(own: Database) -> None:
+    account_id, half = await new_account(own, opened=month(2)), asyncio.Event()
+
+    async def ingest() -> None:
+        for minute in range(40):
+            await use(own, account_id, month(2) + timedelta(minutes=minute), 3)
+            if minute == 10:
+                half.set()
+
+    async def close() -> billing.Finalized | None:
+        await half.wait()
+        return await finalize_next(own, account_id)
+
+    _, first = await asyncio.gather(ingest(), close())
+    second = await finalize_next(own, account_id)
+    assert first is not None
+    assert second is not None
+    (in_time,) = [units for kind, _, units, _ in await lines(own, account_id, first.invoice) if kind == "usage"]
+    (late,) = [units for kind, _, units, _ in await lines(own, account_id, second.invoice) if kind == "adjustment"]
+    assert (in_time + late, in_time >= 33, late > 0) == (120, True, True)
+    assert [await differences(own, account_id, back) for back in (2, 1)] == [[], []]
+
+
+@pytest.mark.parametrize("statement", range(1, 40))
+async def test_a_crash_at_any_statement_leaves_nothing_and_the_next_try_does_it(
+    own: Database, statement: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account_id = await new_account(own, opened=month(1))
+    await choose(own, account_id, "pro", month(1) + HOUR)
+    await use(own, account_id, month(1) + DAY, 3)
+    has_crashed = False
+    try:
+        async with own.transaction() as tx:
+            _crash_at(tx, tx.statements + statement)
+            await billing.finalize_invoice(tx, account_id, GRACE)
+    except _Crash:
+        has_crashed = True
+    done = await finalize_all(own, account_id)
+    assert len(done) == (1 if has_crashed else 0)
+    async with own.transaction() as tx:
+        assert await billing.count_invoices(tx, account_id) == 1
+    assert await differences(own, account_id, 1) == []
+    await _numbers_have_no_gap(own)
+
+
+async def test_an_invoice_never_changes(own: Database) -> None:
+    account_id = await new_account(own, opened=month(1))
+    await use(own, account_id, month(1) + DAY, 1)
+    await finalize_all(own, account_id)
+    for statement in (
+        "UPDATE invoices SET total = 0",
+        "DELETE FROM invoices",
+        "UPDATE invoice_lines SET amount = 0",
+        "DELETE FROM invoice_lines",
+    ):
+        for account in (account_id, None):
+            with pytest.raises(DBAPIError, match="permission denied"):
+                async with own.transaction(account) as tx:
+                    await tx.execute(text(statement))
+
+
+class _Crash(Exception):
+    """The process ends here."""
+
+
+def _crash_at(tx: Tx, statement: int) -> None:
+    """Before the statement of this number is sent."""
+    send = tx._send
+
+    async def send_or_crash(work: Any) -> Any:
+        if tx.statements + 1 >= statement:
+            raise _Crash
+        return await send(work)
+
+    tx._send = send_or_crash  # type: ignore[method-assign,assignment]
+
+
+async def _numbers_have_no_gap(database: Database) -> None:
+    async with database.transaction() as tx:
+        numbers = await tx.list(text("SELECT number FROM invoices ORDER BY number"))
+    assert numbers == [f"{NOW.year}-{number:06}" for number in range(1, len(numbers) + 1)]

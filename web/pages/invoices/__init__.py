@@ -1,0 +1,1 @@
+"""Invoices: the list with the draft of the next one, and each in detail."""
