@@ -20,6 +20,7 @@ from portal.billing.parts import Part
 from portal.billing.prorate import WHOLE, Share, days_covered, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
 from portal.billing.store import (
+    OVERDUE,
     Due,
     count_due,
     count_invoices,
@@ -33,6 +34,7 @@ from portal.billing.store import (
 from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, currency_from, tariff_document, tariff_from
 
 __all__ = [
+    "OVERDUE",
     "WHOLE",
     "Charge",
     "ChargeModel",

@@ -30,6 +30,9 @@ class Past:
         account = await get_account(tx, AccountId(account_id))
         default, chosen = await plans.get_default_plan(tx), await plans.list_choices(tx, account_id, since)
         begun = [(account.created_at, default.id), *((one.chosen_at, one.plan_id) for one in chosen)]
+        current = await plans.find_subscription(tx, account_id)
+        if current is not None and current.plan_id != begun[-1][1]:
+            begun.append((current.started_at, current.plan_id))  # by a process of a version that kept no choices
         known = {plan_id: await plans.get_plan(tx, plan_id) for plan_id in {plan_id for _, plan_id in begun}}
         changes = [Change(day_of(at, account.time_zone), _rate_of(known[plan_id])) for at, plan_id in begun]
         return cls(account_id, account.time_zone, changes, known)

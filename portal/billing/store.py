@@ -1,7 +1,7 @@
 """Statements of billing."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Integer, Select, bindparam, func, select, text, tuple_
@@ -28,6 +28,8 @@ _NEXT_NUMBER = (
     .on_conflict_do_update(index_elements=["year"], set_={"last": col(InvoiceNumber.last) + 1})
     .returning(col(InvoiceNumber.last), func.clock_timestamp().label("now"))
 )
+OVERDUE = timedelta(hours=1)
+"""Beyond the grace: so long it may take to bill everybody's month."""
 _NUMBERS = text("""
 SELECT year, last, count(invoice.id) AS invoices FROM invoice_numbers
 LEFT JOIN invoices invoice ON split_part(invoice.number, '-', 1) = year::text
