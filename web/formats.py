@@ -112,14 +112,20 @@ def money(price: Mapping[str, str]) -> str:
     return f"{sign}{SYMBOLS.get(price['currency'], price['currency'])} {shown}"
 
 
+def quantity(exact: str) -> str:
+    """As GraphQL tells it: 350,000; 100.5"""
+    return f"{Decimal(exact):,f}"
+
+
 def bill_part(part: Mapping[str, Any], currency: str) -> str:
     """How a part of an invoice's line comes about: 350,000 at € 0.00006 each, or 10,000 included."""
     unit, flat = (money({"amount": part[name], "currency": currency}) for name in ("unitPrice", "flat"))
     has_unit, has_flat = bool(Decimal(part["unitPrice"])), bool(Decimal(part["flat"]))
+    units = quantity(part["quantity"])
     if not has_unit and not has_flat:
-        return f"{number(part['quantity'])} included"
-    units = f"{number(part['quantity'])} at {unit} each" if has_unit else number(part["quantity"])
-    return f"{units}, plus {flat}" if has_flat else units
+        return f"{units} included"
+    priced = f"{units} at {unit} each" if has_unit else units
+    return f"{priced}, plus {flat}" if has_flat else priced
 
 
 def duration(length: timedelta) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from portal.billing import Due, finalize_invoice, list_due, register_accounts
 from portal.core.backoff import repeat
-from portal.core.database import Database, is_neighbour_away
+from portal.core.database import Database, is_connection_lost
 from portal.core.logs import get_log
 
 EVERY_SECONDS = 60.0
@@ -43,7 +43,7 @@ async def _finalize_all(database: Database, account_id: str, grace: timedelta) -
         while await _finalize(database, account_id, grace):
             pass
     except Exception as error:
-        if is_neighbour_away(error):
+        if is_connection_lost(error):
             raise
         _log.exception("invoice_not_finalized", account_id=account_id)
 

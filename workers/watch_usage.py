@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from portal.billing import count_due
+from portal.billing import OVERDUE, count_due
 from portal.core.backoff import is_set_within
 from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import utc_now
@@ -19,8 +19,6 @@ EVERY_SECONDS = 5.0
 ALARM_SECONDS = 60.0
 """So old a record that is not shipped is an alarm, which is repeated as often, unless the backlog has shrunk within
 this time: after a start the courier gets as long to work on what it finds."""
-OVERDUE = timedelta(hours=1)
-"""Beyond the grace: so long the worker may take for everybody's month."""
 LOOKS = round(ALARM_SECONDS / EVERY_SECONDS)
 _log = get_log(__name__)
 

@@ -1,4 +1,4 @@
-"""When a billing period was billed, and what came for it afterwards."""
+"""When a billing period was closed, and how much of it is on invoices."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,5 +9,4 @@ down_revision = "0071"
 
 def upgrade() -> None:
     op.add_column("usage_periods", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("usage_periods", sa.Column("late", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
-    op.add_column("usage_periods", sa.Column("late_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("usage_periods", sa.Column("billed", sa.BigInteger(), server_default=sa.text("0"), nullable=False))

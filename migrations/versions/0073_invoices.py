@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"]),
         sa.PrimaryKeyConstraint("account_id"),
     )
-    op.create_index("ix_billing_accounts_next_at", "billing_accounts", ["next_at"])
+    op.create_index("ix_billing_accounts_next_at", "billing_accounts", ["next_at", "account_id"])
     op.execute(FIRST_MONTH)
     for table in TENANT_TABLES:
         op.execute(f"GRANT SELECT ON {table} TO portal_app")
@@ -86,7 +86,8 @@ def _create_lines() -> None:
         sa.Column("units", sa.BigInteger(), nullable=True),
         sa.Column("amount", sa.Numeric(20, 6), nullable=False),
         sa.Column("parts", JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False),
-        sa.Column("plan_id", sa.String(), nullable=True),
+        sa.Column("plan_id", sa.String(), nullable=False),
+        sa.Column("tax_percent", sa.Numeric(), nullable=True),
         sa.Column("price", sa.Numeric(20, 6), nullable=True),
         sa.Column("first_day", sa.Date(), nullable=True),
         sa.Column("last_day", sa.Date(), nullable=True),

@@ -13,6 +13,7 @@ from portal.audit.store import (
     list_audit_events,
     list_chains,
     list_newest,
+    lock_chain,
 )
 from portal.audit.verify import Break, ChainState, verify_chain, verify_newest
 
@@ -26,6 +27,7 @@ __all__ = [
     "list_audit_events",
     "list_chains",
     "list_newest",
+    "lock_chain",
     "record",
     "verify_chain",
     "verify_newest",

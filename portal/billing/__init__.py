@@ -2,7 +2,7 @@
 
 Owns `invoices`, `invoice_lines`, `invoice_numbers`, and `billing_accounts`, which tells how far an account is billed.
 An account is billed month by month in its own time zone: plans ahead, by the day; usage afterwards, at the tariff of
-the plan that the month ended on. What arrives after a month's invoice stands on the next one. An invoice never changes,
+the plan that it was on that day. What arrives after a month's invoice stands on the next one. An invoice never changes,
 and the inputs that are kept with it give the same lines whenever they are billed again.
 
 All of the computing is pure: (tariff, quantities, share of the period) become lines. Money is Decimal, never a float;
@@ -10,7 +10,7 @@ sums are exact, each line is rounded half-up to minor units once, tax on the rou
 never counts usage: it bills what portal.usage has counted.
 """
 
-from portal.billing.audit import audit_invoice
+from portal.billing.audit import audit_invoice, audit_numbers
 from portal.billing.decimals import decimal_from, signed_decimal_from, written
 from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import Finalized, finalize_invoice
@@ -20,6 +20,7 @@ from portal.billing.parts import Part
 from portal.billing.prorate import WHOLE, Share, days_covered, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
 from portal.billing.store import (
+    OVERDUE,
     Due,
     count_due,
     count_invoices,
@@ -33,6 +34,7 @@ from portal.billing.store import (
 from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, currency_from, tariff_document, tariff_from
 
 __all__ = [
+    "OVERDUE",
     "WHOLE",
     "Charge",
     "ChargeModel",
@@ -50,6 +52,7 @@ __all__ = [
     "Totals",
     "add_up",
     "audit_invoice",
+    "audit_numbers",
     "count_due",
     "count_invoices",
     "currency_from",

@@ -4,18 +4,21 @@ The inputs are kept with the invoice as JSON, and their SHA-256 beside them: the
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import msgspec
 
+from portal.billing.decimals import ZERO
 from portal.billing.fees import Fee
 from portal.billing.prorate import Share, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
 from portal.billing.tariff import Charge, ChargeModel, Tariff, tariff_from
+from portal.core.errors import Invalid
+from portal.core.money import exactly
 
 UNITS = "units"
 """The code of usage where no charge has one. There is one quantity: whatever a tariff calls it, it is this."""
@@ -26,30 +29,37 @@ MONTHS = (
 
 
 class Metered(msgspec.Struct, frozen=True):
-    """Units of a period at a plan's tariff, which holds for `days` of the period's `of_days`.
-
-    `billed` of them are on an invoice already, so that only the difference is charged; 0 where it is the first time.
-    """
+    """Units of a period on a plan, which the account was on for `days` of its `of_days`, at the plan's tariff."""
 
     period: str
+    plan_id: str
     plan: str
     tariff: dict[str, Any]
     units: int
     days: int
     of_days: int
-    billed: int = 0
+
+    @property
+    def share(self) -> Share:
+        return Share(self.days, self.of_days)
+
+
+class Late(msgspec.Struct, frozen=True):
+    """What came after its period's invoice: `metered` has it, and had `billed` units without it."""
+
+    metered: Metered
+    billed: int
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """Everything that an invoice depends on. `late` is usage that came after its period's invoice."""
+    """Everything that an invoice depends on."""
 
     period: str
     time_zone: str
     currency: str
-    tax_percent: Decimal | None
     fees: list[Fee]
-    usage: Metered
-    late: list[Metered]
+    usage: list[Metered]
+    late: list[Late]
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = msgspec.to_builtins(self)
@@ -59,11 +69,6 @@ class Inputs(msgspec.Struct, frozen=True):
     def digest(self) -> bytes:
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).digest()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to tell the account."""
-        return not (self.fees or self.usage.units or self.late)
-
 
 def inputs_from(document: dict[str, Any]) -> Inputs:
     """What `to_json` wrote. Raises msgspec.ValidationError."""
@@ -72,65 +77,114 @@ def inputs_from(document: dict[str, Any]) -> Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """A line, the period it is about, and the fee that it charges, if it is one."""
+    """A line, the period and plan that it is about, its tax, and the fee that it charges, if it is one."""
 
     line: Line
     period: str
+    plan_id: str
+    tax_percent: Decimal | None
     fee: Fee | None = None
 
 
 def bill(inputs: Inputs) -> list[Billed]:
     """Fees, then usage, then what came late."""
+    is_only_one = len(inputs.usage) == 1
     return [
         *(_fee(fee, inputs.currency) for fee in inputs.fees),
-        *(Billed(line, inputs.usage.period) for line in _usage(inputs.usage, inputs.currency)),
+        *(one for metered in inputs.usage for one in _usage(metered, inputs.currency, is_only_one=is_only_one)),
         *(_late(late, inputs.currency) for late in inputs.late),
     ]
 
 
+def is_worth_an_invoice(inputs: Inputs, billed: Sequence[Billed]) -> bool:
+    """Whether there is anything to tell the account: a fee, a unit, or a charge for none."""
+    has_units = any(metered.units for metered in inputs.usage)
+    return bool(inputs.fees or inputs.late or has_units or any(one.line.amount for one in billed))
+
+
 def totals(inputs: Inputs, billed: Iterable[Billed]) -> Totals:
-    return add_up([one.line for one in billed], inputs.currency, inputs.tax_percent)
+    """Each rate of tax on the sum of its lines."""
+    by_rate: dict[Decimal, list[Line]] = {}
+    for one in billed:
+        by_rate.setdefault(one.tax_percent or ZERO, []).append(one.line)
+    sums = [add_up(lines, inputs.currency, percent) for percent, lines in by_rate.items()]
+    nothing = add_up([], inputs.currency, None)
+    subtotal = sum((one.subtotal for one in sums), nothing.subtotal)
+    tax = sum((one.tax for one in sums), nothing.tax)
+    return Totals(subtotal, tax, subtotal + tax)
 
 
 def _fee(fee: Fee, currency: str) -> Billed:
     amount = prorate(fee.price, Share(fee.days, fee.of_days), currency)
     words = f"{fee.plan}, {_days(fee.first, fee.last)}"
     described = f"Unused time on {words}" if fee.is_credit else words
-    line = Line(LineKind.FEE, "plan", described, None, Decimal(0) - amount if fee.is_credit else amount, ())
-    return Billed(line, fee.period, fee)
+    line = Line(LineKind.FEE, "plan", described, None, ZERO - amount if fee.is_credit else amount)
+    return Billed(line, fee.period, fee.plan_id, fee.tax_percent, fee)
 
 
-def _usage(metered: Metered, currency: str) -> list[Line]:
+def _usage(metered: Metered, currency: str, *, is_only_one: bool) -> list[Billed]:
     """A plan that charges nothing for usage still says how much there was."""
-    lines = _rated(metered, metered.units, currency)
-    used = [line for line in lines if line.kind is LineKind.USAGE]
-    return [replace(line, description=_described(line, _month(metered.period), len(used) == 1)) for line in lines]
+    tariff = tariff_of(metered, currency)
+    lines = _rated(metered, tariff, metered.units)
+    has_several = len([line for line in lines if line.kind is LineKind.USAGE]) > 1
+    month = _month(metered.period)
+    when = month if is_only_one else f"{month} on {metered.plan}, {metered.days} of {metered.of_days} days"
+    described = [replace(line, description=_described(line, when, has_several=has_several)) for line in lines]
+    return [Billed(line, metered.period, metered.plan_id, tariff.tax_percent) for line in described]
 
 
-def _described(line: Line, month: str, is_only_one: bool) -> str:
+def _described(line: Line, when: str, *, has_several: bool) -> str:
     if line.kind is LineKind.USAGE:
-        return f"Usage in {month}" if is_only_one else f"Usage in {month}: {line.description}"
+        return f"Usage in {when}: {line.description}" if has_several else f"Usage in {when}"
     words = {LineKind.MINIMUM: "Minimum of", LineKind.MAXIMUM: "Maximum of"}.get(line.kind, f"{line.code} in")
-    return f"{words} {month}"
+    return f"{words} {when}"
 
 
-def _late(metered: Metered, currency: str) -> Billed:
+def _late(late: Late, currency: str) -> Billed:
     """What the period would have cost more, had it been there in time."""
+    metered, tariff = late.metered, tariff_of(late.metered, currency)
     before, after = (
-        sum((line.amount for line in _rated(metered, units, currency)), Decimal(0))
-        for units in (metered.billed, metered.units)
+        sum((line.amount for line in _rated(metered, tariff, max(0, units))), ZERO)
+        for units in (late.billed, metered.units)
     )
     described = f"Usage in {_month(metered.period)} that came after its invoice"
-    units = Decimal(metered.units - metered.billed)
-    return Billed(Line(LineKind.ADJUSTMENT, UNITS, described, units, after - before), metered.period)
+    units = Decimal(metered.units - late.billed)
+    line = Line(LineKind.ADJUSTMENT, UNITS, described, units, after - before)
+    return Billed(line, metered.period, metered.plan_id, tariff.tax_percent)
 
 
-def _rated(metered: Metered, units: int, currency: str) -> list[Line]:
+def tariff_of(metered: Metered, currency: str) -> Tariff:
+    """Units have a price at least, be it nothing. Raises Invalid for what is no tariff, or in another currency."""
     tariff = tariff_from(metered.tariff) if metered.tariff else Tariff(currency, ())
+    if tariff.currency != currency:
+        raise Invalid(f"The tariff of {metered.plan} is in {tariff.currency}, the invoice in {currency}.")
     if all(charge.model is ChargeModel.FLAT for charge in tariff.charges):
         tariff = replace(tariff, charges=(Charge(UNITS, ChargeModel.PER_UNIT), *tariff.charges))
+    return tariff if metered.share.is_whole else _for_days(tariff, metered.share)
+
+
+def _for_days(tariff: Tariff, share: Share) -> Tariff:
+    """Who is on a plan for some days has as large a part of its free units, and of its tiers."""
+    charges = [
+        replace(
+            charge,
+            free_units=_part(charge.free_units, share),
+            tiers=tuple(replace(tier, up_to=tier.up_to and _part(tier.up_to, share)) for tier in charge.tiers),
+        )
+        for charge in tariff.charges
+    ]
+    return replace(tariff, charges=tuple(charges))
+
+
+def _part(units: Decimal, share: Share) -> Decimal:
+    """Whole units, rounded up."""
+    with exactly():
+        return (units * share.days / share.of_days).to_integral_value(ROUND_CEILING)
+
+
+def _rated(metered: Metered, tariff: Tariff, units: int) -> list[Line]:
     quantities = {charge.code: Decimal(units) for charge in tariff.charges}
-    return [*rate_usage(tariff, quantities, Share(metered.days, metered.of_days))]
+    return [*rate_usage(tariff, quantities, metered.share)]
 
 
 def _month(period: str) -> str:

@@ -1,7 +1,8 @@
-"""Which days of which plan are to be charged, and which to be given back. Pure.
+"""Which plan each day belongs to, which days are to be charged, and which to be given back. Pure.
 
-A day belongs to the plan that was chosen last on it, in the account's time zone. The fee of a period is charged ahead,
-on the invoice of the period before; where the plan changed since, the days are given back and the new plan's charged.
+A day belongs to the dearest plan that the account was on within it, in its own time zone, so that changing back and
+forth saves nothing. The fee of a period is charged ahead, on the invoice of the period before; where the plan changed
+since, the days are given back and the new plan's charged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,15 +18,21 @@ DAY = timedelta(days=1)
 
 
 class Rate(NamedTuple):
-    """A plan at its price of a whole period."""
+    """A plan at its price of a whole period; `is_metered`: its usage costs something, too."""
 
     plan_id: str
     name: str
     price: Decimal
+    tax_percent: Decimal | None = None
+    is_metered: bool = False
+
+    @property
+    def rank(self) -> tuple[Decimal, bool]:
+        return self.price, self.is_metered
 
 
 class Change(NamedTuple):
-    """The account is on the plan from this day on."""
+    """The account chose the plan within this day."""
 
     day: date
     rate: Rate
@@ -39,6 +46,7 @@ class Fee:
     plan_id: str
     plan: str
     price: Decimal
+    tax_percent: Decimal | None
     first: date
     last: date
     of_days: int
@@ -75,14 +83,21 @@ def day_of(instant: datetime, time_zone: str) -> date:
 
 
 def rate_on(changes: Sequence[Change], day: date) -> Rate | None:
-    """The plan of a day; None before the first change. `changes` are in the order of time."""
-    return next((change.rate for change in reversed(changes) if change.day <= day), None)
+    """The day's plan, the later one of two that cost the same; None before the first. `changes` are in their order."""
+    before = [change.rate for change in changes if change.day < day][-1:]
+    within = [change.rate for change in changes if change.day == day]
+    return max(reversed(before + within), key=lambda rate: rate.rank, default=None)
 
 
-def owed(changes: Sequence[Change], days: Days) -> dict[date, Rate]:
-    """What each day costs by what is known now; days without a plan, or with one that is free, are absent."""
+def rates_on(changes: Sequence[Change], days: Days) -> dict[date, Rate]:
+    """Of each day that has a plan."""
     rates = {day: rate_on(changes, day) for day in days.each()}
-    return {day: rate for day, rate in rates.items() if rate is not None and rate.price}
+    return {day: rate for day, rate in rates.items() if rate is not None}
+
+
+def owed(rates: Mapping[date, Rate]) -> dict[date, Rate]:
+    """The days that cost something."""
+    return {day: rate for day, rate in rates.items() if rate.price}
 
 
 def invoiced(fees: Iterable[Fee], days: Days) -> dict[date, Rate]:
@@ -93,7 +108,7 @@ def invoiced(fees: Iterable[Fee], days: Days) -> dict[date, Rate]:
             if fee.is_credit:
                 found.pop(day, None)
             else:
-                found[day] = Rate(fee.plan_id, fee.plan, fee.price)
+                found[day] = Rate(fee.plan_id, fee.plan, fee.price, fee.tax_percent)
     return found
 
 
@@ -108,7 +123,8 @@ def _stretches(rates: Mapping[date, Rate], days: Days, *, is_credit: bool) -> li
     """Days that follow one another at the same rate are one fee."""
     found: list[Fee] = []
     for day in sorted(rates):
-        fee = Fee(days.period, *rates[day], first=day, last=day, of_days=days.count, is_credit=is_credit)
+        rate = rates[day]
+        fee = Fee(days.period, *rate[:4], first=day, last=day, of_days=days.count, is_credit=is_credit)
         if found and replace(found[-1], first=day, last=day) == fee and found[-1].last + DAY == day:
             fee = replace(found.pop(), last=day)
         found.append(fee)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from portal import audit, plans, usage
 from portal.accounts import get_account
 from portal.billing import store
-from portal.billing.bill import Inputs, bill, totals
+from portal.billing.bill import Billed, Inputs, bill, is_worth_an_invoice, totals
 from portal.billing.gather import gather
 from portal.billing.lines import lines_of
 from portal.billing.models import BillingAccount, Invoice
@@ -33,20 +33,24 @@ class Finalized:
 
 async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finalized | None:
     """None where the next period is not over for as long as `grace`, or somebody else has the account in hand."""
+    await store.limit_waiting(tx)
     billing = await store.lock_billing(tx, account_id)
-    if billing is None or billing.next_at + grace > tx.now:
+    if billing is None:
         return None
     account = await get_account(tx, AccountId(account_id))
     period = plans.period_named(billing.next_period, account.time_zone)
-    closed = await usage.lock_closed_periods(tx, account_id)
+    if max(billing.next_at, period.end) + grace > tx.now:
+        return None
+    closed = await usage.bill_late_usage(tx, account_id)
     units = await usage.close_period(tx, account_id, period.name)
     if units is None:
         raise RuntimeError(f"{account_id} {period.name} is closed and not billed")
     inputs = await gather(tx, account_id, period, units, closed)
+    billed = bill(inputs)
     await _go_on(tx, billing, plans.periods_around(period.end, account.time_zone)[0])
-    if inputs.is_empty:
+    if not is_worth_an_invoice(inputs, billed):
         return Finalized(period.name, None)
-    return Finalized(period.name, await _write(tx, account_id, period, inputs))
+    return Finalized(period.name, await _write(tx, account_id, period, (inputs, billed)))
 
 
 async def _go_on(tx: Tx, billing: BillingAccount, following: Period) -> None:
@@ -54,13 +58,16 @@ async def _go_on(tx: Tx, billing: BillingAccount, following: Period) -> None:
     await tx.flush()
 
 
-async def _write(tx: Tx, account_id: str, period: Period, inputs: Inputs) -> Invoice:
-    billed = bill(inputs)
+async def _write(tx: Tx, account_id: str, period: Period, worked_out: tuple[Inputs, list[Billed]]) -> Invoice:
+    """The number is the last thing that is waited for, since all accounts share it."""
+    await audit.lock_chain(tx, account_id)
+    number, now = await store.take_number(tx, tx.now.year)
+    inputs, billed = worked_out
     sums = totals(inputs, billed)
     invoice = Invoice(
         id=new_id("inv"),
         account_id=account_id,
-        number=f"{tx.now.year}-{await store.take_number(tx, tx.now.year):06}",
+        number=f"{tx.now.year}-{number:06}",
         period=period.name,
         period_start=period.start,
         period_end=period.end,
@@ -70,7 +77,7 @@ async def _write(tx: Tx, account_id: str, period: Period, inputs: Inputs) -> Inv
         total=sums.total,
         inputs=inputs.to_json(),
         digest=inputs.digest,
-        finalized_at=tx.now,
+        finalized_at=now,
     )
     await store.insert_invoice(tx, invoice, lines_of(billed, account_id, invoice.id))
     actor = Actor("system", SYSTEM.id, AccountId(account_id))

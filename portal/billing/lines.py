@@ -34,13 +34,15 @@ def _line(billed: Billed, place: tuple[str, str, int]) -> InvoiceLine:
         units=None if line.quantity is None else int(line.quantity),
         amount=line.amount,
         parts=[_part(part) for part in line.parts],
+        plan_id=billed.plan_id,
+        tax_percent=billed.tax_percent,
         **(_charged(fee) if fee else {}),
     )
 
 
 def _charged(fee: Fee) -> dict[str, Any]:
     price = -fee.price if fee.is_credit else fee.price
-    return {"plan_id": fee.plan_id, "price": price, "first_day": fee.first, "last_day": fee.last}
+    return {"price": price, "first_day": fee.first, "last_day": fee.last}
 
 
 def _part(part: Part) -> dict[str, str]:

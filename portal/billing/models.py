@@ -44,8 +44,8 @@ class Invoice(SQLModel, table=True):
 class InvoiceLine(SQLModel, table=True):
     """One line. `period` is the month whose usage or fee it is, which is an earlier one where usage came late.
 
-    A fee is for the days `first_day` to `last_day` of the plan `plan_id` at `price` a month, negative where it is given
-    back; `code` is the plan's name then.
+    It is about the plan `plan_id`. A fee is for its days `first_day` to `last_day` at `price` a month, negative where
+    it is given back; `code` is the plan's name then.
     `units` is the usage that it bills, `parts` how the amount comes about, a list of `portal.billing.rate.Part`.
     """
 
@@ -61,7 +61,8 @@ class InvoiceLine(SQLModel, table=True):
     units: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     amount: Decimal = Field(sa_column=_amount_column())
     parts: list[dict[str, str]] = Field(sa_column=json_column("[]"))
-    plan_id: str | None = None
+    plan_id: str
+    tax_percent: Decimal | None = Field(default=None, sa_column=Column(Numeric, nullable=True))
     price: Decimal | None = Field(default=None, sa_column=_amount_column(is_nullable=True))
     first_day: date | None = None
     last_day: date | None = None
@@ -80,8 +81,9 @@ class BillingAccount(SQLModel, table=True):
     """How far an account is billed: from `first_period` on; the next one is `next_period`, which ends at `next_at`."""
 
     __tablename__ = "billing_accounts"
+    __table_args__: ClassVar = (Index("ix_billing_accounts_next_at", "next_at", "account_id"),)
 
     account_id: str = Field(primary_key=True, foreign_key="accounts.id")
     first_period: str
     next_period: str
-    next_at: datetime = Field(sa_column=time_column(is_indexed=True))
+    next_at: datetime = Field(sa_column=time_column())

@@ -1,10 +1,10 @@
 """Statements of billing."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, text, tuple_
+from sqlalchemy import Integer, Select, bindparam, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -26,8 +26,16 @@ _NEXT_NUMBER = (
     insert(InvoiceNumber)
     .values(year=bindparam("year", type_=Integer), last=1)
     .on_conflict_do_update(index_elements=["year"], set_={"last": col(InvoiceNumber.last) + 1})
-    .returning(col(InvoiceNumber.last))
+    .returning(col(InvoiceNumber.last), func.clock_timestamp().label("now"))
 )
+OVERDUE = timedelta(hours=1)
+"""Beyond the grace: so long it may take to bill everybody's month."""
+_NUMBERS = text("""
+SELECT year, last, count(invoice.id) AS invoices FROM invoice_numbers
+LEFT JOIN invoices invoice ON split_part(invoice.number, '-', 1) = year::text
+GROUP BY year, last HAVING count(invoice.id) <> last ORDER BY year
+""")
+_LIMIT_WAITING = text("SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '10s', true)")
 
 
 class Due(NamedTuple):
@@ -69,10 +77,23 @@ async def find_billing(tx: Tx, account_id: str) -> BillingAccount | None:
     return found
 
 
-async def take_number(tx: Tx, year: int) -> int:
-    """The next number of a year: locked until the commit, and as if it had never been given without one."""
-    number: int = await tx.find(_NEXT_NUMBER, {"year": year})
-    return number
+async def take_number(tx: Tx, year: int) -> tuple[int, datetime]:
+    """The next number of a year, and when it was given: in the order of the numbers.
+
+    Locked until the commit, and as if it had never been given without one.
+    """
+    row = (await tx.execute(_NEXT_NUMBER, {"year": year})).one()
+    return row.last, row.now
+
+
+async def list_number_gaps(tx: Tx) -> list[tuple[int, int, int]]:
+    """Years whose numbers given and invoices found are not the same: (year, numbers, invoices)."""
+    return [(row.year, row.last, row.invoices) for row in await tx.execute(_NUMBERS)]
+
+
+async def limit_waiting(tx: Tx) -> None:
+    """Whoever holds something of an account delays this account, and nobody else's invoice."""
+    await tx.execute(_LIMIT_WAITING)
 
 
 async def insert_invoice(tx: Tx, invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
@@ -122,33 +143,30 @@ async def list_fees(tx: Tx, account_id: str, period: str) -> list[InvoiceLine]:
         select(InvoiceLine)
         .join(Invoice, col(Invoice.id) == col(InvoiceLine.invoice_id))
         .where(col(InvoiceLine.account_id) == account_id, col(Invoice.account_id) == account_id)
-        .where(col(InvoiceLine.plan_id).is_not(None), col(InvoiceLine.period) == period)
+        .where(col(InvoiceLine.first_day).is_not(None), col(InvoiceLine.period) == period)
         .order_by(col(Invoice.finalized_at), col(Invoice.id), col(InvoiceLine.position))
     )
     return await tx.list(statement)
 
 
-async def billed_units(tx: Tx, account_id: str) -> dict[str, int]:
-    """Units on the invoice of each period. Several charges bill the same units, each with a line of its own."""
-    return await _units_by_period(tx, account_id, LineKind.USAGE, func.max(col(InvoiceLine.units)))
+async def billed_units(tx: Tx, account_id: str, period: str) -> int:
+    """Units of a period on all invoices: what its own bills, and what later ones add.
 
-
-async def adjusted_units(tx: Tx, account_id: str) -> dict[str, int]:
-    """Units that came late and are on a later invoice, by the period in which they were used."""
-    return await _units_by_period(tx, account_id, LineKind.ADJUSTMENT, func.sum(col(InvoiceLine.units)))
+    Several charges of a plan bill the same units, each with a line of its own.
+    """
+    mine = col(InvoiceLine.account_id) == account_id, col(InvoiceLine.period) == period
+    used = select(func.max(col(InvoiceLine.units)).label("units")).where(*mine, col(InvoiceLine.kind) == LineKind.USAGE)
+    by_plan = used.group_by(col(InvoiceLine.plan_id)).subquery()
+    late = select(func.coalesce(func.sum(col(InvoiceLine.units)), 0)).where(
+        *mine, col(InvoiceLine.kind) == LineKind.ADJUSTMENT
+    )
+    whole = select(func.coalesce(func.sum(by_plan.c.units), 0) + late.scalar_subquery())
+    return int(await tx.find(whole))
 
 
 async def list_invoiced(tx: Tx, period: str) -> list[str]:
     """Across accounts: who has an invoice of the period."""
     return await tx.list(select(col(Invoice.account_id)).where(col(Invoice.period) == period))
-
-
-async def _units_by_period(tx: Tx, account_id: str, kind: LineKind, units: ColumnElement[Any]) -> dict[str, int]:
-    """Periods without such a line are absent."""
-    of_kind = col(InvoiceLine.account_id) == account_id, col(InvoiceLine.kind) == kind
-    statement = select(col(InvoiceLine.period), units.label("units")).where(*of_kind)
-    rows = await tx.execute(statement.group_by(col(InvoiceLine.period)))
-    return {row.period: int(row.units) for row in rows}
 
 
 def _billing(account_id: str) -> Select[Any]:

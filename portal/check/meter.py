@@ -4,12 +4,12 @@ Counts to quota and invoice like a check that was answered VALID, and is never d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from portal.accounts import list_accounts
+from portal.accounts import Account, list_accounts
 from portal.check.cloud_events import CloudEvent, Refusal
 from portal.check.policy import LIVE
 from portal.core.database import Database
@@ -51,6 +51,8 @@ class Subject:
     key_id: str
     environment: str | None
     time_zone: str
+    first_period: str
+    """In which its account was opened: nobody is billed for a month before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ class Meter:
             keys = await find_keys_anywhere(tx, names)
             accounts = {row.id: row for row in await list_accounts(tx, {*names, *(key.account_id for key in keys)})}
             now = tx.now
-        subjects = {row.id: Subject(row.id, "", None, row.time_zone) for row in accounts.values()}
+        subjects = {row.id: _subject(row) for row in accounts.values()}
         for key in keys:
-            subjects[key.id] = Subject(key.account_id, key.id, key.environment, accounts[key.account_id].time_zone)
+            account = subjects[key.account_id]
+            subjects[key.id] = replace(account, key_id=key.id, environment=key.environment)
         return subjects, now
 
     async def _recognise(self, late: dict[int, ExternalEvent], results: list[Metered | None]) -> None:
@@ -117,6 +120,11 @@ class Meter:
         await raise_quotas(self.limiter.raise_used, outcome.totals)
 
 
+def _subject(account: Account) -> Subject:
+    opened = periods_around(account.created_at, account.time_zone)[0].name
+    return Subject(account.id, "", None, account.time_zone, opened)
+
+
 def _resolve(position: int, event: CloudEvent, subjects: dict[str, Subject], now: datetime) -> ExternalEvent | Refusal:
     subject, data = subjects.get(event.subject), event.data
     if subject is None:
@@ -127,6 +135,10 @@ def _resolve(position: int, event: CloudEvent, subjects: dict[str, Subject], now
     if event.time > now + AHEAD:
         return Refusal(position, "in_future", "Expected a time that has come - at `$.time`", event.id)
     at = max(event.time, OLDEST).astimezone(UTC)
+    period = periods_around(at, subject.time_zone)[0].name
+    if period < subject.first_period:
+        detail = f"Expected a time since {subject.first_period}, when the account was opened - at `$.time`"
+        return Refusal(position, "too_late", detail, event.id)
     return ExternalEvent(
         account_id=subject.account_id,
         source=event.source,
@@ -136,7 +148,7 @@ def _resolve(position: int, event: CloudEvent, subjects: dict[str, Subject], now
         environment=subject.environment or data.environment or LIVE,
         resource=data.resource,
         cost=data.amount,
-        period=periods_around(at, subject.time_zone)[0].name,
+        period=period,
     )
 
 

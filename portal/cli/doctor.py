@@ -1,4 +1,4 @@
-"""`portal doctor`: checks settings, services, migrations, clocks and disk; says what is wrong and how to mend it."""
+"""`portal doctor`: checks settings, services, migrations, billing and disk; says what is wrong and how to mend it."""
 
 import asyncio
 import json
@@ -20,6 +20,7 @@ from portal.cli.examinations import (
     examine_redis,
     examine_sentinels,
 )
+from portal.cli.examine_invoices import examine_invoices
 from portal.cli.which import settings_of
 from portal.core.errors import StartupError
 
@@ -59,7 +60,10 @@ async def _examine(data: Path | None) -> list[Finding]:
     postgres = await examine_postgres(url)
     findings.append(postgres)
     if postgres.state is not State.BAD:
-        findings.append(await examine_migrations(url))
+        migrations = await examine_migrations(url)
+        findings.append(migrations)
+        if migrations.state is State.GOOD:
+            findings.append(await examine_invoices(url, settings.invoice_grace))
     redis_urls = [redis.get_secret_value() for redis in settings.redis_urls]
     for redis in redis_urls:
         findings.append(await examine_redis(redis))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from portal.billing import audit_invoice, list_invoiced
+from portal.billing import audit_invoice, audit_numbers, list_invoiced
 from portal.cli.progress import progress
 from portal.cli.which import DataOption, settings_of
 from portal.cli.wiring import retention_of
@@ -79,6 +79,7 @@ async def _compare(tx: Tx, months: list[datetime], account: str | None, retentio
             found += await audit_account(tx, each, month, retention)
             found += await audit_invoice(tx, each, f"{month:%Y-%m}")
             advance(1)
+    found += await audit_numbers(tx)
     return Audited(len({each for _, each in work}), len(months), found)
 
 

@@ -29,7 +29,7 @@ class InvoiceLineKind(Enum):
 
 @strawberry.type(description="A part of a line: so much at one price.")
 class InvoicePart:
-    quantity: BigInt = strawberry.field(description="How many units, or packages of them.")
+    quantity: str = strawberry.field(description="How many units, or packages of them: a whole number, as a rule.")
     unit_price: str = strawberry.field(description="The exact price of one, like 0.00006.")
     flat: str = strawberry.field(description="What is added whatever the number of units.")
     amount: str = strawberry.field(description="What the part costs, not rounded.")
@@ -37,7 +37,7 @@ class InvoicePart:
     @classmethod
     def of(cls, part: billing.Part) -> Self:
         return cls(
-            quantity=BigInt(int(part.quantity)),
+            quantity=billing.written(part.quantity),
             unit_price=billing.written(part.unit),
             flat=billing.written(part.flat),
             amount=billing.written(part.amount),

@@ -1,12 +1,12 @@
 """The catalogue, subscriptions, and what an account may do (its entitlement).
 
-Owns `plans` and `subscriptions`, which keeps every choice that an account made. An account without one is on the
+Owns `plans`, `subscriptions` and `plan_choices`, which keeps every choice of a plan. An account without one is on the
 default plan. Periods are calendar months in the account's time zone. Never counts anything, which is portal.limits'
 work, and never prices anything, which is portal.billing's.
 """
 
 from portal.plans.entitlement import Entitlement, FailurePolicy, Limit, entitlement_from, entitlement_of
-from portal.plans.models import Plan, Subscription
+from portal.plans.models import Plan, PlanChoice, Subscription
 from portal.plans.rules import Forecast, Pace, Period, forecast, period_named, periods_around, periods_near
 from portal.plans.set_tariff import set_tariff
 from portal.plans.starter_catalogue import ensure_catalogue
@@ -15,8 +15,8 @@ from portal.plans.store import (
     get_default_plan,
     get_plan,
     get_plan_called,
+    list_choices,
     list_plans,
-    list_subscriptions,
 )
 from portal.plans.subscribe import subscribe
 
@@ -28,6 +28,7 @@ __all__ = [
     "Pace",
     "Period",
     "Plan",
+    "PlanChoice",
     "Subscription",
     "ensure_catalogue",
     "entitlement_from",
@@ -37,8 +38,8 @@ __all__ = [
     "get_default_plan",
     "get_plan",
     "get_plan_called",
+    "list_choices",
     "list_plans",
-    "list_subscriptions",
     "period_named",
     "periods_around",
     "periods_near",

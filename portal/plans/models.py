@@ -38,10 +38,20 @@ class Plan(SQLModel, table=True):
 
 
 class Subscription(SQLModel, table=True):
-    """A plan that an account chose: it is on it until the next row's start. Without a row it is on the default plan."""
+    """The plan an account chose; an account without a row is on the default plan."""
 
     __tablename__ = "subscriptions"
 
     account_id: str = Field(primary_key=True, foreign_key="accounts.id")
-    started_at: datetime = Field(sa_column=Column(time_column().type, primary_key=True))
+    plan_id: str = Field(foreign_key="plans.id")
+    started_at: datetime = Field(sa_column=time_column())
+
+
+class PlanChoice(SQLModel, table=True):
+    """What an account chose, and when: all that it ever did. The newest is its subscription."""
+
+    __tablename__ = "plan_choices"
+
+    account_id: str = Field(primary_key=True, foreign_key="accounts.id")
+    chosen_at: datetime = Field(sa_column=Column(time_column().type, primary_key=True))
     plan_id: str = Field(foreign_key="plans.id")

@@ -1,16 +1,24 @@
 """Statements of plans."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import DateTime, Select, Text, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from portal.core.database import Tx
 from portal.core.errors import NotFound
-from portal.plans.models import Plan, Subscription
+from portal.plans.models import Plan, PlanChoice, Subscription
 
-SUBSCRIPTIONS_MOST = 10_000
+# A clock that goes back, or two choices in one transaction, change nothing about which one is the later.
+_INSERT_CHOICE = text("""
+INSERT INTO plan_choices (account_id, chosen_at, plan_id)
+SELECT :account, greatest(:at, max(chosen_at) + interval '1 microsecond'), :plan
+FROM plan_choices WHERE account_id = :account
+""").bindparams(
+    bindparam("account", type_=Text), bindparam("at", type_=DateTime(timezone=True)), bindparam("plan", type_=Text)
+)
 
 
 async def list_plans(tx: Tx) -> list[Plan]:
@@ -42,23 +50,29 @@ async def get_default_plan(tx: Tx) -> Plan:
 
 
 async def find_subscription(tx: Tx, account_id: str) -> Subscription | None:
-    """The newest."""
-    subscription: Subscription | None = await tx.find(_subscriptions(account_id).limit(1))
+    subscription: Subscription | None = await tx.find(
+        select(Subscription).where(col(Subscription.account_id) == account_id)
+    )
     return subscription
 
 
-async def list_subscriptions(tx: Tx, account_id: str) -> list[Subscription]:
-    """All that the account ever chose, the newest first; at most SUBSCRIPTIONS_MOST."""
-    return await tx.list(_subscriptions(account_id).limit(SUBSCRIPTIONS_MOST))
-
-
-async def insert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscription:
-    """From now on. Of two in one transaction the later one stays."""
-    statement = insert(Subscription).values(account_id=account_id, started_at=tx.now, plan_id=plan_id)
-    stored = statement.on_conflict_do_update(index_elements=["account_id", "started_at"], set_={"plan_id": plan_id})
-    chosen = stored.returning(Subscription).execution_options(populate_existing=True)
-    subscription: Subscription = await tx.find(chosen)
+async def upsert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscription:
+    """One row an account, also when two people choose at once: the later one stays. Each choice is kept as well."""
+    chosen = {"plan_id": plan_id, "started_at": tx.now}
+    statement = insert(Subscription).values(account_id=account_id, **chosen)
+    stored = statement.on_conflict_do_update(index_elements=["account_id"], set_=chosen).returning(Subscription)
+    subscription: Subscription = await tx.find(stored.execution_options(populate_existing=True))
+    await tx.execute(_INSERT_CHOICE, {"account": account_id, "at": tx.now, "plan": plan_id})
     return subscription
+
+
+async def list_choices(tx: Tx, account_id: str, since: datetime) -> list[PlanChoice]:
+    """The account's choices from an instant on and the one before it, in their order."""
+    own = col(PlanChoice.account_id) == account_id
+    before = select(func.max(col(PlanChoice.chosen_at))).where(own, col(PlanChoice.chosen_at) <= since)
+    first = func.coalesce(before.scalar_subquery(), since)
+    statement = select(PlanChoice).where(own, col(PlanChoice.chosen_at) >= first)
+    return await tx.list(statement.order_by(col(PlanChoice.chosen_at)))
 
 
 async def _called(tx: Tx, statement: Select[Any]) -> Plan:
@@ -67,8 +81,3 @@ async def _called(tx: Tx, statement: Select[Any]) -> Plan:
         slugs = ", ".join(plan.slug for plan in await list_plans(tx))
         raise NotFound("There is no plan of this name.", hint=f"There are: {slugs}.", path=("plan",))
     return plan
-
-
-def _subscriptions(account_id: str) -> Select[Any]:
-    newest_first = col(Subscription.started_at).desc()
-    return select(Subscription).where(col(Subscription.account_id) == account_id).order_by(newest_first)

@@ -17,7 +17,7 @@ async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
     if subscription is not None and subscription.plan_id == plan.id:
         return subscription
     await _check_currency(tx, subscription, plan)
-    subscription = await store.insert_subscription(tx, actor.account_id, plan.id)
+    subscription = await store.upsert_subscription(tx, actor.account_id, plan.id)
     await audit.record(tx, actor, "plan.subscribe", actor.account_id, plan=plan.slug)
     await bump_policy_version(tx, actor.account_id)
     return subscription

@@ -76,9 +76,10 @@ from portal.usage.store import LastUse, last_used_by_secret
 from portal.usage.store_ingest import PeriodUse
 from portal.usage.store_periods import (
     ClosedPeriod,
+    bill_late_usage,
+    billable_units,
     close_period,
     list_closed_periods,
-    lock_closed_periods,
     used_in_period,
 )
 
@@ -126,6 +127,8 @@ __all__ = [
     "Verdict",
     "audit_account",
     "audited_months",
+    "bill_late_usage",
+    "billable_units",
     "bytes_in",
     "close_period",
     "count_external",
@@ -154,7 +157,6 @@ __all__ = [
     "list_closed_periods",
     "list_quarantined",
     "list_requests",
-    "lock_closed_periods",
     "month_named",
     "occurred_at",
     "oldest_kept",

@@ -70,8 +70,8 @@ class UsageDay(Bucket, table=True):
 class UsagePeriod(SQLModel, table=True):
     """Billable units of an account in one billing period; what a lost counter in Redis is rebuilt from.
 
-    `settled` is what of them settlements added (negative: took back). Once it is closed, that is billed, `late` is what
-    came after: `used` - `late` was there at `closed_at`, and `late_at` is when the last of it came.
+    `settled` is what of them settlements added (negative: took back). At `closed_at` the period was billed; `billed` of
+    the units are on invoices, and whatever comes later waits for the account's next one.
     """
 
     __tablename__ = "usage_periods"
@@ -81,8 +81,7 @@ class UsagePeriod(SQLModel, table=True):
     used: int = Field(sa_column=Column(BigInteger, nullable=False))
     settled: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
     closed_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
-    late: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
-    late_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    billed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
 
 
 class SecretUse(SQLModel, table=True):

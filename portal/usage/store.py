@@ -10,7 +10,6 @@ from sqlmodel import col
 from portal.core.database import Tx
 from portal.usage.models import UsageEvent
 from portal.usage.records import LIVE, OTHER
-from portal.usage.store_ingest import late
 
 _INSTANT = DateTime(timezone=True)
 _ORIGIN = "'2000-01-01 00:00:00+00'"
@@ -25,10 +24,10 @@ UPDATE usage_{size} SET units = units + :added
 WHERE account_id = :account AND bucket_at = date_bin('{width}', :at, {origin})
     AND key_id = :key AND environment = :environment AND resource = :resource AND outcome = :code
 """
-_SETTLE_PERIOD = text(f"""
-UPDATE usage_periods AS known SET used = used + :added, settled = settled + :added, {late(":added")}
+_SETTLE_PERIOD = text("""
+UPDATE usage_periods SET used = used + :added, settled = settled + :added
 WHERE account_id = :account AND period = :period RETURNING settled
-""")  # noqa: S608  # fixed names of our own
+""")
 # A day that nobody knows names of was counted before there were any: every resource had its own bucket.
 _BUCKET_RESOURCE = text("""
 SELECT CASE WHEN :resource = ANY(names) THEN :resource ELSE :other END FROM usage_resources
@@ -38,6 +37,7 @@ WHERE account_id = :account AND day = :day
 # no period at which the two would wait for each other before.
 _WIDTHS = {"days": "1 day", "quarters": "15 minutes", "minutes": "1 minute"}
 
+_USED = text("SELECT used FROM usage_periods WHERE account_id = :account AND period = :period")
 _LAST_USED = text("""
 SELECT secret_id, last_used_at, last_used_address FROM secret_uses
 WHERE account_id = :account AND secret_id = ANY(:secrets)
@@ -70,6 +70,12 @@ async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> int:
     event.cost, event.settled_at = cost, tx.now
     await tx.flush()
     return settled
+
+
+async def used_in_period(tx: Tx, account_id: str, period: str) -> int:
+    """Billable units ingested in the billing period YYYY-MM."""
+    used: int | None = await tx.find(_USED, {"account": account_id, "period": period})
+    return used or 0
 
 
 @dataclass(frozen=True, slots=True)

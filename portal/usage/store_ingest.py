@@ -51,12 +51,6 @@ def _buckets(size: str, start: str, origin: str, calls: str, units: str) -> str:
     )"""  # noqa: S608  # fixed names of our own
 
 
-def late(added: str) -> str:
-    """What comes for a period that is closed, that is billed already, is told apart, at the time of its coming."""
-    return f"""late = known.late + CASE WHEN known.closed_at IS NULL THEN 0 ELSE {added} END,
-        late_at = CASE WHEN known.closed_at IS NULL OR {added} = 0 THEN known.late_at ELSE clock_timestamp() END"""
-
-
 # Rows are inserted and upserted in the order of their keys, so that concurrent batches wait for one another in line.
 # Billable totals start from every staged pair, so that a batch which was here before reports them too.
 def _ingest(counted: str) -> str:
@@ -76,7 +70,7 @@ WITH inserted AS (
         FROM usage_staging staged LEFT JOIN inserted USING (account_id, occurred_at, request_id)
         WHERE staged.code = 'VALID' AND staged.environment = 'live'
         GROUP BY 1, 2 ORDER BY 1, 2
-        ON CONFLICT (account_id, period) DO UPDATE SET used = known.used + excluded.used, {late("excluded.used")}
+        ON CONFLICT (account_id, period) DO UPDATE SET used = known.used + excluded.used
         RETURNING account_id, period, used, settled
     )
 SELECT account_id, period, used, settled FROM add_periods UNION ALL SELECT '', '', count(*), 0 FROM inserted

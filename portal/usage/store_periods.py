@@ -1,35 +1,39 @@
-"""Statements of billing periods: what was used in one, and closing it, after which whatever comes is late."""
+"""Statements of billing periods: what was used in one, closing it, and how much of it is billed."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import DateTime, text
+from sqlalchemy import DateTime, bindparam, text
 
 from portal.core.database import Tx
+from portal.usage.records import LIVE, VALID
 
+_INSTANT = DateTime(timezone=True)
 _USED = text("SELECT used FROM usage_periods WHERE account_id = :account AND period = :period")
+_BETWEEN = text("""
+SELECT coalesce(sum(units), 0)::bigint FROM usage_quarters
+WHERE account_id = :account AND bucket_at >= :start AND bucket_at < :end AND outcome = :valid AND environment = :live
+""").bindparams(bindparam("start", type_=_INSTANT), bindparam("end", type_=_INSTANT))
 _CLOSE = text("""
 INSERT INTO usage_periods AS known (account_id, period, used, closed_at)
 VALUES (:account, :period, 0, clock_timestamp())
-ON CONFLICT (account_id, period) DO UPDATE SET closed_at = excluded.closed_at WHERE known.closed_at IS NULL
+ON CONFLICT (account_id, period) DO UPDATE SET closed_at = excluded.closed_at, billed = known.used
+    WHERE known.closed_at IS NULL
 RETURNING used
 """)
-_CLOSED = """
-SELECT period, used, late, closed_at, late_at FROM usage_periods
-WHERE account_id = :account AND closed_at IS NOT NULL ORDER BY period
-"""
-_COLUMNS = {"closed_at": DateTime(timezone=True), "late_at": DateTime(timezone=True)}
+_CLOSED = "SELECT period, used, billed FROM usage_periods WHERE account_id = :account AND closed_at IS NOT NULL"
+_BILL = text("""
+UPDATE usage_periods SET billed = used WHERE account_id = :account AND closed_at IS NOT NULL AND billed <> used
+""")
 
 
 class ClosedPeriod(NamedTuple):
-    """`used` is all of it, of which `late` came after `closed_at`, the last of that at `late_at`."""
+    """Of the `used` units `billed` are on invoices; the rest came after the account's newest one."""
 
     period: str
     used: int
-    late: int
-    closed_at: datetime
-    late_at: datetime | None
+    billed: int
 
 
 async def used_in_period(tx: Tx, account_id: str, period: str) -> int:
@@ -38,22 +42,34 @@ async def used_in_period(tx: Tx, account_id: str, period: str) -> int:
     return used or 0
 
 
+async def billable_units(tx: Tx, account_id: str, start: datetime, end: datetime) -> int:
+    """The same from one instant to another, whole quarter-hours both."""
+    values = {"account": account_id, "start": start, "end": end, "valid": VALID, "live": LIVE}
+    units: int = await tx.find(_BETWEEN, values)
+    return units
+
+
 async def close_period(tx: Tx, account_id: str, period: str) -> int | None:
-    """From the commit on what comes for it is late. Returns the units that it has now; None: it was closed before."""
+    """All that it has is billed by the caller, whose commit what comes meanwhile waits for. None: it was closed before.
+
+    Returns the units that it has.
+    """
     used: int | None = await tx.find(_CLOSE, {"account": account_id, "period": period})
     return used
 
 
 async def list_closed_periods(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
     """The oldest first; a month each, so few."""
-    return await _closed(tx, account_id, _CLOSED)
+    return await _closed(tx, account_id, f"{_CLOSED} ORDER BY period")
 
 
-async def lock_closed_periods(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
-    """The same; what comes late meanwhile waits for the caller's commit."""
-    return await _closed(tx, account_id, f"{_CLOSED} FOR UPDATE")
+async def bill_late_usage(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
+    """The closed periods as they were: what is not billed of them the caller bills. What comes meanwhile waits."""
+    found = await _closed(tx, account_id, f"{_CLOSED} ORDER BY period FOR UPDATE")
+    await tx.execute(_BILL, {"account": account_id})
+    return found
 
 
 async def _closed(tx: Tx, account_id: str, statement: str) -> Sequence[ClosedPeriod]:
-    rows = await tx.execute(text(statement).columns(**_COLUMNS), {"account": account_id})
-    return [ClosedPeriod(row.period, row.used, row.late, row.closed_at, row.late_at) for row in rows]
+    rows = await tx.execute(text(statement), {"account": account_id})
+    return [ClosedPeriod(row.period, row.used, row.billed) for row in rows]

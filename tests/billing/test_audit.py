@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from portal import plans
+from portal.billing import audit_numbers
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.usage import ensure_partitions
@@ -46,49 +47,46 @@ async def test_what_agrees_agrees(own: Database, billed: str) -> None:
     assert [await differences(own, billed, back) for back in (3, 2, 1, 0)] == [[], [], [], []]
 
 
+THIS = "WHERE account_id = :account AND period = :period"
+USED, LATE = f"{THIS} AND kind = 'usage'", f"{THIS} AND kind = 'adjustment'"
+AGAIN = ("lines as billed again", 3, 2)
+HEAD = ("figures of its head", 7, 6)
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
         (
-            "UPDATE invoice_lines SET units = units - 1"
-            " WHERE account_id = :account AND kind = 'usage' AND period = :period",
-            [("units", 1_200_000, 1_199_999), ("lines as rated again", 3, 2)],
+            f"UPDATE invoice_lines SET units = units - 1 {USED}",
+            [("units", 1_200_003, 1_200_002), AGAIN],
+        ),
+        (f"UPDATE usage_periods SET billed = billed + 5 {THIS}", [("units", 1_200_008, 1_200_003)]),
+        (
+            f"UPDATE invoice_lines SET units = units + 1 {THIS} AND kind = 'adjustment'",
+            [("units", 1_200_003, 1_200_004)],
+        ),
+        (f"UPDATE invoice_lines SET amount = amount + 0.0005 {USED}", [AGAIN]),
+        (f"UPDATE invoice_lines SET first_day = first_day + 1 {THIS} AND kind = 'fee'", [AGAIN]),
+        (f"UPDATE invoice_lines SET price = 0 {THIS} AND kind = 'fee'", [AGAIN]),
+        (f"UPDATE invoices SET total = total + 0.0005 {THIS}", [HEAD]),
+        (f"UPDATE invoices SET subtotal = 0 {THIS}", [HEAD]),
+        (f"UPDATE invoices SET currency = 'USD' {THIS}", [HEAD]),
+        (f"UPDATE invoices SET period_start = period_start - interval '1 day' {THIS}", [HEAD]),
+        (
+            f"UPDATE invoices SET inputs = jsonb_set(inputs, '{{usage,0,units}}', '1300000') {THIS}",
+            [("inputs as they were", 1, 0), AGAIN, ("figures of its head", 7, 5)],
+        ),
+        (f"UPDATE invoices SET inputs = '{{}}' {THIS}", [("inputs that can be billed", 1, 0)]),
+        (
+            f"UPDATE invoices SET inputs = jsonb_set(inputs, '{{usage,0,days}}', '99') {THIS}",
+            [("inputs that can be billed", 1, 0)],
         ),
         (
-            "UPDATE usage_periods SET used = used + 5 WHERE account_id = :account AND period = :period",
-            [("units", 1_200_005, 1_200_000)],
+            f"UPDATE invoices SET inputs = jsonb_set(inputs, '{{usage,0,tariff,charges}}', '[0.5]') {THIS}",
+            [("inputs that can be billed", 1, 0)],
         ),
-        (
-            "UPDATE usage_periods SET late = late + 5, used = used + 5"
-            " WHERE account_id = :account AND period = :period",
-            [("late units", 8, 3)],
-        ),
-        (
-            "UPDATE invoice_lines SET amount = amount + 0.01"
-            " WHERE account_id = :account AND kind = 'usage' AND period = :period",
-            [("lines as rated again", 3, 2)],
-        ),
-        (
-            "UPDATE invoices SET total = total + 0.01 WHERE account_id = :account AND period = :period",
-            [("thousandths in total", 110_000, 110_010)],
-        ),
-        (
-            "UPDATE invoices SET inputs = jsonb_set(inputs, '{usage,units}', '1300000')"
-            " WHERE account_id = :account AND period = :period",
-            [
-                ("inputs as they were", 1, 0),
-                ("lines as rated again", 3, 2),
-                ("thousandths in total", 116_000, 110_000),
-            ],
-        ),
-        (
-            "UPDATE usage_periods SET closed_at = NULL WHERE account_id = :account AND period = :period",
-            [("closed periods", 1, 0)],
-        ),
-        (
-            "DELETE FROM usage_periods WHERE account_id = :account AND period = :period",
-            [("closed periods", 1, 0)],
-        ),
+        (f"UPDATE usage_periods SET closed_at = NULL {THIS}", [("closed periods", 1, 0)]),
+        (f"DELETE FROM usage_periods {THIS}", [("closed periods", 1, 0)]),
     ],
 )
 async def test_what_is_off_is_found(
@@ -99,7 +97,7 @@ async def test_what_is_off_is_found(
 
 
 async def test_a_line_too_many_and_an_invoice_that_is_gone_are_found(own: Database, billed: str) -> None:
-    rest = "kind, code, description, period, units, amount, parts"
+    rest = "kind, code, description, period, units, amount, parts, plan_id"
     await change(
         own,
         f"INSERT INTO invoice_lines (account_id, invoice_id, position, {rest})"
@@ -107,12 +105,25 @@ async def test_a_line_too_many_and_an_invoice_that_is_gone_are_found(own: Databa
         " WHERE account_id = :account AND kind = 'usage' AND period = :period",
         billed,
     )
-    assert await differences(own, billed, 2) == [("lines as rated again", 3, 4)]
+    assert await differences(own, billed, 2) == [("lines as billed again", 3, 4)]
     await change(own, "DELETE FROM invoice_lines WHERE account_id = :account AND kind = 'usage'", billed)
-    assert ("units", 1_200_000, 0) in await differences(own, billed, 2)
+    assert ("units", 1_200_003, 3) in await differences(own, billed, 2)
 
 
 async def test_an_invoice_of_a_month_that_was_never_closed_is_found(own: Database, billed: str) -> None:
     await change(own, "UPDATE billing_accounts SET next_period = :period WHERE account_id = :account", billed)
     await change(own, "DELETE FROM usage_periods WHERE account_id = :account AND period = :period", billed)
     assert await differences(own, billed, 2) == [("closed periods", 1, 0)]
+
+
+async def test_a_number_without_its_invoice_is_found(own: Database) -> None:
+    account_id = await new_account(own, opened=month(1))
+    await choose(own, account_id, "pro", month(1) + HOUR)
+    await finalize_all(own, account_id)
+    async with own.snapshot() as tx:
+        assert await audit_numbers(tx) == []
+    for table in ("invoice_lines", "invoices"):
+        await change(own, f"DELETE FROM {table} WHERE account_id = :account", account_id)
+    async with own.snapshot() as tx:
+        (found,) = await audit_numbers(tx)
+    assert (found.measure, found.expected - found.found) == ("invoices", 1)

@@ -6,7 +6,19 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.billing.fees import Change, Days, Fee, Rate, day_of, days_of, fees_due, invoiced, owed, rate_on
+from portal.billing.fees import (
+    Change,
+    Days,
+    Fee,
+    Rate,
+    day_of,
+    days_of,
+    fees_due,
+    invoiced,
+    owed,
+    rate_on,
+    rates_on,
+)
 from portal.plans import period_named
 
 FREE = Rate("plan_free", "Free", Decimal(0))
@@ -17,7 +29,11 @@ NOVEMBER = Days("2026-11", date(2026, 11, 1), date(2026, 11, 30))
 
 def fee(rate: Rate, first: int, last: int, *, is_credit: bool = False) -> Fee:
     days = date(2026, 11, first), date(2026, 11, last)
-    return Fee("2026-11", *rate, first=days[0], last=days[1], of_days=30, is_credit=is_credit)
+    return Fee("2026-11", *rate[:4], first=days[0], last=days[1], of_days=30, is_credit=is_credit)
+
+
+def owing(*changes: Change) -> dict[date, Rate]:
+    return owed(rates_on(changes, NOVEMBER))
 
 
 def on(day: int, rate: Rate) -> Change:
@@ -25,38 +41,50 @@ def on(day: int, rate: Rate) -> Change:
 
 
 def test_a_month_of_one_plan_is_one_fee() -> None:
-    assert fees_due(owed([on(1, PRO)], NOVEMBER), {}, NOVEMBER) == [fee(PRO, 1, 30)]
+    assert fees_due(owing(on(1, PRO)), {}, NOVEMBER) == [fee(PRO, 1, 30)]
 
 
 def test_what_is_free_or_before_the_first_plan_costs_nothing() -> None:
-    assert owed([on(1, FREE)], NOVEMBER) == {}
-    assert fees_due(owed([on(12, PRO)], NOVEMBER), {}, NOVEMBER) == [fee(PRO, 12, 30)]
+    assert owing(on(1, FREE)) == {}
+    assert fees_due(owing(on(12, PRO)), {}, NOVEMBER) == [fee(PRO, 12, 30)]
     assert rate_on([on(12, PRO)], date(2026, 11, 11)) is None
 
 
 def test_a_change_gives_the_rest_back_and_charges_the_new_plan() -> None:
     charged = invoiced([fee(PRO, 1, 30)], NOVEMBER)
-    assert fees_due(owed([on(1, PRO), on(15, BIG)], NOVEMBER), charged, NOVEMBER) == [
+    assert fees_due(owing(on(1, PRO), on(15, BIG)), charged, NOVEMBER) == [
         fee(PRO, 15, 30, is_credit=True),
         fee(BIG, 15, 30),
     ]
-    assert fees_due(owed([on(1, PRO), on(15, FREE)], NOVEMBER), charged, NOVEMBER) == [fee(PRO, 15, 30, is_credit=True)]
+    assert fees_due(owing(on(1, PRO), on(15, FREE)), charged, NOVEMBER) == [fee(PRO, 16, 30, is_credit=True)], (
+        "the day of the change was Pro's, too"
+    )
 
 
-def test_a_day_belongs_to_the_plan_that_was_chosen_last_on_it() -> None:
-    changes = [on(1, FREE), on(9, PRO), on(9, BIG)]
-    assert fees_due(owed(changes, NOVEMBER), {}, NOVEMBER) == [fee(BIG, 9, 30)]
+def test_a_day_belongs_to_the_dearest_plan_within_it() -> None:
+    assert rate_on([on(1, FREE), on(9, BIG), on(9, PRO)], date(2026, 11, 9)) == BIG
+    assert rate_on([on(1, BIG), on(9, FREE)], date(2026, 11, 9)) == BIG
+    assert rate_on([on(1, BIG), on(9, FREE)], date(2026, 11, 10)) == FREE
+    there_and_back = [change for day in range(1, 31) for change in (on(day, BIG), on(day, FREE))]
+    assert fees_due(owing(*there_and_back), {}, NOVEMBER) == [fee(BIG, 1, 30)]
+
+
+def test_of_two_plans_at_one_price_the_one_whose_usage_costs_has_the_day_else_the_later() -> None:
+    metered = FREE._replace(plan_id="plan_metered", is_metered=True)
+    assert rate_on([on(1, metered), on(9, FREE)], date(2026, 11, 9)) == metered
+    other = FREE._replace(plan_id="plan_other")
+    assert rate_on([on(1, FREE), on(9, other)], date(2026, 11, 9)) == other
 
 
 def test_there_and_back_again_charges_two_stretches() -> None:
-    changes = [on(1, PRO), on(10, FREE), on(20, PRO)]
-    assert fees_due(owed(changes, NOVEMBER), {}, NOVEMBER) == [fee(PRO, 1, 9), fee(PRO, 20, 30)]
+    changes = [on(1, PRO), on(9, FREE), on(20, PRO)]
+    assert fees_due(owing(*changes), {}, NOVEMBER) == [fee(PRO, 1, 9), fee(PRO, 20, 30)]
 
 
 def test_what_was_charged_at_another_price_stays() -> None:
     charged = invoiced([fee(PRO, 1, 30)], NOVEMBER)
     dearer = PRO._replace(price=Decimal(59))
-    assert fees_due(owed([on(1, dearer)], NOVEMBER), charged, NOVEMBER) == []
+    assert fees_due(owing(on(1, dearer)), charged, NOVEMBER) == []
 
 
 def test_days_are_those_of_the_zone() -> None:
@@ -79,7 +107,7 @@ def test_each_invoice_makes_what_is_charged_into_what_is_owed(pasts: list[list[C
     """However the known past changed between two invoices."""
     written: list[Fee] = []
     for changes in pasts:
-        due = owed(changes, NOVEMBER)
+        due = owed(rates_on(changes, NOVEMBER))
         written += fees_due(due, invoiced(written, NOVEMBER), NOVEMBER)
         assert invoiced(written, NOVEMBER) == due
         assert fees_due(due, invoiced(written, NOVEMBER), NOVEMBER) == []

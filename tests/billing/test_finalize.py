@@ -1,6 +1,7 @@
 """Finalizing: one invoice an account and month, whatever happens beside it, and it never changes."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,8 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from portal import audit, billing, plans
+from portal.core.actor import SYSTEM, Actor
+from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
 from portal.core.embedded import EmbeddedServices
+from portal.core.ids import AccountId, new_id
 from portal.usage import ensure_partitions, settle_usage
 from tests.billing.account import (
     GRACE,
@@ -93,11 +97,104 @@ async def test_a_change_of_plan_is_prorated(own: Database) -> None:
         ("fee", name(1), None, "49.00"),
         ("usage", name(2), 0, "0.00"),
     ]
-    given_back = f"{-49 * (days - 10) / days:.2f}"
+    given_back = f"{-49 * (days - 11) / days:.2f}"
     assert await lines(own, account_id, second.invoice) == [
         ("fee", name(1), None, given_back),
         ("usage", name(1), 0, "0.00"),
+        ("usage", name(1), 0, "0.00"),
+    ], "the day of the change was Pro's, too"
+
+
+async def test_units_are_priced_by_the_plan_of_their_day(own: Database) -> None:
+    """Who changes to a cheaper plan before the month ends saves nothing of what was used."""
+    account_id = await new_account(own, opened=month(2))
+    await choose(own, account_id, "pro", month(2) + HOUR)
+    await finalize_next(own, account_id)
+    await use(own, account_id, month(1) + DAY, 20, cost=1_000_000)
+    await choose(own, account_id, "free", month(0) - 2 * DAY + HOUR)
+    await use(own, account_id, month(0) - DAY + HOUR, 1, cost=700)
+    done = await finalize_next(own, account_id)
+    assert done is not None
+    (pro, free) = [line for line in await lines(own, account_id, done.invoice) if line[0] == "usage"]
+    days = (month(0) - month(1)).days
+    included, cheaper = (math.ceil(Decimal(tier) * (days - 1) / days) for tier in (1_000_000, 10_000_000))
+    priced = (cheaper - included) * Decimal("0.00006") + (20_000_000 - cheaper) * Decimal("0.00004")
+    assert pro[2:] == (20_000_000, f"{priced:.2f}")
+    assert free[2:] == (700, "0.00")
+    assert await differences(own, account_id, 1) == []
+
+
+async def test_changing_there_and_back_every_day_is_billed_as_the_dearer_plan(own: Database) -> None:
+    account_id = await new_account(own, opened=month(1))
+    day = month(1)
+    while day < month(0):
+        await choose(own, account_id, "enterprise", day + timedelta(minutes=1))
+        await choose(own, account_id, "free", day + timedelta(hours=23, minutes=59))
+        day += DAY
+    await use(own, account_id, month(1) + 5 * DAY, 60, cost=1_000_000)
+    (done,) = await finalize_all(own, account_id)
+    assert await lines(own, account_id, done.invoice) == [
+        ("fee", name(1), None, "990.00"),
+        ("usage", name(1), 60_000_000, "180.00"),
     ]
+
+
+async def test_a_plan_that_an_older_version_chose_is_billed_too(own: Database) -> None:
+    """It knows `subscriptions` alone."""
+    account_id = await new_account(own, opened=month(1))
+    async with own.transaction() as tx:
+        pro = await plans.get_plan_called(tx, "pro")
+        row = "INSERT INTO subscriptions (account_id, plan_id, started_at) VALUES (:id, :plan, :at)"
+        await tx.execute(text(row), {"id": account_id, "plan": pro.id, "at": month(1) + HOUR})
+    (done,) = await finalize_all(own, account_id)
+    assert [amount for *_, amount in await lines(own, account_id, done.invoice)] == ["49.00", "49.00", "0.00"]
+
+
+async def test_a_minimum_is_billed_though_nothing_was_used(own: Database) -> None:
+    async with own.transaction() as tx:
+        plan = plans.Plan(
+            id=new_id("plan"),
+            slug=new_id("p").lower(),
+            name="Reserve",
+            price=Decimal(0),
+            limits=[],
+            tariff={"currency": "EUR", "charges": [], "minimum": "25"},
+            created_at=tx.now,
+        )
+        await tx.insert(plan)
+    account_id = await new_account(own, opened=month(1))
+    await choose(own, account_id, plan.slug, month(1) + HOUR)
+    (done,) = await finalize_all(own, account_id)
+    assert await lines(own, account_id, done.invoice) == [
+        ("usage", name(1), 0, "0.00"),
+        ("minimum", name(1), None, "25.00"),
+    ]
+
+
+async def test_an_account_that_somebody_holds_is_left_and_the_others_are_billed(own: Database) -> None:
+    held, free = [await new_account(own, opened=month(1)) for _ in range(2)]
+    for account_id in (held, free):
+        await use(own, account_id, month(1) + DAY, 1)
+    async with own.transaction() as tx:
+        await tx.execute(text("SELECT FROM usage_periods WHERE account_id = :id FOR UPDATE"), {"id": held})
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            await finalize_next(own, held)
+        assert await finalize_next(own, free) is not None
+    assert await finalize_next(own, held) is not None
+
+
+async def test_who_writes_in_an_accounts_audit_log_keeps_no_other_invoice_waiting(own: Database) -> None:
+    """Its own waits for the log before it takes a number, which all accounts share."""
+    held, free = [await new_account(own, opened=month(1)) for _ in range(2)]
+    for account_id in (held, free):
+        await use(own, account_id, month(1) + DAY, 1)
+    async with own.transaction() as tx:
+        await audit.record(tx, Actor("system", SYSTEM.id, AccountId(held)), "key.create", "key_1")
+        waiting = asyncio.create_task(finalize_next(own, held))
+        await asyncio.sleep(0.3)
+        assert await finalize_next(own, free) is not None
+        assert not waiting.done()
+    assert await waiting is not None
 
 
 async def test_what_comes_late_stands_on_the_next_invoice_once(own: Database) -> None:
@@ -128,24 +225,22 @@ async def test_late_usage_of_a_month_without_an_invoice_is_billed_too(own: Datab
     assert [await differences(own, account_id, back) for back in (2, 1)] == [[], []]
 
 
-async def test_a_settlement_after_the_invoice_is_late_too(own: Database) -> None:
-    account_id = await new_account(own, opened=month(2))
-    at = NOW - timedelta(minutes=5)
+async def test_a_settlement_after_the_invoice_is_given_back_on_the_next(own: Database) -> None:
+    account_id = await new_account(own, opened=month(1))
+    await finalize_all(own, account_id)
+    at = utc_now() - timedelta(minutes=5)
     await use(own, account_id, at, 1, cost=10)
     async with own.transaction() as tx:
-        await tx.execute(
-            text("UPDATE usage_periods SET closed_at = now() - interval '1 min' WHERE account_id = :id"),
-            {"id": account_id},
-        )
-        tx.now = NOW
+        done = await billing.finalize_invoice(tx, account_id, -40 * DAY)
+        assert done is not None
+    async with own.transaction() as tx:
         await settle_usage(tx, request_id(at, 0), 4)
-        row = (
-            await tx.execute(
-                text("SELECT used, late, late_at > closed_at FROM usage_periods WHERE account_id = :id"),
-                {"id": account_id},
-            )
-        ).one()
-    assert tuple(row) == (4, -6, True)
+    async with own.transaction() as tx:
+        following = await billing.finalize_invoice(tx, account_id, -80 * DAY)
+        assert following is not None
+    assert ("adjustment", done.period, -6, "0.00") in await lines(own, account_id, following.invoice)
+    async with own.snapshot() as tx:
+        assert await billing.audit_invoice(tx, account_id, done.period) == []
 
 
 async def test_eight_closers_at_once_write_one_invoice_each(own: Database) -> None:

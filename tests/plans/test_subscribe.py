@@ -1,13 +1,14 @@
 """Choosing a plan: once, again, two at once, and by whom."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
 from portal import audit, plans
 from portal.core.actor import ANONYMOUS, Actor
-from portal.core.database import Database
+from portal.core.database import Database, Tx
 from portal.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from portal.core.events import PolicyChanged
 
@@ -61,18 +62,25 @@ async def test_two_choices_in_one_transaction_leave_the_later_one(database: Data
         await plans.subscribe(tx, owner, known["pro"])
         await plans.subscribe(tx, owner, known["enterprise"])
     async with database.transaction(actor=owner) as tx:
-        chosen = [row.plan_id for row in await plans.list_subscriptions(tx, owner.account_id)]
-        assert chosen == [known["enterprise"]]
+        kept = await plans.list_choices(tx, owner.account_id, tx.now - timedelta(days=1))
+        assert [row.plan_id for row in kept] == [known["pro"], known["enterprise"]]
+        assert (await plans.entitlement_of(tx, owner.account_id)).plan_id == known["enterprise"]
 
 
-async def test_every_choice_is_kept_the_newest_first(database: Database, owner: Actor) -> None:
+async def test_every_choice_is_kept_in_its_order_whatever_the_clock_does(database: Database, owner: Actor) -> None:
     known = await catalogue(database)
     for slug in ("pro", "free", "enterprise"):
         async with database.transaction(actor=owner) as tx:
+            tx.now -= timedelta(hours=len(slug))
             await plans.subscribe(tx, owner, known[slug])
     async with database.transaction(actor=owner) as tx:
-        chosen = [row.plan_id for row in await plans.list_subscriptions(tx, owner.account_id)]
-    assert chosen == [known["enterprise"], known["free"], known["pro"]]
+        kept = await plans.list_choices(tx, owner.account_id, tx.now - timedelta(days=1))
+        assert [row.plan_id for row in kept] == [known["pro"], known["free"], known["enterprise"]]
+        assert await choices(tx, owner) == [known["enterprise"]]
+
+
+async def choices(tx: Tx, owner: Actor) -> list[str]:
+    return [row.plan_id for row in await plans.list_choices(tx, owner.account_id, tx.now)]
 
 
 async def test_who_may_not_and_what_is_not(database: Database, owner: Actor, viewer: Actor) -> None:

@@ -56,7 +56,7 @@ def test_amounts_are_written_with_all_their_digits() -> None:
 
 def test_a_part_is_told_by_its_prices() -> None:
     def part(unit: str, flat: str) -> str:
-        return bill_part({"quantity": 350_000, "unitPrice": unit, "flat": flat}, "EUR")
+        return bill_part({"quantity": "350000", "unitPrice": unit, "flat": flat}, "EUR")
 
     assert part("0", "0") == "350,000 included"
     assert part("0.00006", "0") == "350,000 at € 0.00006 each"

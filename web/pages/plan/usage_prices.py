@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from web.formats import money, number
+from web.formats import money, quantity
 
 
 def usage_prices(tariff: dict[str, Any] | None) -> list[str]:
@@ -16,12 +16,12 @@ def usage_prices(tariff: dict[str, Any] | None) -> list[str]:
 
 
 def _charge(charge: dict[str, Any], currency: str) -> Iterator[str]:
-    if free := Decimal(charge["freeUnits"]):
-        yield f"{_count(free)} units included"
+    if Decimal(charge["freeUnits"]):
+        yield f"{quantity(charge['freeUnits'])} units included"
     if charge["model"] == "PER_UNIT":
         yield f"{_price(charge['unit'], currency)} a unit"
     elif charge["model"] == "PACKAGE":
-        yield f"{_price(charge['price'], currency)} for every {_count(charge['size'])} units begun"
+        yield f"{_price(charge['price'], currency)} for every {quantity(charge['size'])} units begun"
     elif charge["model"] == "FLAT":
         yield f"{_price(charge['price'], currency)} a month for usage"
     else:
@@ -33,14 +33,14 @@ def _tiers(tiers: list[dict[str, Any]], currency: str, *, is_volume: bool) -> It
     for position, tier in enumerate(tiers):
         costs = _tier_price(tier, currency)
         if is_volume:
-            reach = "beyond" if tier["upTo"] is None else f"up to {_count(tier['upTo'])} units"
+            reach = "beyond" if tier["upTo"] is None else f"up to {quantity(tier['upTo'])} units"
             yield f"{reach}: {costs}, for all of the month"
         elif tier["upTo"] is None:
             yield f"then {costs}" if position else costs
         elif costs == "included":
-            yield f"up to {_count(tier['upTo'])} units included"
+            yield f"up to {quantity(tier['upTo'])} units included"
         else:
-            yield f"{'then ' if position else ''}{costs} up to {_count(tier['upTo'])}"
+            yield f"{'then ' if position else ''}{costs} up to {quantity(tier['upTo'])}"
 
 
 def _tier_price(tier: dict[str, Any], currency: str) -> str:
@@ -58,8 +58,3 @@ def _bounds(bounded: dict[str, Any], currency: str, what: str) -> Iterator[str]:
 
 def _price(amount: str, currency: str) -> str:
     return money({"amount": amount, "currency": currency})
-
-
-def _count(units: Decimal | str) -> str:
-    whole = Decimal(units)
-    return number(int(whole)) if whole == int(whole) else f"{whole:,f}"
