@@ -1,7 +1,8 @@
 """Client processes that hammer a portal: `python -m tests.faults.client_process JSON`, ended by closing its stdin.
 
-The leader imports once and forks the others, so eight of them start like one. Each notes every answer in a file of its
-own; instants are CLOCK_MONOTONIC, which all processes of a machine share.
+The leader imports once and forks another for each line that it reads. Such a process says that it is ready once each of
+its connections has had an answer; with one line more all of them begin. Each notes every answer in a file of its own;
+instants are CLOCK_MONOTONIC, which all processes of a machine share.
 """
 
 import asyncio
@@ -109,38 +110,48 @@ async def _ask(client: "CheckClient", plan: Plan, key: int) -> Noted:
     return Noted(sent, heard, 200, body["code"], body["requestId"], key, body["degraded"], body["valid"])
 
 
-async def _hammer(client_type: "type[CheckClient]", plan: Plan, stop: Any, file: TextIO) -> None:
-    async def work() -> None:
-        chooser = Chooser(plan)
-        async with client_type(plan.url, plan.token) as client:
-            while not stop.is_set() and (key := chooser.next()) is not None:
-                noted = await _ask(client, plan, key)
-                chooser.note(noted)
-                file.write(" ".join(str(int(field) if isinstance(field, bool) else field) for field in noted) + "\n")
-                if not announced and noted.status:
-                    announced.append(noted.status)
-                    sys.stdout.write("ready\n" if noted.status == 200 else f"answered {noted.status}\n")
-                    sys.stdout.flush()
+async def _hammer(client_type: "type[CheckClient]", plan: Plan, go: Any, stop: Any, file: TextIO) -> None:
+    async def ask(client: "CheckClient", chooser: Chooser) -> int | None:
+        """The answer's status; None once there is nothing left to ask."""
+        if (key := chooser.next()) is None:
+            return None
+        noted = await _ask(client, plan, key)
+        chooser.note(noted)
+        file.write(" ".join(str(int(field) if isinstance(field, bool) else field) for field in noted) + "\n")
+        return noted.status
 
-    announced: list[int] = []
-    await asyncio.gather(*[work() for _ in range(plan.connections)])
+    async def work(client: "CheckClient", chooser: Chooser) -> None:
+        while not stop.is_set() and await ask(client, chooser) is not None:
+            pass
+
+    connections = [(client_type(plan.url, plan.token), Chooser(plan)) for _ in range(plan.connections)]
+    first = await asyncio.gather(*[ask(*connection) for connection in connections])
+    sys.stdout.write("ready\n" if {*first} == {200} else f"answered {first}\n")
+    sys.stdout.flush()
+    go.wait()  # on purpose not awaited: the loop has nothing else to do
+    await asyncio.gather(*[work(*connection) for connection in connections])
+    for client, _ in connections:
+        client.close()
 
 
-def _child(client_type: "type[CheckClient]", plan: Plan, number: int, stop: Any) -> None:
+def _child(client_type: "type[CheckClient]", plan: Plan, number: int, go: Any, stop: Any) -> None:
     with (Path(plan.folder) / f"{number}.notes").open("w") as file:
-        uvloop.run(_hammer(client_type, plan, stop, file))
+        uvloop.run(_hammer(client_type, plan, go, stop, file))
 
 
 def main(arguments: Sequence[str]) -> None:
     plan = Plan(**json.loads(arguments[0]))
     Path(plan.folder).mkdir()
     forking = multiprocessing.get_context("fork")
-    stop, client_type = forking.Event(), _load_client()
+    go, stop, client_type = forking.Event(), forking.Event(), _load_client()
     children = [
-        forking.Process(target=_child, args=(client_type, plan, number, stop)) for number in range(plan.processes)
+        forking.Process(target=_child, args=(client_type, plan, number, go, stop)) for number in range(plan.processes)
     ]
     for child in children:
+        sys.stdin.readline()
         child.start()
+    sys.stdin.readline()
+    go.set()
     sys.stdin.read()
     stop.set()
     for child in children:

@@ -161,10 +161,15 @@ class ClientEach:
 
 
 class Swarm:
-    """`async with Swarm(plan)`: inside, every client process has had an answer; afterwards `notes` holds all."""
+    """Client processes, each connected to one server, in turn; afterwards `notes` holds all that they heard.
 
-    def __init__(self, plan: Plan) -> None:
+    Inside, every connection has had an answer. Before, the other servers were frozen while one was to accept: nothing
+    is on its way to them as long as no client has been told to go on.
+    """
+
+    def __init__(self, served: Served, plan: Plan) -> None:
         self.notes: list[Noted] = []
+        self._served = served
         self._plan = plan
         self._process: asyncio.subprocess.Process
 
@@ -189,10 +194,15 @@ class Swarm:
         self.notes = read_notes(Path(self._plan.folder))
 
     async def _until_ready(self) -> None:
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        for _ in range(self._plan.processes):
-            line = await self._process.stdout.readline()
+        servers = self._served.children()
+        for number in range(self._plan.processes):
+            with frozen(pid for place, pid in enumerate(servers) if place != number % self._served.servers):
+                self._process.stdin.write(b"\n")
+                line = await self._process.stdout.readline()
             assert line == b"ready\n", line.decode()
+        self._process.stdin.write(b"\n")
 
     async def _stop(self) -> None:
         assert self._process.stdin is not None

@@ -30,7 +30,8 @@ async def test_eight_processes_never_get_more_than_the_limit(
     place: Place, portal: Served, report: Report, tmp_path: Path
 ) -> None:
     key = await place.make_key(await place.customer((LIMIT, WINDOW_MS)))
-    async with Swarm(Plan(portal.url, place.service_token, [key], str(tmp_path / "swarm"), processes=8)) as swarm:
+    plan = Plan(portal.url, place.service_token, [key], str(tmp_path / "swarm"), processes=8)
+    async with Swarm(portal, plan) as swarm:
         await asyncio.sleep(SECONDS)
     assert {noted.status for noted in swarm.notes} == {200}
     assert not any(noted.is_degraded for noted in swarm.notes)

@@ -59,7 +59,7 @@ async def measured(served: Served, key: str, folder: Path) -> list[float]:
     """Milliseconds of each check of one connection, of which none failed."""
     plan = Plan(served.url, served.token, [key], str(folder), connections=1)
     with on_processors(OTHERS):
-        swarm = Swarm(plan)
+        swarm = Swarm(served, plan)
         async with swarm:
             await asyncio.sleep(SECONDS)
     assert {(noted.status, noted.code) for noted in swarm.notes} == {(200, "VALID")}

@@ -23,7 +23,7 @@ async def test_every_answer_is_counted_once_whoever_is_killed(
     secret = await place.make_key(customer)
     draw = Random(11)  # noqa: S311 no secret
     plan = Plan(portal.url, place.service_token, [secret], str(tmp_path / "swarm"), processes=2, connections=4)
-    async with Swarm(plan) as swarm:
+    async with Swarm(portal, plan) as swarm:
         for number in range(ROUNDS):
             await asyncio.sleep(0.3 + draw.random())
             await _kill_worker(portal)

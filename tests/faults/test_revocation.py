@@ -51,7 +51,7 @@ async def test_nothing_is_valid_after_a_revocation_was_answered(
         served.url, place.service_token, secrets, str(tmp_path / "swarm"), processes=PROCESSES, connections=4,
         is_following=True,
     )  # fmt: skip
-    async with Swarm(plan) as swarm, httpx2.AsyncClient(base_url=served.url) as http:
+    async with Swarm(served, plan) as swarm, httpx2.AsyncClient(base_url=served.url) as http:
         revoked_ns = await _revoke_all(http, customers, created)
         await asyncio.sleep(0.5)
     late = [noted for noted in swarm.notes if noted.sent_ns > revoked_ns[noted.key]]
@@ -75,9 +75,11 @@ async def test_a_pause_and_a_resumption_work_at_once_everywhere(
     customer = await place.customer()
     (created,) = await place.make_keys(customer)
     seen: Counter[tuple[str, str]] = Counter()
-    plan = Plan(served.url, place.service_token, [created.secret], str(tmp_path / "swarm"))
+    plan = Plan(
+        served.url, place.service_token, [created.secret], str(tmp_path / "swarm"), processes=SERVERS, connections=1
+    )
     async with (
-        Swarm(plan) as swarm,
+        Swarm(served, plan) as swarm,
         served.a_client_each() as clients,
         httpx2.AsyncClient(base_url=served.url) as http,
     ):

@@ -29,10 +29,10 @@ async def test_no_answered_check_is_lost_or_counted_twice(tmp_path: Path, report
     async with open_usage_place(tmp_path) as world:
         customer = await world.place.customer(LIMIT)
         secret = await world.place.make_key(customer)
-        plan = Plan(world.served.url, world.served.token, [secret], str(tmp_path / "swarm"), connections=4)
+        plan = Plan(world.served.url, world.served.token, [secret], str(tmp_path / "swarm"), processes=2)
         for _ in range(FEEDERS):
             world.start_feeder(RATE, FED_EACH)
-        async with Swarm(plan) as swarm:
+        async with Swarm(world.served, plan) as swarm:
             for number in range(ROUNDS):
                 if number == ROUNDS // 2:
                     await world.place.bill(customer)
