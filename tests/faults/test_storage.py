@@ -21,8 +21,8 @@ from tests.usage.sample import record
 WRITER = (sys.executable, "-m", "tests.faults.journal_writer")
 COUNT = sized(60, 200)
 DRAW = Random(5)  # noqa: S311  # no secret
-RANDOM = [f"{DRAW.randrange(1, 60)}+{DRAW.randrange(3, 9)}" for _ in range(sized(0, 12))]
-"""Which calls of a thread fail, in strace's words: the first, and after that each so-many-th."""
+RANDOM = [f"{DRAW.randrange(1, 20)}+{DRAW.randrange(3, 9)}" for _ in range(sized(0, 12))]
+"""Which calls of a thread fail, in strace's words: the first, and after that each so-many-th. Grouped syncs are few."""
 ERRORS = ["EIO", "ENOSPC", *(["EDQUOT", "EFBIG"] if IS_LONG else [])]
 
 
