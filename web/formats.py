@@ -1,5 +1,6 @@
 """Numbers, instants and durations as people read them. Pure: the present is always an argument."""
 
+from calendar import month_name
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -7,10 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-FULL_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
 CHANGE_MOST = 999
 _SCALES = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
@@ -102,7 +99,7 @@ def relative(value: str | datetime, now: datetime) -> str:
 def month(period: str) -> str:
     """2026-11 → November 2026"""
     year, number = period.split("-")
-    return f"{FULL_MONTHS[int(number) - 1]} {year}"
+    return f"{month_name[int(number)]} {year}"
 
 
 def money(price: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ The inputs are kept with the invoice as JSON, and their SHA-256 beside them: the
 """
 
 import hashlib
+from calendar import month_name
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,10 +23,6 @@ from portal.core.money import exactly
 
 UNITS = "units"
 """The code of usage where no charge has one. There is one quantity: whatever a tariff calls it, it is this."""
-MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 class Metered(msgspec.Struct, frozen=True):
@@ -189,10 +186,10 @@ def _rated(metered: Metered, tariff: Tariff, units: int) -> list[Line]:
 
 def _month(period: str) -> str:
     year, month = period.split("-")
-    return f"{MONTHS[int(month) - 1]} {year}"
+    return f"{month_name[int(month)]} {year}"
 
 
 def _days(first: date, last: date) -> str:
     """1 to 30 November 2026; a single day alone."""
-    whole = f"{last.day} {MONTHS[last.month - 1]} {last.year}"
+    whole = f"{last.day} {month_name[last.month]} {last.year}"
     return whole if first == last else f"{first.day} to {whole}"

@@ -1,27 +1,12 @@
 """The audit finds an invoice that says something else than what was counted, or than its own inputs."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import text
 
-from portal import plans
 from portal.billing import audit_numbers
 from portal.core.database import Database
-from portal.core.embedded import EmbeddedServices
-from portal.usage import ensure_partitions
-from tests.billing.account import NOW, choose, differences, finalize_all, finalize_next, month, name, new_account, use
+from tests.billing.account import choose, differences, finalize_all, finalize_next, month, name, new_account, use
 from tests.billing.test_finalize import DAY, HOUR
-from tests.usage.databases import own_database
-
-
-@pytest.fixture(scope="module")
-async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
-    async with own_database(services) as database:
-        await ensure_partitions(database, NOW)
-        async with database.transaction() as tx:
-            await plans.ensure_catalogue(tx)
-        yield database
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,9 +15,8 @@ from portal import audit, billing, plans
 from portal.core.actor import SYSTEM, Actor
 from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
-from portal.core.embedded import EmbeddedServices
 from portal.core.ids import AccountId, new_id
-from portal.usage import ensure_partitions, settle_usage
+from portal.usage import settle_usage
 from tests.billing.account import (
     GRACE,
     NOW,
@@ -32,22 +30,11 @@ from tests.billing.account import (
     new_account,
     use,
 )
-from tests.usage.databases import own_database
 from tests.usage.sample import request_id
 
 CLOSERS = 8
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
-    """Its numbers are this module's alone."""
-    async with own_database(services) as database:
-        await ensure_partitions(database, NOW)
-        async with database.transaction() as tx:
-            await plans.ensure_catalogue(tx)
-        yield database
 
 
 async def test_a_month_is_billed_with_its_usage_and_the_fee_ahead(own: Database) -> None:
