@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from portal.billing import Due, finalize_invoice, list_due, register_accounts
+from portal.billing import Due, Finalized, finalize_invoice, list_due, register_accounts
 from portal.core.backoff import repeat
 from portal.core.database import Database, is_connection_lost
 from portal.core.logs import get_log
@@ -20,13 +20,13 @@ async def run(database: Database, grace: timedelta, stop: asyncio.Event) -> None
         async with database.transaction() as tx:
             await register_accounts(tx)
             until = tx.now - grace
-        last: Due | None = None
-        while due := await _due(database, until, last):
+        written, last = 0, None
+        while not stop.is_set() and (due := await _due(database, until, last)):
             for one in due:
-                if stop.is_set():
-                    return 0
-                await _finalize_all(database, one.account_id, grace)
+                written += 0 if stop.is_set() else await _finalize_all(database, one.account_id, grace)
             last = due[-1]
+        if written:
+            _log.info("invoices_finalized", invoices=written)
         return EVERY_SECONDS
 
     await repeat(finalize, stop, _log, "invoices_not_finalized")
@@ -37,20 +37,19 @@ async def _due(database: Database, until: datetime, last: Due | None) -> list[Du
         return await list_due(tx, until, after=last, most=AT_ONCE)
 
 
-async def _finalize_all(database: Database, account_id: str, grace: timedelta) -> None:
-    """Month by month. One account's failure is told and keeps no other waiting."""
+async def _finalize_all(database: Database, account_id: str, grace: timedelta) -> int:
+    """Month by month; how many invoices. One account's failure is told and keeps no other waiting."""
+    written = 0
     try:
-        while await _finalize(database, account_id, grace):
-            pass
+        while done := await _finalize(database, account_id, grace):
+            written += done.invoice is not None
     except Exception as error:
         if is_connection_lost(error):
             raise
         _log.exception("invoice_not_finalized", account_id=account_id)
+    return written
 
 
-async def _finalize(database: Database, account_id: str, grace: timedelta) -> bool:
+async def _finalize(database: Database, account_id: str, grace: timedelta) -> Finalized | None:
     async with database.transaction() as tx:
-        done = await finalize_invoice(tx, account_id, grace)
-    if done is not None and done.invoice is not None:
-        _log.info("invoice_finalized", account_id=account_id, number=done.invoice.number, period=done.period)
-    return done is not None
+        return await finalize_invoice(tx, account_id, grace)
