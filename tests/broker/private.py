@@ -13,11 +13,12 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aio_pika
 
-from portal.core.embedded.folder import free_port
+from portal.core.embedded.folder import free_port, is_free
 
 ROOT = Path(os.environ.get("PORTAL_TEST_RABBITMQ_ROOT", "/")).resolve()
 """Where RabbitMQ's system begins: another Debian in a folder brings another version, see tests/install_broker4.sh."""
@@ -26,6 +27,7 @@ LIBRARIES = ("usr/lib/rabbitmq/lib", "usr/local/lib/rabbitmq/lib", "opt/rabbitmq
 IN_ROOT = 'mkdir -p "$1$2"; mount --bind "$2" "$1$2"; mount -t proc proc "$1/proc"; exec chroot "$1" "$3"'
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
+ATTEMPTS = 4
 CONFIG = """
 listeners.tcp.1 = 127.0.0.1:{port}
 log.console = false
@@ -48,19 +50,33 @@ def server_script() -> Path | None:
     return max(found, default=None)
 
 
+class Ports(NamedTuple):
+    """Free when they are drawn: it takes seconds until RabbitMQ listens, and anybody may be quicker."""
+
+    amqp: int
+    distribution: int
+    epmd: int
+
+    @classmethod
+    def draw(cls) -> "Ports":
+        while len(drawn := {free_port() for _ in cls._fields}) < len(cls._fields):
+            pass
+        return cls(*drawn)
+
+
 class PrivateBroker:
     """`kill` is kill -9 of the whole node; `start` after it recovers what the folder holds, on the same port."""
 
     def __init__(self, folder: Path) -> None:
+        self.ports = Ports.draw()
         self._folder = folder
-        self._port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
         self._name = f"portal-{os.getpid()}-{secrets.token_hex(4)}@localhost"
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self._port}/"
+        return f"amqp://guest:guest@127.0.0.1:{self.ports.amqp}/"
 
     @property
     def pids(self) -> list[int]:
@@ -69,21 +85,15 @@ class PrivateBroker:
         return session_of(self._server.pid)
 
     async def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "rabbitmq.conf").write_text(CONFIG.format(port=self._port))
-        (self._folder / "plugins").write_text("[].\n")
-        if self._epmd is None:
-            epmd = shutil.which("epmd")
-            assert epmd is not None, "epmd is not on the PATH"
-            self._epmd = self._launch([epmd, "-address", "127.0.0.1"], "epmd.log")
-        script = server_script()
-        assert script is not None
-        self._server = self._launch(self._in_its_root(script), "server.log")
-        until = monotonic() + START_SECONDS
-        while not await answers(self.url):
-            assert self._server.poll() is None, self._log()
-            assert monotonic() < until, self._log()
-            await asyncio.sleep(0.2)
+        """The first start moves to other ports when somebody took one of its own. Raises RuntimeError with the log."""
+        for _ in range(ATTEMPTS if self._epmd is None else 1):
+            if await self._is_up():
+                return
+            await self.stop()
+            if all(map(is_free, self.ports)):
+                break
+            self.ports = Ports.draw()
+        raise RuntimeError(self._log())
 
     async def kill(self) -> None:
         assert self._server is not None
@@ -99,6 +109,27 @@ class PrivateBroker:
         if self._epmd is not None:
             self._epmd.kill()
             await asyncio.to_thread(self._epmd.wait, STOP_SECONDS)
+            self._epmd = None
+
+    async def _is_up(self) -> bool:
+        """Once it answers; False when it or its epmd ended instead."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "rabbitmq.conf").write_text(CONFIG.format(port=self.ports.amqp))
+        (self._folder / "plugins").write_text("[].\n")
+        if self._epmd is None:
+            epmd = shutil.which("epmd")
+            assert epmd is not None, "epmd is not on the PATH"
+            self._epmd = self._launch([epmd, "-address", "127.0.0.1"], "epmd.log")
+        script = server_script()
+        assert script is not None
+        self._server = self._launch(self._in_its_root(script), "server.log")
+        until = monotonic() + START_SECONDS
+        while not await answers(self.url, self._name):
+            if self._server.poll() is not None or self._epmd.poll() is not None:
+                return False
+            assert monotonic() < until, self._log()
+            await asyncio.sleep(0.2)
+        return True
 
     def _in_its_root(self, script: Path) -> list[str]:
         """In another root it sees this folder under the same name."""
@@ -124,9 +155,9 @@ class PrivateBroker:
         place = str(self._folder)
         return {
             "HOME": place,
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_PORT": str(self.ports.epmd),
             "RABBITMQ_NODENAME": self._name,
-            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
             "RABBITMQ_CONFIG_FILE": f"{place}/rabbitmq.conf",
             "RABBITMQ_CONF_ENV_FILE": f"{place}/none.conf",
             "RABBITMQ_MNESIA_BASE": f"{place}/mnesia",
@@ -149,17 +180,23 @@ def _ending_with_us(command: list[str]) -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
 
-async def answers(url: str) -> bool:
-    """Whether a broker at this address lets us in."""
+async def answers(url: str, node: str | None = None) -> bool:
+    """Whether a broker at this address lets us in, and is the node: a port may have become somebody else's."""
     address = urlsplit(url)
     with suppress(OSError, aio_pika.exceptions.AMQPError, TimeoutError):
         async with asyncio.timeout(5):
             # A refused log-in or connection is logged by the library; a port that is closed is no news here.
             _, writer = await asyncio.open_connection(address.hostname, address.port or 5672)
             writer.close()
-            async with await aio_pika.connect(url):
-                return True
+            async with await aio_pika.connect(url) as connection:
+                return node is None or _name_of(connection) == node.partition("@")[0]
     return False
+
+
+def _name_of(connection: aio_pika.abc.AbstractConnection) -> str:
+    """The node's name without its host; empty where it does not tell."""
+    told = connection.transport.connection.server_properties if connection.transport else {}
+    return str(told.get("cluster_name", "")).partition("@")[0]
 
 
 def session_of(leader: int) -> list[int]:

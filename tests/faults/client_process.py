@@ -29,7 +29,7 @@ PAUSE_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Plan:
-    """`is_following`: stay on a key until it was refused a few times, then go to the next; else all in turn."""
+    """Which keys: all in turn; `is_following`: one until it was refused a few times, then that and the next in turn."""
 
     url: str
     token: str
@@ -57,23 +57,26 @@ class Noted(NamedTuple):
 
 
 class Chooser:
-    """Which key a connection asks about next; None once there is none left."""
+    """Which key a connection asks about next.
+
+    A follower also keeps asking about the key before: whoever revokes may hear so only after all have gone on.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._at = 0
+        self._asked = self._at = 0
         self._refused: Counter[int] = Counter()
 
-    def next(self) -> int | None:
+    def next(self) -> int:
+        self._asked += 1
         if not self._plan.is_following:
-            self._at += 1
-            return self._at % len(self._plan.keys)
-        return self._at if self._at < len(self._plan.keys) else None
+            return self._asked % len(self._plan.keys)
+        return min(max(0, self._at - self._asked % 2), len(self._plan.keys) - 1)
 
     def note(self, noted: Noted) -> None:
         if noted.status == 200 and not noted.valid:
             self._refused[noted.key] += 1
-            if self._plan.is_following and self._refused[noted.key] >= CONFIRMATIONS:
+            if self._refused[noted.key] >= CONFIRMATIONS:
                 self._at = noted.key + 1
 
 
@@ -111,18 +114,15 @@ async def _ask(client: "CheckClient", plan: Plan, key: int) -> Noted:
 
 
 async def _hammer(client_type: "type[CheckClient]", plan: Plan, go: Any, stop: Any, file: TextIO) -> None:
-    async def ask(client: "CheckClient", chooser: Chooser) -> int | None:
-        """The answer's status; None once there is nothing left to ask."""
-        if (key := chooser.next()) is None:
-            return None
-        noted = await _ask(client, plan, key)
+    async def ask(client: "CheckClient", chooser: Chooser) -> int:
+        noted = await _ask(client, plan, chooser.next())
         chooser.note(noted)
         file.write(" ".join(str(int(field) if isinstance(field, bool) else field) for field in noted) + "\n")
         return noted.status
 
     async def work(client: "CheckClient", chooser: Chooser) -> None:
-        while not stop.is_set() and await ask(client, chooser) is not None:
-            pass
+        while not stop.is_set():
+            await ask(client, chooser)
 
     connections = [(client_type(plan.url, plan.token), Chooser(plan)) for _ in range(plan.connections)]
     first = await asyncio.gather(*[ask(*connection) for connection in connections])
