@@ -65,6 +65,12 @@ def event(subject: str, number: int = 0, **changes: Any) -> dict[str, Any]:
     }
 
 
+async def open_at(database: Database, account_id: str, at: datetime) -> None:
+    """Nothing is counted for a month before the one in which the account was opened."""
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE accounts SET created_at = :at WHERE id = :id"), {"id": account_id, "at": at})
+
+
 async def used(database: Database, account_id: str) -> int:
     statement = text("SELECT coalesce(sum(used), 0)::int FROM usage_periods WHERE account_id = :account")
     async with database.transaction() as tx:
@@ -166,6 +172,7 @@ async def test_its_time_decides_the_period(send: Send, database: Database, owner
             text("UPDATE accounts SET time_zone = 'Pacific/Auckland' WHERE id = :id"), {"id": owner.account_id}
         )
     last_night = utc_now().replace(day=1, hour=0, minute=30) - timedelta(hours=1)
+    await open_at(database, owner.account_id, last_night)
     assert (await send(event(owner.account_id, time=last_night.isoformat()))).status_code == 200
     async with database.transaction() as tx:
         period = text("SELECT period FROM usage_periods WHERE account_id = :account")
@@ -222,11 +229,22 @@ async def test_a_key_has_one_environment(send: Send, key: keys.CreatedKey) -> No
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
+async def test_a_month_before_the_account_was_opened_is_refused(send: Send, database: Database, owner: Actor) -> None:
+    """Nobody would be billed for it."""
+    first = utc_now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    await open_at(database, owner.account_id, first + timedelta(hours=5))
+    answer = await send(event(owner.account_id, time=(first - timedelta(seconds=1)).isoformat()))
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_late")
+    assert "when the account was opened" in answer.json()["detail"]
+    assert (await send(event(owner.account_id, time=first.isoformat()))).status_code == 200
+
+
 async def test_a_retry_that_comes_too_late_is_still_told_that_it_was_counted(
     database: Database, app: Starlette, owner: Actor
 ) -> None:
     meter: Meter = app.state.services.meter
     old = (utc_now() - timedelta(days=20)).isoformat()
+    await open_at(database, owner.account_id, utc_now() - timedelta(days=21))
     asked = [parse_event(msgspec.json.encode(event(owner.account_id, number, time=old)))[0] for number in (1, 2)]
     generous = Meter(database, meter.limiter, Retention(), 30)
     strict = Meter(database, meter.limiter, Retention(), 10)
