@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from portal.billing import OVERDUE, count_due
+from portal.billing import count_overdue
 from portal.core.backoff import is_set_within
 from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import utc_now
@@ -68,7 +68,7 @@ class Watch:
     async def _ask_database(self, state: UsageState) -> None:
         async with self._database.transaction() as tx:
             state.quarantined = await count_quarantined(tx)
-            state.overdue = await count_due(tx, tx.now - self._grace - OVERDUE)
+            state.overdue = await count_overdue(tx, self._grace)
 
     def _alarm(self, state: UsageState) -> None:
         if state.backlog_bytes is None:

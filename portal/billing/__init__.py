@@ -14,16 +14,15 @@ from portal.billing.audit import audit_invoice, audit_numbers
 from portal.billing.decimals import decimal_from, signed_decimal_from, written
 from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import Finalized, finalize_invoice
-from portal.billing.lines import parts_of
+from portal.billing.lines import part_document, parts_from
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.parts import Part
 from portal.billing.prorate import WHOLE, Share, days_covered, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
 from portal.billing.store import (
-    OVERDUE,
     Due,
-    count_due,
     count_invoices,
+    count_overdue,
     find_invoice,
     list_due,
     list_invoiced,
@@ -31,10 +30,18 @@ from portal.billing.store import (
     list_lines,
     register_accounts,
 )
-from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, currency_from, tariff_document, tariff_from
+from portal.billing.tariff import (
+    Charge,
+    ChargeModel,
+    Tariff,
+    Tier,
+    currency_from,
+    find_tariff,
+    tariff_document,
+    tariff_from,
+)
 
 __all__ = [
-    "OVERDUE",
     "WHOLE",
     "Charge",
     "ChargeModel",
@@ -53,19 +60,21 @@ __all__ = [
     "add_up",
     "audit_invoice",
     "audit_numbers",
-    "count_due",
     "count_invoices",
+    "count_overdue",
     "currency_from",
     "days_covered",
     "decimal_from",
     "draft_invoice",
     "finalize_invoice",
     "find_invoice",
+    "find_tariff",
     "list_due",
     "list_invoiced",
     "list_invoices",
     "list_lines",
-    "parts_of",
+    "part_document",
+    "parts_from",
     "prorate",
     "rate_usage",
     "register_accounts",

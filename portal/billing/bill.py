@@ -17,7 +17,7 @@ from portal.billing.decimals import ZERO
 from portal.billing.fees import Fee
 from portal.billing.prorate import Share, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
-from portal.billing.tariff import Charge, ChargeModel, Tariff, tariff_from
+from portal.billing.tariff import Charge, ChargeModel, Tariff, find_tariff
 from portal.core.errors import Invalid
 from portal.core.money import exactly
 
@@ -152,7 +152,7 @@ def _late(late: Late, currency: str) -> Billed:
 
 def tariff_of(metered: Metered, currency: str) -> Tariff:
     """Units have a price at least, be it nothing. Raises Invalid for what is no tariff, or in another currency."""
-    tariff = tariff_from(metered.tariff) if metered.tariff else Tariff(currency, ())
+    tariff = find_tariff(metered.tariff) or Tariff(currency, ())
     if tariff.currency != currency:
         raise Invalid(f"The tariff of {metered.plan} is in {tariff.currency}, the invoice in {currency}.")
     if all(charge.model is ChargeModel.FLAT for charge in tariff.charges):

@@ -6,7 +6,7 @@ since, the days are given back and the new plan's charged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -116,18 +116,21 @@ def fees_due(owed: Mapping[date, Rate], invoiced: Mapping[date, Rate], days: Day
     """What makes `invoiced` into `owed`: what is given back first. A day charged for its plan is left, at any price."""
     returned = {day: rate for day, rate in invoiced.items() if _plan_of(owed.get(day)) != rate.plan_id}
     charges = {day: rate for day, rate in owed.items() if _plan_of(invoiced.get(day)) != rate.plan_id}
-    return [*_stretches(returned, days, is_credit=True), *_stretches(charges, days, is_credit=False)]
+    return [
+        Fee(days.period, *rate[:4], first, last, days.count, is_credit)
+        for is_credit, rates in ((True, returned), (False, charges))
+        for rate, first, last in stretches(rates)
+    ]
 
 
-def _stretches(rates: Mapping[date, Rate], days: Days, *, is_credit: bool) -> list[Fee]:
-    """Days that follow one another at the same rate are one fee."""
-    found: list[Fee] = []
+def stretches(rates: Mapping[date, Rate]) -> list[tuple[Rate, date, date]]:
+    """The first and last of days that follow one another at the same rate."""
+    found: list[tuple[Rate, date, date]] = []
     for day in sorted(rates):
-        rate = rates[day]
-        fee = Fee(days.period, *rate[:4], first=day, last=day, of_days=days.count, is_credit=is_credit)
-        if found and replace(found[-1], first=day, last=day) == fee and found[-1].last + DAY == day:
-            fee = replace(found.pop(), last=day)
-        found.append(fee)
+        first = day
+        if found and found[-1][0] == rates[day] and found[-1][2] + DAY == day:
+            _, first, _ = found.pop()
+        found.append((rates[day], first, day))
     return found
 
 

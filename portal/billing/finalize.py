@@ -22,6 +22,9 @@ from portal.core.database import Tx
 from portal.core.ids import AccountId, new_id
 from portal.plans import Period
 
+STATEMENT_SECONDS, WAITING_SECONDS = 10.0, 2.0
+"""Whoever holds something of an account delays this account, and nobody else's invoice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finalized:
@@ -33,7 +36,8 @@ class Finalized:
 
 async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finalized | None:
     """None where the next period is not over for as long as `grace`, or somebody else has the account in hand."""
-    await store.limit_waiting(tx)
+    await tx.limit_statements(STATEMENT_SECONDS)
+    await tx.limit_waiting(WAITING_SECONDS)
     billing = await store.lock_billing(tx, account_id)
     if billing is None:
         return None

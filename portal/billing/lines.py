@@ -16,7 +16,12 @@ def lines_of(billed: Sequence[Billed], account_id: str, invoice_id: str) -> list
     return [_line(one, (account_id, invoice_id, position)) for position, one in enumerate(billed, start=1)]
 
 
-def parts_of(line: InvoiceLine) -> list[Part]:
+def part_document(part: Part) -> dict[str, str]:
+    return {name: written(getattr(part, name)) for name in ("quantity", "unit", "flat", "amount")}
+
+
+def parts_from(line: InvoiceLine) -> list[Part]:
+    """What `part_document` wrote of them."""
     return [Part(**{name: Decimal(number) for name, number in part.items()}) for part in line.parts]
 
 
@@ -33,7 +38,7 @@ def _line(billed: Billed, place: tuple[str, str, int]) -> InvoiceLine:
         period=billed.period,
         units=None if line.quantity is None else int(line.quantity),
         amount=line.amount,
-        parts=[_part(part) for part in line.parts],
+        parts=[part_document(part) for part in line.parts],
         plan_id=billed.plan_id,
         tax_percent=billed.tax_percent,
         **(_charged(fee) if fee else {}),
@@ -43,8 +48,3 @@ def _line(billed: Billed, place: tuple[str, str, int]) -> InvoiceLine:
 def _charged(fee: Fee) -> dict[str, Any]:
     price = -fee.price if fee.is_credit else fee.price
     return {"price": price, "first_day": fee.first, "last_day": fee.last}
-
-
-def _part(part: Part) -> dict[str, str]:
-    numbers = {"quantity": part.quantity, "unit": part.unit, "flat": part.flat, "amount": part.amount}
-    return {name: written(number) for name, number in numbers.items()}

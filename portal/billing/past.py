@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from portal import plans, usage
 from portal.accounts import get_account
 from portal.billing.bill import Metered
-from portal.billing.fees import DAY, Change, Days, Rate, day_of, days_of, rates_on
-from portal.billing.tariff import tariff_from
+from portal.billing.fees import DAY, Change, Days, Rate, day_of, days_of, rates_on, stretches
+from portal.billing.tariff import find_tariff
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.plans import Period, Plan
@@ -59,18 +59,16 @@ class Past:
 
     def _metered(self, rate: Rate, rates: dict[date, Rate], days: Days, units: int) -> Metered:
         plan = self.plans[rate.plan_id]
-        count = len([one for one in rates.values() if one.plan_id == rate.plan_id])
+        count = [*rates.values()].count(rate)
         return Metered(days.period, plan.id, plan.name, plan.tariff, units, count, days.count)
 
     async def _units_on(self, tx: Tx, rate: Rate, rates: dict[date, Rate]) -> int:
         """Of a plan's days, a stretch at a time."""
-        own = sorted(day for day, one in rates.items() if one.plan_id == rate.plan_id)
-        firsts = [day for day in own if day - DAY not in own]
-        lasts = [day for day in own if day + DAY not in own]
         units = 0
-        for first, last in zip(firsts, lasts, strict=True):
-            stretch = self._midnight(first), self._midnight(last + DAY)
-            units += await usage.billable_units(tx, self.account_id, *stretch)
+        for one, first, last in stretches(rates):
+            if one == rate:
+                stretch = self._midnight(first), self._midnight(last + DAY)
+                units += await usage.billable_units(tx, self.account_id, *stretch)
         return units
 
     def _midnight(self, day: date) -> datetime:
@@ -79,11 +77,12 @@ class Past:
 
 def _in_order(rates: dict[date, Rate]) -> list[Rate]:
     """Each plan once, by its last day."""
-    by_plan = {rates[day].plan_id: rates[day] for day in sorted(rates)}
-    last_day = {rates[day].plan_id: day for day in sorted(rates)}
-    return sorted(by_plan.values(), key=lambda rate: last_day[rate.plan_id])
+    latest_first = dict.fromkeys(rates[day] for day in sorted(rates, reverse=True))
+    return [*reversed(latest_first)]
 
 
 def _rate_of(plan: Plan) -> Rate:
-    tax_percent = tariff_from(plan.tariff).tax_percent if plan.tariff else None
-    return Rate(plan.id, plan.name, plan.price, tax_percent, bool(plan.tariff.get("charges")))
+    tariff = find_tariff(plan.tariff)
+    if tariff is None:
+        return Rate(plan.id, plan.name, plan.price)
+    return Rate(plan.id, plan.name, plan.price, tariff.tax_percent, bool(tariff.charges))

@@ -35,7 +35,6 @@ SELECT year, last, count(invoice.id) AS invoices FROM invoice_numbers
 LEFT JOIN invoices invoice ON split_part(invoice.number, '-', 1) = year::text
 GROUP BY year, last HAVING count(invoice.id) <> last ORDER BY year
 """)
-_LIMIT_WAITING = text("SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '10s', true)")
 
 
 class Due(NamedTuple):
@@ -60,8 +59,9 @@ async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> 
     return [Due(row.next_at, row.account_id) for row in rows]
 
 
-async def count_due(tx: Tx, until: datetime) -> int:
-    """How many accounts have a next period that had ended at `until`."""
+async def count_overdue(tx: Tx, grace: timedelta) -> int:
+    """How many accounts should have been billed by now, and are not."""
+    until = tx.now - grace - OVERDUE
     count: int = await tx.find(select(func.count()).where(col(BillingAccount.next_at) <= until))
     return count
 
@@ -89,11 +89,6 @@ async def take_number(tx: Tx, year: int) -> tuple[int, datetime]:
 async def list_number_gaps(tx: Tx) -> list[tuple[int, int, int]]:
     """Years whose numbers given and invoices found are not the same: (year, numbers, invoices)."""
     return [(row.year, row.last, row.invoices) for row in await tx.execute(_NUMBERS)]
-
-
-async def limit_waiting(tx: Tx) -> None:
-    """Whoever holds something of an account delays this account, and nobody else's invoice."""
-    await tx.execute(_LIMIT_WAITING)
 
 
 async def insert_invoice(tx: Tx, invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:

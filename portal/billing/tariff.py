@@ -93,6 +93,11 @@ def tariff_from(document: Mapping[str, Any]) -> Tariff:
     return Tariff(currency, charges, minimum, maximum, tax_percent)
 
 
+def find_tariff(document: Mapping[str, Any]) -> Tariff | None:
+    """A plan's. None where there is none, so that its usage costs nothing. Raises Invalid."""
+    return tariff_from(document) if document else None
+
+
 def tariff_document(tariff: Tariff) -> dict[str, Any]:
     """The canonical form: equal tariffs have equal documents, and `tariff_from` reads them back."""
     return {

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.billing import OVERDUE, count_due, tariff_from
+from portal.billing import count_overdue, find_tariff
 from portal.cli.examinations import Finding, State
 from portal.core.database import Database, Tx
 from portal.core.errors import Invalid
@@ -30,7 +30,7 @@ async def _examine(tx: Tx, grace: timedelta) -> Finding:
         if wrong := _mistake(plan):
             told = f"the tariff of {plan.slug} cannot be billed: {wrong}"
             return Finding(WHAT, State.BAD, told, f"Set it anew: portal plan tariff {plan.slug} TARIFF.json.")
-    if overdue := await count_due(tx, tx.now - grace - OVERDUE):
+    if overdue := await count_overdue(tx, grace):
         told = f"{overdue:,} that should have been written an hour ago are not."
         hint = "See that `portal worker` runs, and its log for invoice_not_finalized."
         return Finding(WHAT, State.DOUBTFUL, told, hint)
@@ -39,7 +39,7 @@ async def _examine(tx: Tx, grace: timedelta) -> Finding:
 
 def _mistake(plan: Plan) -> str | None:
     try:
-        tariff = tariff_from(plan.tariff) if plan.tariff else None
+        tariff = find_tariff(plan.tariff)
     except Invalid as error:
         return f"{'.'.join(error.path)}: {error.message}"
     if tariff is not None and tariff.currency != plan.currency:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.billing import tariff_document, tariff_from
+from portal.billing import find_tariff, tariff_document
 from portal.cli.mistakes import refusing_invalid
 from portal.cli.tariff_file import read_tariff
 from portal.cli.which import DataOption, settings_of
@@ -33,8 +33,9 @@ def tariff(
     with refusing_invalid():
         document = None if file is None else tariff_document(read_tariff(file))
     found = asyncio.run(_tariff(plan, document, data))
-    typer.echo(json.dumps(tariff_document(tariff_from(found.tariff)) if found.tariff else {}, indent=2))
-    if not found.tariff:
+    priced = find_tariff(found.tariff)
+    typer.echo(json.dumps(tariff_document(priced) if priced else {}, indent=2))
+    if priced is None:
         typer.echo(f"Usage costs nothing on {found.name}.", err=True)
     if document is not None:
         typer.echo(f"Set: every month of {found.name} that is not billed yet is priced so.", err=True)

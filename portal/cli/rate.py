@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.billing import Line, Part, Totals, add_up, decimal_from, rate_usage, written
+from portal.billing import Line, Totals, add_up, decimal_from, part_document, rate_usage, written
 from portal.cli.mistakes import refusing_invalid
 from portal.cli.tariff_file import read_tariff
 
@@ -32,12 +32,8 @@ def _document(line: Line) -> dict[str, Any]:
         "description": line.description,
         "quantity": None if line.quantity is None else written(line.quantity),
         "amount": str(line.amount),
-        "parts": [_part(part) for part in line.parts],
+        "parts": [part_document(part) for part in line.parts],
     }
-
-
-def _part(part: Part) -> dict[str, str]:
-    return {name: written(getattr(part, name)) for name in ("quantity", "unit", "flat", "amount")}
 
 
 def _total(totals: Totals, currency: str) -> dict[str, str]:

@@ -44,6 +44,7 @@ _BEGIN = text(
 _ACCOUNT = text("SELECT current_setting('portal.account_id')")
 _ACT_FOR = text("SELECT set_config('portal.account_id', :account, true)")
 _LIMIT_STATEMENTS = text("SELECT set_config('statement_timeout', :most_ms, true)")
+_LIMIT_WAITING = text("SELECT set_config('lock_timeout', :most_ms, true)")
 _LIMIT_LOCKS = text("SELECT set_config('lock_timeout', :timeout, false)")
 _BEGIN_AS_OWNER = text("SELECT set_config('lock_timeout', :timeout, true), clock_timestamp()")
 
@@ -108,6 +109,10 @@ class Tx:
     async def limit_statements(self, seconds: float) -> None:
         """From now on PostgreSQL stops any statement of this transaction that takes longer."""
         await self.execute(_LIMIT_STATEMENTS, {"most_ms": str(round(seconds * 1000))})
+
+    async def limit_waiting(self, seconds: float) -> None:
+        """From now on PostgreSQL stops any statement of this transaction that waits longer for one lock."""
+        await self.execute(_LIMIT_WAITING, {"most_ms": str(round(seconds * 1000))})
 
     async def settle(self) -> None:
         """Returns when no statement is on its way, and lets none go any more.

@@ -1,7 +1,7 @@
 """Invoices: the finalized ones, and the draft of the next, each with how every line comes about."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Self
 
@@ -9,13 +9,14 @@ import strawberry
 
 from portal import billing
 from portal.core.actor import Permission
-from portal.core.money import Money
 from portal.graphql.connections import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.context import Info
 from portal.graphql.enums import value
 from portal.graphql.fields import computed
 from portal.graphql.plans import Price
 from portal.graphql.scalars import BigInt
+
+Rows = Callable[[Info], Awaitable[list[billing.InvoiceLine]]]
 
 
 @strawberry.enum(description="What a line of an invoice is for.")
@@ -62,8 +63,8 @@ class InvoiceLine:
             description=row.description,
             period=row.period,
             units=None if row.units is None else BigInt(row.units),
-            amount=_price(row.amount, currency),
-            parts=[InvoicePart.of(part) for part in billing.parts_of(row)],
+            amount=Price.of(row.amount, currency),
+            parts=[InvoicePart.of(part) for part in billing.parts_from(row)],
         )
 
 
@@ -75,10 +76,11 @@ class Bill:
     subtotal: Price = strawberry.field(description="The sum of the lines.")
     tax: Price = strawberry.field(description="Tax on that.")
     total: Price = strawberry.field(description="What is to be paid.")
+    rows: strawberry.Private[Rows]
 
     @computed("What it is made of.")
     async def lines(self, info: Info) -> list[InvoiceLine]:
-        raise NotImplementedError
+        return [InvoiceLine.of(row, self.total.currency) for row in await self.rows(info)]
 
 
 @strawberry.type(description="A finalized invoice. It never changes.")
@@ -94,37 +96,30 @@ class Invoice(Node, Bill):
             period=row.period,
             period_start=row.period_start,
             period_end=row.period_end,
-            subtotal=_price(row.subtotal, row.currency),
-            tax=_price(row.tax, row.currency),
-            total=_price(row.total, row.currency),
+            subtotal=Price.of(row.subtotal, row.currency),
+            tax=Price.of(row.tax, row.currency),
+            total=Price.of(row.total, row.currency),
             finalized_at=row.finalized_at,
+            rows=lambda info: info.context.loaders.invoice_lines.load(row.id),
         )
-
-    @computed("What it is made of.")
-    async def lines(self, info: Info) -> list[InvoiceLine]:
-        rows = await info.context.loaders.invoice_lines.load(self.id)
-        return [InvoiceLine.of(row, self.total.currency) for row in rows]
 
 
 @strawberry.type(description="The next invoice as it would be now; it is finalized some time after its month.")
 class DraftInvoice(Bill):
-    drafted: strawberry.Private[billing.Draft]
-
     @classmethod
     def of(cls, draft: billing.Draft) -> Self:
+        async def rows(_: Info) -> list[billing.InvoiceLine]:
+            return draft.lines
+
         return cls(
             period=draft.period.name,
             period_start=draft.period.start,
             period_end=draft.period.end,
-            subtotal=_price(draft.totals.subtotal, draft.currency),
-            tax=_price(draft.totals.tax, draft.currency),
-            total=_price(draft.totals.total, draft.currency),
-            drafted=draft,
+            subtotal=Price.of(draft.totals.subtotal, draft.currency),
+            tax=Price.of(draft.totals.tax, draft.currency),
+            total=Price.of(draft.totals.total, draft.currency),
+            rows=rows,
         )
-
-    @computed("What it is made of.")
-    async def lines(self, info: Info) -> list[InvoiceLine]:
-        return [InvoiceLine.of(row, self.total.currency) for row in self.drafted.lines]
 
 
 @strawberry.type
@@ -155,8 +150,3 @@ async def find_invoice(info: Info, invoice_id: str) -> Invoice | None:
     tx = info.context.permitted(Permission.INVOICES_READ)
     row = await billing.find_invoice(tx, info.context.actor.account_id, invoice_id)
     return None if row is None else Invoice.of(row)
-
-
-def _price(amount: Decimal, currency: str) -> Price:
-    """In minor units of the currency, as invoices say it."""
-    return Price(amount=str(Money(amount, currency).rounded().amount), currency=currency)

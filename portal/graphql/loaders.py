@@ -71,8 +71,7 @@ class Loaders:
 
     async def _plan_of(self, account_id: AccountId) -> ChosenPlan:
         row = await plans.find_subscription(self._tx, account_id)
-        plan = await (plans.get_plan(self._tx, row.plan_id) if row else plans.get_default_plan(self._tx))
-        return ChosenPlan(plan, row.started_at if row else None)
+        return ChosenPlan(await plans.get_plan_of(self._tx, row), row.started_at if row else None)
 
     async def _secrets(self, key_ids: list[str]) -> Sequence[list[keys.KeySecret]]:
         found: dict[str, list[keys.KeySecret]] = defaultdict(list)

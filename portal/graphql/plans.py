@@ -1,6 +1,7 @@
 """The catalogue, the account's plan and choosing another, how much of its quota is left and for how long."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Self
 
 import strawberry
@@ -24,6 +25,11 @@ PACE_LEAST = timedelta(hours=1)
 class Price:
     amount: str = strawberry.field(description="The exact decimal amount, like 49.00.")
     currency: str = strawberry.field(description="The ISO 4217 code, like EUR.")
+
+    @classmethod
+    def of(cls, amount: Decimal, currency: str) -> Self:
+        """In minor units of the currency."""
+        return cls(amount=str(Money(amount, currency).rounded().amount), currency=currency)
 
 
 @strawberry.type(description="At most `amount` units in any `windowMs`.")
@@ -63,15 +69,16 @@ class Plan(Node):
 
     @classmethod
     def of(cls, row: plans.Plan) -> Self:
+        tariff = billing.find_tariff(row.tariff)
         return cls(
             id=strawberry.ID(row.id),
             slug=row.slug,
             name=row.name,
             description=row.description,
-            price=Price(amount=str(Money(row.price, row.currency).rounded().amount), currency=row.currency),
+            price=Price.of(row.price, row.currency),
             monthly_quota=None if row.monthly_quota is None else BigInt(row.monthly_quota),
             is_overage_allowed=row.is_overage_allowed,
-            tariff=Tariff.of(billing.tariff_from(row.tariff)) if row.tariff else None,
+            tariff=Tariff.of(tariff) if tariff else None,
             limits=[Limit.of(plans.Limit(**limit)) for limit in row.limits],
             is_default=row.is_default,
         )

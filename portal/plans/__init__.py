@@ -15,6 +15,7 @@ from portal.plans.store import (
     get_default_plan,
     get_plan,
     get_plan_called,
+    get_plan_of,
     list_choices,
     list_plans,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "get_default_plan",
     "get_plan",
     "get_plan_called",
+    "get_plan_of",
     "list_choices",
     "list_plans",
     "period_named",

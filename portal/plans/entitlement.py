@@ -47,8 +47,7 @@ class Entitlement:
 
 async def entitlement_of(tx: Tx, account_id: str) -> Entitlement:
     subscription = await store.find_subscription(tx, account_id)
-    plan = await (store.get_plan(tx, subscription.plan_id) if subscription else store.get_default_plan(tx))
-    return entitlement_from(plan)
+    return entitlement_from(await store.get_plan_of(tx, subscription))
 
 
 def entitlement_from(plan: Plan) -> Entitlement:

@@ -42,6 +42,11 @@ async def lock_plan_called(tx: Tx, slug: str) -> Plan:
     return await _called(tx, select(Plan).where(col(Plan.slug) == slug).with_for_update())
 
 
+async def get_plan_of(tx: Tx, subscription: Subscription | None) -> Plan:
+    """The plan that an account with this subscription is on; with none it is on the default plan."""
+    return await (get_plan(tx, subscription.plan_id) if subscription else get_default_plan(tx))
+
+
 async def get_default_plan(tx: Tx) -> Plan:
     plan: Plan | None = await tx.find(select(Plan).where(col(Plan.is_default)))
     if plan is None:

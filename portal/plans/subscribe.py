@@ -25,7 +25,7 @@ async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
 
 async def _check_currency(tx: Tx, subscription: Subscription | None, plan: Plan) -> None:
     """An invoice has one currency, and takes back what it charged ahead."""
-    current = await (store.get_plan(tx, subscription.plan_id) if subscription else store.get_default_plan(tx))
+    current = await store.get_plan_of(tx, subscription)
     if plan.currency != current.currency:
         raise Conflict(
             f"{plan.name} is priced in {plan.currency}, and this account is billed in {current.currency}.",
