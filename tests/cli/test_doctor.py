@@ -5,12 +5,10 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from portal import plans
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from tests.billing.account import month, new_account
 from tests.cli.demo_portal import DemoPortal, run_portal
-from tests.usage.databases import own_database
 
 
 def settings_of(services: EmbeddedServices, data: str) -> dict[str, str]:
@@ -68,26 +66,16 @@ async def test_a_database_that_was_never_migrated_is_told(services: EmbeddedServ
 
 
 async def test_a_tariff_that_cannot_be_billed_and_overdue_accounts_are_told(
-    services: EmbeddedServices, tmp_path: Path
+    own: Database, where: dict[str, str]
 ) -> None:
-    where = {
-        "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
-        "PORTAL_DATA": str(tmp_path / "data"),
-    }
-    async with own_database(services) as own:
-        where["PORTAL_DATABASE_URL"] = own.url
-        async with own.transaction() as tx:
-            await plans.ensure_catalogue(tx)
-        _, out, _ = await run_portal("doctor", **where)
-        assert "✓ invoices" in out
-        await new_account(own, opened=month(1))
-        _, out, _ = await run_portal("doctor", **where)
-        assert "! invoices     1 that should have been written" in out
-        async with own.transaction() as tx:
-            broken = (
-                """UPDATE plans SET tariff = '{"currency": "EUR", "charges": [], "minimum": 0.5}' WHERE slug = 'pro'"""
-            )
-            await tx.execute(text(broken))
-        code, out, _ = await run_portal("doctor", **where)
-        assert code == 1
-        assert "✗ invoices     the tariff of pro cannot be billed: minimum: A float is not exact" in out
+    _, out, _ = await run_portal("doctor", **where)
+    assert "✓ invoices" in out
+    await new_account(own, opened=month(1))
+    _, out, _ = await run_portal("doctor", **where)
+    assert "! invoices     1 that should have been written" in out
+    broken = """UPDATE plans SET tariff = '{"currency": "EUR", "charges": [], "minimum": 0.5}' WHERE slug = 'pro'"""
+    async with own.transaction() as tx:
+        await tx.execute(text(broken))
+    code, out, _ = await run_portal("doctor", **where)
+    assert code == 1
+    assert "✗ invoices     the tariff of pro cannot be billed: minimum: A float is not exact" in out

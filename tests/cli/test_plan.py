@@ -1,35 +1,13 @@
 """`portal plan tariff` as it is typed."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
-from portal import audit, plans
+from portal import audit
 from portal.core.database import Database
-from portal.core.embedded import EmbeddedServices
 from tests.cli.demo_portal import run_portal
-from tests.usage.databases import own_database
 
 TARIFF = {"currency": "EUR", "charges": [{"code": "calls", "model": "per_unit", "unit": "0.01"}]}
-
-
-@pytest.fixture
-async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
-    async with own_database(services) as database:
-        async with database.transaction() as tx:
-            await plans.ensure_catalogue(tx)
-        yield database
-
-
-@pytest.fixture
-def where(own: Database, services: EmbeddedServices, tmp_path: Path) -> dict[str, str]:
-    return {
-        "PORTAL_DATABASE_URL": own.url,
-        "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
-        "PORTAL_DATA": str(tmp_path / "data"),
-    }
 
 
 async def test_a_tariff_is_set_and_printed(own: Database, where: dict[str, str], tmp_path: Path) -> None:

@@ -3,23 +3,19 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from sqlalchemy import text
 
 from portal.core.clock import utc_now
 from portal.core.database import Database
-from portal.core.embedded import EmbeddedServices
-from portal.usage import encode_batch, ensure_partitions, ingest_usage
+from portal.usage import encode_batch, ingest_usage
 from portal.usage.frames import HEADER_SIZE, encode_frames
 from portal.usage.open_segment import OpenSegment
 from portal.usage.records import encode_record
 from portal.usage.segments import segment_path
 from tests.cli.demo_portal import run_portal
-from tests.usage.databases import own_database
 from tests.usage.sample import new_account, records
 from tests.usage.truth import raw_totals
 
@@ -35,22 +31,6 @@ journal.append([record()])
 print("written", flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture
-async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
-    async with own_database(services) as database:
-        await ensure_partitions(database, utc_now())
-        yield database
-
-
-@pytest.fixture
-def where(own: Database, services: EmbeddedServices, tmp_path: Path) -> dict[str, str]:
-    return {
-        "PORTAL_DATABASE_URL": own.url,
-        "PORTAL_REDIS_URLS": ",".join(services.redis_urls),
-        "PORTAL_DATA": str(tmp_path / "data"),
-    }
 
 
 def left_behind(folder: Path, account: str, count: int, number: int = 1) -> Path:

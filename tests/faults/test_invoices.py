@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from portal import billing, plans
+from portal import billing
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
@@ -25,14 +25,13 @@ from portal.usage import (
     audit_account,
     count_external,
     encode_batch,
-    ensure_partitions,
     ingest_usage,
     list_closed_periods,
     settle_usage,
 )
 from tests.billing.account import GRACE, NOW, choose, month, name, new_account
 from tests.faults.report import Report, sized
-from tests.usage.databases import own_database
+from tests.usage.databases import stocked_database
 from tests.usage.sample import record, request_id
 
 ACCOUNTS = sized(4, 6)
@@ -45,10 +44,7 @@ DAYS = 24 * 27
 
 @pytest.fixture
 async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
-    async with own_database(services) as database:
-        await ensure_partitions(database, NOW)
-        async with database.transaction() as tx:
-            await plans.ensure_catalogue(tx)
+    async with stocked_database(services) as database:
         yield database
 
 

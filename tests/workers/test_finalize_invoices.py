@@ -7,21 +7,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from portal import billing, plans
+from portal import billing
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.usage import ensure_partitions
 from tests.billing.account import GRACE, NOW, month, new_account, use
-from tests.usage.databases import own_database
+from tests.usage.databases import stocked_database
 from workers import finalize_invoices
 
 
 @pytest.fixture
 async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
-    async with own_database(services) as database:
-        await ensure_partitions(database, NOW)
-        async with database.transaction() as tx:
-            await plans.ensure_catalogue(tx)
+    async with stocked_database(services) as database:
         yield database
 
 
