@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-THROUGH_RABBITMQ := tests/core/test_rabbit.py tests/workers tests/cli/test_dlq.py tests/cli/test_worker.py \
+THROUGH_RABBITMQ := tests/core/test_rabbit.py tests/workers tests/cli/commands/test_dlq.py tests/cli/commands/test_worker.py \
   tests/faults/test_usage_deliveries.py tests/faults/test_usage_kills.py
 
 .DEFAULT_GOAL := help
@@ -31,7 +31,7 @@ bench: $(INSTALLED) broker ## Measure the check (results under bench/results)
 	$(BIN)/python -m bench
 
 faults: $(INSTALLED) broker servers strace ## The long form of the fault tests, with a report under build/faults
-	PORTAL_FAULTS=long $(BIN)/pytest tests/faults tests/graphql/test_fuzz.py tests/web/test_graphql_fuzz.py -s
+	PORTAL_FAULTS=long $(BIN)/pytest tests/faults tests/graphql/engine/test_fuzz.py tests/web/graphql/test_fuzz.py -s
 	$(MAKE) broker4
 
 broker4: $(INSTALLED) ## What goes through RabbitMQ again, on RabbitMQ 4 (Debian 13 under build, as root)

@@ -12,8 +12,8 @@ from typing import Any
 import httptools
 import uvicorn
 
-from web.check.desk import OnReply
-from web.check.lane import Lane
+from web.check.handler import OnReply
+from web.check.protocol import Lane
 from web.check.replies import Reply
 
 BODY = Path(sys.argv[3]).read_bytes() if len(sys.argv) > 3 else b"{}"

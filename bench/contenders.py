@@ -22,7 +22,7 @@ from bench.processes import Launch, Processes, free_port
 from bench.start_peers import start_peers
 from bench.world import BATCH, World
 from bench.wrk import Load
-from portal.cli.check_client import CheckClient
+from portal.cli.demo.check_client import CheckClient
 from portal.core.embedded.binaries import valkey_program
 
 CHECKOUT = FOLDER.parent

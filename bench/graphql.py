@@ -14,17 +14,17 @@ from time import perf_counter
 from typing import Any
 
 from portal.accounts import Person, authenticate_token
-from portal.cli.demo_data import ensure_demo
-from portal.cli.migrate import prepare_database
-from portal.cli.wiring import Parts, open_parts
+from portal.cli.commands.migrate import prepare_database
+from portal.cli.demo.seed import ensure_demo
 from portal.core.actor import Actor
 from portal.core.clock import utc_now
 from portal.core.embedded import start_services
 from portal.core.settings import load_settings
 from portal.graphql import Options, execute, schema
-from portal.graphql.documents import prepare
+from portal.graphql.engine.validation import prepare
+from portal.runtime.container import Parts, open_parts
 from tests.web.attacks.documents import documents
-from web.execute import document
+from web.pages.framework.run_document import document
 
 OVERVIEW = """
 query Overview($from: DateTime!, $to: DateTime!) {

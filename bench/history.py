@@ -26,11 +26,11 @@ import asyncpg
 from bench.contender import Sample
 from bench.history_data import BUSY, MONTHS, Size, make_data, size_for
 from migrations.run import migrate
-from portal.cli.garbage import settle_garbage
 from portal.cli.progress import progress
 from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
 from portal.core.embedded import start_services
+from portal.runtime.gc_tuning import settle_garbage
 from portal.usage import (
     Granularity,
     RequestQuery,

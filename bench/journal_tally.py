@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+from portal.usage.journal.segments import list_segments, read_portion
 from portal.usage.records import decode_batch, join_batch
-from portal.usage.segments import list_segments, read_portion
 
 READ_MOST = 10_000
 

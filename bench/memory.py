@@ -24,7 +24,7 @@ from bench.processes import Launch, Processes, free_port
 from bench.run import RESULTS, own_folder
 from portal.accounts import Account
 from portal.check import PolicyCache
-from portal.cli.migrate import prepare_database
+from portal.cli.commands.migrate import prepare_database
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices, start_services

@@ -14,7 +14,7 @@ from bench.cpu import Group, Spent
 from bench.journal_tally import JournalTally
 from bench.world import World
 from bench.wrk import Load, LoadResult, run_wrk
-from portal.cli.check_client import CheckClient
+from portal.cli.demo.check_client import CheckClient
 
 SAMPLES = 20
 SETTLE_SECONDS = 0.3

@@ -23,13 +23,13 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy import Engine, event
 
 from bench.contender import Sample, WrongAnswers
-from portal.cli.demo_data import DemoCredentials, ensure_demo
-from portal.cli.garbage import settle_garbage
-from portal.cli.migrate import prepare_database
-from portal.cli.wiring import open_parts, open_web
+from portal.cli.commands.migrate import prepare_database
+from portal.cli.demo.seed import DemoCredentials, ensure_demo
 from portal.core.database import Database
 from portal.core.embedded import start_services
 from portal.core.settings import load_settings
+from portal.runtime.container import open_parts, open_web
+from portal.runtime.gc_tuning import settle_garbage
 from web.app import create_app
 
 ORIGIN = "http://127.0.0.1:8000"

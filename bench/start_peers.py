@@ -16,7 +16,7 @@ from bench.over_http import OverHttp
 from bench.processes import Launch, Processes, free_port
 from bench.world import World
 from bench.wrk import Load
-from portal.cli.check_client import CheckClient
+from portal.cli.demo.check_client import CheckClient
 
 PROXIES = FOLDER / "peers" / "proxies"
 TRIES = 5

@@ -17,7 +17,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from portal.accounts import Account, create_service_token
-from portal.cli.migrate import prepare_database
+from portal.cli.commands.migrate import prepare_database
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database, Tx
 from portal.core.embedded import EmbeddedServices, start_services

@@ -9,7 +9,7 @@ from portal.accounts import models as accounts
 from portal.audit import models as audit
 from portal.billing import models as billing
 from portal.core import outbox
-from portal.graphql import models as graphql
+from portal.graphql.engine import models as graphql
 from portal.keys import models as keys
 from portal.plans import models as plans
 from portal.usage import models as usage

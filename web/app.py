@@ -9,18 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from web.assets import Assets
 from web.check import check_routes
-from web.compress import LEAST_BYTES, Compression
-from web.failures import EXCEPTION_HANDLERS, Failures
-from web.graphql import graphql_routes
-from web.headers import Headers
+from web.graphql.endpoint import graphql_routes
 from web.health import HEALTH_ROUTES
-from web.measure import Measure
-from web.metering import metering_routes
+from web.http.assets import Assets
+from web.middleware.compress import LEAST_BYTES, Compression
+from web.middleware.errors import EXCEPTION_HANDLERS, Failures
+from web.middleware.metrics import Measure
+from web.middleware.security_headers import Headers
 from web.routes import page_routes
 from web.services import WebServices
-from web.usage_export import export_route
+from web.usage.events import metering_routes
+from web.usage.export import export_route
 
 Only = Literal["check", "portal"]
 

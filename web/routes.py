@@ -6,18 +6,21 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from web import entrance
-from web.page import Action, Asked, Page, no_variables
-from web.pages.activity import list as activity
-from web.pages.invoices import detail as invoice
-from web.pages.invoices import list as invoices
-from web.pages.keys import detail, forms, reveal
-from web.pages.keys import list as key_list
-from web.pages.overview import today
-from web.pages.plan import catalogue
-from web.pages.settings import gateways, own
-from web.pages.settings.reveal import reveal_token
-from web.pages.usage import requests, series
+from web.pages.accounts import sign_in as entrance
+from web.pages.activity import page as activity
+from web.pages.framework.page import Action, Asked, Page, no_variables
+from web.pages.invoices import invoice_list as invoices
+from web.pages.invoices import invoice_page as invoice
+from web.pages.keys import forms, key_list
+from web.pages.keys import key_page as detail
+from web.pages.keys import reveal_secret as reveal
+from web.pages.overview import page as today
+from web.pages.plan import page as catalogue
+from web.pages.settings import gateways
+from web.pages.settings import personal as own
+from web.pages.settings.reveal_token import reveal_token
+from web.pages.usage import requests_page as requests
+from web.pages.usage import usage_page as series
 
 NEW_KEY = Page("/keys/new", "keys/new")
 PAGES = (

@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
-from portal.accounts.sign_in import Attempts
+from portal.accounts.sessions.sign_in import Attempts
 from portal.core.database import Database
 from portal.core.settings import Settings
 from portal.graphql import Allowances
 from portal.limits import Limiter
 
 if TYPE_CHECKING:
-    from portal.check import Checker, Meter, ServiceTokens
+    from portal.check import Checker, ServiceTokens
     from portal.graphql.live import Feeds
-    from web.check.desk import Desk
-    from web.connections import Connections
+    from portal.metering import Meter
+    from web.check.handler import Desk
+    from web.graphql.live_connections import Connections
 
 
 @dataclass(frozen=True, slots=True)

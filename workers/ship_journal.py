@@ -1,4 +1,4 @@
-"""Ship what the processes of this node have journalled. See portal.usage.courier."""
+"""Ship what the processes of this node have journalled. See portal.usage.journal.shipper."""
 
 import asyncio
 from contextlib import suppress

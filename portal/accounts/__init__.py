@@ -5,26 +5,22 @@ through `bump_policy_version`, which every verb calls that changes what a key ma
 shown once and stored as SHA-256. Never sends mail, never renders.
 """
 
-from portal.accounts.add_member import NewMember, add_member
-from portal.accounts.attempts import SignInAttempts
 from portal.accounts.authenticate import AuthenticatedPerson, authenticate_session, authenticate_token
-from portal.accounts.authenticate_service import authenticate_service
-from portal.accounts.create_personal_token import CreatedToken, create_personal_token
-from portal.accounts.create_service_token import CreatedServiceToken, create_service_token
-from portal.accounts.create_user import CreatedUser, create_user
-from portal.accounts.delete_ended import DELETED_AT_ONCE, delete_ended
+from portal.accounts.credential_status import Standing, standing_of
+from portal.accounts.identity.create_user import CreatedUser, create_user
+from portal.accounts.identity.sign_up import NewAccount, hash_new_password, sign_up
+from portal.accounts.members.add_member import NewMember, add_member
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
 from portal.accounts.policy_version import bump_policy_version
-from portal.accounts.revoke_other_sessions import revoke_other_sessions
-from portal.accounts.revoke_personal_token import revoke_personal_token
-from portal.accounts.revoke_service_token import revoke_service_token
-from portal.accounts.revoke_session import revoke_session
+from portal.accounts.purge_expired import DELETED_AT_ONCE, delete_ended
 from portal.accounts.rules import device_name, token_digest
-from portal.accounts.session_store import count_sessions, find_own_session, list_sessions
-from portal.accounts.sign_in import SignedIn, open_session, sign_in
-from portal.accounts.sign_out import sign_out
-from portal.accounts.sign_up import NewAccount, hash_new_password, sign_up
-from portal.accounts.standing import Standing, standing_of
+from portal.accounts.sessions.revoke_other_sessions import revoke_other_sessions
+from portal.accounts.sessions.revoke_session import revoke_session
+from portal.accounts.sessions.sign_in import SignedIn, open_session, sign_in
+from portal.accounts.sessions.sign_in_throttle import SignInAttempts
+from portal.accounts.sessions.sign_out import sign_out
+from portal.accounts.sessions.store import count_sessions, find_own_session, list_sessions
+from portal.accounts.sessions.switch_account import switch_account
 from portal.accounts.store import (
     Member,
     count_members,
@@ -39,8 +35,12 @@ from portal.accounts.store import (
     list_own_memberships,
     list_policy_versions,
 )
-from portal.accounts.switch_account import switch_account
-from portal.accounts.token_store import (
+from portal.accounts.tokens.authenticate_service import authenticate_service
+from portal.accounts.tokens.create_personal_token import CreatedToken, create_personal_token
+from portal.accounts.tokens.create_service_token import CreatedServiceToken, create_service_token
+from portal.accounts.tokens.revoke_personal_token import revoke_personal_token
+from portal.accounts.tokens.revoke_service_token import revoke_service_token
+from portal.accounts.tokens.store import (
     count_personal_tokens,
     count_service_tokens,
     find_own_token,

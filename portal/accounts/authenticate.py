@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from portal.accounts import session_store, store, token_store
+from portal.accounts import store
 from portal.accounts.models import Person, PersonalToken, Session
 from portal.accounts.rules import IDLE, SEEN_STEP, token_digest
+from portal.accounts.sessions import store as session_store
+from portal.accounts.tokens import store as token_store
 from portal.core.actor import Actor, Role
 from portal.core.database import Tx
 from portal.core.ids import AccountId

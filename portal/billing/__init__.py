@@ -11,12 +11,12 @@ never counts usage: it bills what portal.usage has counted.
 """
 
 from portal.billing.audit import audit_invoice, audit_numbers
+from portal.billing.components import Part
 from portal.billing.decimals import decimal_from, signed_decimal_from, written
 from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import Finalized, finalize_invoice
-from portal.billing.lines import part_document, parts_from
+from portal.billing.line_rows import part_document, parts_from
 from portal.billing.models import Invoice, InvoiceLine
-from portal.billing.parts import Part
 from portal.billing.prorate import WHOLE, Share, days_covered, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
 from portal.billing.store import (

@@ -11,8 +11,8 @@ import msgspec
 
 from portal import plans, usage
 from portal.billing import store
-from portal.billing.bill import bill, inputs_from, totals
-from portal.billing.lines import lines_of
+from portal.billing.invoice_lines import bill, inputs_from, totals
+from portal.billing.line_rows import lines_of
 from portal.billing.models import BillingAccount, Invoice, InvoiceLine
 from portal.core.database import Tx
 from portal.core.errors import PortalError

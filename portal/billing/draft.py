@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from portal import plans, usage
 from portal.accounts import get_account
 from portal.billing import store
-from portal.billing.bill import bill, totals
-from portal.billing.gather import gather
-from portal.billing.lines import lines_of
+from portal.billing.collect_inputs import gather
+from portal.billing.invoice_lines import bill, totals
+from portal.billing.line_rows import lines_of
 from portal.billing.models import InvoiceLine
 from portal.billing.rate import Totals
 from portal.core.database import Tx

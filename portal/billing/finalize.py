@@ -13,9 +13,9 @@ from datetime import timedelta
 from portal import audit, plans, usage
 from portal.accounts import get_account
 from portal.billing import store
-from portal.billing.bill import Billed, Inputs, bill, is_worth_an_invoice, totals
-from portal.billing.gather import gather
-from portal.billing.lines import lines_of
+from portal.billing.collect_inputs import gather
+from portal.billing.invoice_lines import Billed, Inputs, bill, is_worth_an_invoice, totals
+from portal.billing.line_rows import lines_of
 from portal.billing.models import BillingAccount, Invoice
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Tx

@@ -17,7 +17,7 @@ def _amount_column(*, is_nullable: bool = False) -> Column[Any]:
 class Invoice(SQLModel, table=True):
     """What an account owes for a billing period. One an account and period; `number` has no gaps within its year.
 
-    `inputs` is all that it was worked out from (a `portal.billing.bill.Inputs`), and `digest` their SHA-256.
+    `inputs` is all that it was worked out from (a `portal.billing.invoice_lines.Inputs`), and `digest` their SHA-256.
     """
 
     __tablename__ = "invoices"

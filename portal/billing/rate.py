@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from portal.billing.components import Part, parts_of
 from portal.billing.decimals import ZERO, written
-from portal.billing.parts import Part, parts_of
 from portal.billing.prorate import WHOLE, Share, prorate
 from portal.billing.tariff import Charge, ChargeModel, Tariff
 from portal.core.errors import Invalid

@@ -13,18 +13,14 @@ answers, marked degraded; without PostgreSQL known policies keep serving; withou
 from portal.check.answer import Answer, Checked
 from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
-from portal.check.cloud_events import CloudEvent, Refusal, parse_event, parse_event_batch
-from portal.check.listen import listen_to_changes
 from portal.check.live import LiveLimit, look_at_limits, look_at_used
-from portal.check.meter import Counted, Meter
-from portal.check.policy_cache import PolicyCache
-from portal.check.policy_changes import PolicyChanges
+from portal.check.policy.cache import PolicyCache
+from portal.check.policy.invalidate import PolicyChanges
+from portal.check.policy.subscribe import listen_to_changes
 from portal.check.reasons import Reason, reason_of
 from portal.check.request import (
     BatchRequest,
     CheckRequest,
-    InvalidCheck,
-    MalformedCheck,
     SettleRequest,
     parse_batch,
     parse_check,
@@ -41,17 +37,11 @@ __all__ = [
     "CheckUnavailable",
     "Checked",
     "Checker",
-    "CloudEvent",
     "Code",
-    "Counted",
-    "InvalidCheck",
     "LiveLimit",
-    "MalformedCheck",
-    "Meter",
     "PolicyCache",
     "PolicyChanges",
     "Reason",
-    "Refusal",
     "ServiceTokens",
     "SettleRequest",
     "check_atomic",
@@ -60,8 +50,6 @@ __all__ = [
     "look_at_used",
     "parse_batch",
     "parse_check",
-    "parse_event",
-    "parse_event_batch",
     "parse_settle",
     "reason_of",
     "relayed_settlements",

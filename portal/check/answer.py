@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from portal.check.policy import KeyPolicy, NamedLimit
+from portal.check.policy.compile import KeyPolicy, NamedLimit
+from portal.check.policy.prepared import Terms
 from portal.check.rules import Code
-from portal.check.terms import Terms
 from portal.core.clock import from_microseconds
 from portal.limits import ADMITS, NEVER, Decision, Status
 

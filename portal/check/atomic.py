@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
 from portal.check.checker import ROUNDS_MOST, Checker, CheckUnavailable
-from portal.check.counted import Counted, usage_record
-from portal.check.policy import KeyPolicy, load_seed, rules_for
-from portal.check.request import CheckRequest, InvalidCheck
+from portal.check.degraded.failure_policy import retry_after_ms
+from portal.check.journal_batch import wait_for
+from portal.check.journal_entry import Counted, usage_record
+from portal.check.policy.compile import KeyPolicy, load_seed, rules_for
+from portal.check.policy.prepared import Terms
+from portal.check.request import CheckRequest
 from portal.check.rules import Code, pre_check
-from portal.check.terms import Terms
-from portal.check.turn import wait_for
-from portal.check.without_redis import retry_after_ms
+from portal.core.errors import InvalidBody
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, LimitRequest, LimitState, LimitsUnavailable, Mode, Seed, Status, Subject
 
@@ -19,10 +20,10 @@ from portal.limits import Decision, LimitRequest, LimitState, LimitsUnavailable,
 async def check_atomic(checker: Checker, requests: Sequence[CheckRequest]) -> list[Checked]:
     """One answer a request. Refused, all carry the code of what refused them, so that none is taken for admitted.
 
-    Raises InvalidCheck (keys of several accounts, `id`, `explain`), CheckUnavailable, JournalUnavailable.
+    Raises InvalidBody (keys of several accounts, `id`, `explain`), CheckUnavailable, JournalUnavailable.
     """
     if any(request.id is not None or request.explain for request in requests):
-        raise InvalidCheck("Atomic checks take neither id nor explain - at `$.checks`")
+        raise InvalidBody("Atomic checks take neither id nor explain - at `$.checks`")
     seed: Seed | None = None
     for _ in range(ROUNDS_MOST):
         policies = [await _policy(checker, request) for request in requests]
@@ -30,7 +31,7 @@ async def check_atomic(checker: Checker, requests: Sequence[CheckRequest]) -> li
         if len(known) < len(requests):
             return [Checked(_unknown(checker)) for _ in requests]
         if len({policy.account_id for policy in known}) > 1:
-            raise InvalidCheck("Atomic checks are of keys of one account - at `$.checks`")
+            raise InvalidBody("Atomic checks are of keys of one account - at `$.checks`")
         denials = [
             pre_check(policy, asked, checker.ids.now_us()) for policy, asked in zip(known, requests, strict=True)
         ]

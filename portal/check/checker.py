@@ -13,19 +13,19 @@ from typing import Any, cast
 import msgspec
 
 from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
-from portal.check.counted import Counted, usage_record
+from portal.check.degraded.failure_policy import WithoutRedis, retry_after_ms
 from portal.check.denials import recall_denial, remember_denial
 from portal.check.explain import explain
-from portal.check.policy import load_seed
-from portal.check.policy_cache import CachedPolicy, PolicyCache
+from portal.check.journal_batch import OnChecked, Outcome, Turn
+from portal.check.journal_entry import Counted, usage_record
+from portal.check.policy.cache import CachedPolicy, PolicyCache
+from portal.check.policy.compile import load_seed
+from portal.check.policy.prepared import Terms
+from portal.check.policy.single_flight import SingleFlight
+from portal.check.policy.version_poller import Versions
 from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
 from portal.check.rules import Code, pre_check
-from portal.check.single_flight import SingleFlight
-from portal.check.terms import Terms
-from portal.check.turn import OnChecked, Outcome, Turn
-from portal.check.versions import Versions
-from portal.check.without_redis import WithoutRedis, retry_after_ms
 from portal.core.database import Database
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status

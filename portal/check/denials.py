@@ -10,7 +10,7 @@ from math import inf
 from time import monotonic
 from typing import NamedTuple
 
-from portal.check.terms import COSTS_MOST, Terms
+from portal.check.policy.prepared import COSTS_MOST, Terms
 from portal.limits import Decision, LimitRequest, LimitState, Status
 
 SECONDS_MOST = 1.0

@@ -3,10 +3,10 @@
 from typing import Any
 
 from portal.check.answer import Checked, Explanation, add_limits, answer_for, code_of, format_instant
-from portal.check.policy import KeyPolicy
+from portal.check.policy.compile import KeyPolicy
+from portal.check.policy.prepared import Terms
 from portal.check.request import CheckRequest
 from portal.check.rules import Code, pre_checks
-from portal.check.terms import Terms
 from portal.limits import ADMITS, NEVER, Decision
 
 

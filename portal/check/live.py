@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.check.policy import NamedLimit, compile_rules, own_limits
+from portal.check.policy.compile import NamedLimit, compile_rules, own_limits
 from portal.core.clock import to_microseconds
 from portal.keys import Key, overrides_of, with_overrides
 from portal.limits import Limiter, LimitRequest, LimitsUnavailable, Mode, Quota, Status

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from portal.core.errors import InvalidBody, MalformedBody
+
 COST_MOST = 1_000_000
 BATCH_MOST = 1000
 ATOMIC_MOST = 100
@@ -50,21 +52,13 @@ class SettleRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, ren
     cost: Annotated[int, Meta(ge=0, le=COST_MOST)]
 
 
-class MalformedCheck(Exception):
-    """The body is not JSON."""
-
-
-class InvalidCheck(Exception):
-    """The body is JSON, but a value is not acceptable; the text names it."""
-
-
 _check_decoder = msgspec.json.Decoder(CheckRequest)
 _settle_decoder = msgspec.json.Decoder(SettleRequest)
 _batch_decoder = msgspec.json.Decoder(BatchRequest)
 
 
 def parse_check(body: bytes) -> CheckRequest:
-    """Raises MalformedCheck, InvalidCheck."""
+    """Raises MalformedBody, InvalidBody."""
     request = _decode(_check_decoder, body)
     if request.ip is not None or not request.resource.isprintable():
         _check_texts(request)
@@ -72,17 +66,17 @@ def parse_check(body: bytes) -> CheckRequest:
 
 
 def parse_batch(body: bytes) -> BatchRequest:
-    """Raises MalformedCheck, InvalidCheck."""
+    """Raises MalformedBody, InvalidBody."""
     batch = _decode(_batch_decoder, body)
     for request in batch.checks:
         _check_texts(request)
     if batch.mode == "atomic" and len(batch.checks) > ATOMIC_MOST:
-        raise InvalidCheck(f"Expected at most {ATOMIC_MOST} checks for atomic - at `$.checks`")
+        raise InvalidBody(f"Expected at most {ATOMIC_MOST} checks for atomic - at `$.checks`")
     return batch
 
 
 def parse_settle(body: bytes) -> SettleRequest:
-    """Raises MalformedCheck, InvalidCheck."""
+    """Raises MalformedBody, InvalidBody."""
     return _decode(_settle_decoder, body)
 
 
@@ -90,20 +84,20 @@ def _decode(decoder: msgspec.json.Decoder[Parsed], body: bytes) -> Parsed:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise InvalidCheck(str(error)) from None
+        raise InvalidBody(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedCheck(str(error)) from None
+        raise MalformedBody(str(error)) from None
 
 
 def _check_texts(request: CheckRequest) -> None:
     if request.ip is not None:
         _check_ip(request.ip)
     if not request.resource.isprintable():
-        raise InvalidCheck("Expected text without control characters - at `$.resource`")
+        raise InvalidBody("Expected text without control characters - at `$.resource`")
 
 
 def _check_ip(text: str) -> None:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        raise InvalidCheck("Expected an IPv4 or IPv6 address - at `$.ip`") from None
+        raise InvalidBody("Expected an IPv4 or IPv6 address - at `$.ip`") from None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 
-from portal.check.policy import KeyPolicy
+from portal.check.policy.compile import KeyPolicy
 from portal.check.request import CheckRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

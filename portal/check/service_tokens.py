@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TypeVar
 
 from portal.accounts import authenticate_service
-from portal.check.single_flight import SingleFlight
+from portal.check.policy.single_flight import SingleFlight
 from portal.core.database import Database, is_connection_lost
 
 REMEMBER_SECONDS = 5.0

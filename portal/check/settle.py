@@ -1,4 +1,4 @@
-"""Settle a check: see portal.usage.settle. PostgreSQL decides; Redis's counter follows.
+"""Settle a check: see portal.usage.periods.settle. PostgreSQL decides; Redis's counter follows.
 
 It is told at once and again from the outbox, which waits for a Redis that is away; the second time changes nothing.
 """

@@ -4,15 +4,16 @@ import sys
 
 import typer
 
-from portal.cli import audit, demo, dlq, journal, plan, token, usage, user
-from portal.cli.doctor import doctor
-from portal.cli.migrate import migrate
-from portal.cli.prorate import prorate
-from portal.cli.rate import rate
-from portal.cli.run import run
-from portal.cli.schema import schema
-from portal.cli.serve import serve
-from portal.cli.worker import worker
+from portal.cli.commands import audit, dlq, journal, plan, token, usage, user
+from portal.cli.commands.migrate import migrate
+from portal.cli.commands.prorate import prorate
+from portal.cli.commands.rate import rate
+from portal.cli.commands.run import run
+from portal.cli.commands.schema import schema
+from portal.cli.commands.serve import serve
+from portal.cli.commands.worker import worker
+from portal.cli.demo import command as demo
+from portal.cli.doctor.command import doctor
 from portal.core.errors import PortalError
 from portal.core.logs import configure_logs
 

@@ -44,6 +44,14 @@ class Invalid(PortalError):
     code = "INVALID"
 
 
+class MalformedBody(Exception):
+    """The body of a request is not JSON."""
+
+
+class InvalidBody(Exception):
+    """The body of a request is JSON, but a value is not acceptable; the text names it."""
+
+
 class Conflict(PortalError):
     """The object is not in a state that allows this."""
 

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from portal.core.errors import StartupError
-from portal.core.shard_address import parse_shard, split_shards
+from portal.core.redis.address import parse_shard, split_shards
 
 
 class Settings(BaseSettings):

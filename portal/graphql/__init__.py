@@ -12,14 +12,14 @@ Bounds come before work: characters, tokens, depth, aliases, fields and directiv
 Unexpected errors are masked with the request id and logged (errors.py).
 """
 
-from portal.graphql.admit import MUTATION_BY_GET, RATE_LIMITED, SUBSCRIPTION
-from portal.graphql.allowance import Allowances, Charged
-from portal.graphql.context import GraphQLContext
-from portal.graphql.errors import error_code, request_error
-from portal.graphql.execute import execute
-from portal.graphql.request import Cost, Options, Repeatable, Result
+from portal.graphql.engine.context import GraphQLContext
+from portal.graphql.engine.errors import error_code, request_error
+from portal.graphql.engine.execute import execute
+from portal.graphql.engine.options import Cost, Options, Repeatable, Result
+from portal.graphql.engine.prepare import MUTATION_BY_GET, RATE_LIMITED, SUBSCRIPTION
+from portal.graphql.engine.rate_limit import Allowances, Charged
+from portal.graphql.engine.subscribe import Place, open_stream
 from portal.graphql.schema import schema, sdl
-from portal.graphql.stream import Place, open_stream
 
 __all__ = [
     "MUTATION_BY_GET",

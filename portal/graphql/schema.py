@@ -8,24 +8,24 @@ from graphql import GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-from portal.graphql.accounts import AccountMutations, AccountQueries, find_account, find_person
-from portal.graphql.attention import AttentionQueries
-from portal.graphql.audit import AuditQueries, find_audit_event
-from portal.graphql.connections import Node
-from portal.graphql.context import Info
-from portal.graphql.fields import computed
-from portal.graphql.invoices import InvoiceQueries, find_invoice
-from portal.graphql.key_limits import KeyLimitMutations
-from portal.graphql.key_mutations import KeyMutations
-from portal.graphql.keys import KeyQueries, find_key
-from portal.graphql.personal_tokens import PersonalTokenMutations, PersonalTokenQueries, find_personal_token
-from portal.graphql.plans import PlanMutations, PlanQueries, find_plan
-from portal.graphql.requests import RequestQueries, find_request
-from portal.graphql.scalars import SCALARS
-from portal.graphql.service_tokens import ServiceTokenMutations, ServiceTokenQueries, find_service_token
-from portal.graphql.sessions import SessionMutations, SessionQueries, find_session
-from portal.graphql.subscriptions import Live
-from portal.graphql.usage import UsageQueries
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.pagination import Node
+from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.scalars import SCALARS
+from portal.graphql.types.accounts import AccountMutations, AccountQueries, find_account, find_person
+from portal.graphql.types.audit import AuditQueries, find_audit_event
+from portal.graphql.types.invoices import InvoiceQueries, find_invoice
+from portal.graphql.types.key_health import AttentionQueries
+from portal.graphql.types.key_limits import KeyLimitMutations
+from portal.graphql.types.key_mutations import KeyMutations
+from portal.graphql.types.keys import KeyQueries, find_key
+from portal.graphql.types.personal_tokens import PersonalTokenMutations, PersonalTokenQueries, find_personal_token
+from portal.graphql.types.plans import PlanMutations, PlanQueries, find_plan
+from portal.graphql.types.requests import RequestQueries, find_request
+from portal.graphql.types.service_tokens import ServiceTokenMutations, ServiceTokenQueries, find_service_token
+from portal.graphql.types.sessions import SessionMutations, SessionQueries, find_session
+from portal.graphql.types.subscriptions import Live
+from portal.graphql.types.usage import UsageQueries
 
 _FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "acct": find_account,
@@ -78,7 +78,7 @@ class Mutation(
 
 
 class _UsePrepared(SchemaExtension):
-    """Runs the document that portal.graphql.documents has parsed and validated, instead of doing both again."""
+    """Runs the document that portal.graphql.engine.validation has parsed and validated, instead of doing both again."""
 
     def on_operation(self) -> Iterator[None]:
         self.execution_context.graphql_document = self.execution_context.context.document
@@ -87,7 +87,7 @@ class _UsePrepared(SchemaExtension):
 
 
 class PortalSchema(strawberry.Schema):
-    """Strawberry's schema; errors are logged by portal.graphql.errors, which knows the request id."""
+    """Strawberry's schema; errors are logged by portal.graphql.engine.errors, which knows the request id."""
 
     @property
     def graphql_schema(self) -> GraphQLSchema:

@@ -9,6 +9,7 @@ from portal import audit
 from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
+from portal.core.environments import ENVIRONMENTS, LIVE
 from portal.core.errors import Invalid
 from portal.core.ids import new_id
 from portal.core.names import check_name
@@ -17,13 +18,11 @@ from portal.keys.models import Key
 from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
 from portal.keys.secrets import add_secret
 
-ENVIRONMENTS = ("live", "test")
-
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
     name: str
-    environment: str = "live"
+    environment: str = LIVE
     scopes: Sequence[str] = ()
     allowed_ips: Sequence[str] = ()
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from portal.core.shard_address import parse_shard
+from portal.core.redis.address import parse_shard
 from portal.limits.link import LimitsUnavailable
 from portal.limits.sentinels import Sentinels
 

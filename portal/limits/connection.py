@@ -13,7 +13,7 @@ from time import monotonic
 import hiredis
 
 from portal.core.logs import get_log
-from portal.core.shard_address import Place, parse_shard
+from portal.core.redis.address import Place, parse_shard
 from portal.limits.link import Command, LimitsUnavailable, Link, OnReply, Reply
 from portal.limits.sentinels import Sentinels
 
@@ -28,7 +28,7 @@ NO_MASTER = ("READONLY", "MASTERDOWN", "NOREPLICAS")
 
 
 class Connection:
-    """`url` as in portal.core.shard_address. `deadline_s` bounds every call that brings no patience of its own."""
+    """`url` as in portal.core.redis.address. `deadline_s` bounds every call that brings no patience of its own."""
 
     def __init__(self, url: str, deadline_s: float) -> None:
         self._address = parse_shard(url)

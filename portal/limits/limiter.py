@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import hiredis
 
-from portal.core.shards import Ring
+from portal.core.redis.ring import Ring
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import Decision, LimitRequest, Settled
@@ -15,7 +15,7 @@ PING_SECONDS = 1.0
 
 
 class Limiter:
-    """One a process. `urls`: one a shard, as in portal.core.shard_address."""
+    """One a process. `urls`: one a shard, as in portal.core.redis.address."""
 
     def __init__(self, urls: Sequence[str], deadline_ms: int) -> None:
         shards = [Shard(Connection(url, deadline_ms / 1000)) for url in urls]

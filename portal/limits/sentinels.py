@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from portal.core.shard_address import Place, ShardAddress
+from portal.core.redis.address import Place, ShardAddress
 
 PATIENCE_SECONDS = 0.3
 

@@ -13,14 +13,11 @@ confirmed, and the database knows its id. Only code VALID on live keys adds to `
 buckets. Emits `UsageSettled`. Never decides whether a check passes, and knows neither keys' names nor plans.
 """
 
-from portal.usage.audit import Difference, audit_account, audited_months, list_audited, month_named
-from portal.usage.backlog import Backlog, journal_backlog
-from portal.usage.courier import Courier, JournalDamaged
-from portal.usage.drop_partitions import Dropped, drop_expired_partitions
+from portal.usage.audit.audit import Difference, audit_account, audited_months, list_audited, month_named
 from portal.usage.events import UsageSettled
-from portal.usage.export import ExportQuery, ExportRows, Piece, estimate_rows, export_usage, start_export
-from portal.usage.export_formats import ExportFormat
-from portal.usage.external import (
+from portal.usage.export.encoders import ExportFormat
+from portal.usage.export.export import ExportQuery, ExportRows, Piece, estimate_rows, export_usage, start_export
+from portal.usage.external.count import (
     ExternalCount,
     ExternalEvent,
     Verdict,
@@ -28,36 +25,8 @@ from portal.usage.external import (
     forget_external_ids,
     known_external,
 )
-from portal.usage.forget_resources import forget_resources
-from portal.usage.ingest import Ingested, ingest_batches, ingest_usage
-from portal.usage.journal import Journal, JournalUnavailable
-from portal.usage.merger import Merger
-from portal.usage.models import Quarantined
-from portal.usage.partitions import ensure_partitions
-from portal.usage.quarantine import (
-    Replayed,
-    count_quarantined,
-    drop_expired_quarantined,
-    drop_quarantined,
-    find_quarantined,
-    list_quarantined,
-    replay_quarantined,
-)
-from portal.usage.raise_quotas import RaiseUsed, raise_quotas
-from portal.usage.records import (
-    RESOURCE_MOST,
-    PoisonBatch,
-    UsageRecord,
-    count_in,
-    decode_batch,
-    encode_batch,
-    occurred_at,
-)
-from portal.usage.requests import RequestQuery, UsageRequest, count_requests, find_request, list_requests
-from portal.usage.resources import ResourceNames
-from portal.usage.retention import Retention, oldest_kept
-from portal.usage.rules import Granularity
-from portal.usage.series import (
+from portal.usage.history.request_log import RequestQuery, UsageRequest, count_requests, find_request, list_requests
+from portal.usage.history.series import (
     UsageFilter,
     UsageGroup,
     UsageGroupTotals,
@@ -70,11 +39,28 @@ from portal.usage.series import (
     top_usage,
     usage_series,
 )
-from portal.usage.settle import Settlement, settle_usage
-from portal.usage.ship_folder import JournalInUse, JournalShipped, bytes_in, ship_folder
-from portal.usage.store import LastUse, last_used_by_secret
-from portal.usage.store_ingest import PeriodUse
-from portal.usage.store_periods import (
+from portal.usage.ingest.batcher import Merger
+from portal.usage.ingest.ingest import Ingested, ingest_batches, ingest_usage
+from portal.usage.ingest.quarantine import (
+    Replayed,
+    count_quarantined,
+    drop_expired_quarantined,
+    drop_quarantined,
+    find_quarantined,
+    list_quarantined,
+    replay_quarantined,
+)
+from portal.usage.ingest.resource_cap import ResourceNames
+from portal.usage.ingest.store import PeriodUse
+from portal.usage.ingest.sync_quota_counters import RaiseUsed, raise_quotas
+from portal.usage.journal.backlog import Backlog, journal_backlog
+from portal.usage.journal.recover import JournalInUse, JournalShipped, bytes_in, ship_folder
+from portal.usage.journal.shipper import Courier, JournalDamaged
+from portal.usage.journal.writer import Journal, JournalUnavailable
+from portal.usage.models import Quarantined
+from portal.usage.periods.settle import Settlement, settle_usage
+from portal.usage.periods.settle_store import LastUse, last_used_by_secret
+from portal.usage.periods.store import (
     ClosedPeriod,
     bill_late_usage,
     billable_units,
@@ -82,6 +68,20 @@ from portal.usage.store_periods import (
     list_closed_periods,
     used_in_period,
 )
+from portal.usage.records import (
+    RESOURCE_MOST,
+    PoisonBatch,
+    UsageRecord,
+    count_in,
+    decode_batch,
+    encode_batch,
+    occurred_at,
+)
+from portal.usage.retention.drop_partitions import Dropped, drop_expired_partitions
+from portal.usage.retention.partitions import ensure_partitions
+from portal.usage.retention.prune_resource_names import forget_resources
+from portal.usage.retention.retention import Retention, oldest_kept
+from portal.usage.rules import Granularity
 
 __all__ = [
     "RESOURCE_MOST",

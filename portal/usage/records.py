@@ -17,7 +17,6 @@ REQUEST_PREFIX = "req_"
 VALID = "VALID"
 OTHER = "other"
 """What an account's resources beyond the thousandth of a day, and groups beyond the largest, are counted as."""
-LIVE = "live"
 # Six text columns make the key of a bucket, and PostgreSQL refuses an index row of more than 2,700 bytes.
 RESOURCE_MOST = 256
 

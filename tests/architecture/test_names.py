@@ -28,7 +28,7 @@ def test_a_mutation_a_verb_a_file_and_an_audit_action_share_a_name(mutation: str
     verb = snake(mutation)
     (domain,) = [name for name in DOMAINS if hasattr(importlib.import_module(f"portal.{name}"), verb)]
     names = {verb, verb.rpartition("_")[0], verb.replace("_key", "")}
-    (file,) = [path for name in names if (path := ROOT / "portal" / domain / f"{name}.py").is_file()]
+    (file,) = [path for name in names for path in (ROOT / "portal" / domain).rglob(f"{name}.py")]
     source = file.read_text()
     assert verb in [node.name for node in ast.parse(source).body if isinstance(node, ast.AsyncFunctionDef)]
     actions = re.findall(r'audit\.record\(\s*\w+, \w+, "([a-z_.]+)"', source)
@@ -43,7 +43,7 @@ def test_every_verb_that_is_listed_requires_what_the_table_says() -> None:
     by_name = {permission.name: permission for permission in Permission}
     found = {}
     for domain in DOMAINS:
-        for path in (ROOT / "portal" / domain).glob("*.py"):
+        for path in (ROOT / "portal" / domain).rglob("*.py"):
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.AsyncFunctionDef) and node.name in NEEDS:
                     (name,) = re.findall(r"actor\.require\(Permission\.(\w+)\)", ast.unparse(node))

@@ -16,8 +16,8 @@ from portal.core.embedded import EmbeddedServices
 from portal.core.ids import AccountId, new_id
 from portal.limits import Limiter
 from portal.usage import Journal, UsageRecord, decode_batch
+from portal.usage.journal.segments import list_segments, read_portion
 from portal.usage.records import join_batch
-from portal.usage.segments import list_segments, read_portion
 
 MakeKey = Callable[..., Awaitable[keys.CreatedKey]]
 

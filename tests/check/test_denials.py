@@ -6,8 +6,8 @@ from redis.asyncio import Redis
 
 from portal.check import Code
 from portal.check.denials import _lasts_us
-from portal.check.policy import KeyPolicy, NamedLimit, Rule
-from portal.check.policy_cache import CachedPolicy
+from portal.check.policy.cache import CachedPolicy
+from portal.check.policy.compile import KeyPolicy, NamedLimit, Rule
 from portal.core.actor import Actor
 from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status, Subject, Window
 from tests.check.conftest import MakeKey, Process

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.check.request import CheckRequest, InvalidCheck, MalformedCheck, parse_check
+from portal.check.request import CheckRequest, parse_check
 from portal.check.rules import has_scopes, is_ip_allowed
+from portal.core.errors import InvalidBody, MalformedBody
 
 
 @pytest.mark.parametrize(
@@ -57,17 +58,17 @@ def test_addresses(address: str | None, ranges: tuple[str, ...], expected: bool)
     ],
 )
 def test_a_value_that_is_not_acceptable_is_invalid(body: bytes) -> None:
-    with pytest.raises(InvalidCheck):
+    with pytest.raises(InvalidBody):
         parse_check(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"key": "k", "cost": NaN}', b'{"key": "\xff"}', b'{"key"'])
 def test_what_is_not_json_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedCheck):
+    with pytest.raises(MalformedBody):
         parse_check(body)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
-    with contextlib.suppress(InvalidCheck, MalformedCheck):
+    with contextlib.suppress(InvalidBody, MalformedBody):
         assert isinstance(parse_check(body), CheckRequest)

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from portal.cli.demo_kept import KeptDemo, load_kept
+from portal.cli.demo.state_file import KeptDemo, load_kept
 
 PORTAL = (sys.executable, "-c", "from portal.cli import main; main()")
 PROJECT = Path(__file__).parents[2]

@@ -24,7 +24,7 @@ from portal.core.rabbit import (
 )
 from portal.core.rabbit.link import Link
 from portal.core.rabbit.topology import retry_queue
-from tests.faults.deaf_proxy import DeafProxy
+from tests.faults.tools.deaf_proxy import DeafProxy
 
 PATIENCE_SECONDS = 30
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from random import Random
 
 from portal import accounts, keys
-from portal.accounts.sign_in import Credentials
-from portal.cli.server import listen, make_server, url_of
-from portal.cli.wiring import open_parts, open_web
+from portal.accounts.sessions.sign_in import Credentials
 from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.ids import AccountId, encode_128, new_id
 from portal.core.settings import load_settings
+from portal.runtime.container import open_parts, open_web
+from portal.runtime.server import listen, make_server, url_of
 from portal.usage import UsageRecord, encode_batch, ingest_usage
 from tests.billing.account import an_invoice
 from web.app import create_app

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from portal.accounts import create_service_token
-from portal.cli.migrate import prepare_database
-from portal.cli.wiring import open_parts
+from portal.cli.commands.migrate import prepare_database
 from portal.core.actor import SYSTEM
 from portal.core.embedded import start_services
+from portal.runtime.container import open_parts
 from tests.conftest import settings_for
-from tests.faults.place import Place
-from tests.faults.processes import SERVERS, Served
-from tests.faults.report import Report
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import SERVERS, Served
+from tests.faults.tools.report import Report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

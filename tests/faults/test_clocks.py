@@ -10,17 +10,17 @@ from random import Random
 import pytest
 
 from portal import keys
-from portal.cli.check_client import CheckClient
+from portal.cli.demo.check_client import CheckClient
 from portal.core.ids import new_id
 from portal.limits import Decision, Limiter, LimitsUnavailable, Seed, Status
-from tests.faults.asked import Asked
-from tests.faults.assault import ALGORITHMS, COSTS, PERIOD_US, WINDOWS, Judged, Ledger, request_of
-from tests.faults.clocks import HOUR, wrong_clock
 from tests.faults.conftest import serve
-from tests.faults.oracle import most_in_window, wrong_denials
-from tests.faults.place import Place
-from tests.faults.processes import Served
-from tests.faults.report import Report, sized
+from tests.faults.tools.asked import Asked
+from tests.faults.tools.assault import ALGORITHMS, COSTS, PERIOD_US, WINDOWS, Judged, Ledger, request_of
+from tests.faults.tools.clocks import HOUR, wrong_clock
+from tests.faults.tools.oracle import most_in_window, wrong_denials
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import Served
+from tests.faults.tools.report import Report, sized
 from tests.limits.sentinels import SERVER, Server
 
 LIMITERS, CONCURRENT = 8, 64

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 from typing import cast
 
 from portal.check.denials import recall_denial, remember_denial
-from portal.check.policy import KeyPolicy
-from portal.check.terms import Terms
-from portal.cli.check_client import CheckClient
+from portal.check.policy.compile import KeyPolicy
+from portal.check.policy.prepared import Terms
+from portal.cli.demo.check_client import CheckClient
 from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status
-from tests.faults.client_process import Plan
-from tests.faults.oracle import decided_us, most_in_window, node_of, span_seconds, wrong_denials
-from tests.faults.place import Place
-from tests.faults.processes import SERVERS, Served, Swarm
-from tests.faults.report import Report, sized
+from tests.faults.tools.client_process import Plan
+from tests.faults.tools.oracle import decided_us, most_in_window, node_of, span_seconds, wrong_denials
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import SERVERS, Served, Swarm
+from tests.faults.tools.report import Report, sized
 
 LIMIT = 100
 WINDOW_MS = sized(2_000, 10_000)

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.demo_portal import PROJECT, portal_environment
-from tests.faults.client_process import Noted, Plan
 from tests.faults.conftest import serve
-from tests.faults.graphql_attacker import Attack
-from tests.faults.place import Place
-from tests.faults.processes import START_SECONDS, STOP_SECONDS, Served, Swarm
-from tests.faults.report import Report, sized
+from tests.faults.tools.client_process import Noted, Plan
+from tests.faults.tools.graphql_attacker import Attack
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import START_SECONDS, STOP_SECONDS, Served, Swarm
+from tests.faults.tools.report import Report, sized
 
 SECONDS = sized(2, 20)
 CONNECTIONS = 4
@@ -76,7 +76,7 @@ async def attacking(attack: Attack) -> AsyncIterator[dict[str, Any]]:
     seen: dict[str, Any] = {}
     with on_processors(ATTACKED):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.faults.graphql_attacker", attack.to_json()),
+            *(sys.executable, "-m", "tests.faults.tools.graphql_attacker", attack.to_json()),
             cwd=PROJECT,
             env=portal_environment(),
             stdin=subprocess.PIPE,

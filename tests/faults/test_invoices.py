@@ -30,7 +30,7 @@ from portal.usage import (
     settle_usage,
 )
 from tests.billing.account import GRACE, NOW, choose, month, name, new_account
-from tests.faults.report import Report, sized
+from tests.faults.tools.report import Report, sized
 from tests.usage.databases import stocked_database
 from tests.usage.sample import record, request_id
 

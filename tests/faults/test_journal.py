@@ -8,11 +8,11 @@ from random import Random
 import pytest
 
 from portal.usage import Courier, JournalDamaged
-from portal.usage.frames import HEADER_SIZE, encode_frames
-from portal.usage.open_segment import OpenSegment
+from portal.usage.journal.format import HEADER_SIZE, encode_frames
+from portal.usage.journal.open_segment import OpenSegment
+from portal.usage.journal.segments import Portion, read_portion, segment_path
 from portal.usage.records import encode_record
-from portal.usage.segments import Portion, read_portion, segment_path
-from tests.faults.report import IS_LONG, Report, sized
+from tests.faults.tools.report import IS_LONG, Report, sized
 from tests.usage.sample import Receiver, records
 
 COUNT = 1000

@@ -5,11 +5,11 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from tests.faults.client_process import Plan
-from tests.faults.oracle import node_of
-from tests.faults.place import Place
-from tests.faults.processes import STOP_SECONDS, Served, Swarm
-from tests.faults.report import Report, sized
+from tests.faults.tools.client_process import Plan
+from tests.faults.tools.oracle import node_of
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import STOP_SECONDS, Served, Swarm
+from tests.faults.tools.report import Report, sized
 
 ROUNDS = sized(1, 15)
 LIMIT = (500, 1000)

@@ -7,10 +7,10 @@ from typing import Any
 import httpx2
 
 from portal.core.clock import utc_now
-from tests.faults.outages import postgres_away
-from tests.faults.place import Customer, Place
-from tests.faults.processes import Served
-from tests.faults.report import Report, sized
+from tests.faults.tools.outages import postgres_away
+from tests.faults.tools.place import Customer, Place
+from tests.faults.tools.processes import Served
+from tests.faults.tools.report import Report, sized
 
 BATCHES, EVENTS, PRODUCERS = sized(60, 600), 50, 4
 ROUNDS = sized(2, 20)

@@ -10,14 +10,14 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from portal.cli.check_client import CheckAnswer, CheckClient
-from tests.faults.asked import Asked
+from portal.cli.demo.check_client import CheckAnswer, CheckClient
 from tests.faults.conftest import serve
-from tests.faults.oracle import most_in_window, wrong_denials
-from tests.faults.outages import frozen, postgres_away, redis_away
-from tests.faults.place import PASSWORD, Customer, Place
-from tests.faults.processes import Served
-from tests.faults.report import Report, sized
+from tests.faults.tools.asked import Asked
+from tests.faults.tools.oracle import most_in_window, wrong_denials
+from tests.faults.tools.outages import frozen, postgres_away, redis_away
+from tests.faults.tools.place import PASSWORD, Customer, Place
+from tests.faults.tools.processes import Served
+from tests.faults.tools.report import Report, sized
 from tests.web.conftest import SAME_ORIGIN, hidden
 
 LIMIT = 100

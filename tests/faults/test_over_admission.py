@@ -15,13 +15,13 @@ import pytest
 
 from portal.core.ids import new_id
 from tests.cli.demo_portal import PROJECT, portal_environment
-from tests.faults.assault import ALGORITHMS, BUCKET, PERIOD_US, WINDOWS, Judged, Ledger
-from tests.faults.assault import QUOTA as PERIOD_UNITS
-from tests.faults.limiter_process import Assault, Told, read_told
-from tests.faults.oracle import decided_us, most_in_window, node_of
-from tests.faults.place import Place
-from tests.faults.processes import Served
-from tests.faults.report import Report, sized
+from tests.faults.tools.assault import ALGORITHMS, BUCKET, PERIOD_US, WINDOWS, Judged, Ledger
+from tests.faults.tools.assault import QUOTA as PERIOD_UNITS
+from tests.faults.tools.limiter_process import Assault, Told, read_told
+from tests.faults.tools.oracle import decided_us, most_in_window, node_of
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import Served
+from tests.faults.tools.report import Report, sized
 
 DECISIONS = sized(100_000, 10_000_000)
 BATCHES = sized(60, 2_000)
@@ -55,7 +55,7 @@ async def test_eight_processes_admit_exactly_what_the_definition_allows(
 
 async def assail(plan: Assault) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.limiter_process", plan.to_json()),
+        *(sys.executable, "-m", "tests.faults.tools.limiter_process", plan.to_json()),
         cwd=PROJECT,
         env=portal_environment(),
         stderr=subprocess.PIPE,

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 from portal.core.clock import to_microseconds, utc_now
 from portal.limits import Limiter, LimitRequest, LimitsUnavailable, Mode, Quota, Seed
 from portal.limits.connection import Connection
-from tests.faults.place import Place
-from tests.faults.proxy import DelayingProxy
-from tests.faults.report import Report, sized
+from tests.faults.tools.place import Place
+from tests.faults.tools.proxy import DelayingProxy
+from tests.faults.tools.report import Report, sized
 
 CALLS = sized(5_000, 100_000)
 AT_ONCE = 200

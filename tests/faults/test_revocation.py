@@ -11,14 +11,14 @@ import httpx2
 import pytest
 
 from portal import keys
-from portal.cli.check_client import CheckClient
+from portal.cli.demo.check_client import CheckClient
 from portal.limits import LimitRequest, Mode, Seed, Status
-from tests.faults.client_process import Plan
 from tests.faults.conftest import serve
-from tests.faults.oracle import node_of
-from tests.faults.place import Customer, Place, ask_graphql
-from tests.faults.processes import SERVERS, Served, Swarm
-from tests.faults.report import Report, sized
+from tests.faults.tools.client_process import Plan
+from tests.faults.tools.oracle import node_of
+from tests.faults.tools.place import Customer, Place, ask_graphql
+from tests.faults.tools.processes import SERVERS, Served, Swarm
+from tests.faults.tools.report import Report, sized
 
 REVOCATIONS = sized(20, 1000)
 PAUSES = sized(20, 300)

@@ -7,13 +7,13 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from portal.cli.check_client import CheckClient
+from portal.cli.demo.check_client import CheckClient
 from portal.core.ids import new_id
 from portal.limits import Limiter, LimitRequest, Mode, Quota, Seed, Settled
-from tests.faults.outages import redis_away
-from tests.faults.place import Place
-from tests.faults.processes import Served
-from tests.faults.report import Report
+from tests.faults.tools.outages import redis_away
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import Served
+from tests.faults.tools.report import Report
 
 BACK_SECONDS = 20.0
 PERIODS = (("2026-11", 0, 2**52), ("2026-12", 2**52, 2**52 + 1))

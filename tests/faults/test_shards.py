@@ -12,12 +12,12 @@ from time import monotonic, perf_counter
 import httpx2
 import pytest
 
-from portal.cli.check_client import CheckAnswer, CheckClient
-from portal.core.shards import Ring
+from portal.cli.demo.check_client import CheckAnswer, CheckClient
+from portal.core.redis.ring import Ring
 from tests.faults.conftest import serve
-from tests.faults.place import Place
-from tests.faults.processes import Served
-from tests.faults.report import Report, sized
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import Served
+from tests.faults.tools.report import Report, sized
 from tests.limits.sentinels import Server, plain_servers
 
 DEADLINE_MS = 200

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from portal.cli.check_client import CheckAnswer, CheckClient
+from portal.cli.demo.check_client import CheckAnswer, CheckClient
 from tests.faults.conftest import serve
-from tests.faults.outages import frozen
-from tests.faults.place import Place
-from tests.faults.processes import STOP_SECONDS
-from tests.faults.report import Report
+from tests.faults.tools.outages import frozen
+from tests.faults.tools.place import Place
+from tests.faults.tools.processes import STOP_SECONDS
+from tests.faults.tools.report import Report
 
 ASKED = 40
 HELD_SECONDS = 0.3

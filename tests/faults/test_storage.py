@@ -11,14 +11,14 @@ from random import Random
 
 import pytest
 
+from portal.usage.journal.segments import list_segments, read_portion
 from portal.usage.records import decode_batch, join_batch
-from portal.usage.segments import list_segments, read_portion
 from tests.cli.demo_portal import PROJECT
-from tests.faults.report import IS_LONG, Report, sized
+from tests.faults.tools.report import IS_LONG, Report, sized
 from tests.usage.disk import after_power_failure, cut_to
 from tests.usage.sample import record
 
-WRITER = (sys.executable, "-m", "tests.faults.journal_writer")
+WRITER = (sys.executable, "-m", "tests.faults.tools.journal_writer")
 COUNT = sized(60, 200)
 DRAW = Random(5)  # noqa: S311  # no secret
 RANDOM = [f"{DRAW.randrange(1, 20)}+{DRAW.randrange(3, 9)}" for _ in range(sized(0, 12))]

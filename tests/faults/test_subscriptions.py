@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from tests.faults.place import Customer, Place
-from tests.faults.processes import Served
-from tests.faults.report import Report, sized
+from tests.faults.tools.place import Customer, Place
+from tests.faults.tools.processes import Served
+from tests.faults.tools.report import Report, sized
 from tests.web.live.clients import TICKS, Client, greeted_at
 
 SUBSCRIPTIONS = 1_000

@@ -24,8 +24,8 @@ from portal.usage import (
     replay_quarantined,
 )
 from tests.broker.find import private_broker
-from tests.faults.deaf_proxy import DeafProxy
-from tests.faults.report import Report, sized
+from tests.faults.tools.deaf_proxy import DeafProxy
+from tests.faults.tools.report import Report, sized
 from tests.usage.sample import new_account, record, records
 from tests.usage.truth import buckets_off, raw_totals
 from workers import ingest_usage

@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 
 from portal.usage import count_quarantined
-from tests.faults.client_process import Plan
-from tests.faults.processes import Swarm
-from tests.faults.report import Report, sized
-from tests.faults.usage_place import all_in_a_while, open_usage_place
+from tests.faults.tools.client_process import Plan
+from tests.faults.tools.processes import Swarm
+from tests.faults.tools.report import Report, sized
+from tests.faults.tools.usage_place import all_in_a_while, open_usage_place
 
 ROUNDS = sized(1, 50)
 FEEDERS = 2

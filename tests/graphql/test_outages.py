@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from portal.check import PolicyCache, listen_to_changes
-from portal.check import listen as policy_changes
+from portal.check.policy import subscribe as policy_changes
 from portal.core.database import Database
 from portal.graphql.live import listener as key_changes
 from portal.graphql.live.listener import Listener

@@ -6,7 +6,7 @@ from secrets import randbits
 from typing import Any
 
 from portal import accounts, audit, keys, plans
-from portal.accounts.sign_in import Credentials, open_session
+from portal.accounts.sessions.sign_in import Credentials, open_session
 from portal.core.actor import ANONYMOUS, SYSTEM, Actor, Role
 from portal.core.clock import utc_now
 from portal.core.database import Database

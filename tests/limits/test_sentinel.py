@@ -13,7 +13,7 @@ from sqlalchemy import text
 from portal.check import Answer, CheckUnavailable
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.core.shard_address import parse_shard
+from portal.core.redis.address import parse_shard
 from portal.limits import (
     Decision,
     Limiter,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.cli.examinations import UNTRUSTED, State, examine_redis
+from portal.cli.doctor.checks import UNTRUSTED, State, examine_redis
 from portal.core.errors import StartupError
 from portal.core.ids import new_id
 from portal.core.settings import load_settings

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.errors import Invalid
-from portal.usage.cover import Span, cover, steps_of
+from portal.usage.history.bucket_ranges import Span, cover, steps_of
 from portal.usage.rules import (
     DAY,
     HOUR,

@@ -11,11 +11,11 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from starlette.applications import Starlette
 
 from portal import accounts
-from portal.cli.wiring import Parts, open_parts, open_web
 from portal.core.actor import Actor, Role
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
+from portal.runtime.container import Parts, open_parts, open_web
 from web.app import create_app
 
 ORIGIN = "http://127.0.0.1:8000"

@@ -8,14 +8,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from portal.accounts import NewAccount, create_personal_token, sign_in, sign_up
-from portal.accounts.sign_in import Credentials
+from portal.accounts.sessions.sign_in import Credentials
 from portal.core.actor import Actor, Role
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
 from portal.graphql import Allowances
-from web.graphql import graphql_routes
-from web.headers import Headers
+from web.graphql.endpoint import graphql_routes
+from web.middleware.security_headers import Headers
 
 PASSWORD = "correct horse battery"
 ADDRESS = "http://127.0.0.1:8000"

@@ -7,8 +7,8 @@ import pytest
 from httpx2 import Response
 
 from tests.web.conftest import Browser, hidden
-from web.explorer import POLICY
-from web.headers import CONTENT_SECURITY_POLICY
+from web.middleware.security_headers import CONTENT_SECURITY_POLICY
+from web.pages.explorer.page import POLICY
 
 HEAVIEST = 60_000
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from portal.check import Checked, Code
-from portal.check.terms import Terms
+from portal.check.policy.prepared import Terms
 from portal.limits import ADMITS
 
 MONTH = "month"

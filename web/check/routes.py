@@ -4,10 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from web.body import read_body
 from web.check import replies
-from web.check.desk import BODY_MOST, bearer, is_json
+from web.check.handler import BODY_MOST, bearer, is_json
 from web.check.replies import Reply
+from web.http.body import read_body
 from web.services import services_of
 
 

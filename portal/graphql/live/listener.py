@@ -10,9 +10,9 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from portal.core.errors import Unavailable
-from portal.core.outage import Outage
-from portal.core.shard_address import parse_shard
-from portal.graphql.live.happenings import Happening, channel_of, decode
+from portal.core.outage_log import Outage
+from portal.core.redis.address import parse_shard
+from portal.graphql.live.key_events import Happening, channel_of, decode
 from portal.limits import LimitsUnavailable, listening_client
 
 RETRY_SECONDS = 0.5

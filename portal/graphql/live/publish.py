@@ -1,7 +1,7 @@
 """Tell every process what happened to keys: from the outbox relay to a channel of the account's Redis shard."""
 
 from portal.core.logs import get_log
-from portal.graphql.live.happenings import channel_of, encode, happening_of
+from portal.graphql.live.key_events import channel_of, encode, happening_of
 from portal.limits import Limiter, LimitsUnavailable
 
 PATIENCE_SECONDS = 1.0

@@ -11,11 +11,11 @@ import pytest
 
 from portal import keys
 from portal.accounts import create_service_token
-from portal.cli.server import listen, make_server, url_of
-from portal.cli.wiring import open_parts, open_web
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
+from portal.runtime.container import open_parts, open_web
+from portal.runtime.server import listen, make_server, url_of
 from tests.conftest import settings_for
 from web.app import create_app
 from web.services import WebServices

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from portal.accounts import create_service_token
-from portal.check import parse_event
 from portal.core.actor import SYSTEM, Actor
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.clock import utc_now
+from portal.metering import parse_event
 from portal.usage import Courier
 from tests.web.check.conftest import MakeKey, Served
 from workers import ingest_usage

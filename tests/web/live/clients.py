@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from portal.core.database import Database
 from tests.web.graphql_client import Visitor
-from web.graphql_socket import PROTOCOL
+from web.graphql.websocket import PROTOCOL
 from web.services import WebServices
 
 TICKS = "subscription { usageTicks { at calls units denied quotaLimit quotaUsed quotaRemaining } }"

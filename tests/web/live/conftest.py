@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portal.cli.server import listen, make_server, url_of
-from portal.cli.wiring import Parts, open_parts, open_web
 from portal.core.bus import EVENTS
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.graphql.live import Publisher
+from portal.runtime.container import Parts, open_parts, open_web
+from portal.runtime.server import listen, make_server, url_of
 from tests.conftest import settings_for
 from tests.web.graphql_client import Visitor, new_visitor
 from tests.web.live.clients import Portal, until

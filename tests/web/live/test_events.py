@@ -66,7 +66,7 @@ async def test_a_signed_out_reader_is_told_and_sent_away(portal: Portal, visitor
 
 
 async def test_so_many_readers_an_account(portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.connections.ACCOUNT_MOST", 1)
+    monkeypatch.setattr("web.graphql.live_connections.ACCOUNT_MOST", 1)
     async with events_of(portal, visitor, TICKS) as (_, events):
         await anext(events)
         async with events_of(portal, visitor, TICKS) as (response, _):
@@ -83,7 +83,7 @@ async def test_a_portal_that_stops_lets_its_readers_go(portal: Portal, visitor: 
 async def test_a_quiet_stream_still_shows_that_it_lives(
     portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.graphql_events.QUIET_SECONDS", 0.05)
+    monkeypatch.setattr("web.graphql.sse.QUIET_SECONDS", 0.05)
     async with events_of(portal, visitor, CHANGES) as (response, _):
         is_alive = False
         async for line in response.aiter_lines():

@@ -193,7 +193,7 @@ async def test_nobody_gets_in(portal: Portal, first: dict[str, Any], code: int) 
 
 
 async def test_who_says_nothing_is_sent_away(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.graphql_socket.INIT_SECONDS", 0.05)
+    monkeypatch.setattr("web.graphql.websocket.INIT_SECONDS", 0.05)
     async with opened(portal) as client:
         assert await client.close_code() == 4408
 
@@ -287,7 +287,7 @@ async def test_a_session_that_acts_in_another_account_ends_its_connections(
 async def test_an_account_has_so_many_connections(
     portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.connections.ACCOUNT_MOST", 1)
+    monkeypatch.setattr("web.graphql.live_connections.ACCOUNT_MOST", 1)
     async with greeted(portal, visitor), opened(portal) as second:
         await second.send(type="connection_init", payload={"authorization": f"Bearer {visitor.token}"})
         assert await second.close_code() == 1013

@@ -4,10 +4,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from portal.core.errors import Invalid
-from web.calendar import local_day, midnight
-from web.form import Form
-from web.formats import parse_instant
-from web.page import Asked
+from web.pages.framework.date_ranges import local_day, midnight
+from web.pages.framework.form import Form
+from web.pages.framework.formatting import parse_instant
+from web.pages.framework.page import Asked
 
 EXPIRY_DAYS = {"30d": 30, "90d": 90, "1y": 365}
 OVERLAPS = {"0": "Now", "3600": "1 h", "86400": "24 h", "259200": "3 d", "604800": "7 d"}

@@ -4,8 +4,8 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from web.page import Asked, Page
-from web.pages.settings.own import STATES
+from web.pages.framework.page import Asked, Page
+from web.pages.settings.personal import STATES
 
 
 def new_gateway(asked: Asked) -> dict[str, Any]:

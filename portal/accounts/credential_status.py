@@ -1,0 +1,26 @@
+"""Whether those who stay connected may still: which sessions and tokens are valid now, where, and with which role."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from portal.accounts.sessions import store as session_store
+from portal.core.actor import Role
+from portal.core.database import Tx
+from portal.core.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The account that a session or token opens now, its person's role there, and whether they are staff."""
+
+    account_id: AccountId
+    role: Role
+    is_staff: bool
+
+
+async def standing_of(tx: Tx, digests: Collection[bytes]) -> dict[bytes, Standing]:
+    """By digest of the session's or personal token; whatever has ended is absent. Looking keeps no session alive."""
+    found = await session_store.list_standing(tx, digests)
+    return {
+        digest: Standing(AccountId(account_id), Role(role), is_staff) for digest, account_id, role, is_staff in found
+    }

@@ -1,0 +1,88 @@
+"""Sign in with e-mail and password. An unknown address costs the same time and gets the same answer."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Protocol
+
+from portal import audit
+from portal.accounts import store
+from portal.accounts.identity.passwords import is_password
+from portal.accounts.models import Person, Session
+from portal.accounts.rules import ABSOLUTE, PASSWORD_MAX, token_digest
+from portal.core.actor import Actor, Role
+from portal.core.database import Database, Tx
+from portal.core.errors import Invalid
+from portal.core.ids import AccountId, new_id
+
+WRONG = "E-mail address and password do not match."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """`token` goes into the cookie and is stored nowhere."""
+
+    token: str
+    person: Person
+    session: Session
+
+
+class Attempts(Protocol):
+    """Counts sign-in attempts; the web process gives one that asks the product's own limiter."""
+
+    async def allow(self, email: str, address: str | None) -> None:
+        """Raises TooManyAttempts, saying for how long."""
+
+    async def failed(self, email: str) -> None: ...
+
+    async def succeeded(self, email: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    email: str
+    password: str
+    address: str | None = None
+    user_agent: str | None = None
+
+
+async def sign_in(database: Database, credentials: Credentials, attempts: Attempts) -> SignedIn:
+    """Open a session of 12 hours at most. Raises Invalid for a wrong pair, TooManyAttempts.
+
+    The one verb with transactions of its own: comparing passwords takes long and queues, and holds no connection.
+    """
+    email = credentials.email.strip().lower()
+    await attempts.allow(email, credentials.address)
+    async with database.transaction() as tx:
+        person = await store.find_person_by_email(tx, email)
+    stored = person.password_hash if person else None
+    if not await is_password(stored, credentials.password[: PASSWORD_MAX + 1]) or person is None:
+        await attempts.failed(email)
+        raise Invalid(WRONG, hint="Check both, or ask an administrator for a new password.", path=("password",))
+    await attempts.succeeded(email)
+    async with database.transaction() as tx:
+        return await open_session(tx, person, credentials)
+
+
+async def open_session(tx: Tx, person: Person, credentials: Credentials) -> SignedIn:
+    """For somebody who has proved who they are. Raises Invalid for a person without an account."""
+    memberships = await store.list_memberships(tx, person.id)
+    if not memberships:
+        raise Invalid("You are not a member of any account.", hint="Ask for an invitation.", path=("email",))
+    token = secrets.token_urlsafe(32)
+    session = await tx.insert(
+        Session(
+            id=new_id("ses"),
+            token_digest=token_digest(token),
+            person_id=person.id,
+            account_id=memberships[0].account_id,
+            address=credentials.address,
+            user_agent=(credentials.user_agent or "")[:300],
+            created_at=tx.now,
+            seen_at=tx.now,
+            expires_at=tx.now + ABSOLUTE,
+        )
+    )
+    role = Role(memberships[0].role)
+    actor = Actor("person", person.id, AccountId(session.account_id), role=role, address=credentials.address)
+    await audit.record(tx, actor, "session.sign_in", session.id)
+    return SignedIn(token, person, session)

@@ -1,0 +1,1 @@
+"""Personal tokens for GraphQL and service tokens for gateways: created, authenticated, revoked."""

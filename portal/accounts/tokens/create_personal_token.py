@@ -1,0 +1,66 @@
+"""Create a personal access token: GraphQL for scripts, in one account, with the person's own role."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from portal import audit
+from portal.accounts.models import PersonalToken
+from portal.accounts.rules import check_scopes, token_digest
+from portal.accounts.tokens import store as token_store
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.core.errors import Forbidden, Invalid
+from portal.core.ids import new_id
+from portal.core.names import check_name
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedToken:
+    """`token` is shown once and stored nowhere."""
+
+    row: PersonalToken
+    token: str
+
+
+async def create_personal_token(
+    tx: Tx, actor: Actor, name: str, expires_at: datetime | None = None, scopes: Collection[str] | None = None
+) -> CreatedToken:
+    """`scopes` None: all that the role allows. Raises Invalid, Forbidden.
+
+    Only a person owns one, and a token makes none that could do more, or lived longer, than itself.
+    """
+    if actor.kind != "person":
+        raise Forbidden("Only a person can have a personal token.")
+    actor.require(Permission.SELF_WRITE)
+    chosen = check_scopes(scopes)
+    if expires_at is not None and expires_at <= tx.now:
+        raise Invalid("The expiry lies in the past.", hint="Choose a later one.", path=("expiresAt",))
+    await _require_no_more(tx, actor, chosen, expires_at)
+    token = f"pat_{secrets.token_urlsafe(32)}"
+    row = await tx.insert(
+        PersonalToken(
+            id=new_id("pat"),
+            account_id=actor.account_id,
+            person_id=actor.id,
+            name=check_name(name),
+            token_digest=token_digest(token),
+            display=f"{token[:8]}…",
+            scopes=chosen,
+            created_at=tx.now,
+            expires_at=expires_at,
+        )
+    )
+    await audit.record(tx, actor, "personal_token.create", row.id, name=row.name, scopes=chosen)
+    return CreatedToken(row, token)
+
+
+async def _require_no_more(tx: Tx, actor: Actor, scopes: list[str] | None, expires_at: datetime | None) -> None:
+    if actor.scopes is not None and (scopes is None or not actor.scopes.issuperset(scopes)):
+        raise Forbidden("A token cannot make one with more scopes than it has.", path=("scopes",))
+    maker = await token_store.find_own_token(tx, actor.account_id, actor.id, actor.credential or "")
+    if maker is None or maker.expires_at is None:
+        return
+    if expires_at is None or expires_at > maker.expires_at:
+        raise Forbidden("A token cannot make one that outlives it.", path=("expiresAt",))

@@ -1,0 +1,70 @@
+"""`portal journal`: what the journal of a dead node still holds."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portal.cli.progress import Advance, progress
+from portal.cli.target import DataOption, settings_of
+from portal.core.bus import Bus, Handler
+from portal.runtime.container import open_parts
+from portal.runtime.workers import subscribe_ingest
+from portal.usage import JournalShipped, bytes_in, ship_folder
+
+app = typer.Typer(help="The usage journal.", no_args_is_help=True)
+
+
+@app.callback()
+def journal() -> None:
+    """The usage journal."""
+
+
+@app.command("ship")
+def ship(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dead node's journal, or the folder it is in.")],
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ship all that the folder holds; exit 1 where a file is damaged. Refuses the folder of a living process."""
+    inside = folder / "journal"
+    shipped = asyncio.run(_ship(inside if inside.is_dir() else folder, data))
+    if as_json:
+        damaged = [str(path) for path in shipped.damaged]
+        typer.echo(json.dumps({"shipped": shipped.shipped, "cutBytes": shipped.cut_bytes, "damaged": damaged}))
+    else:
+        typer.echo(f"{shipped.shipped:,} records were shipped, {shipped.cut_bytes:,} unfinished bytes cut off.")
+        for path in shipped.damaged:
+            typer.echo(f"{path} is damaged: what stands before the damage was shipped, the rest waits there.", err=True)
+    if shipped.damaged:
+        raise typer.Exit(1)
+
+
+async def _ship(folder: Path, data: Path | None) -> JournalShipped:
+    async with open_parts(settings_of(data)) as parts:
+        subscribe_ingest(parts)
+        with progress("Shipping bytes", bytes_in(folder)) as advance:
+            return await ship_folder(folder, _Watched(parts.usage_bus, advance), parts.settings.courier_batch)
+
+
+class _Watched:
+    """A bus that tells how many bytes it took."""
+
+    def __init__(self, bus: Bus, advance: Advance) -> None:
+        self._bus = bus
+        self._advance = advance
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        await self._bus.publish(subject, body)
+        self._advance(len(body))
+
+    def subscribe(self, subject: str, handler: Handler) -> None:
+        self._bus.subscribe(subject, handler)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await self._bus.run(stop)
+
+    async def waiting(self, subject: str) -> int:
+        return await self._bus.waiting(subject)

@@ -1,0 +1,41 @@
+"""`portal rate`: price a quantity with a tariff file, without a server."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from portal.billing import Line, Totals, add_up, decimal_from, part_document, rate_usage, written
+from portal.cli.tariff_file import read_tariff
+from portal.cli.usage_errors import refusing_invalid
+
+
+def rate(
+    tariff: Annotated[Path, typer.Argument(metavar="TARIFF.json", help="The tariff.")],
+    units: Annotated[str, typer.Option("--units", help="How many, for every charge.")],
+    currency: Annotated[str | None, typer.Option("--currency", help="Instead of the file's, like EUR.")] = None,
+) -> None:
+    """Price a quantity with a tariff: a line of JSON for each line of the bill, then the total."""
+    with refusing_invalid():
+        quantity = decimal_from(units, ("--units",))
+        read = read_tariff(tariff, currency)
+        lines = rate_usage(read, {charge.code: quantity for charge in read.charges})
+    for document in (*map(_document, lines), _total(add_up(lines, read.currency, read.tax_percent), read.currency)):
+        typer.echo(json.dumps(document))
+
+
+def _document(line: Line) -> dict[str, Any]:
+    return {
+        "kind": line.kind.value,
+        "code": line.code,
+        "description": line.description,
+        "quantity": None if line.quantity is None else written(line.quantity),
+        "amount": str(line.amount),
+        "parts": [part_document(part) for part in line.parts],
+    }
+
+
+def _total(totals: Totals, currency: str) -> dict[str, str]:
+    amounts = {"subtotal": totals.subtotal, "tax": totals.tax, "total": totals.total}
+    return {"kind": "total", "currency": currency, **{name: str(amount) for name, amount in amounts.items()}}

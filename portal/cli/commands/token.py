@@ -1,0 +1,40 @@
+"""`portal token`: service tokens for gateways."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portal.accounts import CreatedServiceToken, create_service_token
+from portal.cli.target import DataOption, settings_of
+from portal.core.actor import SYSTEM
+from portal.runtime.container import open_parts
+
+app = typer.Typer(help="Service tokens for gateways that call /check.", no_args_is_help=True)
+
+
+@app.callback()
+def tokens() -> None:
+    """Service tokens for gateways that call /check."""
+
+
+@app.command("create")
+def create(
+    service: Annotated[str, typer.Option("--service", help="Which gateway will use it.")],
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Create a service token; it is shown once."""
+    created = asyncio.run(_create(service, data))
+    if as_json:
+        typer.echo(json.dumps({"id": created.row.id, "token": created.token}))
+        return
+    typer.echo(created.token)
+    typer.echo("Shown once: send it as Authorization: Bearer to /check.", err=True)
+
+
+async def _create(service: str, data: Path | None) -> CreatedServiceToken:
+    async with open_parts(settings_of(data)) as parts, parts.database.transaction() as tx:
+        return await create_service_token(tx, SYSTEM, service)

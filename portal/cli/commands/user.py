@@ -1,0 +1,41 @@
+"""`portal user`: log-ins."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portal.accounts import CreatedUser, create_user
+from portal.cli.target import DataOption, settings_of
+from portal.runtime.container import open_parts
+
+app = typer.Typer(help="People who sign in.", no_args_is_help=True)
+
+
+@app.callback()
+def users() -> None:
+    """People who sign in."""
+
+
+@app.command("create")
+def create(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    staff: Annotated[bool, typer.Option("--staff", help="Works for the provider.")] = False,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Create a log-in with an account of its own; the password is drawn and shown once."""
+    created = asyncio.run(_create(email, staff, data))
+    person, account = created.person, created.account
+    if as_json:
+        typer.echo(json.dumps({"email": person.email, "password": created.password, "account_id": account.id}))
+        return
+    typer.echo(f"{person.email}  {created.password}")
+    typer.echo("The password is shown once: hand it over and let it be changed.", err=True)
+
+
+async def _create(email: str, staff: bool, data: Path | None) -> CreatedUser:
+    async with open_parts(settings_of(data)) as parts, parts.database.transaction() as tx:
+        return await create_user(tx, email, is_staff=staff)

@@ -1,0 +1,1 @@
+"""The demo of `portal run --demo`, and `portal demo traffic`."""

@@ -1,0 +1,119 @@
+"""Demo data of `portal run --demo`: made once, through the real verbs and the real ingest, then kept.
+
+A start that is killed half-way is gone on with by the next one. The credentials are on disk before the accounts are
+committed: file without rows means that the commit never came, and all is made anew; rows without usage means that
+ingest was cut off, and since usage is drawn from what the file keeps, the same ids come again and count once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from msgspec.structs import replace
+from sqlalchemy import make_url, text
+
+from portal.accounts import authenticate_service
+from portal.cli.demo.accounts import make_accounts
+from portal.cli.demo.state_file import FILE, KeptDemo, load_kept, save_kept
+from portal.cli.demo.usage import usage_of
+from portal.cli.progress import progress
+from portal.core.clock import from_microseconds
+from portal.core.database import Database
+from portal.core.errors import Conflict, StartupError
+from portal.runtime.container import Parts
+from portal.usage import UsageRecord, encode_batch, ensure_partitions
+from workers import ingest_usage
+
+BATCH = 10_000
+READER = "portal_demo_reader"
+
+_CREATE_READER = text(f"""
+DO $$ BEGIN CREATE ROLE {READER} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+""")
+_GRANT_READER = text(f"GRANT portal_reader TO {READER}")
+_QUOTE_PASSWORD = text(f"SELECT format('ALTER ROLE {READER} PASSWORD %L', CAST(:password AS text))")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCredentials:
+    """What the ready file says. `logins`: staff, developer, other_developer; `keys`: free, pro, enterprise.
+
+    `database_url` (postgresql://) is a log-in that reads everything and writes nothing.
+    """
+
+    logins: dict[str, dict[str, str]] = field(repr=False)
+    keys: dict[str, str] = field(repr=False)
+    service_token: str = field(repr=False)
+    database_url: str = field(repr=False)
+
+
+async def ensure_demo(parts: Parts, data: Path) -> DemoCredentials:
+    """The same credentials at every start; the first one makes them. Raises StartupError."""
+    kept = load_kept(data)
+    if kept is None or not await _is_in_database(parts.database, kept):
+        kept = await _make(parts, data)
+    if not kept.is_complete:
+        await _count_usage(parts, kept)
+        kept = replace(kept, is_complete=True)
+        save_kept(data, kept)
+    await _ensure_reader(parts.database, kept.reader_password)
+    return DemoCredentials(
+        logins=kept.logins,
+        keys=kept.keys,
+        service_token=kept.service_token,
+        database_url=_reader_url(parts.database, kept.reader_password),
+    )
+
+
+async def _is_in_database(database: Database, kept: KeptDemo) -> bool:
+    """One transaction made everything, so one row tells of all."""
+    async with database.transaction() as tx:
+        return await authenticate_service(tx, kept.service_token) is not None
+
+
+async def _make(parts: Parts, data: Path) -> KeptDemo:
+    try:
+        async with parts.database.transaction() as tx:
+            kept = await make_accounts(tx, parts.settings.key_prefix)
+            save_kept(data, kept)
+    except Conflict as error:
+        raise StartupError(
+            f"The demo accounts are in the database, but {data / FILE} does not fit them ({error.message})",
+            hint="Restore that file, or use another --data folder.",
+        ) from None
+    return kept
+
+
+async def _count_usage(parts: Parts, kept: KeptDemo) -> None:
+    await ensure_partitions(parts.database, from_microseconds(kept.made_us))
+    records = sorted(usage_of(kept), key=_in_order)
+    handle = ingest_usage.handler(parts.database, parts.limiter.raise_used)
+    with progress("Making 90 days of demo usage", len(records)) as advance:
+        for batch in _batches(records):
+            await handle(encode_batch(batch))
+            advance(len(batch))
+
+
+def _in_order(record: UsageRecord) -> tuple[str, str]:
+    """By account, then by time: an id begins with its time."""
+    return record.account_id, record.request_id
+
+
+def _batches(records: list[UsageRecord]) -> Iterator[list[UsageRecord]]:
+    remaining = iter(records)
+    while batch := [*islice(remaining, BATCH)]:
+        yield batch
+
+
+async def _ensure_reader(database: Database, password: str) -> None:
+    async with database.owner_transaction() as tx:
+        await tx.execute(_CREATE_READER)
+        await tx.execute(_GRANT_READER)
+        statement: str = await tx.find(_QUOTE_PASSWORD, {"password": password})
+        await tx.execute(text(statement.replace(":", r"\:")))
+
+
+def _reader_url(database: Database, password: str) -> str:
+    url = make_url(database.url).set(drivername="postgresql", username=READER, password=password)
+    return url.render_as_string(hide_password=False)

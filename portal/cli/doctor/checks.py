@@ -1,0 +1,226 @@
+"""What `portal doctor` looks at, one function a subject. None raises: what goes wrong is the finding."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from migrations.run import pending
+from portal.cli.target import place_of
+from portal.core.bus import USAGE_RECORDED
+from portal.core.clock import from_microseconds, utc_now
+from portal.core.rabbit import BROKER_ERRORS, connect, dead_queue, ensure_topology, is_as_declared, version_of
+from portal.core.redis.address import parse_shard
+from portal.limits import LimitsUnavailable, Sentinels, shard_client
+from portal.usage import journal_backlog
+
+POSTGRES_OLDEST = 150_000
+TIMEOUT_SECONDS = 5
+CLOCKS_APART_SECONDS = 2.0
+BACKLOG_SECONDS = 60.0
+SPACE_LITTLE = 1 << 30
+SPACE_LEAST = 100 << 20
+UNTRUSTED = "Name the file of the authority that signed its certificate: rediss://…?ca=/path/of/ca.pem."
+
+
+class State(StrEnum):
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`what` was examined, how it is, and how to mend it."""
+
+    what: str
+    state: State
+    message: str
+    hint: str | None = None
+
+
+async def examine_postgres(url: str) -> Finding:
+    try:
+        connection = await _connect(url)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return Finding(
+            "PostgreSQL", State.BAD, f"{place_of(url)} does not answer: {_reason(error)}.", "Check PORTAL_DATABASE_URL."
+        )
+    try:
+        number = int(await connection.fetchval("SHOW server_version_num"))
+        version = (await connection.fetchval("SHOW server_version")).split()[0]
+    finally:
+        await connection.close()
+    if number < POSTGRES_OLDEST:
+        return Finding("PostgreSQL", State.BAD, f"{version} is too old.", "Use 15 or newer.")
+    return Finding("PostgreSQL", State.GOOD, f"{version} at {place_of(url)}.")
+
+
+async def examine_migrations(url: str) -> Finding:
+    try:
+        current, newest = await pending(url)
+    except (OSError, SQLAlchemyError) as error:
+        return Finding("migrations", State.BAD, f"cannot be read: {_reason(error)}.", "Check the log-in's rights.")
+    if current != newest:
+        return Finding(
+            "migrations", State.BAD, f"{current or 'none'}, the newest is {newest}.", "Run `portal migrate`."
+        )
+    return Finding("migrations", State.GOOD, f"{current}, the newest.")
+
+
+async def examine_redis(url: str) -> Finding:
+    place = parse_shard(url).name
+    try:
+        async with await _redis(url) as redis:
+            facts: dict[str, Any] = await redis.info()
+    except (OSError, RedisError, LimitsUnavailable) as error:
+        hint = UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else "Check PORTAL_REDIS_URLS."
+        return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", hint)
+    version = f"{facts.get('server_name', 'redis')} {facts.get('valkey_version') or facts.get('redis_version')}"
+    if facts.get("role") != "master":
+        return Finding("Redis", State.BAD, f"{place} is a replica.", "Name its master, or its Sentinels.")
+    policy = facts.get("maxmemory_policy")
+    if policy != "noeviction":
+        hint = "CONFIG SET maxmemory-policy noeviction, and in its file: an evicted counter is a lost limit."
+        return Finding("Redis", State.BAD, f"{place} may evict counters (maxmemory-policy {policy}).", hint)
+    if not facts.get("aof_enabled"):
+        hint = "Set appendonly yes, so that a restart does not begin all windows anew."
+        return Finding("Redis", State.DOUBTFUL, f"{version} at {place} keeps nothing on disk.", hint)
+    return Finding("Redis", State.GOOD, f"{version} at {place}, noeviction, append-only.")
+
+
+async def examine_sentinels(url: str) -> Finding | None:
+    """Whether a promotion can happen; None for a shard without Sentinels."""
+    address = parse_shard(url)
+    if address.master is None:
+        return None
+    sentinels = Sentinels(address)
+    votes = await sentinels.masters()
+    await sentinels.close()
+    told, all_of_them = votes.total(), len(address.places)
+    if told * 2 <= all_of_them:
+        what = f"{told} of {all_of_them} tell where {address.name} is: too few for a promotion."
+        return Finding("Sentinels", State.BAD, what, "Check their addresses, the master's name and sentinel_password.")
+    if len(votes) > 1:
+        what = f"they name different masters of {address.name}: a promotion spreads, or one of them is cut off."
+        return Finding("Sentinels", State.DOUBTFUL, what, "Ask again in a few seconds.")
+    if told < all_of_them:
+        what = f"{told} of {all_of_them} tell where {address.name} is."
+        return Finding("Sentinels", State.DOUBTFUL, what, "Start the others: another loss ends promotions.")
+    host, port = next(iter(votes))
+    return Finding("Sentinels", State.GOOD, f"all {told} name {host}:{port} as {address.name}.")
+
+
+async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Finding:
+    """How far each server's clock is from this machine's; those that do not answer have their own finding."""
+    apart: dict[str, float] = {}
+    for name, url in [("PostgreSQL", database_url), *(("Redis", url) for url in redis_urls)]:
+        try:
+            asked = utc_now()
+            there = await _time_of(url)
+            here = asked + (utc_now() - asked) / 2
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LimitsUnavailable):
+            continue
+        place = place_of(url) if name == "PostgreSQL" else parse_shard(url).name
+        apart[f"{name} at {place}"] = abs((there - here).total_seconds())
+    if not apart:
+        return Finding("clocks", State.DOUBTFUL, "no server answered.")
+    worst = max(apart, key=lambda name: apart[name])
+    if apart[worst] > CLOCKS_APART_SECONDS:
+        return Finding(
+            "clocks", State.DOUBTFUL, f"{worst} is {apart[worst]:.1f} s away from this machine.", "Run NTP on both."
+        )
+    return Finding("clocks", State.GOOD, f"at most {apart[worst]:.2f} s apart.")
+
+
+def examine_disk(data: Path) -> Finding:
+    """The folder of the journal: an answer that cannot be counted is not given."""
+    journal = data / "journal"
+    try:
+        journal.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=journal) as probe:
+            probe.write(b"portal doctor")
+            os.fsync(probe.fileno())
+        free = shutil.disk_usage(journal).free
+    except OSError as error:
+        return Finding("disk", State.BAD, f"{journal} cannot be written: {error.strerror}.", "Check PORTAL_DATA.")
+    told = f"{free / (1 << 30):.1f} GiB free at {journal}"
+    if free < SPACE_LEAST:
+        return Finding("disk", State.BAD, f"{told}: too little.", "Make room: a full disk stops all checks.")
+    if free < SPACE_LITTLE:
+        return Finding("disk", State.DOUBTFUL, f"{told}: little.", "Make room: a full disk stops all checks.")
+    return Finding("disk", State.GOOD, f"{told}, writable.")
+
+
+async def examine_broker(url: str, retention_days: int) -> Finding:
+    """It lets us in, our queues can be declared, and nothing lies in the dead one."""
+    place = place_of(url)
+    try:
+        connection = await connect(url, "doctor")
+        try:
+            version = version_of(connection)
+            await ensure_topology(connection, USAGE_RECORDED, retention_days)
+            is_kept_so_long = await is_as_declared(connection, USAGE_RECORDED, retention_days)
+            async with connection.channel() as channel:
+                dead = await channel.declare_queue(dead_queue(USAGE_RECORDED), passive=True)
+                letters = dead.declaration_result.message_count or 0
+        finally:
+            await connection.close()
+    except BROKER_ERRORS as error:
+        return Finding("RabbitMQ", State.BAD, f"{place} is of no use: {_reason(error)}.", "Check PORTAL_AMQP_URL.")
+    if letters:
+        return Finding("RabbitMQ", State.DOUBTFUL, f"{letters} dead letters.", "Look at `portal dlq list`.")
+    if not is_kept_so_long:
+        what = f"{dead_queue(USAGE_RECORDED)} has another retention than PORTAL_DEAD_LETTER_DAYS says."
+        return Finding("RabbitMQ", State.DOUBTFUL, what, "Delete that queue while it is empty: it is declared anew.")
+    return Finding("RabbitMQ", State.GOOD, f"{version} at {place}, queues declared, no dead letters.")
+
+
+def examine_backlog(data: Path) -> Finding:
+    """What this node has answered for and nobody has counted yet."""
+    try:
+        backlog = journal_backlog(data / "journal")
+    except OSError as error:
+        return Finding("journal", State.BAD, f"cannot be read: {error.strerror}.", "Check PORTAL_DATA.")
+    if backlog.oldest is None:
+        return Finding("journal", State.GOOD, "everything is shipped.")
+    seconds = (utc_now() - backlog.oldest).total_seconds()
+    told = f"{backlog.bytes / (1 << 20):.1f} MiB are not shipped, the oldest {seconds:.0f} s old"
+    if seconds > BACKLOG_SECONDS:
+        return Finding("journal", State.DOUBTFUL, f"{told}.", "See that `portal worker` runs and reaches the broker.")
+    return Finding("journal", State.GOOD, f"{told}.")
+
+
+async def _time_of(url: str) -> datetime:
+    if not url.startswith("postgresql"):
+        async with await _redis(url) as redis:
+            seconds, micros = await redis.time()
+            return from_microseconds(int(seconds) * 1_000_000 + int(micros))
+    connection = await _connect(url)
+    try:
+        there: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    finally:
+        await connection.close()
+    return there
+
+
+async def _connect(url: str) -> Any:
+    return await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=TIMEOUT_SECONDS)
+
+
+async def _redis(url: str) -> Redis:
+    return await shard_client(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""Redis shards: their addresses, and which of them holds an account."""

@@ -1,0 +1,1 @@
+"""How any operation is treated: bounded, validated, charged, run in one transaction, repeated safely."""

@@ -1,0 +1,115 @@
+"""Run one operation in one transaction: for the HTTP endpoint, and for pages in this process, by the same rules.
+
+All or nothing: an operation that ends with any error is undone whole, and a mutation then answers no data, so that what
+a caller sees is what was kept. Problems of mutations are data and undo only themselves.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphql import GraphQLError, OperationType, print_ast
+
+from portal.accounts import Person
+from portal.core.actor import Actor
+from portal.core.database import Database, Tx
+from portal.graphql.engine.context import GraphQLContext
+from portal.graphql.engine.errors import request_error, shown_errors
+from portal.graphql.engine.idempotency import claim_place, keep_answer, place_of
+from portal.graphql.engine.options import Options, Result, refused
+from portal.graphql.engine.prepare import Admitted, admit
+from portal.graphql.schema import schema
+
+GRACE_SECONDS = 0.2
+
+
+class _Undo(Exception):
+    """Leaves the transaction without committing it."""
+
+
+async def execute(
+    database: Database,
+    actor: Actor,
+    person: Person | None,
+    document: str,
+    variables: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+) -> Result:
+    """Never raises for what a caller sent; cancelling it undoes the operation."""
+    options = options or Options()
+    admitted = await admit(actor, document, variables, options)
+    if isinstance(admitted, Result):
+        return admitted
+    return await run_admitted(database, (actor, person), admitted, options)
+
+
+async def run_admitted(
+    database: Database, caller: tuple[Actor, Person | None], admitted: Admitted, options: Options
+) -> Result:
+    """A query or mutation that may run. The answer of a page or test that nobody is charged for tells no cost."""
+    actor, person = caller
+    context = GraphQLContext(actor, person, admitted.document, options.key_prefix, options.limiter)
+    run = _Run(context, admitted.kind is OperationType.MUTATION, admitted.variables, options)
+    result = await (run.run() if actor.kind == "anonymous" else run.commit(database))
+    cost = admitted.cost if options.charge else None
+    return replace(result, cost=cost, is_mutation=run.is_mutation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    context: GraphQLContext
+    is_mutation: bool
+    variables: dict[str, Any]
+    options: Options
+
+    async def commit(self, database: Database) -> Result:
+        result: Result | None = None
+        try:
+            async with database.transaction(actor=self.context.actor) as tx:
+                await tx.limit_statements(self.options.timeout_seconds + GRACE_SECONDS)
+                try:
+                    result = await self._run_once(tx)
+                finally:
+                    await tx.settle()
+                if result.errors:
+                    raise _Undo
+        except _Undo:
+            pass
+        except Exception as error:
+            if result is None or not result.errors:
+                return refused(*self._shown([GraphQLError(str(error), original_error=error)]))
+        assert result is not None  # noqa: S101  # every way out without a result raised
+        return result  # also when undoing failed: a connection that was cut off amid a statement is not kept
+
+    async def _run_once(self, tx: Tx) -> Result:
+        """A mutation with an idempotency key runs the first time only; who has another role since is not answered."""
+        repeatable = self.options.repeatable
+        if repeatable is None or not self.is_mutation:
+            return await self.run(tx)
+        actor = self.context.actor
+        asked = (print_ast(self.context.document), self.variables, self.options.operation_name)
+        place = place_of(actor.account_id, repeatable, (*asked, actor.role, actor.is_staff))
+        kept = await claim_place(tx, place)
+        if kept is not None:
+            return Result(kept, is_repeated=True)
+        result = await self.run(tx)
+        if result.data is not None and not result.errors:
+            await keep_answer(tx, place, result.data)
+        return result
+
+    async def run(self, tx: Tx | None = None) -> Result:
+        self.context.open(tx)
+        try:
+            async with asyncio.timeout(self.options.timeout_seconds):
+                answer = await schema.execute(
+                    "-", self.variables, self.context, operation_name=self.options.operation_name
+                )
+        except TimeoutError:
+            text = f"This took longer than {self.options.timeout_seconds:g} s and was stopped."
+            return refused(request_error("TIMEOUT", text, "Ask for less."))
+        errors = self._shown(answer.errors or ())
+        return Result(None if errors and self.is_mutation else answer.data, errors)
+
+    def _shown(self, errors: Sequence[GraphQLError]) -> list[GraphQLError]:
+        return shown_errors(errors, self.options.request_id)

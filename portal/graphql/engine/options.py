@@ -1,0 +1,92 @@
+"""What is asked beside the document, and what is answered."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import GraphQLError
+
+from portal.core.actor import Actor
+from portal.core.ids import new_id
+from portal.graphql.engine.rate_limit import Charged
+from portal.limits import Limiter
+
+TIMEOUT_SECONDS = 2.0
+Spent = Callable[[Actor], Charged | None]
+Charge = Callable[[Actor, int], Awaitable[Charged | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """A mutation that may be sent again: `name` is the caller's, `credential` what proves who the caller is."""
+
+    name: str
+    credential: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
+
+    Without a `limiter` the live state of limits is not known; without `charge` nothing is taken from anybody's
+    allowance, as for the portal's own pages; `spent` tells who need not even be read.
+    """
+
+    operation_name: str | None = None
+    is_read_only: bool = False
+    key_prefix: str = "pk"
+    request_id: str = field(default_factory=lambda: new_id("gql"))
+    timeout_seconds: float = TIMEOUT_SECONDS
+    limiter: Limiter | None = None
+    charge: Charge | None = None
+    spent: Spent | None = None
+    repeatable: Repeatable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """`charged` is None where nobody was: a page, or Redis was away."""
+
+    requested: int
+    charged: Charged | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        return self.charged is not None and self.charged.retry_seconds is not None
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"requested": self.requested}
+        if self.charged is not None:
+            document |= {
+                "limit": self.charged.limit,
+                "remaining": self.charged.remaining,
+                "resetSeconds": self.charged.reset_seconds,
+            }
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`has_started` is False where the operation did not run; then the answer has no `data` entry at all.
+
+    `is_repeated`: the answer of an earlier request with the same idempotency key.
+    """
+
+    data: dict[str, Any] | None
+    errors: Sequence[GraphQLError] = ()
+    has_started: bool = True
+    cost: Cost | None = None
+    is_repeated: bool = False
+    is_mutation: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"errors": [error.formatted for error in self.errors]} if self.errors else {}
+        if self.has_started:
+            document["data"] = self.data
+        if self.cost is not None:
+            document["extensions"] = {"cost": self.cost.to_json()}
+        return document
+
+
+def refused(*errors: GraphQLError, cost: Cost | None = None) -> Result:
+    return Result(None, errors, has_started=False, cost=cost)

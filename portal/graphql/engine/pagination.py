@@ -1,0 +1,97 @@
+"""Relay's parts: objects with a global id, and lists that are paged by keyset cursors.
+
+A cursor is the place after one row, (created_at, id), so pages neither skip nor repeat rows while others are added.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar
+
+import strawberry
+
+from portal.core.clock import from_microseconds, to_microseconds
+from portal.core.errors import Invalid
+from portal.graphql.engine.resolvers import computed
+
+FIRST_MOST = 100
+CURSOR_MOST = 100
+_ID = re.compile(r"^[a-z]+_[0-9A-Z]+$")
+Item = TypeVar("Item")
+Place = tuple[datetime, str]
+
+First = Annotated[int, strawberry.argument(description=f"How many at most: 1 to {FIRST_MOST}.")]
+After = Annotated[str | None, strawberry.argument(description="Only what follows this cursor (pageInfo.endCursor).")]
+
+
+@strawberry.interface(description="An object with an id that is unique everywhere; see Query.node.")
+class Node:
+    id: strawberry.ID = strawberry.field(description="The id; its prefix tells the kind, as in key_01HX….")
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more follows.")
+    has_previous_page: bool = strawberry.field(description="Whether this page began after a cursor.")
+    start_cursor: str | None = strawberry.field(description="The first row's cursor; null for an empty page.")
+    end_cursor: str | None = strawberry.field(description="The last row's cursor, for `after`; null for an empty page.")
+
+
+@strawberry.type(description="A row of a page with its place in the list.")
+class Edge(Generic[Item]):
+    cursor: str = strawberry.field(description="The place after this row, for `after`.")
+    node: Item = strawberry.field(description="The object.")
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[Item]):
+    edges: list[Edge[Item]] = strawberry.field(description="The rows with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @computed("The objects of this page.")
+    def nodes(self) -> list[Item]:
+        return [edge.node for edge in self.edges]
+
+    @computed("How many there are on all pages; counted only when asked for.")
+    async def total_count(self) -> int:
+        return await self.count()
+
+
+def check_first(first: int) -> int:
+    """Raises Invalid outside 1 to 100."""
+    if not 1 <= first <= FIRST_MOST:
+        raise Invalid(f"`first` is 1 to {FIRST_MOST}.", hint="Take the rest with `after`.", path=("first",))
+    return first
+
+
+def encode_cursor(place: Place) -> str:
+    return urlsafe_b64encode(f"{to_microseconds(place[0])} {place[1]}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> Place:
+    """Raises Invalid for anything that `encode_cursor` did not write."""
+    try:
+        padding = "=" * (-len(cursor) % 4)
+        micros, row_id = urlsafe_b64decode(cursor[:CURSOR_MOST] + padding).decode("ascii").split(" ")
+        place = from_microseconds(int(micros)), row_id
+        if not _ID.fullmatch(row_id) or encode_cursor(place) != cursor:
+            raise ValueError("not as written")
+        return place
+    except (ValueError, OverflowError, OSError):
+        raise Invalid("This is not a cursor.", hint="Take pageInfo.endCursor as it is.", path=("after",)) from None
+
+
+def connection_of(
+    rows: Sequence[tuple[Place, Item]], first: int, after: str | None, count: Callable[[], Awaitable[int]]
+) -> Connection[Item]:
+    """A page of `first` of these rows, of which one more was fetched to see whether more follows."""
+    edges = [Edge(cursor=encode_cursor(place), node=item) for place, item in rows[:first]]
+    info = PageInfo(
+        has_next_page=len(rows) > first,
+        has_previous_page=after is not None,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+    return Connection(edges=edges, page_info=info, count=count)

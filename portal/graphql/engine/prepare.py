@@ -1,0 +1,169 @@
+"""From a request to an operation that may run: safe, its variables right, within what may be asked, and paid for."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    StringValueNode,
+    Visitor,
+    get_operation_ast,
+    visit,
+)
+from graphql.execution.values import get_variable_values
+
+from portal.core.actor import Actor
+from portal.core.errors import Invalid
+from portal.graphql.engine.cost import COST_MOST, cost_of
+from portal.graphql.engine.errors import request_error
+from portal.graphql.engine.options import Cost, Options, Result, refused
+from portal.graphql.engine.rate_limit import REFUSED_COST
+from portal.graphql.engine.validation import ERRORS_MOST, NESTING_MOST, prepare
+from portal.graphql.schema import schema
+
+MUTATION_BY_GET = "MUTATION_BY_GET"
+RATE_LIMITED = "RATE_LIMITED"
+SUBSCRIPTION = "SUBSCRIPTION"
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_WRITTEN_NUL = re.compile(r"\\u(?:0000|\{0+\})|\x00")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An operation that may run, and what it cost."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    variables: dict[str, Any]
+    cost: Cost
+
+    @property
+    def kind(self) -> OperationType:
+        return self.operation.operation
+
+
+async def admit(
+    actor: Actor, text: str, variables: Mapping[str, Any] | None, options: Options, *, is_stream: bool = False
+) -> Admitted | Result:
+    """The result says why not. A refusal costs a little too, as reading was work; who has not that is not read."""
+    spent = options.spent(actor) if options.spent else None
+    if spent is not None:
+        return too_much(Cost(REFUSED_COST, spent))
+    found = _find_operation(actor, text, dict(variables or {}), options, is_stream=is_stream)
+    if isinstance(found, Result):
+        return await _charged_refusal(actor, found, options)
+    document, operation = found
+    known = dict(variables or {})
+    requested = cost_of(schema.graphql_schema, document, operation, known)
+    if requested > COST_MOST:
+        message = f"The operation costs {requested}; at most {COST_MOST} are allowed."
+        error = request_error("TOO_COSTLY", message, "Ask for smaller pages, or less below them.")
+        return await _charged_refusal(actor, refused(error), options)
+    cost = await charge(actor, requested, options)
+    if cost.is_refused:
+        return too_much(cost)
+    return Admitted(document, operation, known, cost)
+
+
+def _find_operation(
+    actor: Actor, text: str, variables: dict[str, Any], options: Options, *, is_stream: bool
+) -> tuple[DocumentNode, OperationDefinitionNode] | Result:
+    is_anonymous = actor.kind == "anonymous"
+    if _nests_deeper(variables, NESTING_MOST):
+        return refused(request_error("TOO_LARGE", "The variables are nested too deeply.", "Make them flatter."))
+    prepared = prepare(schema.graphql_schema, text, is_anonymous=is_anonymous)
+    if prepared.document is None:
+        return refused(*prepared.errors)
+    operation = get_operation_ast(prepared.document, options.operation_name)
+    if operation is None:
+        return refused(request_error("BAD_OPERATION", "Name one of the document's operations in operationName."))
+    if options.is_read_only and operation.operation is OperationType.MUTATION:
+        return refused(request_error(MUTATION_BY_GET, "A GET only reads.", "Send mutations by POST."))
+    if operation.operation is OperationType.SUBSCRIPTION and not is_stream:
+        hint = "Subscribe over graphql-transport-ws, or with Accept: text/event-stream."
+        return refused(request_error(SUBSCRIPTION, "A subscription has no single answer.", hint))
+    errors = _mistakes(operation, variables, is_anonymous=is_anonymous)
+    if errors:
+        return refused(*errors)
+    is_query = operation.operation is OperationType.QUERY
+    if is_query and holds_nul(text, prepared.document, variables):
+        mistake = Invalid("Text must not contain U+0000.", hint="Leave that character out.")
+        return refused(GraphQLError(str(mistake), original_error=mistake, extensions={"code": mistake.code}))
+    return prepared.document, operation
+
+
+def _nests_deeper(value: Any, most: int) -> bool:
+    """Without recursion, so that nothing that walks the variables later runs out of stack, however it walks."""
+    containers: list[Any] = [value]
+    for _ in range(most):
+        inside = (each.values() if isinstance(each, dict) else each for each in containers)
+        containers = [one for each in inside for one in each if isinstance(one, dict | list)]
+        if not containers:
+            return False
+    return True
+
+
+def holds_nul(text: str, document: DocumentNode, variables: Mapping[str, Any]) -> bool:
+    """Whether any text of the request has the one character that PostgreSQL stores in none.
+
+    One that got so far would abort the transaction, and every sibling would fail for it. A mutation has a savepoint of
+    its own, and says which input is wrong.
+    """
+    if variables and _NUL.search(json.dumps(variables, default=str)):
+        return True
+    return bool(_WRITTEN_NUL.search(text)) and any("\x00" in value for value in _texts(document))
+
+
+def _texts(document: DocumentNode) -> list[str]:
+    found: list[str] = []
+
+    class Collect(Visitor):
+        def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+            found.append(node.value)
+
+    visit(document, Collect())
+    return found
+
+
+def _mistakes(
+    operation: OperationDefinitionNode, variables: dict[str, Any], *, is_anonymous: bool
+) -> list[GraphQLError]:
+    """What is wrong with the variables, found before anything is opened for the operation."""
+    values = get_variable_values(
+        schema.graphql_schema,
+        operation.variable_definitions or (),
+        variables,
+        max_errors=ERRORS_MOST,
+        hide_suggestions=is_anonymous,
+    )
+    if not isinstance(values, list):
+        return []
+    return [GraphQLError(error.message, error.nodes, extensions={"code": "BAD_VARIABLES"}) for error in values]
+
+
+async def charge(actor: Actor, cost: int, options: Options) -> Cost:
+    """Take it from the caller's allowance, if anybody's is taken from."""
+    return Cost(cost, await options.charge(actor, cost) if options.charge else None)
+
+
+async def _charged_refusal(actor: Actor, result: Result, options: Options) -> Result:
+    if options.charge is None:
+        return result
+    cost = await charge(actor, REFUSED_COST, options)
+    if cost.is_refused:
+        return too_much(cost)
+    return refused(*result.errors, cost=cost)
+
+
+def too_much(cost: Cost) -> Result:
+    """The refusal of what the allowance did not admit."""
+    assert cost.charged is not None  # noqa: S101  # only a charge can be refused
+    message = f"This costs {cost.requested}, and {cost.charged.remaining} of your allowance are left."
+    hint = f"Try again in {cost.charged.retry_seconds} s."
+    return refused(request_error(RATE_LIMITED, message, hint), cost=cost)

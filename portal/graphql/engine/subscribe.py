@@ -1,0 +1,128 @@
+"""Run a subscription: a source of events, each worked out like a query of its own, in a transaction of its own."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
+
+from portal.accounts import Person
+from portal.core.actor import Actor
+from portal.core.database import Database
+from portal.core.errors import PortalError, Unauthenticated
+from portal.graphql.engine.context import GraphQLContext
+from portal.graphql.engine.errors import request_error, shown_errors
+from portal.graphql.engine.execute import run_admitted
+from portal.graphql.engine.options import Options, Result, refused
+from portal.graphql.engine.prepare import Admitted, admit, charge, too_much
+from portal.graphql.live import Feeds
+from portal.graphql.schema import schema
+from portal.graphql.types.subscriptions import UsageTick
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a subscription runs."""
+
+    database: Database
+    feeds: Feeds
+
+
+async def open_stream(
+    place: Place,
+    caller: tuple[Actor, Person | None],
+    document: str,
+    variables: Mapping[str, Any] | None,
+    options: Options,
+) -> Result | AsyncGenerator[Result, None]:
+    """The one answer of a query or mutation, or of what is refused; else a subscription's answers, to be closed.
+
+    A stream that ends by an error says so with a last result that has not started.
+    """
+    admitted = await admit(caller[0], document, variables, options, is_stream=True)
+    if isinstance(admitted, Result):
+        return admitted
+    if admitted.kind is not OperationType.SUBSCRIPTION:
+        return await run_admitted(place.database, caller, admitted, options)
+    if caller[0].kind == "anonymous":
+        return refused(request_error(Unauthenticated.code, "You are not signed in."), cost=admitted.cost)
+    return _Stream(place, caller, admitted, options).answers()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    place: Place
+    caller: tuple[Actor, Person | None]
+    admitted: Admitted
+    options: Options
+
+    async def answers(self) -> AsyncGenerator[Result, None]:
+        try:
+            source = await self._source()
+            if isinstance(source, ExecutionResult):
+                yield self._failed(source.errors or [])
+                return
+            async with aclosing(source):
+                async for event in source:
+                    result = await self._too_much(event) or await self._tell(event)
+                    yield result
+                    if not result.has_started:
+                        return
+        except PortalError as error:
+            yield self._failed([GraphQLError(error.message, original_error=error)])
+
+    async def _source(self) -> Any:
+        context = self._context()
+        context.feeds = self.place.feeds
+        source = create_source_event_stream(self._executor(context, None))
+        return source if isinstance(source, ExecutionResult | AsyncIterable) else await source
+
+    async def _too_much(self, event: Any) -> Result | None:
+        """What reads the database for each event is paid for each event; where that is not left, it ends."""
+        if isinstance(event, UsageTick) or self.options.charge is None:
+            return None
+        cost = await charge(self.caller[0], self.admitted.cost.requested, self.options)
+        return too_much(cost) if cost.is_refused else None
+
+    async def _tell(self, event: Any) -> Result:
+        """One event as the operation asks for it; only some read the database."""
+        actor = self.caller[0]
+        is_plain = isinstance(event, UsageTick)
+        context = self._context()
+        try:
+            async with asyncio.timeout(self.options.timeout_seconds), self.place.feeds.telling:
+                transaction = nullcontext() if is_plain else self.place.database.transaction(actor=actor)
+                async with transaction as tx:
+                    context.open(tx)
+                    try:
+                        told = execute_subscription_event(self._executor(context, event))
+                        answer = told if isinstance(told, ExecutionResult) else await told
+                    finally:
+                        if tx is not None:
+                            await tx.settle()
+        except TimeoutError:
+            return Result(None, [request_error("TIMEOUT", "This event took too long to work out.")])
+        except Exception as error:
+            return Result(None, self._failed([GraphQLError(str(error), original_error=error)]).errors)
+        return Result(answer.data, shown_errors(answer.errors or [], self.options.request_id))
+
+    def _context(self) -> GraphQLContext:
+        return GraphQLContext(*self.caller, self.admitted.document, self.options.key_prefix, self.options.limiter)
+
+    def _executor(self, context: GraphQLContext, event: Any) -> Executor[Any]:
+        executor = Executor.build(
+            schema.graphql_schema,
+            self.admitted.document,
+            root_value=event,
+            context_value=context,
+            raw_variable_values=self.admitted.variables,
+            operation_name=self.options.operation_name,
+        )
+        assert isinstance(executor, Executor)  # noqa: S101  # what could be wrong was checked on admission
+        return executor
+
+    def _failed(self, errors: list[GraphQLError]) -> Result:
+        return refused(*shown_errors(errors, self.options.request_id))

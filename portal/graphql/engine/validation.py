@@ -1,0 +1,194 @@
+"""From the text of a request to a document that is safe to run: bounded, parsed, validated.
+
+The bounds come before validation, since some of its rules take time that grows with the square of the fields. They are
+measured here in one walk that visits each fragment once: the limiters that Strawberry brings walk a fragment again at
+each place that spreads it, so a few dozen fragments that spread the next one twice would keep them busy for ever.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    Lexer,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    Source,
+    TokenKind,
+    parse,
+    specified_rules,
+    validate,
+)
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from portal.graphql.engine.errors import request_error
+
+CHARACTERS_MOST = 15_000
+TOKENS_MOST = 1_000
+DEPTH_MOST = 10
+ALIASES_MOST = 15
+DIRECTIVES_MOST = 50
+FIELDS_MOST = 400
+REPEATS_MOST = 50
+ERRORS_MOST = 10
+CACHED_MOST = 128
+NESTING_MOST = 60
+_BRACKETS = {
+    TokenKind.BRACE_L: 1,
+    TokenKind.BRACKET_L: 1,
+    TokenKind.PAREN_L: 1,
+    TokenKind.BRACE_R: -1,
+    TokenKind.BRACKET_R: -1,
+    TokenKind.PAREN_R: -1,
+}
+_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a document asks for once its fragments are expanded. Introspection adds no depth.
+
+    `repeats` is how often the document writes the field that it writes most: validation compares those by pairs.
+    """
+
+    depth: int = 0
+    fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    repeats: int = 0
+
+    def beside(self, other: "Size") -> "Size":
+        return Size(
+            max(self.depth, other.depth),
+            self.fields + other.fields,
+            self.aliases + other.aliases,
+            self.directives + other.directives,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that may run, or why not."""
+
+    document: DocumentNode | None
+    errors: tuple[GraphQLError, ...] = ()
+
+
+def prepare(schema: GraphQLSchema, text: str, *, is_anonymous: bool) -> Prepared:
+    """Anonymous callers get no introspection, no suggestions, and no place in the cache."""
+    return _prepare(schema, text, is_anonymous=True) if is_anonymous else _prepare_cached(schema, text)
+
+
+@lru_cache(maxsize=CACHED_MOST)
+def _prepare_cached(schema: GraphQLSchema, text: str) -> Prepared:
+    return _prepare(schema, text, is_anonymous=False)
+
+
+def _prepare(schema: GraphQLSchema, text: str, *, is_anonymous: bool) -> Prepared:
+    if len(text) > CHARACTERS_MOST:
+        return _too_large(f"The document has {len(text)} characters; at most {CHARACTERS_MOST} are allowed.")
+    try:
+        if _nesting(text) > NESTING_MOST:
+            return _too_large("The document is nested too deeply.")
+        document = parse(text, max_tokens=TOKENS_MOST)
+        excess = _excess(measure(document))
+        if excess:
+            return _too_large(excess)
+        rules = (*_RULES, NoSchemaIntrospectionCustomRule) if is_anonymous else _RULES
+        errors = validate(schema, document, rules, max_errors=ERRORS_MOST, hide_suggestions=is_anonymous)
+    except GraphQLError as error:
+        errors = [error]
+    except RecursionError:
+        return _too_large("The document is nested too deeply.")
+    if errors:
+        return Prepared(None, tuple(_coded(error) for error in errors))
+    return Prepared(document)
+
+
+def _nesting(text: str) -> int:
+    """The deepest pile of brackets, without recursion, so that the parser's own cannot run out of stack."""
+    lexer = Lexer(Source(text))
+    deepest = depth = count = 0
+    while (token := lexer.advance()).kind is not TokenKind.EOF and count <= TOKENS_MOST:
+        count += 1
+        depth += _BRACKETS.get(token.kind, 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def measure(document: DocumentNode) -> Size:
+    """Add up all operations."""
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    walk = _Walk(fragments)
+    total = Size()
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode):
+            total = total.beside(walk.selections(node.selection_set)).beside(
+                Size(directives=len(node.directives or ()))
+            )
+    return replace(total, repeats=max(walk.written.values(), default=0))
+
+
+class _Walk:
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self._fragments = fragments
+        self._known: dict[str, Size] = {}
+        self.written: Counter[str] = Counter()
+
+    def selections(self, selection_set: SelectionSetNode | None) -> Size:
+        total = Size()
+        for node in selection_set.selections if selection_set else ():
+            if isinstance(node, FragmentSpreadNode):
+                inner = self._fragment(node.name.value)
+            elif isinstance(node, FieldNode):
+                inner = self._field(node)
+            else:
+                inner = self.selections(node.selection_set)  # type: ignore[attr-defined]  # the third kind: inline fragments
+            total = total.beside(inner).beside(Size(directives=len(node.directives or ())))
+        return total
+
+    def _field(self, node: FieldNode) -> Size:
+        self.written[(node.alias or node.name).value] += 1
+        inner = self.selections(node.selection_set)
+        depth = 0 if node.name.value.startswith("__") else inner.depth + (node.selection_set is not None)
+        return Size(depth, inner.fields + 1, inner.aliases + (node.alias is not None), inner.directives)
+
+    def _fragment(self, name: str) -> Size:
+        """A fragment that spreads itself counts nothing there: validation refuses it."""
+        if name not in self._known:
+            self._known[name] = Size()
+            node = self._fragments.get(name)
+            self._known[name] = self.selections(node.selection_set) if node else Size()
+        return self._known[name]
+
+
+def _excess(size: Size) -> str | None:
+    bounds = (
+        ("levels", size.depth, DEPTH_MOST),
+        ("fields", size.fields, FIELDS_MOST),
+        ("aliases", size.aliases, ALIASES_MOST),
+        ("directives", size.directives, DIRECTIVES_MOST),
+        ("fields of one name", size.repeats, REPEATS_MOST),
+    )
+    for what, count, most in bounds:
+        if count > most:
+            shown = count if count < 10**9 else "far too many"
+            return f"The document, its fragments expanded, has {shown} {what}; at most {most} are allowed."
+    return None
+
+
+def _too_large(message: str) -> Prepared:
+    return Prepared(None, (request_error("TOO_LARGE", message, "Split it into smaller requests."),))
+
+
+def _coded(error: GraphQLError) -> GraphQLError:
+    return GraphQLError(error.message, error.nodes, error.source, error.positions, extensions={"code": "BAD_DOCUMENT"})

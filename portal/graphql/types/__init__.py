@@ -1,0 +1,1 @@
+"""The schema's types, queries and mutations: one file a domain."""

@@ -1,0 +1,156 @@
+"""The caller: a person, acting in an account with a role; where else they may act, and who else is here."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from portal import accounts
+from portal.core.actor import Permission
+from portal.core.errors import Unauthenticated
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
+from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
+from portal.graphql.engine.resolvers import computed, mutation
+
+
+@strawberry.type(description="Somebody who signs in.")
+class Person(Node):
+    name: str = strawberry.field(description="The person's name.")
+    email: str = strawberry.field(description="The e-mail address that the person signs in with.")
+    is_staff: bool = strawberry.field(description="Whether the person works for the API's provider.")
+
+    @classmethod
+    def of(cls, row: accounts.Person | accounts.Member) -> Self:
+        return cls(id=strawberry.ID(row.id), name=row.name, email=row.email, is_staff=row.is_staff)
+
+
+@strawberry.type(description="A customer of the API: owns keys, usage and a subscription.")
+class Account(Node):
+    name: str = strawberry.field(description="The account's name.")
+    time_zone: str = strawberry.field(description="IANA name of the zone in which its billing months begin and end.")
+    created_at: datetime = strawberry.field(description="When it was opened.")
+    suspended_at: datetime | None = strawberry.field(
+        description="Since when its keys are refused as ACCOUNT_SUSPENDED; null: they are not."
+    )
+
+    @classmethod
+    def of(cls, row: accounts.Account) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            time_zone=row.time_zone,
+            created_at=row.created_at,
+            suspended_at=row.suspended_at,
+        )
+
+
+@strawberry.type(description="An account that the caller may act in.")
+class Membership:
+    account: Account = strawberry.field(description="The account.")
+    role: str = strawberry.field(description="The role there: owner, admin, developer, billing or viewer.")
+    joined_at: datetime = strawberry.field(description="Since when.")
+    is_current: bool = strawberry.field(description="Whether it is the account that this request acts in.")
+
+
+@strawberry.type(description="A person of this account.")
+class Member:
+    person: Person = strawberry.field(description="The person.")
+    role: str = strawberry.field(description="The role here: owner, admin, developer, billing or viewer.")
+    joined_at: datetime = strawberry.field(description="Since when.")
+
+    @classmethod
+    def of(cls, row: accounts.Member) -> Self:
+        return cls(person=Person.of(row), role=row.role, joined_at=row.joined_at)
+
+
+@strawberry.type(description="Who is calling, and what they may do.")
+class Viewer:
+    person: Person = strawberry.field(description="The person.")
+    account: Account = strawberry.field(description="The account in which the person acts.")
+    role: str = strawberry.field(description="The person's role there: owner, admin, developer, billing or viewer.")
+    permissions: list[str] = strawberry.field(
+        description="What the role, and the scopes of the token if one was sent, allow: keys:write and the like."
+    )
+
+    @computed(
+        "Every account that the caller may act in, the oldest membership first; at most 100. A token acts in one."
+    )
+    async def memberships(self, info: Info) -> list[Membership]:
+        context, tx = info.context, info.context.permitted(Permission.SELF_READ)
+        within = context.actor.account_id if context.actor.is_by_token else None
+        return [
+            Membership(
+                account=Account.of(account),
+                role=row.role,
+                joined_at=row.created_at,
+                is_current=account.id == context.actor.account_id,
+            )
+            for row, account in await accounts.list_own_memberships(tx, context.actor.id, within)
+        ]
+
+
+@strawberry.type
+class AccountQueries:
+    @computed("Who is calling.")
+    async def viewer(self, info: Info) -> Viewer:
+        context = info.context
+        context.require_caller()
+        account = await context.loaders.account.load(context.actor.account_id)
+        if context.person is None:
+            raise Unauthenticated("This caller is not a person.", hint="Send a personal token.")
+        return Viewer(
+            person=Person.of(context.person),
+            account=Account.of(account),
+            role=context.actor.role.value if context.actor.role else "staff",
+            permissions=[permission.value for permission in Permission if context.actor.may(permission)],
+        )
+
+    @computed("The people of this account, who joined first comes first.")
+    async def members(self, info: Info, first: First = 25, after: After = None) -> Connection[Member]:
+        tx, account_id = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor.account_id
+        seen = decode_cursor(after) if after else None
+        rows = await accounts.list_members(tx, account_id, most=check_first(first) + 1, after=seen)
+        items = [((row.joined_at, row.id), Member.of(row)) for row in rows]
+        return connection_of(items, first, after, lambda: accounts.count_members(tx, account_id))
+
+
+@strawberry.type(description="The session acts in another account, from the next request on.")
+class SwitchedAccount:
+    account: Account = strawberry.field(description="The account that it acts in now.")
+    role: str = strawberry.field(description="The person's role there.")
+
+
+SwitchAccountResult = Annotated[
+    SwitchedAccount | NotFoundProblem | ForbiddenProblem | ConflictProblem,
+    strawberry.union("SwitchAccountResult", description="What switchAccount answers."),
+]
+
+
+@strawberry.type
+class AccountMutations:
+    @mutation("Let this session act in another account of its person. A token belongs to one account.")
+    async def switch_account(
+        self,
+        info: Info,
+        account_id: Annotated[strawberry.ID, strawberry.argument(description="The account to act in.")],
+    ) -> SwitchAccountResult:
+        account, membership = await accounts.switch_account(info.context.tx, info.context.actor, account_id)
+        return SwitchedAccount(account=Account.of(account), role=membership.role)
+
+
+async def find_account(info: Info, account_id: str) -> Account | None:
+    """Only those that the caller may act in: a token in its own only."""
+    tx, actor = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor
+    is_own = account_id == actor.account_id or (
+        not actor.is_by_token and await accounts.find_membership(tx, account_id, actor.id) is not None
+    )
+    row = await accounts.find_account(tx, account_id) if is_own else None
+    return None if row is None else Account.of(row)
+
+
+async def find_person(info: Info, person_id: str) -> Person | None:
+    """Only those of the account."""
+    tx, account_id = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor.account_id
+    rows = await accounts.list_members_by_id(tx, account_id, [person_id])
+    return Person.of(rows[0]) if rows else None

@@ -1,0 +1,152 @@
+"""Invoices: the finalized ones, and the draft of the next, each with how every line comes about."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Self
+
+import strawberry
+
+from portal import billing
+from portal.core.actor import Permission
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.enums import value
+from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
+from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.scalars import BigInt
+from portal.graphql.types.plans import Price
+
+Rows = Callable[[Info], Awaitable[list[billing.InvoiceLine]]]
+
+
+@strawberry.enum(description="What a line of an invoice is for.")
+class InvoiceLineKind(Enum):
+    FEE = value("fee", "A plan's price for some days; negative: days that were charged before and are given back.")
+    USAGE = value("usage", "Units that were used in the month.")
+    MINIMUM = value("minimum", "What is missing to the plan's minimum.")
+    MAXIMUM = value("maximum", "What is beyond the plan's maximum, given back.")
+    ADJUSTMENT = value("adjustment", "Units of an earlier month that arrived after its invoice.")
+
+
+@strawberry.type(description="A part of a line: so much at one price.")
+class InvoicePart:
+    quantity: str = strawberry.field(description="How many units, or packages of them: a whole number, as a rule.")
+    unit_price: str = strawberry.field(description="The exact price of one, like 0.00006.")
+    flat: str = strawberry.field(description="What is added whatever the number of units.")
+    amount: str = strawberry.field(description="What the part costs, not rounded.")
+
+    @classmethod
+    def of(cls, part: billing.Part) -> Self:
+        return cls(
+            quantity=billing.written(part.quantity),
+            unit_price=billing.written(part.unit),
+            flat=billing.written(part.flat),
+            amount=billing.written(part.amount),
+        )
+
+
+@strawberry.type(description="A line of an invoice.")
+class InvoiceLine:
+    kind: InvoiceLineKind = strawberry.field(description="What it is for.")
+    description: str = strawberry.field(description="The same in words.")
+    period: str = strawberry.field(description="The month that it is about, like 2026-11.")
+    units: BigInt | None = strawberry.field(description="The units that it bills; null for a fee.")
+    amount: Price = strawberry.field(description="What it costs, before tax.")
+    parts: list[InvoicePart] = strawberry.field(
+        description="How the amount of a usage line comes about; empty for others."
+    )
+
+    @classmethod
+    def of(cls, row: billing.InvoiceLine, currency: str) -> Self:
+        return cls(
+            kind=InvoiceLineKind(row.kind),
+            description=row.description,
+            period=row.period,
+            units=None if row.units is None else BigInt(row.units),
+            amount=Price.of(row.amount, currency),
+            parts=[InvoicePart.of(part) for part in billing.parts_from(row)],
+        )
+
+
+@strawberry.interface(description="What an account owes for a month: its plan's fee ahead, its usage afterwards.")
+class Bill:
+    period: str = strawberry.field(description="The billing month, like 2026-11.")
+    period_start: datetime = strawberry.field(description="When the month began, in the account's time zone.")
+    period_end: datetime = strawberry.field(description="When it ended or ends.")
+    subtotal: Price = strawberry.field(description="The sum of the lines.")
+    tax: Price = strawberry.field(description="Tax on that.")
+    total: Price = strawberry.field(description="What is to be paid.")
+    rows: strawberry.Private[Rows]
+
+    @computed("What it is made of.")
+    async def lines(self, info: Info) -> list[InvoiceLine]:
+        return [InvoiceLine.of(row, self.total.currency) for row in await self.rows(info)]
+
+
+@strawberry.type(description="A finalized invoice. It never changes.")
+class Invoice(Node, Bill):
+    number: str = strawberry.field(description="Its number, without gaps within a year.")
+    finalized_at: datetime = strawberry.field(description="When it was written.")
+
+    @classmethod
+    def of(cls, row: billing.Invoice) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            number=row.number,
+            period=row.period,
+            period_start=row.period_start,
+            period_end=row.period_end,
+            subtotal=Price.of(row.subtotal, row.currency),
+            tax=Price.of(row.tax, row.currency),
+            total=Price.of(row.total, row.currency),
+            finalized_at=row.finalized_at,
+            rows=lambda info: info.context.loaders.invoice_lines.load(row.id),
+        )
+
+
+@strawberry.type(description="The next invoice as it would be now; it is finalized some time after its month.")
+class DraftInvoice(Bill):
+    @classmethod
+    def of(cls, draft: billing.Draft) -> Self:
+        async def rows(_: Info) -> list[billing.InvoiceLine]:
+            return draft.lines
+
+        return cls(
+            period=draft.period.name,
+            period_start=draft.period.start,
+            period_end=draft.period.end,
+            subtotal=Price.of(draft.totals.subtotal, draft.currency),
+            tax=Price.of(draft.totals.tax, draft.currency),
+            total=Price.of(draft.totals.total, draft.currency),
+            rows=rows,
+        )
+
+
+@strawberry.type
+class InvoiceQueries:
+    @computed("The account's invoices, the newest first.")
+    async def invoices(self, info: Info, first: First = 25, after: After = None) -> Connection[Invoice]:
+        tx, account_id = info.context.permitted(Permission.INVOICES_READ), info.context.actor.account_id
+        before = decode_cursor(after) if after else None
+        rows = await billing.list_invoices(tx, account_id, most=check_first(first) + 1, after=before)
+        items = [((row.finalized_at, row.id), Invoice.of(row)) for row in rows]
+        return connection_of(items, first, after, lambda: billing.count_invoices(tx, account_id))
+
+    @computed("An invoice of this account by its id; null if it has none such.")
+    async def invoice(
+        self,
+        info: Info,
+        invoice_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The id, like inv_06F….")],
+    ) -> Invoice | None:
+        return await find_invoice(info, invoice_id)
+
+    @computed("The next invoice as it would be now.")
+    async def draft_invoice(self, info: Info) -> DraftInvoice:
+        tx, account_id = info.context.permitted(Permission.INVOICES_READ), info.context.actor.account_id
+        return DraftInvoice.of(await billing.draft_invoice(tx, account_id))
+
+
+async def find_invoice(info: Info, invoice_id: str) -> Invoice | None:
+    tx = info.context.permitted(Permission.INVOICES_READ)
+    row = await billing.find_invoice(tx, info.context.actor.account_id, invoice_id)
+    return None if row is None else Invoice.of(row)

@@ -1,0 +1,99 @@
+"""Keys that somebody should look at: about to expire, refused for a limit, or unused for a long time."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from portal import keys, usage
+from portal.core.actor import Permission
+from portal.core.database import Tx
+from portal.core.ids import AccountId
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.enums import value
+from portal.graphql.engine.pagination import check_first
+from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.scalars import BigInt
+from portal.graphql.types.keys import Key
+
+SOON = timedelta(days=14)
+LATELY = timedelta(hours=24)
+UNUSED = timedelta(days=90)
+DENIALS_LEAST = 10
+OLD_MOST = 100
+
+
+@strawberry.enum(description="Why a key should be looked at.")
+class AttentionReason(Enum):
+    EXPIRES_SOON = value("expires_soon", "It expires within 14 days.")
+    RATE_LIMITED = value(
+        "rate_limited", "At least 10 checks with it were refused for a limit within the last 24 hours."
+    )
+    UNUSED = value("unused", "It is older than 90 days, and nobody used it within them.")
+
+
+@strawberry.type(description="A key that somebody should look at, and why.")
+class KeyAttention:
+    key: Key = strawberry.field(description="The key.")
+    reason: AttentionReason = strawberry.field(description="Why.")
+    at: datetime | None = strawberry.field(description="When it expires, or was last used; null: never, or often.")
+    denials: BigInt = strawberry.field(description="How many checks were refused for a limit; 0 for other reasons.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at an account's keys."""
+
+    info: Info
+    tx: Tx
+    account_id: AccountId
+    most: int
+
+    async def expiring(self) -> list[KeyAttention]:
+        rows = await keys.list_expiring(self.tx, self.account_id, self.tx.now + SOON, self.most)
+        return [self._told(row, AttentionReason.EXPIRES_SOON, row.expires_at) for row in rows]
+
+    async def limited(self) -> list[KeyAttention]:
+        asked = usage.UsageQuery(
+            start=self.tx.now - LATELY,
+            end=self.tx.now,
+            granularity=usage.Granularity.HOUR,
+            group_by=usage.UsageGroup.KEY,
+            filter=usage.UsageFilter(outcome="RATE_LIMITED"),
+        )
+        series = await usage.usage_series(self.tx, self.account_id, asked)
+        found = {group.key: group.totals.calls for group in series.groups}
+        denials = {key_id: calls for key_id, calls in found.items() if calls >= DENIALS_LEAST}
+        rows = await keys.list_keys_by_id(self.tx, self.account_id, list(denials)) if denials else []
+        told = [self._told(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
+        return sorted(told, key=lambda one: (-one.denials, one.key.id))
+
+    async def unused(self, others: list[KeyAttention]) -> list[KeyAttention]:
+        """What is shown of the other keys is loaded along with what is looked at here."""
+        before = self.tx.now - UNUSED
+        rows = await keys.list_older(self.tx, self.account_id, before, OLD_MOST)
+        looked_at = [row.id for row in rows] + [str(one.key.id) for one in others]
+        last = await self.info.context.loaders.key_last_used.load_many(looked_at)
+        told = [(row, at) for row, at in zip(rows, last, strict=False) if at is None or at < before]
+        return [self._told(row, AttentionReason.UNUSED, at) for row, at in told]
+
+    def _told(self, row: keys.Key, reason: AttentionReason, at: datetime | None, denials: int = 0) -> KeyAttention:
+        return KeyAttention(key=Key.of(row, self.tx.now), reason=reason, at=at, denials=BigInt(denials))
+
+
+@strawberry.type
+class AttentionQueries:
+    @computed("Keys to look at: those that expire soon, then those over a limit, then unused ones (of the 100 oldest).")
+    async def keys_needing_attention(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")] = 10,
+    ) -> list[KeyAttention]:
+        tx = info.context.permitted(Permission.KEYS_READ)
+        look = _Look(info, tx, info.context.actor.account_id, check_first(first))
+        found = [*await look.expiring(), *await look.limited()]
+        if len(found) < first:
+            found += await look.unused(found)
+        return found[:first]

@@ -1,0 +1,165 @@
+"""What a key is held to: its own limits, its plan's, and what staff put in the place of one of those."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, Self
+
+import strawberry
+
+from portal import keys, plans
+from portal.core.actor import Actor, Permission
+from portal.core.database import Tx
+from portal.core.ids import AccountId
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.enums import value
+from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.resolvers import mutation
+from portal.graphql.engine.scalars import BigInt
+
+
+@strawberry.type(description="At most `amount` units of one key in any `windowMs`.")
+class KeyLimit:
+    name: str = strawberry.field(description="Its name; answers and headers put `own-` in front.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
+
+    @classmethod
+    def of(cls, limit: dict[str, Any]) -> Self:
+        return cls(name=limit["name"], amount=BigInt(limit["amount"]), window_ms=BigInt(limit["window_ms"]))
+
+
+@strawberry.type(description="What the provider's staff put in the place of one of the plan's limits, for one key.")
+class LimitOverride:
+    name: str = strawberry.field(description="The plan's limit.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
+    burst: BigInt | None = strawberry.field(description="The most at once of a token bucket; null: the amount.")
+    reason: str = strawberry.field(description="Why, in the words of the staff.")
+    made_at: datetime = strawberry.field(description="Since when it holds.")
+    expires_at: datetime | None = strawberry.field(description="When the plan's limit holds again; null: never.")
+
+    @classmethod
+    def of(cls, override: keys.LimitOverride) -> Self:
+        return cls(
+            name=override.name,
+            amount=BigInt(override.amount),
+            window_ms=BigInt(override.window_ms),
+            burst=None if override.burst is None else BigInt(override.burst),
+            reason=override.reason,
+            made_at=override.made_at,
+            expires_at=override.expires_at,
+        )
+
+
+@strawberry.enum(description="Where a limit of a key comes from.")
+class LimitOrigin(Enum):
+    PLAN = value("plan", "The account's plan.")
+    OVERRIDE = value("override", "The provider's staff, in the place of the plan's limit of this name.")
+    OWN = value("own", "The account itself, beside the plan's.")
+
+
+@strawberry.type(description="A limit that a check of the key is held to.")
+class LimitInForce:
+    name: str = strawberry.field(description="The limit's name in answers and headers.")
+    origin: LimitOrigin = strawberry.field(description="Where it comes from.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
+    burst: BigInt = strawberry.field(description="The most that can pass at once.")
+    per: str = strawberry.field(description="What is counted together: key or account.")
+    resource: str | None = strawberry.field(description="Which resources it is for, `*` at the end for any; null: all.")
+    override: LimitOverride | None = strawberry.field(description="Who changed it and why; null: nobody did.")
+
+
+async def limits_in_force(info: Info, key: keys.Key) -> list[LimitInForce]:
+    """Of the plan in its order, then the key's own."""
+    entitlement = await info.context.loaders.entitlements.load(key.account_id)
+    overrides = {override.name: override for override in keys.overrides_of(key, info.context.tx.now)}
+    held = keys.with_overrides(entitlement.limits, [*overrides.values()])
+    of_plan = [_in_force(limit, overrides.get(limit.name) if limit.per == "key" else None) for limit in held]
+    own = [plans.Limit(f"own-{limit['name']}", limit["amount"], limit["window_ms"]) for limit in key.limits]
+    return of_plan + [_in_force(limit, None, LimitOrigin.OWN) for limit in own]
+
+
+def _in_force(
+    limit: plans.Limit, override: keys.LimitOverride | None, origin: LimitOrigin = LimitOrigin.PLAN
+) -> LimitInForce:
+    return LimitInForce(
+        name=limit.name,
+        origin=LimitOrigin.OVERRIDE if override is not None else origin,
+        amount=BigInt(limit.amount),
+        window_ms=BigInt(limit.window_ms),
+        burst=BigInt(limit.capacity),
+        per=limit.per,
+        resource=limit.resource,
+        override=None if override is None else LimitOverride.of(override),
+    )
+
+
+@strawberry.input(description="Another amount or window for one key, in the place of its plan's limit. For staff.")
+class OverrideKeyLimitInput:
+    account_id: strawberry.ID = strawberry.field(description="The account of the key.")
+    id: strawberry.ID = strawberry.field(description="The key's id.")
+    name: str = strawberry.field(description="A limit of the account's plan that is counted for each key.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window: 1 to 1000000000.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds: 100 to 2678400000.")
+    burst: BigInt | None = strawberry.field(default=None, description="The most at once, for a token bucket alone.")
+    reason: str = strawberry.field(description="Why: 1 to 500 characters, which the account sees.")
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When the plan's limit holds again, within seconds; null: never."
+    )
+
+    def to_new(self) -> keys.NewOverride:
+        return keys.NewOverride(self.name, self.amount, self.window_ms, self.reason, self.burst, self.expires_at)
+
+
+@strawberry.type(description="The overrides of a key are as the mutation wanted them.")
+class LimitOverridesChanged:
+    key_id: strawberry.ID = strawberry.field(description="The key.")
+    overrides: list[LimitOverride] = strawberry.field(description="All that are in force, by name.")
+
+
+OverrideKeyLimitResult = Annotated[
+    LimitOverridesChanged | ValidationProblem | NotFoundProblem | ForbiddenProblem | ConflictProblem,
+    strawberry.union("OverrideKeyLimitResult", description="What overrideKeyLimit answers."),
+]
+ClearKeyOverrideResult = Annotated[
+    LimitOverridesChanged | NotFoundProblem | ForbiddenProblem | ConflictProblem,
+    strawberry.union("ClearKeyOverrideResult", description="What clearKeyOverride answers."),
+]
+AccountOfKey = Annotated[strawberry.ID, strawberry.argument(description="The account of the key.")]
+KeyOfAccount = Annotated[strawberry.ID, strawberry.argument(name="id", description="The key's id.")]
+LimitName = Annotated[str, strawberry.argument(description="The plan's limit.")]
+
+
+@strawberry.type
+class KeyLimitMutations:
+    @mutation("Give one key another amount or window than its plan does. For the provider's staff.")
+    async def override_key_limit(
+        self,
+        info: Info,
+        new: Annotated[OverrideKeyLimitInput, strawberry.argument(name="input", description="The override.")],
+    ) -> OverrideKeyLimitResult:
+        tx, actor = _staff_for(info, new.account_id)
+        async with tx.acting_for(actor.account_id):
+            key = await keys.override_key_limit(tx, actor, new.id, new.to_new())
+        return _changed(key, tx)
+
+    @mutation("Hold a key to its plan's limit again. For the provider's staff.")
+    async def clear_key_override(
+        self, info: Info, account_id: AccountOfKey, key_id: KeyOfAccount, name: LimitName
+    ) -> ClearKeyOverrideResult:
+        tx, actor = _staff_for(info, account_id)
+        async with tx.acting_for(actor.account_id):
+            key = await keys.clear_key_override(tx, actor, key_id, name)
+        return _changed(key, tx)
+
+
+def _staff_for(info: Info, account_id: str) -> tuple[Tx, Actor]:
+    """The caller, acting for another account without a role in it. Raises Unauthenticated, Forbidden."""
+    tx, caller = info.context.permitted(Permission.STAFF), info.context.actor
+    return tx, Actor(caller.kind, caller.id, AccountId(account_id), is_staff=True, address=caller.address)
+
+
+def _changed(key: keys.Key, tx: Tx) -> LimitOverridesChanged:
+    overrides = [LimitOverride.of(override) for override in keys.overrides_of(key, tx.now)]
+    return LimitOverridesChanged(key_id=strawberry.ID(key.id), overrides=overrides)

@@ -1,0 +1,197 @@
+"""The catalogue, the account's plan and choosing another, how much of its quota is left and for how long."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Self
+
+import strawberry
+
+from portal import billing, check, plans, usage
+from portal.core.actor import Permission
+from portal.core.errors import NotFound
+from portal.core.money import Money
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.pagination import Node
+from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
+from portal.graphql.engine.resolvers import computed, mutation
+from portal.graphql.engine.scalars import BigInt
+from portal.graphql.types.tariffs import Tariff
+
+PACE = timedelta(days=7)
+PACE_LEAST = timedelta(hours=1)
+
+
+@strawberry.type(description="An amount of money.")
+class Price:
+    amount: str = strawberry.field(description="The exact decimal amount, like 49.00.")
+    currency: str = strawberry.field(description="The ISO 4217 code, like EUR.")
+
+    @classmethod
+    def of(cls, amount: Decimal, currency: str) -> Self:
+        """In minor units of the currency."""
+        return cls(amount=str(Money(amount, currency).rounded().amount), currency=currency)
+
+
+@strawberry.type(description="At most `amount` units in any `windowMs`.")
+class Limit:
+    name: str = strawberry.field(description="The limit's name in answers and headers.")
+    algorithm: str = strawberry.field(description="How it counts: sliding_window or token_bucket.")
+    amount: BigInt = strawberry.field(description="Units admitted within one window.")
+    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
+    per: str = strawberry.field(description="What is counted together: key or account.")
+    burst: BigInt = strawberry.field(description="The most that can pass at once.")
+    resource: str | None = strawberry.field(description="Which resources it is for, `*` at the end for any; null: all.")
+
+    @classmethod
+    def of(cls, limit: plans.Limit) -> Self:
+        return cls(
+            name=limit.name,
+            algorithm=limit.algorithm,
+            amount=BigInt(limit.amount),
+            window_ms=BigInt(limit.window_ms),
+            per=limit.per,
+            burst=BigInt(limit.capacity),
+            resource=limit.resource,
+        )
+
+
+@strawberry.type(description="What an account may do, and for how much a month.")
+class Plan(Node):
+    slug: str = strawberry.field(description="The plan's name for programs.")
+    name: str = strawberry.field(description="The plan's name.")
+    description: str = strawberry.field(description="Whom it is for.")
+    price: Price = strawberry.field(description="The price of a month.")
+    monthly_quota: BigInt | None = strawberry.field(description="Units in a billing month; null: unlimited.")
+    is_overage_allowed: bool = strawberry.field(description="Whether units above the quota are billed, not denied.")
+    tariff: Tariff | None = strawberry.field(description="What usage costs; null: nothing beside the price.")
+    limits: list[Limit] = strawberry.field(description="Its rate limits.")
+    is_default: bool = strawberry.field(description="Whether accounts without a subscription are on it.")
+
+    @classmethod
+    def of(cls, row: plans.Plan) -> Self:
+        tariff = billing.find_tariff(row.tariff)
+        return cls(
+            id=strawberry.ID(row.id),
+            slug=row.slug,
+            name=row.name,
+            description=row.description,
+            price=Price.of(row.price, row.currency),
+            monthly_quota=None if row.monthly_quota is None else BigInt(row.monthly_quota),
+            is_overage_allowed=row.is_overage_allowed,
+            tariff=Tariff.of(tariff) if tariff else None,
+            limits=[Limit.of(plans.Limit(**limit)) for limit in row.limits],
+            is_default=row.is_default,
+        )
+
+
+@strawberry.type(description="The plan that the account is on.")
+class Subscription:
+    plan: Plan = strawberry.field(description="The plan.")
+    started_at: datetime | None = strawberry.field(description="When it was chosen; null: the default, never chosen.")
+
+
+@strawberry.type(description="Where the quota is heading at the pace of the last 7 days.")
+class QuotaForecast:
+    used: BigInt = strawberry.field(description="Units that will have been used when the billing month ends.")
+    runs_out_at: datetime | None = strawberry.field(
+        description="When the quota ends at this pace; null: not within the billing month."
+    )
+
+
+@strawberry.type(description="Units of the current billing month.")
+class Quota:
+    limit: BigInt | None = strawberry.field(description="Units that the plan includes; null: unlimited.")
+    used: BigInt = strawberry.field(description="Units used so far, as checks count them this moment.")
+    is_live: bool = strawberry.field(
+        description="Whether `used` is this moment's; false: what was ingested, since the counter cannot be read now."
+    )
+    ingested: BigInt = strawberry.field(description="Units that have arrived in the usage history so far.")
+    remaining: BigInt | None = strawberry.field(description="Units left, never below 0; null: unlimited.")
+    is_overage_allowed: bool = strawberry.field(description="Whether units above the limit are billed, not denied.")
+    period_start: datetime = strawberry.field(description="When the billing month began.")
+    period_end: datetime = strawberry.field(description="When it ends and the quota begins anew.")
+
+    @classmethod
+    def of(cls, entitlement: plans.Entitlement, period: plans.Period, ingested: int, live: int | None) -> Self:
+        limit = entitlement.quota
+        used = ingested if live is None else live
+        return cls(
+            is_live=live is not None,
+            ingested=BigInt(ingested),
+            limit=None if limit is None else BigInt(limit),
+            used=BigInt(used),
+            remaining=None if limit is None else BigInt(max(0, limit - used)),
+            is_overage_allowed=entitlement.is_overage_allowed,
+            period_start=period.start,
+            period_end=period.end,
+        )
+
+    @computed("Where it is heading at the pace of the last 7 days, or since the account was opened.")
+    async def forecast(self, info: Info) -> QuotaForecast:
+        tx, account_id = info.context.tx, info.context.actor.account_id
+        account = await info.context.loaders.account.load(account_id)
+        start = max(tx.now - PACE, min(account.created_at, tx.now - PACE_LEAST))
+        series = await usage.usage_series(
+            tx, account_id, usage.UsageQuery(start=start, end=tx.now, granularity=usage.Granularity.DAY)
+        )
+        pace = plans.Pace(series.totals.billable, int((tx.now - start).total_seconds()))
+        period = plans.Period("", self.period_start, self.period_end)
+        expected = plans.forecast(self.used, self.limit, pace, tx.now, period)
+        return QuotaForecast(used=BigInt(expected.used), runs_out_at=expected.runs_out_at)
+
+
+@strawberry.type
+class PlanQueries:
+    @computed("The catalogue, in its order.")
+    async def plans(self, info: Info) -> list[Plan]:
+        tx = info.context.permitted(Permission.PLAN_READ)
+        return [Plan.of(row) for row in await plans.list_plans(tx)]
+
+    @computed("The plan that the account is on.")
+    async def subscription(self, info: Info) -> Subscription:
+        info.context.permitted(Permission.PLAN_READ)
+        chosen = await info.context.loaders.plan.load(info.context.actor.account_id)
+        return Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at)
+
+    @computed("The quota of the current billing month, and what is left of it.")
+    async def quota(self, info: Info) -> Quota:
+        tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
+        loaders = info.context.loaders
+        entitlement = plans.entitlement_from((await loaders.plan.load(account_id)).plan)
+        account = await loaders.account.load(account_id)
+        period, _ = plans.periods_around(tx.now, account.time_zone)
+        ingested = await usage.used_in_period(tx, account_id, period.name)
+        limiter = info.context.limiter
+        live = None if limiter is None else await check.look_at_used(limiter, account_id, period)
+        return Quota.of(entitlement, period, ingested, live)
+
+
+@strawberry.type(description="The account is on the plan from now on.")
+class Subscribed:
+    subscription: Subscription = strawberry.field(description="The plan, and since when.")
+
+
+SubscribeResult = Annotated[
+    Subscribed | NotFoundProblem | ForbiddenProblem | ConflictProblem,
+    strawberry.union("SubscribeResult", description="What subscribe answers."),
+]
+
+
+@strawberry.type
+class PlanMutations:
+    @mutation("Put the account on a plan. Its limits and quota hold for every check from this answer on.")
+    async def subscribe(
+        self, info: Info, plan_id: Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
+    ) -> SubscribeResult:
+        tx = info.context.tx
+        row = await plans.subscribe(tx, info.context.actor, plan_id)
+        plan = Plan.of(await plans.get_plan(tx, row.plan_id))
+        return Subscribed(subscription=Subscription(plan=plan, started_at=row.started_at))
+
+
+async def find_plan(info: Info, plan_id: str) -> Plan | None:
+    tx = info.context.permitted(Permission.PLAN_READ)
+    try:
+        return Plan.of(await plans.get_plan(tx, plan_id))
+    except NotFound:
+        return None

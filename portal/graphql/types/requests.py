@@ -1,0 +1,105 @@
+"""The request log: single counted checks, each with why it ended as it did."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Self
+
+import strawberry
+
+from portal import check, usage
+from portal.core.actor import Permission
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.enums import Environment
+from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
+from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.scalars import BigInt
+from portal.graphql.types.usage import Where, usage_filter
+
+DEFAULT_SPAN = timedelta(days=30)
+
+
+@strawberry.type(description="Why a check ended as it did, in words.")
+class RequestReason:
+    what: str = strawberry.field(description="What happened.")
+    remedy: str | None = strawberry.field(description="What to do about it; null for an admitted call.")
+
+
+@strawberry.type(description="One counted check. Its id is the `requestId` that the gateway got.")
+class UsageRequest(Node):
+    at: datetime = strawberry.field(description="When it was decided.")
+    key_id: strawberry.ID = strawberry.field(description="The key's id.")
+    secret_id: strawberry.ID = strawberry.field(description="Which of the key's secrets was sent.")
+    environment: Environment = strawberry.field(description="Live or test.")
+    resource: str = strawberry.field(description="What was called, as the gateway named it; may be empty.")
+    outcome: str = strawberry.field(description="The code of the answer, like VALID.")
+    cost: BigInt = strawberry.field(description="Its units; those of a denial were not consumed.")
+    period: str = strawberry.field(description="The billing period, like 2026-11.")
+    settled_at: datetime | None = strawberry.field(
+        description="When its cost was replaced by the real one; null: never."
+    )
+
+    @classmethod
+    def of(cls, row: usage.UsageRequest) -> Self:
+        return cls(
+            id=strawberry.ID(row.request_id),
+            at=row.occurred_at,
+            key_id=strawberry.ID(row.key_id),
+            secret_id=strawberry.ID(row.secret_id),
+            environment=Environment(row.environment),
+            resource=row.resource,
+            outcome=row.code,
+            cost=BigInt(row.cost),
+            period=row.period,
+            settled_at=row.settled_at,
+        )
+
+    @computed("The key's name now; null if there is no such key.")
+    async def key_name(self, info: Info) -> str | None:
+        return await info.context.loaders.key_names.load(self.key_id)
+
+    @computed("Whether it was admitted.")
+    def is_allowed(self) -> bool:
+        return self.outcome == check.Code.VALID
+
+    @computed("Why it ended so, and what to do.")
+    def reason(self) -> RequestReason:
+        found = check.reason_of(self.outcome)
+        return RequestReason(what=found.what, remedy=found.remedy)
+
+
+RequestId = Annotated[strawberry.ID, strawberry.argument(name="id", description="The requestId, like req_06F….")]
+Since = Annotated[
+    datetime | None, strawberry.argument(name="from", description="The first instant; null: 30 days before `to`.")
+]
+Until = Annotated[datetime | None, strawberry.argument(name="to", description="The instant after the last; null: now.")]
+
+
+@strawberry.type
+class RequestQueries:
+    @computed("A counted check by the id that its caller got; null if none of this account has it, or not yet.")
+    async def request(self, info: Info, request_id: RequestId) -> UsageRequest | None:
+        return await find_request(info, request_id)
+
+    @computed("Single counted checks, the newest first. `totalCount` is exact.")
+    async def requests(
+        self,
+        info: Info,
+        start: Since = None,
+        end: Until = None,
+        where: Where = None,
+        first: First = 25,
+        after: After = None,
+    ) -> Connection[UsageRequest]:
+        tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
+        last = end or tx.now
+        begin = start or (last - DEFAULT_SPAN if last.year > 1 else last)
+        query = usage.RequestQuery(begin, last, usage_filter(where))
+        before = decode_cursor(after) if after else None
+        rows = await usage.list_requests(tx, account_id, query, most=check_first(first) + 1, after=before)
+        items = [((row.occurred_at, row.request_id), UsageRequest.of(row)) for row in rows]
+        return connection_of(items, first, after, lambda: usage.count_requests(tx, account_id, query))
+
+
+async def find_request(info: Info, request_id: str) -> UsageRequest | None:
+    tx = info.context.permitted(Permission.USAGE_READ)
+    row = await usage.find_request(tx, info.context.actor.account_id, request_id)
+    return None if row is None else UsageRequest.of(row)

@@ -1,0 +1,95 @@
+"""Service tokens: what the provider's gateways send to /check. For staff alone."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from portal import accounts
+from portal.core.actor import Permission
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
+from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.resolvers import computed, mutation
+from portal.graphql.types.personal_tokens import TokenStatus
+
+
+@strawberry.type(description="Lets a gateway ask /check. The token itself is shown once.")
+class ServiceToken(Node):
+    name: str = strawberry.field(description="Which gateway has it.")
+    masked: str = strawberry.field(description="Enough of it to recognise: svc_ab12…; empty for the oldest ones.")
+    scopes: list[str] = strawberry.field(description="What it is good for: check.")
+    status: TokenStatus = strawberry.field(description="Whether it is accepted now.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
+
+    @classmethod
+    def of(cls, row: accounts.ServiceToken, now: datetime) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            masked=row.display,
+            scopes=row.scopes,
+            status=TokenStatus.at(now, None, row.revoked_at),
+            created_at=row.created_at,
+            revoked_at=row.revoked_at,
+        )
+
+
+@strawberry.type
+class ServiceTokenQueries:
+    @computed("The provider's service tokens, revoked ones too, the newest first. For staff.")
+    async def service_tokens(self, info: Info, first: First = 25, after: After = None) -> Connection[ServiceToken]:
+        tx = info.context.permitted(Permission.STAFF)
+        seen = decode_cursor(after) if after else None
+        rows = await accounts.list_service_tokens(tx, most=check_first(first) + 1, before=seen)
+        items = [((row.created_at, row.id), ServiceToken.of(row, tx.now)) for row in rows]
+        return connection_of(items, first, after, lambda: accounts.count_service_tokens(tx))
+
+
+@strawberry.type(description="A service token was made.")
+class CreatedServiceToken:
+    service_token: ServiceToken = strawberry.field(description="The token's record.")
+    token: str = strawberry.field(description="What the gateway sends. Shown this once, kept nowhere.")
+
+
+@strawberry.type(description="A service token is refused within a few seconds.")
+class RevokedServiceToken:
+    service_token: ServiceToken = strawberry.field(description="The token's record as it is now.")
+
+
+CreateServiceTokenResult = Annotated[
+    CreatedServiceToken | ValidationProblem | ForbiddenProblem,
+    strawberry.union("CreateServiceTokenResult", description="What createServiceToken answers."),
+]
+RevokeServiceTokenResult = Annotated[
+    RevokedServiceToken | NotFoundProblem | ForbiddenProblem,
+    strawberry.union("RevokeServiceTokenResult", description="What revokeServiceToken answers."),
+]
+
+
+@strawberry.type
+class ServiceTokenMutations:
+    @mutation("Make a service token for a gateway. The token is in this answer only. For staff.")
+    async def create_service_token(
+        self, info: Info, name: Annotated[str, strawberry.argument(description="Which gateway gets it.")]
+    ) -> CreateServiceTokenResult:
+        tx = info.context.tx
+        created = await accounts.create_service_token(tx, info.context.actor, name)
+        return CreatedServiceToken(service_token=ServiceToken.of(created.row, tx.now), token=created.token)
+
+    @mutation("Refuse checks from a gateway. For staff.")
+    async def revoke_service_token(
+        self,
+        info: Info,
+        token_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The token's id.")],
+    ) -> RevokeServiceTokenResult:
+        tx = info.context.tx
+        row = await accounts.revoke_service_token(tx, info.context.actor, token_id)
+        return RevokedServiceToken(service_token=ServiceToken.of(row, tx.now))
+
+
+async def find_service_token(info: Info, token_id: str) -> ServiceToken | None:
+    tx = info.context.permitted(Permission.STAFF)
+    row = await accounts.find_service_token_by_id(tx, token_id)
+    return None if row is None else ServiceToken.of(row, tx.now)

@@ -1,0 +1,247 @@
+"""Usage over time: totals, groups and points of any stretch, for the account or one key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Self
+
+import strawberry
+
+from portal import usage
+from portal.core.actor import Permission
+from portal.core.errors import Invalid
+from portal.graphql.engine.context import Info
+from portal.graphql.engine.enums import Environment, value
+from portal.graphql.engine.pagination import check_first
+from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.scalars import BigInt
+
+FIGURES_MOST = 4_000
+
+
+@strawberry.enum(description="How long a point is.")
+class Granularity(Enum):
+    MINUTE = value("minute", "A minute; for 24 hours at most.")
+    HOUR = value("hour", "An hour of the time zone.")
+    DAY = value("day", "A day of the time zone.")
+    MONTH = value("month", "A month of the time zone.")
+
+
+@strawberry.enum(description="What usage is split by.")
+class UsageGroup(Enum):
+    KEY = value("key", "The key.")
+    RESOURCE = value("resource", "What was called, as the gateway names it.")
+    OUTCOME = value("outcome", "The code of the answer, like VALID.")
+    ENVIRONMENT = value("environment", "Live or test.")
+
+
+@strawberry.input(description="Which usage is counted; what is left out does not restrict.")
+class UsageFilter:
+    key_id: strawberry.ID | None = strawberry.field(default=None, description="Only of this key.")
+    resource: str | None = strawberry.field(default=None, description="Only of this resource.")
+    outcome: str | None = strawberry.field(default=None, description="Only answers of this code.")
+    environment: Environment | None = strawberry.field(default=None, description="Only of this environment.")
+
+
+From = Annotated[datetime, strawberry.argument(name="from", description="The first instant.")]
+To = Annotated[datetime, strawberry.argument(name="to", description="The instant after the last.")]
+Step = Annotated[Granularity, strawberry.argument(description="How long a point is.")]
+GroupBy = Annotated[UsageGroup | None, strawberry.argument(description="What to split by; null: nothing.")]
+Where = Annotated[UsageFilter | None, strawberry.argument(name="filter", description="Which usage to count.")]
+TimeZone = Annotated[str, strawberry.argument(description="IANA name of the zone whose days and months count.")]
+
+
+@strawberry.type(description="Sums over a stretch of time.")
+class UsageTotals:
+    calls: BigInt = strawberry.field(description="Checks: allowed and denied ones.")
+    units: BigInt = strawberry.field(description="The cost of all of them, added up.")
+    allowed: BigInt = strawberry.field(description="Checks that were answered VALID.")
+    denied: BigInt = strawberry.field(description="Checks that were answered anything else.")
+    billable: BigInt = strawberry.field(description="Units of VALID answers to live keys.")
+
+    @classmethod
+    def of(cls, totals: usage.UsageTotals) -> Self:
+        return cls(
+            calls=BigInt(totals.calls),
+            units=BigInt(totals.units),
+            allowed=BigInt(totals.allowed),
+            denied=BigInt(totals.denied),
+            billable=BigInt(totals.billable),
+        )
+
+
+@strawberry.type(description="The share of one key, resource, outcome or environment.")
+class UsageGroupTotals:
+    key: str = strawberry.field(description="What is grouped: a key's id, a resource, a code or an environment.")
+    label: str = strawberry.field(description="The same for people: a key's name, else the same text.")
+    totals: UsageTotals = strawberry.field(description="Its sums.")
+
+    @classmethod
+    def of(cls, group: usage.UsageGroupTotals, labels: Mapping[str, str]) -> Self:
+        return cls(key=group.key, label=labels.get(group.key, group.key), totals=UsageTotals.of(group.totals))
+
+
+@strawberry.type(description="One step of time.")
+class UsagePoint:
+    at: datetime = strawberry.field(description="When the step begins.")
+    totals: UsageTotals = strawberry.field(description="Its sums; zeros where nothing happened.")
+    groups: list[UsageGroupTotals] = strawberry.field(description="Its groups that have a call.")
+
+
+@strawberry.type(description="Usage of the stretch before, to compare with.")
+class UsageBefore:
+    start: datetime = strawberry.field(name="from", description="The first instant.")
+    end: datetime = strawberry.field(name="to", description="The instant after the last: where the other one starts.")
+    totals: UsageTotals = strawberry.field(description="Sums of the whole stretch.")
+    groups: list[UsageGroupTotals] = strawberry.field(description="Sums by group, as in Usage.")
+    points: list[UsagePoint] = strawberry.field(description="Every step in order.")
+
+
+@strawberry.type(description="Usage of a stretch of time.")
+class Usage:
+    start: datetime = strawberry.field(name="from", description="The first instant, at the border of a bucket.")
+    end: datetime = strawberry.field(name="to", description="The instant after the last, at the border of a bucket.")
+    granularity: Granularity = strawberry.field(description="How long a point is.")
+    time_zone: str = strawberry.field(description="The zone whose days and months count.")
+    totals: UsageTotals = strawberry.field(description="Sums of the whole stretch.")
+    groups: list[UsageGroupTotals] = strawberry.field(
+        description="Sums by group, the most calls first: at most 20, the rest as `other`."
+    )
+    points: list[UsagePoint] = strawberry.field(description="Every step in order, those without a call too.")
+    query: strawberry.Private[usage.UsageQuery]
+
+    @computed(
+        "When the newest counted call of the account happened. What was answered before it is counted, but "
+        "for calls that another node has not delivered yet; younger ones may still arrive."
+    )
+    async def fresh_at(self, info: Info) -> datetime:
+        return await info.context.loaders.counted_until.load(info.context.actor.account_id)
+
+    @computed("The stretch before: as many months if this one is whole months, as many days, else as many hours.")
+    async def previous(self, info: Info) -> UsageBefore:
+        before = await read_series(info, usage.query_before(self.query))
+        labels = await _labels(info, before.groups, self.query.group_by)
+        return UsageBefore(
+            start=before.start,
+            end=before.end,
+            totals=UsageTotals.of(before.totals),
+            groups=_groups(before.groups, labels),
+            points=_points(before.points, labels),
+        )
+
+    @classmethod
+    def of(cls, series: usage.UsageSeries, labels: Mapping[str, str], query: usage.UsageQuery) -> Self:
+        return cls(
+            query=query,
+            start=series.start,
+            end=series.end,
+            granularity=Granularity(series.granularity.value),
+            time_zone=series.time_zone,
+            totals=UsageTotals.of(series.totals),
+            groups=_groups(series.groups, labels),
+            points=_points(series.points, labels),
+        )
+
+
+def _groups(groups: Sequence[usage.UsageGroupTotals], labels: Mapping[str, str]) -> list[UsageGroupTotals]:
+    return [UsageGroupTotals.of(group, labels) for group in groups]
+
+
+def _points(points: Sequence[usage.UsagePoint], labels: Mapping[str, str]) -> list[UsagePoint]:
+    return [
+        UsagePoint(at=point.at, totals=UsageTotals.of(point.totals), groups=_groups(point.groups, labels))
+        for point in points
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRange:
+    """Which stretch, in which steps."""
+
+    start: datetime
+    end: datetime
+    granularity: Granularity
+    time_zone: str
+
+
+@strawberry.type
+class UsageQueries:
+    @computed("The account's usage over time.")
+    async def usage(
+        self,
+        info: Info,
+        start: From,
+        end: To,
+        granularity: Step = Granularity.DAY,
+        group_by: GroupBy = None,
+        where: Where = None,
+        time_zone: TimeZone = "UTC",
+    ) -> Usage:
+        return await read_usage(info, UsageRange(start, end, granularity, time_zone), group_by, where)
+
+    @computed("What was used most in a stretch: the endpoints with the most calls, the keys, the outcomes.")
+    async def top_usage(
+        self,
+        info: Info,
+        start: From,
+        end: To,
+        by: Annotated[UsageGroup, strawberry.argument(description="What is ranked.")] = UsageGroup.RESOURCE,
+        first: Annotated[int, strawberry.argument(description="How many: 1 to 100. The rest follows as `other`.")] = 10,
+        where: Where = None,
+    ) -> list[UsageGroupTotals]:
+        tx = info.context.permitted(Permission.USAGE_READ)
+        group_by, only = usage.UsageGroup[by.name], usage_filter(where)
+        query = usage.UsageQuery(start=start, end=end, group_by=group_by, filter=only)
+        groups = await usage.top_usage(tx, info.context.actor.account_id, query, check_first(first))
+        return _groups(groups, await _labels(info, groups, group_by))
+
+
+async def read_usage(
+    info: Info, asked: UsageRange, group_by: UsageGroup | None, where: UsageFilter | None, key_id: str | None = None
+) -> Usage:
+    """`key_id` wins over the filter's. Raises Invalid for a stretch, zone or number of figures that is not served."""
+    query = usage.UsageQuery(
+        start=asked.start,
+        end=asked.end,
+        granularity=usage.Granularity(asked.granularity.value),
+        group_by=None if group_by is None else usage.UsageGroup[group_by.name],
+        filter=usage_filter(where, key_id),
+        time_zone=asked.time_zone,
+    )
+    series = await read_series(info, query)
+    return Usage.of(series, await _labels(info, series.groups, query.group_by), query)
+
+
+def usage_filter(where: UsageFilter | None, key_id: str | None = None) -> usage.UsageFilter:
+    """`key_id` wins over the filter's."""
+    chosen = where or UsageFilter()
+    return usage.UsageFilter(
+        key_id=key_id or chosen.key_id,
+        resource=chosen.resource,
+        outcome=chosen.outcome,
+        environment=chosen.environment.value if chosen.environment else None,
+    )
+
+
+async def read_series(info: Info, query: usage.UsageQuery) -> usage.UsageSeries:
+    """Raises Invalid for a stretch, zone or number of figures that is not served."""
+    tx = info.context.permitted(Permission.USAGE_READ)
+    series = await usage.usage_series(tx, info.context.actor.account_id, query)
+    if sum(len(point.groups) for point in series.points) > FIGURES_MOST:
+        raise Invalid(
+            f"This would be more than {FIGURES_MOST} groups in all points together.",
+            hint="Ask for a shorter time, a coarser granularity, or without groupBy.",
+            path=("granularity",),
+        )
+    return series
+
+
+async def _labels(
+    info: Info, groups: Sequence[usage.UsageGroupTotals], group_by: usage.UsageGroup | None
+) -> dict[str, str]:
+    if group_by is not usage.UsageGroup.KEY:
+        return {}
+    key_ids = [group.key for group in groups]
+    names = await info.context.loaders.key_names.load_many(key_ids)
+    return {key_id: name for key_id, name in zip(key_ids, names, strict=True) if name is not None}

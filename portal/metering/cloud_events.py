@@ -1,0 +1,107 @@
+"""External usage as it comes: CloudEvents 1.0 in JSON, one or a batch, each accepted or refused by itself."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from portal.core.errors import InvalidBody, MalformedBody
+
+EVENTS_MOST = 1000
+UNITS_MOST = 1_000_000_000
+SOURCE_BYTES = 1024
+ID_BYTES = 512
+"""Account, source and id make an index entry, and PostgreSQL takes none of more than 2,700 bytes."""
+
+Text = Annotated[str, Meta(min_length=1, max_length=1024)]
+Units = Annotated[int, Meta(ge=1, le=UNITS_MOST)]
+
+
+class UsageData(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What was used. `cost` and `units` are two names of one number, 1 when neither is given."""
+
+    resource: Annotated[str, Meta(max_length=200)] = ""
+    cost: Units | None = None
+    units: Units | None = None
+    environment: Literal["live", "test"] | None = None
+
+    @property
+    def amount(self) -> int:
+        return self.cost or self.units or 1
+
+
+class CloudEvent(msgspec.Struct, frozen=True):
+    """The attributes that matter here; extensions may stand beside them. `subject` is a key's or an account's id."""
+
+    specversion: Literal["1.0"]
+    id: Text
+    source: Text
+    type: Text
+    subject: Annotated[str, Meta(min_length=1, max_length=64)]
+    time: Annotated[datetime, Meta(tz=True)]
+    data: UsageData = UsageData()
+    datacontenttype: str = "application/json"
+
+
+class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why the event at a position of the request is not counted. `code` is stable."""
+
+    position: int
+    code: Literal["invalid", "unknown_subject", "too_late", "in_future", "conflict"]
+    detail: str
+    id: str | None = None
+
+
+def parse_event(body: bytes) -> list[CloudEvent | Refusal]:
+    """One event. Raises MalformedBody."""
+    return [_event(0, _json(body))]
+
+
+def parse_event_batch(body: bytes) -> list[CloudEvent | Refusal]:
+    """Every event of an array in its order. Raises MalformedBody, InvalidBody for what is no array of 1 to 1,000."""
+    items = _json(body)
+    if not isinstance(items, list) or not 1 <= len(items) <= EVENTS_MOST:
+        raise InvalidBody(f"Expected an array of 1 to {EVENTS_MOST} events")
+    return [_event(position, item) for position, item in enumerate(items)]
+
+
+Parse = Callable[[bytes], list[CloudEvent | Refusal]]
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedBody(str(error)) from None
+
+
+def _event(position: int, item: Any) -> CloudEvent | Refusal:
+    try:
+        event = msgspec.convert(item, CloudEvent)
+        problem = _problem(item, event)
+    except msgspec.ValidationError as error:
+        problem = str(error)
+    if problem is None:
+        return event
+    event_id = item.get("id") if isinstance(item, dict) else None
+    return Refusal(position, "invalid", problem, event_id[:ID_BYTES] if isinstance(event_id, str) else None)
+
+
+def _problem(item: dict[str, Any], event: CloudEvent) -> str | None:
+    """What types alone do not say."""
+    data = event.data
+    texts = {"id": event.id, "source": event.source, "subject": event.subject, "data.resource": data.resource}
+    for name, text in texts.items():
+        if not text.isprintable():
+            return f"Expected text without control characters - at `$.{name}`"
+    if " " in event.source or len(event.source.encode()) > SOURCE_BYTES:
+        return f"Expected a URI reference of at most {SOURCE_BYTES} bytes - at `$.source`"
+    if len(event.id.encode()) > ID_BYTES:
+        return f"Expected at most {ID_BYTES} bytes - at `$.id`"
+    if "data_base64" in item or event.datacontenttype.partition(";")[0].strip().lower() != "application/json":
+        return "Expected the data as JSON - at `$.data`"
+    if data.cost is not None and data.units is not None:
+        return "Expected either `cost` or `units` - at `$.data`"
+    return None

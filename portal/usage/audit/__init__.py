@@ -1,0 +1,1 @@
+"""The audit of usage: whether its ledgers agree."""

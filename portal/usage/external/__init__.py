@@ -1,0 +1,1 @@
+"""External usage: what a product metered itself, each event counted once."""

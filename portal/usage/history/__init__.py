@@ -1,0 +1,1 @@
+"""History: series of buckets, and the log of single requests."""

@@ -1,0 +1,182 @@
+"""Usage of an account over time: every step of the local calendar, zeros included, exact to the unit.
+
+The range is widened to the borders of the buckets that serve it: minutes for MINUTE, quarter-hours otherwise. The
+answer says which range that is, and its totals equal the sum over the raw events in exactly that range. Quarter-hours
+serve every time zone: all offsets since 1972 are multiples of one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import reduce
+from operator import add
+from typing import Any
+
+from sqlalchemy import Row
+
+from portal.core.database import Tx
+from portal.usage.history import series_store as history
+from portal.usage.history.bucket_ranges import Cover, cover
+from portal.usage.records import OTHER
+from portal.usage.rules import Granularity, aligned_range, step_starts, stretch_before, zone_named
+
+GROUPS_MOST = 20
+
+
+class UsageGroup(StrEnum):
+    KEY = "key_id"
+    RESOURCE = "resource"
+    OUTCOME = "outcome"
+    ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFilter:
+    key_id: str | None = None
+    resource: str | None = None
+    outcome: str | None = None
+    environment: str | None = None
+
+    def columns(self) -> dict[str, str]:
+        """What is asked for, by column of the buckets."""
+        return {column: value for column, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class UsageQuery:
+    """[start, end), both aware."""
+
+    start: datetime
+    end: datetime
+    granularity: Granularity = Granularity.DAY
+    group_by: UsageGroup | None = None
+    filter: UsageFilter = field(default_factory=UsageFilter)
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """`allowed` are calls answered VALID; `billable` are the units of those on live keys."""
+
+    calls: int = 0
+    units: int = 0
+    allowed: int = 0
+    billable: int = 0
+
+    @property
+    def denied(self) -> int:
+        return self.calls - self.allowed
+
+    def __add__(self, other: "UsageTotals") -> "UsageTotals":
+        return UsageTotals(
+            self.calls + other.calls,
+            self.units + other.units,
+            self.allowed + other.allowed,
+            self.billable + other.billable,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UsageGroupTotals:
+    """`key` is the group's value, or `other` for all beyond the twenty with the most calls."""
+
+    key: str
+    totals: UsageTotals
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePoint:
+    """One step that begins at `at`; groups without a call in it are left out."""
+
+    at: datetime
+    totals: UsageTotals
+    groups: list[UsageGroupTotals]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSeries:
+    """`start` and `end` are the range after widening."""
+
+    start: datetime
+    end: datetime
+    granularity: Granularity
+    time_zone: str
+    totals: UsageTotals
+    groups: list[UsageGroupTotals]
+    points: list[UsagePoint]
+
+
+async def usage_series(tx: Tx, account_id: str, query: UsageQuery) -> UsageSeries:
+    """Raises Invalid for a range, zone or number of points that cannot be served."""
+    zone = zone_named(query.time_zone)
+    start, end = aligned_range(query.start, query.end, query.granularity)
+    starts = step_starts(start, end, query.granularity, zone)
+    rows = await history.list_cells(tx, account_id, _cells(query, cover(starts, end, query.granularity), GROUPS_MOST))
+    points = _points(starts, rows, is_grouped=query.group_by is not None)
+    return UsageSeries(
+        start=start,
+        end=end,
+        granularity=query.granularity,
+        time_zone=query.time_zone,
+        totals=_sum([point.totals for point in points]),
+        groups=_groups(points),
+        points=points,
+    )
+
+
+async def counted_until(tx: Tx, account_id: str) -> datetime:
+    """When the newest ingested event happened; without any event, now.
+
+    Events younger than that may still come, from other nodes.
+    """
+    return await history.find_newest(tx, account_id) or tx.now
+
+
+async def top_usage(tx: Tx, account_id: str, query: UsageQuery, most: int) -> list[UsageGroupTotals]:
+    """The `most` parts of `group_by` with the most calls in the whole range, the rest as `other`. Raises Invalid."""
+    zone_named(query.time_zone)
+    start, end = aligned_range(query.start, query.end, Granularity.DAY)
+    rows = await history.list_cells(tx, account_id, _cells(query, cover([start], end, Granularity.DAY), most))
+    return _groups(_points([start], rows, is_grouped=True))
+
+
+def query_before(query: UsageQuery) -> UsageQuery:
+    """The same question about the stretch before: as many months, days or hours. Raises Invalid."""
+    zone = zone_named(query.time_zone)
+    start, end = aligned_range(query.start, query.end, query.granularity)
+    start, end = stretch_before(start, end, zone)
+    return replace(query, start=start, end=end)
+
+
+def _cells(query: UsageQuery, covered: Cover, most: int) -> history.CellQuery:
+    part = None if query.group_by is None else query.group_by.value
+    return history.CellQuery(covered, part, query.filter.columns(), most)
+
+
+def _points(starts: list[datetime], rows: Iterable[Row[Any]], *, is_grouped: bool) -> list[UsagePoint]:
+    found: dict[int, list[UsageGroupTotals]] = {}
+    for row in rows:
+        found.setdefault(row.step, []).append(UsageGroupTotals(row.part, UsageTotals(*row[2:])))
+    points = []
+    for step, at in enumerate(starts, start=1):
+        groups = _ranked(found.get(step, []))
+        points.append(UsagePoint(at, _sum([group.totals for group in groups]), groups if is_grouped else []))
+    return points
+
+
+def _groups(points: list[UsagePoint]) -> list[UsageGroupTotals]:
+    sums: dict[str, UsageTotals] = {}
+    for point in points:
+        for group in point.groups:
+            sums[group.key] = sums.get(group.key, UsageTotals()) + group.totals
+    return _ranked([UsageGroupTotals(key, totals) for key, totals in sums.items()])
+
+
+def _ranked(groups: list[UsageGroupTotals]) -> list[UsageGroupTotals]:
+    """The most calls first, the rest of all last."""
+    return sorted(groups, key=lambda group: (group.key == OTHER, -group.totals.calls, group.key))
+
+
+def _sum(totals: Sequence[UsageTotals]) -> UsageTotals:
+    return reduce(add, totals) if totals else UsageTotals()

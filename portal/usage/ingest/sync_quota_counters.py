@@ -1,0 +1,31 @@
+"""Raise the quota counters in Redis to what is counted in PostgreSQL: without Redis they only lag."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from portal.core.logs import get_log
+from portal.usage.ingest.store import PeriodUse
+
+RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
+"""(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodUse."""
+
+
+async def raise_quotas(raise_used: RaiseUsed, totals: Sequence[PeriodUse]) -> Exception | None:
+    """Raises nothing: the totals are committed, and what lags follows with the account's next usage.
+
+    Each that lags is logged; returns why the first of them does.
+    """
+    newest = {(total.account_id, total.period): total for total in totals}
+    failures = await asyncio.gather(*[_raise(raise_used, total) for total in newest.values()])
+    return next(filter(None, failures), None)
+
+
+async def _raise(raise_used: RaiseUsed, total: PeriodUse) -> Exception | None:
+    try:
+        await raise_used(total.account_id, total.period, total.used, total.settled)
+    except Exception as error:
+        get_log(__name__).warning(
+            "quota_not_raised", account_id=total.account_id, period=total.period, error=repr(error)
+        )
+        return error
+    return None

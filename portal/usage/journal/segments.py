@@ -1,0 +1,159 @@
+"""The journal's folder as its reader sees it: which segments there are, who still writes them, what they hold.
+
+A writer holds a flock on its segment from before the file gets its name until it will never write there again. So a
+segment that is not locked is complete: an unfinished frame at its end was never answered for and is cut off. In a
+locked one it may still grow.
+"""
+
+import fcntl
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from portal.usage.journal.format import FRAME_SIZE, HEADER_SIZE, PAYLOAD_MOST, find_frame, is_header, scan_frames
+
+SUFFIX = ".journal"
+CURSOR_SUFFIX = ".cursor"
+DAMAGED_SUFFIX = ".damaged"
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What was read from one offset: whole records, where the next begins, and how it stands there.
+
+    `has_more`: further records are there already. `damage_at`: no record at this offset although valid ones follow.
+    `is_final`: what can be read was, and nobody will append. `cut_bytes`: unfinished bytes at its end.
+    """
+
+    payloads: list[bytes]
+    end: int
+    has_more: bool = False
+    damage_at: int | None = None
+    is_final: bool = False
+    cut_bytes: int = 0
+
+
+def segment_path(folder: Path, incarnation: str, number: int) -> Path:
+    return folder / f"{incarnation}-{number:08d}{SUFFIX}"
+
+
+def incarnation_of(path: Path) -> str:
+    return path.stem.rpartition("-")[0]
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """The oldest first: an incarnation's name begins with its time."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def read_portion(path: Path, offset: int, most: int) -> Portion:
+    """At most `most` records and CHUNK_BYTES from `offset`, which is 0 or the `end` of an earlier portion."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        # Its writer closed it without a record and removed it.
+        return Portion([], offset)
+    try:
+        # Asked before reading: what is not locked now has all that it will ever have.
+        is_living = _is_locked(file)
+        if offset == 0:
+            if not is_header(os.pread(file, HEADER_SIZE, 0)):
+                return _tail(file, 0, is_living=is_living)
+            offset = HEADER_SIZE
+        return _read_frames(file, offset, most, is_living=is_living)
+    finally:
+        os.close(file)
+
+
+def is_written(path: Path) -> bool:
+    """Whether a living process holds it."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return _is_locked(file)
+    finally:
+        os.close(file)
+
+
+def size_of(path: Path) -> int:
+    """0 for one that is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def load_cursor(path: Path) -> int:
+    """The offset up to which the segment was shipped; 0 when nobody knows, since shipping twice does no harm."""
+    try:
+        digits = _cursor_path(path).read_bytes()
+    except FileNotFoundError:
+        return 0
+    return int(digits) if digits.isdigit() else 0
+
+
+def save_cursor(path: Path, offset: int) -> None:
+    """The whole number or the one before. Not synced: it may lag behind, and after a power failure it may vanish."""
+    partial = _cursor_path(path).with_suffix(".partial")
+    partial.write_text(str(offset))
+    partial.replace(_cursor_path(path))
+
+
+def delete_segment(path: Path) -> None:
+    """The segment first: a cursor alone means nothing, a segment without its cursor is merely shipped again."""
+    path.unlink(missing_ok=True)
+    _cursor_path(path).unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a damaged segment where no courier looks."""
+    kept = path.with_name(path.name + DAMAGED_SUFFIX)
+    path.replace(kept)
+    _cursor_path(path).unlink(missing_ok=True)
+    return kept
+
+
+def _read_frames(file: int, offset: int, most: int, *, is_living: bool) -> Portion:
+    data = os.pread(file, CHUNK_BYTES, offset)
+    scan = scan_frames(data, most)
+    end = offset + scan.end
+    is_whole_chunk = len(data) == CHUNK_BYTES
+    if scan.is_broken or (scan.end < len(data) and len(scan.payloads) < most and not is_whole_chunk):
+        tail = _tail(file, end, is_living=is_living)
+        return replace(tail, payloads=scan.payloads)
+    has_more = is_whole_chunk or scan.end < len(data)
+    return Portion(scan.payloads, end, has_more=has_more, is_final=not is_living and not has_more)
+
+
+def _tail(file: int, begin: int, *, is_living: bool) -> Portion:
+    """What to make of bytes that are no frame."""
+    if _is_frame_after(file, begin + 1):
+        return Portion([], begin, damage_at=begin, is_final=not is_living)
+    if is_living:
+        return Portion([], begin)
+    return Portion([], begin, is_final=True, cut_bytes=os.fstat(file).st_size - begin)
+
+
+def _is_frame_after(file: int, offset: int) -> bool:
+    while data := os.pread(file, CHUNK_BYTES, offset):
+        if find_frame(data) is not None:
+            return True
+        if len(data) < CHUNK_BYTES:
+            return False
+        offset += CHUNK_BYTES - PAYLOAD_MOST - FRAME_SIZE
+    return False
+
+
+def _is_locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _cursor_path(path: Path) -> Path:
+    return path.with_name(path.name + CURSOR_SUFFIX)

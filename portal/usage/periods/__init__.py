@@ -1,0 +1,1 @@
+"""Billing periods: their units, settling a check's cost, closing them."""

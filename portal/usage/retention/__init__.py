@@ -1,0 +1,1 @@
+"""Retention: monthly partitions, and dropping what is no longer kept."""

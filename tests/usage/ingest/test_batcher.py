@@ -1,0 +1,121 @@
+"""Deliveries that come together are counted together; what fails is the business of its own deliverer alone."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from portal.core.database import Database
+from portal.usage import Ingested, Merger, UsageRecord, encode_batch, ingest_batches
+from portal.usage.ingest import batcher as merger
+from tests.usage.sample import new_account, record, records
+from tests.usage.truth import buckets_off, raw_totals
+
+
+@pytest.fixture
+def account() -> str:
+    return new_account()
+
+
+class Counts:
+    def __init__(self) -> None:
+        self.told: list[Ingested] = []
+
+    async def note(self, told: Ingested) -> None:
+        self.told.append(told)
+
+
+def one_each(account: str, count: int) -> list[bytes]:
+    return [encode_batch([row]) for row in records(count, account_id=account)]
+
+
+async def test_what_arrives_meanwhile_shares_a_transaction(database: Database, account: str) -> None:
+    counts = Counts()
+    merging = Merger(database, counts.note)
+    await asyncio.gather(*(merging.add(batch) for batch in one_each(account, 200)))
+    assert await raw_totals(database, account) == (200, 200)
+    assert set((await buckets_off(database, account)).values()) == {0}
+    assert (merging.batches, merging.events, merging.added, merging.waiting_events) == (200, 200, 200, 0)
+    assert merging.transactions <= merger.TRANSACTIONS + 1
+    assert len(counts.told) == merging.transactions
+
+
+async def test_a_transaction_has_a_largest_size(
+    database: Database, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merger, "EVENTS_MOST", 50)
+    merging = Merger(database, Counts().note)
+    rows = records(300, account_id=account)
+    batches = [encode_batch(rows[begin : begin + 30]) for begin in range(0, 300, 30)]
+    await asyncio.gather(*(merging.add(batch) for batch in [*batches, encode_batch(rows)]))
+    assert await raw_totals(database, account) == (300, 300)
+    assert merging.events == 600
+    assert merging.largest == 300
+    assert merging.transactions == 11
+
+
+async def test_five_deliveries_of_everything_in_any_order_count_once(database: Database, account: str) -> None:
+    merging = Merger(database, Counts().note)
+    batches = one_each(account, 100) * 5
+    await asyncio.gather(*(merging.add(batch) for batch in reversed(batches)))
+    assert await raw_totals(database, account) == (100, 100)
+    assert merging.added == 100
+
+
+async def test_a_neighbour_away_fails_all_and_they_may_come_again(
+    database: Database, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merging = Merger(database, Counts().note)
+    batches = one_each(account, 20)
+    with monkeypatch.context() as patch:
+        patch.setattr(merger, "ingest_batches", _away)
+        results = await asyncio.gather(*(merging.add(batch) for batch in batches), return_exceptions=True)
+    assert {type(result) for result in results} == {ConnectionError}
+    await asyncio.gather(*(merging.add(batch) for batch in batches))
+    assert await raw_totals(database, account) == (20, 20)
+
+
+async def test_one_that_breaks_the_code_fails_alone(
+    database: Database, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, bad = ingest_batches, encode_batch([record(999, account_id=account)])
+
+    async def break_on_bad(known: Database, batches: list[bytes], *more: object) -> Ingested:
+        if bad in batches:
+            raise TypeError("a mistake of ours")
+        return await whole(known, batches, *more)  # type: ignore[arg-type]  # handed through
+
+    monkeypatch.setattr(merger, "ingest_batches", break_on_bad)
+    merging = Merger(database, Counts().note)
+    good = one_each(account, 20)
+    results = await asyncio.gather(*(merging.add(one) for one in [*good[:10], bad, *good[10:]]), return_exceptions=True)
+    assert [type(result) for result in results].count(TypeError) == 1
+    assert await raw_totals(database, account) == (20, 20)
+
+
+async def test_who_stops_waiting_breaks_nothing(database: Database, account: str) -> None:
+    merging = Merger(database, Counts().note)
+    adding = [asyncio.create_task(merging.add(batch)) for batch in one_each(account, 30)]
+    await asyncio.sleep(0)
+    for task in adding[::3]:
+        task.cancel()
+    await asyncio.gather(*adding, return_exceptions=True)
+    await asyncio.gather(*(merging.add(batch) for batch in one_each(account, 30)))
+    assert await raw_totals(database, account) == (30, 30)
+
+
+async def test_one_percent_poison_costs_no_healthy_record(database: Database, account: str) -> None:
+    merging = Merger(database, Counts().note)
+    rows: list[UsageRecord] = records(2000, account_id=account)
+    wrong = [record(5000 + n, account_id=account, cost=-1) for n in range(20)]
+    for number, bad in enumerate(wrong):
+        rows.insert(number * 100 + 7, bad)
+    batches = [encode_batch(rows[begin : begin + 101]) for begin in range(0, len(rows), 101)]
+    with capture_logs():
+        await asyncio.gather(*(merging.add(batch) for batch in [*batches, *batches]))
+    assert await raw_totals(database, account) == (2000, 2000)
+    assert merging.quarantined == 20
+
+
+async def _away(*_: object) -> Ingested:
+    raise ConnectionError("PostgreSQL is away")

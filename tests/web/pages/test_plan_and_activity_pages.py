@@ -1,0 +1,81 @@
+"""The plan page with its catalogue, and the audit log's page."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from portal import plans
+from portal.core.actor import Role
+from portal.core.database import Database
+from tests.web.conftest import Browser
+from web.pages.activity.describe_event import told
+from web.pages.plan.page import price
+
+Browsers = Callable[..., Awaitable[Browser]]
+
+
+async def test_the_catalogue_marks_the_plan_and_changes_it(ann: Browser, database: Database) -> None:
+    page = await ann.get("/plan")
+    assert "Your plan" in page.text
+    assert "10,000 units a month" in page.text
+    async with database.transaction() as tx:
+        pro = next(plan for plan in await plans.list_plans(tx) if plan.slug == "pro")
+    changed = await ann.submit("/plan", plan=pro.id)
+    assert changed.headers["Location"] == "/plan?done=changed"
+    page = await ann.get("/plan?done=changed")
+    assert re.search(r'<span class="tag live">Pro</span>', page.text)
+    assert "1,000,000" in page.text
+    assert "It holds for every check" in page.text
+    assert "then € 0.00006 a unit up to 10,000,000" in page.text
+    assert "1,000,000 units included" not in page.text
+
+
+async def test_an_unknown_plan_is_told(ann: Browser) -> None:
+    answer = await ann.submit("/plan", plan="plan_0000000000000000000000MISS")
+    assert answer.status_code == 404
+    assert "There is no such plan." in answer.text
+
+
+async def test_who_may_not_change_the_plan_is_not_offered_it(browsers: Browsers) -> None:
+    developer = await browsers(Role.DEVELOPER)
+    page = await developer.get("/plan")
+    assert "Change to" not in page.text
+    answer = await developer.submit("/plan", plan="plan_0000000000000000000000MISS")
+    assert answer.status_code == 403
+
+
+async def test_the_log_tells_filters_and_pages(ann: Browser) -> None:
+    key_id = await ann.create_key()
+    await ann.submit(f"/keys/{key_id}", f"/keys/{key_id}/pause")
+    page = await ann.get("/activity")
+    assert "Log intact" in page.text
+    assert "paused the key" in page.text
+    assert f'href="/keys/{key_id}"' in page.text
+    keys_only = await ann.get("/activity?kind=key")
+    assert "signed in" not in keys_only.text
+    assert "2 events" in keys_only.text
+    assert "2 events" in (await ann.get(f"/activity?subject={key_id}")).text
+    assert "Nothing here" in (await ann.get("/activity?actor=usr_nobody")).text
+    assert (await ann.get("/activity?after=nonsense")).status_code == 422
+
+
+async def test_the_log_is_for_owners_and_admins(browsers: Browsers) -> None:
+    assert (await (await browsers(Role.DEVELOPER)).get("/activity")).status_code == 403
+
+
+def test_what_has_no_words_is_told_as_it_is() -> None:
+    event = {
+        "occurredAt": "2026-11-25T00:00:00Z",
+        "action": "coupon.make",
+        "subject": "inv_1",
+        "subjectName": None,
+        "details": {},
+        "actor": {"kind": "SYSTEM", "name": None},
+    }
+    act = told(event)
+    assert (act.who, act.what, act.object, act.href) == ("The portal", "coupon.make", "inv_1", "")
+    act = told(event | {"action": "invoice.finalize", "details": {"number": "2026-000001"}})
+    assert (act.what, act.object, act.href) == ("finalized the invoice", "2026-000001", "/invoices/inv_1")
+
+
+def test_prices_are_written_without_needless_cents() -> None:
+    assert [price("49.00", "EUR"), price("49.50", "USD"), price("1200.00", "CHF")] == ["€ 49", "$ 49.50", "CHF 1,200"]

@@ -1,0 +1,1 @@
+"""GraphQL as it travels: over HTTP, server-sent events and WebSocket."""

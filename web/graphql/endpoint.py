@@ -1,0 +1,101 @@
+"""The HTTP endpoint of GraphQL, as the GraphQL-over-HTTP specification says: POST JSON, or GET for queries.
+
+`application/graphql-response+json` is answered with statuses that mean something; a client that accepts only
+`application/json` gets 200 for every document that was well-formed as a request, since it may not read others. The same
+address speaks graphql-transport-ws (graphql_socket.py) and server-sent events (graphql_events.py), and shows a browser
+the explorer.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from portal.core.database import is_connection_lost
+from portal.core.errors import Forbidden, Unauthenticated, Unavailable
+from portal.core.ids import new_id
+from portal.graphql import Options, Place, Repeatable, Result, execute, open_stream
+from web.auth.authenticate import SAFE_METHODS
+from web.auth.caller import Caller, caller_of
+from web.graphql.request import PLAIN_JSON, GraphQLRequest, RequestRefused, accepted_type, read_request, wants_page
+from web.graphql.response import REFUSED_STATUS, refusal, respond, status_of
+from web.graphql.sse import EventStream, wants_events
+from web.graphql.websocket import answer_socket
+from web.pages.explorer.page import show_explorer
+from web.services import services_of
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+NAME_MOST = 255
+
+
+async def answer_graphql(request: Request) -> Response:
+    """Every answer is a GraphQL one, also to what is no GraphQL request; a browser gets the explorer."""
+    if wants_page(request):
+        return await show_explorer(request)
+    is_stream = wants_events(request)
+    media_type = PLAIN_JSON if is_stream else accepted_type(request.headers.get("Accept"))
+    try:
+        if media_type is None:
+            raise RequestRefused(406, "Accept application/graphql-response+json or application/json.")
+        caller = await caller_of(request)
+        asked = await read_request(request)
+        if is_stream:
+            return await _open_events(request, caller, asked)
+        result = await _execute(request, caller, asked)
+    except RequestRefused as error:
+        return respond(request, refusal(error.code, error.message), error.status, media_type)
+    except (Unauthenticated, Forbidden) as error:
+        result = refusal(error.code, error.message, error.hint)
+        return respond(request, result, REFUSED_STATUS[error.code], media_type)
+    except Exception as error:
+        if not is_connection_lost(error):
+            raise
+        result = refusal(Unavailable.code, "The database does not answer.", "Try again soon.")
+    return respond(request, result, status_of(result, media_type or PLAIN_JSON), media_type)
+
+
+async def _execute(request: Request, caller: Caller, asked: GraphQLRequest) -> Result:
+    options = _options(request, caller, asked)
+    database = services_of(request).database
+    return await execute(database, caller.actor, caller.person, asked.document, asked.variables, options)
+
+
+async def _open_events(request: Request, caller: Caller, asked: GraphQLRequest) -> Response:
+    """Refused before it begins it is an ordinary answer; one answer alone is a stream of one."""
+    services, options = services_of(request), _options(request, caller, asked)
+    place = Place(services.database, services.feeds)
+    opened = await open_stream(place, (caller.actor, caller.person), asked.document, asked.variables, options)
+    if isinstance(opened, Result) and not opened.has_started:
+        status = status_of(opened, PLAIN_JSON)
+        return respond(request, opened, 400 if status == 200 else status, PLAIN_JSON)
+    return EventStream(services.connections, caller, opened)
+
+
+def _options(request: Request, caller: Caller, asked: GraphQLRequest) -> Options:
+    services = services_of(request)
+    return Options(
+        operation_name=asked.operation_name,
+        is_read_only=request.method in SAFE_METHODS,
+        key_prefix=services.settings.key_prefix,
+        request_id=getattr(request.state, "request_id", None) or new_id("http"),
+        limiter=services.limiter,
+        charge=services.allowances.charge,
+        spent=services.allowances.spent,
+        repeatable=_repeatable(request, caller),
+    )
+
+
+def _repeatable(request: Request, caller: Caller) -> Repeatable | None:
+    """Raises RequestRefused for a key that cannot be one."""
+    name = request.headers.get(IDEMPOTENCY_KEY)
+    if name is None:
+        return None
+    if not 1 <= len(name) <= NAME_MOST or not (name.isascii() and name.isprintable()):
+        raise RequestRefused(400, f"{IDEMPOTENCY_KEY} is 1 to {NAME_MOST} visible characters.")
+    return Repeatable(name, caller.credential) if caller.credential else None
+
+
+graphql_routes: list[BaseRoute] = [
+    Route("/graphql", answer_graphql, methods=["GET", "POST"], name="graphql"),
+    Route("/graphql/stream", answer_graphql, methods=["GET", "POST"], name="graphql_stream"),
+    WebSocketRoute("/graphql", answer_socket, name="graphql_socket"),
+]

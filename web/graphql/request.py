@@ -1,0 +1,121 @@
+"""Read a GraphQL-over-HTTP request: what it accepts, and the document with its variables."""
+
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import msgspec
+from starlette.requests import Request
+
+from web.http.accept import quality_of
+
+RESPONSE_JSON = "application/graphql-response+json"
+PLAIN_JSON = "application/json"
+BODY_BYTES_MOST = 100_000
+_RANGES = {
+    RESPONSE_JSON: RESPONSE_JSON,
+    PLAIN_JSON: PLAIN_JSON,
+    "application/*": PLAIN_JSON,
+    "*/*": PLAIN_JSON,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    document: str
+    variables: dict[str, Any]
+    operation_name: str | None
+
+
+class RequestRefused(Exception):
+    """Not a GraphQL request at all."""
+
+    def __init__(self, status: int, message: str, code: str = "BAD_REQUEST") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+
+
+def accepted_type(accept: str | None) -> str | None:
+    """The media type to answer with: the client's most wanted, the newer one of two alike; None: neither will do."""
+    if not accept:
+        return PLAIN_JSON
+    best: tuple[float, bool, str] | None = None
+    for part in accept.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        media_type = _RANGES.get(name)
+        quality = quality_of(parameters)
+        if media_type is None or quality <= 0:
+            continue
+        best = max(best or (0.0, False, ""), (quality, name == RESPONSE_JSON, media_type))
+    return best[2] if best else None
+
+
+def wants_page(request: Request) -> bool:
+    """A browser that was sent here by a link, as opposed to a program."""
+    accept = request.headers.get("Accept", "").lower()
+    is_program = any(name in accept for name in (RESPONSE_JSON, PLAIN_JSON, "text/event-stream"))
+    return request.method == "GET" and "text/html" in accept and not is_program
+
+
+async def read_request(request: Request) -> GraphQLRequest:
+    """Raises RequestRefused with the status that fits."""
+    return checked_request(await _read_body(request) if request.method == "POST" else _read_query(request))
+
+
+async def _read_body(request: Request) -> dict[str, Any]:
+    content_type, _, parameters = request.headers.get("Content-Type", "").lower().partition(";")
+    if content_type.strip() != PLAIN_JSON or parameters.replace(" ", "") not in (
+        "",
+        "charset=utf-8",
+        'charset="utf-8"',
+    ):
+        raise RequestRefused(415, "Send the body as Content-Type: application/json, in UTF-8.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MOST:
+            raise RequestRefused(413, f"The body is larger than {BODY_BYTES_MOST} bytes.", "TOO_LARGE")
+    document = _decode(bytes(body), "The body")
+    if isinstance(document, list):
+        raise RequestRefused(400, "Batches are not taken.")
+    if not isinstance(document, dict):
+        raise RequestRefused(400, 'The body is a JSON object like {"query": "{ viewer { role } }"}.')
+    return document
+
+
+def _read_query(request: Request) -> dict[str, Any]:
+    asked: dict[str, Any] = dict(request.query_params)
+    for name in ("variables", "extensions"):
+        if asked.get(name):
+            asked[name] = _decode(asked[name].encode(), f"`{name}`")
+        else:
+            asked.pop(name, None)
+    return asked | {"operationName": asked.get("operationName") or None}
+
+
+def _decode(text: bytes, what: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        raise RequestRefused(400, f"{what} is not JSON.") from None
+
+
+def checked_request(asked: Any) -> GraphQLRequest:
+    """Raises RequestRefused."""
+    if not isinstance(asked, dict):
+        raise RequestRefused(400, 'A request is an object like {"query": "{ viewer { role } }"}.')
+    document, variables, name = asked.get("query"), asked.get("variables"), asked.get("operationName")
+    if not isinstance(document, str) or not document:
+        raise RequestRefused(400, "`query` must be a GraphQL document.")
+    if not _is_map(variables):
+        raise RequestRefused(400, "`variables` must be an object.")
+    if name is not None and not isinstance(name, str):
+        raise RequestRefused(400, "`operationName` must be a string.")
+    if not _is_map(asked.get("extensions")):
+        raise RequestRefused(400, "`extensions` must be an object.")
+    return GraphQLRequest(document, variables or {}, name)
+
+
+def _is_map(value: Any) -> TypeGuard[dict[str, Any] | None]:
+    return value is None or isinstance(value, dict)

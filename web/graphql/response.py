@@ -1,0 +1,60 @@
+"""From a result to an HTTP answer: its status, headers and body."""
+
+import msgspec
+from prometheus_client import Counter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal.core.errors import Forbidden, Unauthenticated, Unavailable
+from portal.graphql import MUTATION_BY_GET, RATE_LIMITED, Result, error_code, request_error
+from web.graphql.rate_limit_headers import allowance_headers
+from web.graphql.request import RESPONSE_JSON
+from web.middleware.compress import compressed
+
+FAULT_STATUS = {
+    "INTERNAL": 500,
+    Unavailable.code: 503,
+    "TIMEOUT": 503,
+    MUTATION_BY_GET: 405,
+    RATE_LIMITED: 429,
+    "IN_PROGRESS": 409,
+    "IDEMPOTENCY_CONFLICT": 409,
+    "TOO_MANY_CONNECTIONS": 429,
+}
+REFUSED_STATUS = {Unauthenticated.code: 401, Forbidden.code: 403}
+UNCHARGED = Counter("portal_graphql_uncharged", "GraphQL operations that nobody was charged for: Redis was away.")
+HEADERS = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding, Authorization, Cookie"}
+
+
+def status_of(result: Result, media_type: str) -> int:
+    """Our own faults show in both media types; the caller's only where the client can tell them from a proxy's."""
+    codes = {error_code(error) or "" for error in result.errors}
+    if not result.has_started:
+        known = [FAULT_STATUS[code] for code in codes if code in FAULT_STATUS]
+        return known[0] if known else 400 if media_type == RESPONSE_JSON else 200
+    is_refused = result.data is None and codes == {Unauthenticated.code}
+    return 401 if is_refused and media_type == RESPONSE_JSON else 200
+
+
+def refusal(code: str, message: str, hint: str | None = None) -> Result:
+    return Result(None, [request_error(code, message, hint)], has_started=False)
+
+
+def respond(request: Request, result: Result, status: int, media_type: str | None) -> Response:
+    headers = dict(HEADERS)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="portal"'
+    if status == 405:
+        headers["Allow"] = "POST"
+    if result.cost is not None and result.cost.charged is not None:
+        headers |= allowance_headers(result.cost.charged)
+    elif result.cost is not None:
+        UNCHARGED.inc()
+    if result.is_repeated:
+        headers["Idempotency-Replayed"] = "true"
+    body = msgspec.json.encode(result.to_json())
+    smaller = None if result.is_mutation else compressed(request, body)
+    if smaller is not None:
+        headers["Content-Encoding"] = "gzip"
+    kind = f"{media_type or 'application/json'}; charset=utf-8"
+    return Response(body if smaller is None else smaller, status, headers, media_type=kind)

@@ -1,0 +1,109 @@
+"""Subscriptions as server-sent events: the distinct connections mode of graphql-sse, one operation a connection."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from portal.graphql import Result
+from web.auth.caller import Caller
+from web.graphql.live_connections import Connections, Held, TooManyConnections
+from web.graphql.response import refusal, respond
+
+EVENT_STREAM = "text/event-stream"
+STREAM_PATH = "/graphql/stream"
+QUIET_SECONDS = 15.0
+SEND_SECONDS = 30.0
+"""A reader that takes nothing for so long is gone."""
+_KEEP_ALIVE = b":\n\n"
+_COMPLETE = b"event: complete\ndata:\n\n"
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def wants_events(request: Request) -> bool:
+    """Either address serves them to who accepts them; the second one serves nothing else."""
+    accept = request.headers.get("Accept", "").lower()
+    return request.url.path == STREAM_PATH or EVENT_STREAM in accept
+
+
+class EventStream(Response):
+    """Sends until the source ends, the reader leaves or may stay no longer; then closes the source."""
+
+    def __init__(self, connections: Connections, caller: Caller, source: Result | AsyncGenerator[Result, None]) -> None:
+        super().__init__(headers=_HEADERS, media_type=EVENT_STREAM)
+        del self.headers["Content-Length"]
+        self._connections = connections
+        self._caller = caller
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with self._connections.hold(self._caller) as held:
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                sending = asyncio.create_task(self._send_all(send, held))
+                leaving = asyncio.create_task(_until_left(receive))
+                try:
+                    await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    await _cancel(sending, leaving)
+        except TooManyConnections as error:
+            request = Request(scope, receive)
+            answer = respond(request, refusal(error.code, error.message, error.hint), 429, "application/json")
+            await answer(scope, receive, send)
+        finally:
+            if not isinstance(self._source, Result):
+                await self._source.aclose()
+
+    async def _send_all(self, send: Send, held: Held) -> None:
+        with suppress(TimeoutError, OSError):
+            if isinstance(self._source, Result):
+                await _write(send, _next(self._source))
+            else:
+                await _send_each(send, self._source, held)
+            await _write(send, _COMPLETE, has_more=False)
+
+
+async def _send_each(send: Send, source: AsyncGenerator[Result, None], held: Held) -> None:
+    """Something is sent at least each 15 s, so that a reader who went away unnoticed is noticed."""
+    ended = asyncio.create_task(held.ended.wait())
+    following = asyncio.create_task(anext(source, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({ended, following}, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if ended in done:
+                await _write(send, _next(refusal(held.code, held.reason)))
+                return
+            if following not in done:
+                await _write(send, _KEEP_ALIVE)
+                continue
+            result = following.result()
+            if result is None:
+                return
+            await _write(send, _next(result))
+            following = asyncio.create_task(anext(source, None))
+    finally:
+        await _cancel(ended, following)
+
+
+def _next(result: Result) -> bytes:
+    return b"event: next\ndata: " + msgspec.json.encode(result.to_json()) + b"\n\n"
+
+
+async def _write(send: Send, body: bytes, *, has_more: bool = True) -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": has_more})
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""HTTP parts that several routes need, each once: bodies, Accept, static files."""

@@ -1,0 +1,30 @@
+"""Static files: addresses carry a hash of the content, so a browser may keep them for a year."""
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+FOLDER = Path(__file__).parents[1] / "static"
+FOREVER = "public, max-age=31536000, immutable"
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a file in web/static. Raises FileNotFoundError for a name that is not there."""
+    return f"/static/{name}?v={sha256((FOLDER / name).read_bytes()).hexdigest()[:12]}"
+
+
+class Assets(StaticFiles):
+    """web/static; only an address with a version is kept without asking again."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=FOLDER)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = FOREVER if b"v=" in scope["query_string"] else "no-cache"
+        return response

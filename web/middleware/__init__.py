@@ -1,0 +1,1 @@
+"""What wraps every request: headers, metrics, compression, errors, timeouts."""

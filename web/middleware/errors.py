@@ -1,0 +1,114 @@
+"""What a person sees when something failed: what happened, what was kept, what to do, and the request id."""
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from portal.core.database import is_connection_lost
+from portal.core.errors import PortalError, Unavailable
+from portal.core.logs import get_log
+from web.auth.session import SignInNeeded, to_sign_in
+from web.pages.framework.page import STATUS
+from web.pages.framework.run_document import PageTooSlow
+from web.pages.framework.templates import render
+
+_log = get_log("web")
+_BUSY = "This takes too long just now"
+_TITLES = {
+    400: "This request cannot be read",
+    403: "This was not done",
+    404: "There is nothing here",
+    405: "This address takes another method",
+    413: "This is too large",
+    409: "This cannot be done now",
+    415: "This form has another type",
+    422: "This address asks for what there is not",
+    500: "Something broke on our side",
+    503: "The database is away",
+}
+
+
+class Failures:
+    """ASGI middleware, inside the headers: an uncaught error becomes a page with the request id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_started = False
+
+        async def watching_send(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watching_send)
+        except Exception as error:
+            if has_started:
+                raise
+            response = _answer_uncaught(Request(scope, receive), error)
+            await response(scope, receive, send)
+
+
+def _answer_uncaught(request: Request, error: Exception) -> Response:
+    if isinstance(error, Unavailable) or is_connection_lost(error):
+        _log.warning("database_away", path=request.url.path, error=repr(error))
+        return problem_page(request, 503, {"Retry-After": "5"})
+    if isinstance(error, PageTooSlow):
+        _log.warning("page_too_slow", path=request.url.path, error=str(error))
+        return problem_page(
+            request, 503, {"Retry-After": "5"}, detail="The portal is busy, and this page took too long."
+        )
+    _log.error("request_failed", path=request.url.path, exc_info=error)
+    return problem_page(request, 500)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """For HTTPException: 404, 405 and what forms refuse."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for this type only
+    return problem_page(request, error.status_code, error.headers, detail=error.detail)
+
+
+async def on_portal_error(request: Request, error: Exception) -> Response:
+    """An address or form that asks for what cannot be; anything else is ours and goes on to the middleware."""
+    status = STATUS.get(error.code) if isinstance(error, PortalError) else None
+    if status is None:
+        raise error
+    return problem_page(request, status, detail=str(error))
+
+
+async def on_sign_in_needed(request: Request, error: Exception) -> Response:
+    return to_sign_in(request)
+
+
+def problem_page(request: Request, status: int, headers: Any = None, detail: str = "") -> Response:
+    """A page for a person, a problem document (RFC 9457) for a program."""
+    title = _BUSY if status == 503 and detail else _TITLES.get(status, "This did not work")
+    if "text/html" not in request.headers.get("Accept", ""):
+        body = {"title": title, "status": status, "detail": detail or title, "requestId": request.state.request_id}
+        return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
+    context = {
+        "status": status,
+        "title": title,
+        "detail": detail,
+        "method": request.method,
+        "request_id": request.state.request_id,
+        "retry": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+    }
+    response = render(request, "problem", context, status)
+    response.headers.update(headers or {})
+    return response
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    HTTPException: on_http_error,
+    PortalError: on_portal_error,
+    SignInNeeded: on_sign_in_needed,
+}

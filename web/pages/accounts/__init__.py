@@ -1,0 +1,1 @@
+"""Signing in, signing up, signing out."""

@@ -1,0 +1,100 @@
+"""Sign in, sign up, sign out: the pages that work without a session."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from portal.accounts import NewAccount, SignedIn, hash_new_password, open_session, sign_in, sign_out, sign_up
+from portal.accounts.sessions.sign_in import Credentials
+from portal.core.errors import Conflict, Invalid, PortalError, TooManyAttempts
+from web.auth.session import address_of, current_person, end_session, safe_next, session_token, set_session
+from web.pages.framework.form import Form, read_form
+from web.pages.framework.page import Problem
+from web.pages.framework.templates import render
+from web.services import services_of
+
+STATUS = {Invalid.code: 422, Conflict.code: 409, TooManyAttempts.code: 429}
+SIGN_IN = "accounts/sign_in"
+SIGN_UP = "accounts/sign_up"
+_FIELDS = {"accountName": "account"}
+
+
+async def get_sign_in(request: Request) -> Response:
+    target = safe_next(request.query_params.get("next"))
+    if await current_person(request):
+        return RedirectResponse(target, 303)
+    context = {"next": target, "form": Form(), "done": request.query_params.get("done")}
+    return render(request, SIGN_IN, context)
+
+
+async def post_sign_in(request: Request) -> Response:
+    form = await read_form(request)
+    target = safe_next(form.text("next"))
+    try:
+        services = services_of(request)
+        signed_in = await sign_in(services.database, _credentials(request, form), services.attempts)
+        async with services.database.transaction() as tx:
+            await sign_out(tx, session_token(request))
+    except PortalError as error:
+        return _refused(request, SIGN_IN, form, error)
+    return _enter(request, signed_in, target)
+
+
+async def get_sign_up(request: Request) -> Response:
+    if await current_person(request):
+        return RedirectResponse(safe_next(None), 303)
+    return render(request, SIGN_UP, {"form": Form()})
+
+
+async def post_sign_up(request: Request) -> Response:
+    form = await read_form(request)
+    services = services_of(request)
+    new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"))
+    try:
+        await services.attempts.allow(new.email.strip().lower(), address_of(request))
+        password_hash = await hash_new_password(new)
+        async with services.database.transaction() as tx:
+            person, _ = await sign_up(tx, new, address=address_of(request), password_hash=password_hash)
+            signed_in = await open_session(tx, person, _credentials(request, form))
+    except PortalError as error:
+        return _refused(request, SIGN_UP, form, error)
+    return _enter(request, signed_in, safe_next(None))
+
+
+async def post_sign_out(request: Request) -> Response:
+    await read_form(request)
+    async with services_of(request).database.transaction() as tx:
+        await sign_out(tx, session_token(request))
+    response = RedirectResponse("/sign-in?done=signed-out", 303)
+    end_session(request, response)
+    return response
+
+
+def _credentials(request: Request, form: Form) -> Credentials:
+    return Credentials(
+        form.text("email"), form.get("password", ""), address_of(request), request.headers.get("User-Agent")
+    )
+
+
+def _enter(request: Request, signed_in: SignedIn, target: str) -> Response:
+    response = RedirectResponse(target, 303)
+    set_session(request, response, signed_in.token)
+    return response
+
+
+def _refused(request: Request, name: str, form: Form, error: PortalError) -> Response:
+    if error.code not in STATUS:
+        raise error
+    field = error.path[-1] if error.path else ""
+    problem = Problem(str(error), _FIELDS.get(field, field), error.code)
+    context = {"form": form, "problem": problem, "next": safe_next(form.text("next"))}
+    return render(request, name, context, STATUS[error.code])
+
+
+ROUTES = [
+    Route("/sign-in", get_sign_in, methods=["GET"]),
+    Route("/sign-in", post_sign_in, methods=["POST"]),
+    Route("/sign-up", get_sign_up, methods=["GET"]),
+    Route("/sign-up", post_sign_up, methods=["POST"]),
+    Route("/sign-out", post_sign_out, methods=["POST"]),
+]

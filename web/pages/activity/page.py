@@ -1,0 +1,61 @@
+"""The audit log's page: filters from the address, each event told in words."""
+
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from web.pages.activity.describe_event import told
+from web.pages.framework.page import Asked, Page
+
+PAGE_SIZE = 50
+KINDS = {
+    "key": "Keys",
+    "session": "Sessions",
+    "personal_token": "Personal tokens",
+    "service_token": "Service tokens",
+    "plan": "Plan",
+    "invoice": "Invoices",
+    "member": "Members",
+    "account": "Account",
+}
+
+
+def filters(asked: Asked) -> dict[str, str]:
+    """What the address says; an unknown kind counts as not said."""
+    kind = asked.query("kind")
+    return {
+        "kind": kind if kind in KINDS else "",
+        "actor": asked.query("actor")[:40],
+        "subject": asked.query("subject")[:40],
+    }
+
+
+def address(known: dict[str, str], **changed: str) -> str:
+    """Changing a filter starts at the newest again."""
+    said = {name: value for name, value in {**known, **changed}.items() if value}
+    return f"/activity?{urlencode(said)}" if said else "/activity"
+
+
+def variables(asked: Asked) -> dict[str, Any]:
+    known = filters(asked)
+    chosen = {"action": known["kind"], "actor": known["actor"], "subject": known["subject"]}
+    return {
+        "first": PAGE_SIZE,
+        "after": asked.query("after") or None,
+        "filter": {name: value for name, value in chosen.items() if value} or None,
+    }
+
+
+def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    known = filters(asked)
+    return {
+        "filters": known,
+        "is_filtered": any(known.values()),
+        "is_first_page": not asked.query("after"),
+        "kinds": KINDS,
+        "address": partial(address, known),
+        "told": told,
+    }
+
+
+PAGE = Page("/activity", "activity/list", variables, view)

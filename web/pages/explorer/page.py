@@ -1,0 +1,22 @@
+"""The explorer: GraphiQL for signed-in people, from files of our own.
+
+Its page alone may load fonts that lie in its style sheet as data: addresses; everything else is refused as everywhere.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal.core.clock import utc_now
+from web.auth.session import require_person
+from web.middleware.security_headers import CONTENT_SECURITY_POLICY
+from web.pages.framework.page import Asked, Page, show
+
+EXPLORER = Page("/graphql", "explorer/show")
+POLICY = CONTENT_SECURITY_POLICY.replace("font-src 'self'", "font-src 'self' data:")
+
+
+async def show_explorer(request: Request) -> Response:
+    """Raises SignInNeeded. What is in the address (`?query=`) is the editor's affair: nothing of it runs by itself."""
+    response = await show(Asked(request, await require_person(request), utc_now()), EXPLORER)
+    response.headers["Content-Security-Policy"] = POLICY
+    return response

@@ -1,0 +1,41 @@
+"""What a form sent: bounded, one text a field, lists split at commas and lines."""
+
+import re
+from urllib.parse import parse_qs
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from web.auth.csrf import FIELD, require_own_form
+
+BODY_MOST = 64 * 1024
+FIELDS_MOST = 100
+_SEPARATOR = re.compile(r"[\s,]+")
+
+
+class Form(dict[str, str]):
+    """Field name → text. A field that was not sent is empty, as an unticked box is."""
+
+    def text(self, name: str) -> str:
+        return self.get(name, "").strip()
+
+    def parts(self, name: str) -> list[str]:
+        return [part for part in _SEPARATOR.split(self.get(name, "")) if part]
+
+
+async def read_form(request: Request) -> Form:
+    """Raises Forbidden for a form that is not ours, HTTPException 413, 415, 400."""
+    if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise HTTPException(415, "Forms are sent as application/x-www-form-urlencoded.")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_MOST:
+            raise HTTPException(413, "This form is too large.")
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MOST, errors="strict")
+    except ValueError:
+        raise HTTPException(400, "This form cannot be read.") from None
+    form = Form({name: values[-1] for name, values in fields.items()})
+    require_own_form(request, form.pop(FIELD, ""))
+    return form

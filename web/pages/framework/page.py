@@ -1,0 +1,138 @@
+"""A page is a document and a template; a form is a mutation, and a page to show again when it is refused."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from portal.core.clock import utc_now
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from web.auth.session import Visitor, require_person
+from web.pages.framework.form import Form, read_form
+from web.pages.framework.query_panel import shown_query
+from web.pages.framework.run_document import run_document
+from web.pages.framework.templates import render
+
+STATUS = {Invalid.code: 422, Forbidden.code: 403, NotFound.code: 404, Conflict.code: 409}
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for a page, and the form that came with it."""
+
+    request: Request
+    visitor: Visitor
+    now: datetime
+    form: Form | None = None
+
+    @property
+    def zone(self) -> str:
+        return self.visitor.account.time_zone
+
+    def query(self, name: str) -> str:
+        return self.request.query_params.get(name, "").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a form was refused; `field` is the input's name, or empty."""
+
+    message: str
+    field: str = ""
+    code: str = Invalid.code
+
+
+def problem_at(path: Sequence[str], message: str, code: str) -> Problem:
+    """The last part of the path names the input; an id is in no form."""
+    field = path[-1] if path else ""
+    return Problem(message, "" if field == "id" else field, code)
+
+
+def no_variables(asked: Asked) -> Data:
+    return {}
+
+
+def as_it_is(asked: Asked, data: Data) -> Data:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`name` keys/list means web/pages/keys/list.graphql and .html. `view` adds to the document's data."""
+
+    path: str
+    name: str
+    variables: Callable[[Asked], Data] = no_variables
+    view: Callable[[Asked, Data], Data] = as_it_is
+
+    def route(self) -> Route:
+        async def get(request: Request) -> Response:
+            return await show(await _asked(request), self)
+
+        return Route(self.path, get, methods=["GET"], name=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A form's address. `then` answers what the mutation returned; a problem shows `page` again."""
+
+    path: str
+    name: str
+    page: Page
+    variables: Callable[[Asked], Data]
+    then: Callable[[Asked, Data], Awaitable[Response]]
+
+    def routes(self) -> list[Route]:
+        async def post(request: Request) -> Response:
+            return await act(await _asked(request, with_form=True), self)
+
+        async def get(request: Request) -> Response:
+            address = self.page.path.format(**request.path_params)
+            return RedirectResponse(address, 303)
+
+        routes = [Route(self.path, post, methods=["POST"], name=self.name)]
+        return routes if self.path == self.page.path else [*routes, Route(self.path, get, methods=["GET"])]
+
+
+async def show(
+    asked: Asked, page: Page, *, status: int = 200, variables: Data | None = None, more: Data | None = None
+) -> Response:
+    """Run the page's document and render its template."""
+    known = page.variables(asked) if variables is None else variables
+    data = await run_document(asked.request, page.name, known)
+    context = {
+        **data,
+        "form": asked.form,
+        "zone": asked.zone,
+        "done": asked.query("done"),
+        **page.view(asked, data),
+        "shown_query": shown_query(asked.request, page.name, known),
+        **(more or {}),
+    }
+    return render(asked.request, page.name, context, status)
+
+
+async def act(asked: Asked, action: Action) -> Response:
+    """Run the mutation; go on, or show the page again with what is wrong beside its field."""
+    try:
+        data = await run_document(asked.request, action.name, action.variables(asked))
+    except PortalError as error:
+        if error.code not in STATUS:
+            raise
+        problem = problem_at(error.path, str(error), error.code)
+    else:
+        (result,) = data.values()
+        if "code" not in result:
+            return await action.then(asked, result)
+        problem = problem_at(result["path"], result["message"], result["code"])
+    return await show(asked, action.page, status=STATUS.get(problem.code, 422), more={"problem": problem})
+
+
+async def _asked(request: Request, *, with_form: bool = False) -> Asked:
+    visitor = await require_person(request)
+    return Asked(request, visitor, utc_now(), await read_form(request) if with_form else None)

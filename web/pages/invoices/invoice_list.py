@@ -1,0 +1,30 @@
+"""The account's invoices, with the draft of the next one above."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from web.pages.framework.formatting import month, parse_instant
+from web.pages.framework.page import Asked, Page
+
+PAGE_SIZE = 24
+
+
+def variables(asked: Asked) -> dict[str, Any]:
+    return {"first": PAGE_SIZE, "after": asked.query("after") or None}
+
+
+def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "is_first_page": not asked.query("after"),
+        "is_running": asked.now < parse_instant(data["draftInvoice"]["periodEnd"]),
+        "address": address,
+        "month": month,
+    }
+
+
+def address(**changed: str) -> str:
+    said = {name: value for name, value in changed.items() if value}
+    return f"/invoices?{urlencode(said)}" if said else "/invoices"
+
+
+PAGE = Page("/invoices", "invoices/list", variables, view)

@@ -1,0 +1,50 @@
+"""One key: its state, secrets, a month of use, and everything that can be done to it."""
+
+from typing import Any
+
+from portal.core.errors import NotFound
+from web.pages.framework.chart import NARROW, SMALL, draw
+from web.pages.framework.daily_chart import NAMES, daily_steps
+from web.pages.framework.date_ranges import last_days
+from web.pages.framework.page import Asked, Page
+from web.pages.keys.forms import OVERLAPS, edited
+from web.pages.keys.key_state import ending_secrets, key_state
+
+DAYS = 30
+DONE = {
+    "updated": "Saved. The change holds for every check from now on.",
+    "paused": "Paused. Checks with this key are denied until you resume it.",
+    "resumed": "Resumed. Checks with this key are answered again.",
+    "revoked": "Revoked. No check with this key succeeds any more.",
+}
+
+
+def variables(asked: Asked) -> dict[str, Any]:
+    start, end = last_days(DAYS, asked.now, asked.zone)
+    return {
+        "id": asked.request.path_params["id"],
+        "from": start.isoformat(),
+        "to": end.isoformat(),
+        "timeZone": asked.zone,
+    }
+
+
+def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    """Raises NotFound for a key that is not there, or somebody else's."""
+    key = data["key"]
+    if key is None:
+        raise NotFound("There is no such key.")
+    steps = daily_steps(key["usage"]["points"], asked.zone)
+    return {
+        "state": key_state(key, asked.now),
+        "ending": ending_secrets(key, asked.now),
+        "live": {limit["name"]: limit for limit in key["liveLimits"] or []},
+        "drawings": [draw(steps, NAMES, shape) for shape in (SMALL, NARROW)],
+        "edited": edited(asked, key),
+        "overlaps": OVERLAPS,
+        "done": DONE.get(asked.query("done")),
+        "can_write": "keys:write" in data["viewer"]["permissions"] and key["status"] != "REVOKED",
+    }
+
+
+PAGE = Page("/keys/{id}", "keys/detail", variables, view)

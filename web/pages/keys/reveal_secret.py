@@ -1,0 +1,20 @@
+"""The secret, once: the answer to the form that made it, and never an address of its own."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from web.pages.framework.page import Asked, Page, show
+from web.pages.keys.key_state import ending_secrets
+
+PAGE = Page("/keys", "keys/reveal")
+
+
+async def reveal_secret(asked: Asked, result: dict[str, Any]) -> Response:
+    """`result` is a CreatedKey or a RotatedKey."""
+
+    def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+        return {"secret": result["secret"], "ending": ending_secrets(data["key"], asked.now)}
+
+    page = Page(PAGE.path, PAGE.name, view=view)
+    return await show(asked, page, variables={"id": result["key"]["id"]})

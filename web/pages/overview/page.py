@@ -1,0 +1,70 @@
+"""The overview: today against yesterday, where the quota is heading, keys to look at, what was done last."""
+
+from datetime import timedelta
+from typing import Any
+
+from portal.core.actor import Permission
+from web.pages.activity.describe_event import told
+from web.pages.framework.chart import NARROW, WIDE, Lines, draw
+from web.pages.framework.daily_chart import NAMES, daily_steps
+from web.pages.framework.date_ranges import last_days, local_day, midnight
+from web.pages.framework.formatting import change, parse_instant, percent
+from web.pages.framework.page import Asked, Page
+from web.pages.keys.key_state import State
+
+DAYS = 30
+DAY = timedelta(days=1)
+
+
+def variables(asked: Asked) -> dict[str, Any]:
+    today = local_day(asked.now, asked.zone)
+    day, day_before = midnight(today, asked.zone), midnight(today - DAY, asked.zone)
+    now = max(asked.now, day + timedelta(minutes=1))
+    start, end = last_days(DAYS, asked.now, asked.zone)
+    return {
+        "day": day.isoformat(),
+        "now": now.isoformat(),
+        "dayBefore": day_before.isoformat(),
+        "sameTime": (day_before + (now - day)).isoformat(),
+        "from": start.isoformat(),
+        "to": end.isoformat(),
+        "timeZone": asked.zone,
+        "withActivity": asked.visitor.actor.may(Permission.AUDIT_READ),
+    }
+
+
+def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    today, quota = data["today"]["totals"], data["quota"]
+    steps = daily_steps(data["month"]["points"], asked.zone)
+    return {
+        "is_empty": not data["keys"]["nodes"],
+        "change": change(today["calls"], data["yesterday"]["totals"]["calls"]),
+        "denied_share": percent(today["denied"], today["calls"]),
+        "denied_before": percent(data["yesterday"]["totals"]["denied"], data["yesterday"]["totals"]["calls"]),
+        "denials": [group["key"] for group in data["today"]["groups"] if group["key"] != "VALID"],
+        "quota_left": percent(quota["remaining"], quota["limit"]) if quota["limit"] else None,
+        "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
+        "drawings": [draw(steps, NAMES, shape, Lines(_pace(quota))) for shape in (WIDE, NARROW)],
+        "attention": [{**one, "state": _state(one)} for one in data["keysNeedingAttention"]],
+        "activity": [told(event) for event in data["auditEvents"]["nodes"]] if "auditEvents" in data else [],
+    }
+
+
+def _state(one: dict[str, Any]) -> State:
+    texts = {
+        "EXPIRES_SOON": State("warn", "Expires soon"),
+        "RATE_LIMITED": State("bad", "Over a limit"),
+        "UNUSED": State("idle", "Unused for 90 days"),
+    }
+    return texts[one["reason"]]
+
+
+def _pace(quota: dict[str, Any]) -> float | None:
+    """Calls a day that would use up the quota exactly at the end of its period."""
+    if not quota["limit"]:
+        return None
+    length = parse_instant(quota["periodEnd"]) - parse_instant(quota["periodStart"])
+    return float(quota["limit"]) / (length / DAY)
+
+
+PAGE = Page("/", "overview/today", variables, view)

@@ -1,0 +1,68 @@
+"""The plan page: the quota as it stands, the catalogue with the present plan marked."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from web.pages.framework.formatting import SYMBOLS, duration, number, percent
+from web.pages.framework.page import Asked, Page
+from web.pages.plan.usage_prices import usage_prices
+
+
+def chosen_plan(asked: Asked) -> dict[str, Any]:
+    return {"planId": asked.form.text("plan") if asked.form else ""}
+
+
+def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    quota = data["quota"]
+    current = data["subscription"]["plan"]["id"]
+    return {
+        "share": percent(quota["used"], quota["limit"]) if quota["limit"] else None,
+        "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
+        "cards": [_card(plan, is_current=plan["id"] == current) for plan in data["plans"]],
+        "can_change": "plan:write" in data["viewer"]["permissions"],
+        "done": "The plan is changed. It holds for every check from now on." if asked.query("done") else None,
+    }
+
+
+async def back_to_plan(asked: Asked, result: dict[str, Any]) -> Response:
+    return RedirectResponse("/plan?done=changed", 303)
+
+
+def price(amount: str, currency: str) -> str:
+    """€ 49, € 49.50, CHF 49: without cents where there are none."""
+    exact = Decimal(amount)
+    shown = f"{exact:,.0f}" if exact == exact.to_integral_value() else f"{exact:,.2f}"
+    return f"{SYMBOLS.get(currency, currency)} {shown}"
+
+
+def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
+    return {
+        **plan,
+        "is_current": is_current,
+        "shown_price": price(plan["price"]["amount"], plan["price"]["currency"]),
+        "usage_prices": _prices_beyond_quota(plan),
+        "limit_lines": [_line(limit) for limit in plan["limits"]],
+    }
+
+
+def _prices_beyond_quota(plan: dict[str, Any]) -> list[str]:
+    """The quota has a line of its own: that it is included need not be said twice."""
+    lines = usage_prices(plan["tariff"])
+    is_told = (
+        bool(lines) and plan["monthlyQuota"] and lines[0].endswith(f"{number(plan['monthlyQuota'])} units included")
+    )
+    return lines[1:] if is_told else lines
+
+
+def _line(limit: dict[str, Any]) -> str:
+    length = duration(timedelta(milliseconds=limit["windowMs"]))
+    window = {"1 s": "a second", "1 min": "a minute", "1 h": "an hour"}.get(length, f"in {length}")
+    whose = "for the whole account" if limit["per"] == "account" else "for each key"
+    where = f", {limit['resource']} only" if limit["resource"] else ""
+    return f"{number(limit['amount'])} {window} {whose}{where}"
+
+
+PAGE = Page("/plan", "plan/catalogue", view=view)

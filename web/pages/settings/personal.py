@@ -1,0 +1,106 @@
+"""Settings of one's own: sessions and tokens in words, and what the forms send."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from portal.core.actor import Permission
+from web.auth.session import end_session
+from web.pages.framework.date_ranges import local_day, midnight
+from web.pages.framework.form import Form
+from web.pages.framework.page import Asked, Page
+from web.pages.keys.key_state import State
+
+EXPIRIES = {"30d": "30 days", "90d": "90 days", "1y": "1 year", "never": "Never"}
+DAYS = {"30d": 30, "90d": 90, "1y": 365}
+SCOPES = {
+    Permission.KEYS_READ: "See keys",
+    Permission.KEYS_WRITE: "Create, change and revoke keys",
+    Permission.USAGE_READ: "See usage and quota",
+    Permission.PLAN_READ: "See plans",
+    Permission.PLAN_WRITE: "Change the plan",
+    Permission.ACCOUNT_READ: "See the account and its people",
+    Permission.ACCOUNT_WRITE: "Change the account and its people",
+    Permission.INVOICES_READ: "See invoices",
+    Permission.AUDIT_READ: "Read the audit log",
+    Permission.SELF_READ: "See my sessions and tokens",
+    Permission.SELF_WRITE: "Make and revoke my tokens, end my sessions",
+    Permission.STAFF: "Act as staff",
+}
+STATES = {"ACTIVE": State("good", "Active"), "EXPIRED": State("bad", "Expired"), "REVOKED": State("bad", "Revoked")}
+DONE = {
+    "session": "The session has ended. Its browser has to sign in again.",
+    "sessions": "All other sessions have ended.",
+    "token": "Revoked. The token is refused from now on.",
+    "switched": "You act in this account now.",
+}
+
+
+def new_token(asked: Asked) -> dict[str, Any]:
+    form = asked.form or Form()
+    chosen = [scope.value for scope in SCOPES if form.get(f"scope-{scope.value}")]
+    return {
+        "input": {
+            "name": form.get("name", "").strip(),
+            "scopes": chosen if form.get("access") == "chosen" else None,
+            "expiresAt": _expiry(asked, form.get("expiry", "")),
+        }
+    }
+
+
+def this_one(asked: Asked) -> dict[str, Any]:
+    return {"id": asked.request.path_params["id"]}
+
+
+def chosen_account(asked: Asked) -> dict[str, Any]:
+    return {"accountId": asked.form.text("account") if asked.form else ""}
+
+
+def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    may = data["viewer"]["permissions"]
+    form = asked.form or Form()
+    return {
+        "states": STATES,
+        "expiries": EXPIRIES,
+        "expiry": form.get("expiry", "90d"),
+        "access": form.get("access", "all"),
+        "scopes": [
+            {"name": scope.value, "text": text, "is_chosen": bool(form.get(f"scope-{scope.value}"))}
+            for scope, text in SCOPES.items()
+            if scope.value in may
+        ],
+        "done": DONE.get(asked.query("done")),
+    }
+
+
+async def session_ended(asked: Asked, result: dict[str, Any]) -> Response:
+    """Ending the present one is signing out."""
+    if not result["session"]["isCurrent"]:
+        return RedirectResponse("/settings?done=session#sessions", 303)
+    response = RedirectResponse("/sign-in?done=signed-out", 303)
+    end_session(asked.request, response)
+    return response
+
+
+async def others_ended(asked: Asked, result: dict[str, Any]) -> Response:
+    return RedirectResponse("/settings?done=sessions#sessions", 303)
+
+
+async def token_revoked(asked: Asked, result: dict[str, Any]) -> Response:
+    return RedirectResponse("/settings?done=token#tokens", 303)
+
+
+async def switched(asked: Asked, result: dict[str, Any]) -> Response:
+    return RedirectResponse("/settings?done=switched", 303)
+
+
+def _expiry(asked: Asked, preset: str) -> str | None:
+    """The end of that day in the account's zone; never where nothing known was chosen."""
+    if preset not in DAYS:
+        return None
+    last: date = local_day(asked.now, asked.zone) + timedelta(days=DAYS[preset])
+    return midnight(last + timedelta(days=1), asked.zone).isoformat()
+
+
+PAGE = Page("/settings", "settings/own", view=view)

@@ -1,0 +1,20 @@
+"""A new token, once: the answer to the form that made it, and never an address of its own."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from web.pages.framework.page import Asked, Page, show
+
+PAGE = Page("/settings", "settings/reveal")
+
+
+async def reveal_token(asked: Asked, result: dict[str, Any]) -> Response:
+    """`result` is a CreatedPersonalToken or a CreatedServiceToken."""
+    is_personal = "personalToken" in result
+    row = result["personalToken" if is_personal else "serviceToken"]
+
+    def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+        return {"token": result["token"], "is_personal": is_personal}
+
+    return await show(asked, Page(PAGE.path, PAGE.name, view=view), variables={"id": row["id"]})

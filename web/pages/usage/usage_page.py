@@ -1,0 +1,150 @@
+"""The usage page: filters from the address, the chart's series, the table beside it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from web.pages.framework.chart import NARROW, WIDE, Lines, Step, draw
+from web.pages.framework.formatting import MONTHS, change, day, parse_instant, percent, zone_name
+from web.pages.framework.page import Asked, Page
+from web.pages.usage.filters import NO_ENDPOINT, address, chosen, filter_of, is_filtered, shared_view, window_of
+from web.pages.usage.time_range import Window
+
+PATH = "/usage"
+GROUPS = {"": "Nothing", "key": "Key", "endpoint": "Endpoint", "outcome": "Outcome", "environment": "Environment"}
+_GROUP_BY = {"key": "KEY", "endpoint": "RESOURCE", "outcome": "OUTCOME", "environment": "ENVIRONMENT"}
+SERIES_MOST = 5
+OTHERS = "s-others"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One colour of the chart. `tone` is its class; `key` what the address filters by."""
+
+    key: str
+    label: str
+    tone: str
+
+
+def choices(asked: Asked) -> dict[str, str]:
+    group = asked.query("group")
+    return {**chosen(asked), "group": group if group in GROUPS else ""}
+
+
+def variables(asked: Asked) -> dict[str, Any]:
+    known, window = choices(asked), window_of(asked)
+    return {
+        "from": window.start.isoformat(),
+        "to": window.end.isoformat(),
+        "granularity": window.granularity,
+        "timeZone": asked.zone,
+        "groupBy": _GROUP_BY.get(known["group"]),
+        "filter": filter_of(known),
+    }
+
+
+def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    known, window = choices(asked), window_of(asked)
+    usage, previous = data["usage"], data["usage"]["previous"]
+    series = _series(known["group"], usage["groups"])
+    steps = [_step(point, series, window, asked.zone) for point in usage["points"]]
+    pace = None if known["group"] or is_filtered(known) else _pace(data["quota"], window)
+    names = [one.label for one in series]
+    before = _before(usage, previous)
+    requests = {name: value for name, value in known.items() if name != "group"}
+    return {
+        **shared_view(known, window, data),
+        "groups": GROUPS,
+        "address": partial(address, PATH, known),
+        "requests": partial(address, f"{PATH}/requests", requests),
+        "series": series,
+        "steps": steps,
+        "before": before,
+        "before_stretch": _stretch(previous, asked.zone),
+        "drawings": [draw(steps, names, shape, Lines(pace, before)) for shape in (WIDE, NARROW)],
+        "denials": _denials(data["outcomes"]["groups"]),
+        "denied_share": percent(usage["totals"]["denied"], usage["totals"]["calls"]),
+        "change": change(usage["totals"]["calls"], previous["totals"]["calls"]),
+        "share": percent,
+        "zone_name": zone_name(asked.zone, asked.now),
+        "export": _export_fields(known, window),
+    }
+
+
+def _export_fields(known: dict[str, str], window: Window) -> dict[str, str]:
+    """Hidden fields of the export's form: the range and filters that the page shows."""
+    stretch = {"from": window.start.isoformat(), "to": window.end.isoformat()}
+    said = {name: known[name] for name in ("key", "outcome", "environment") if known[name]}
+    if known["endpoint"]:
+        said["resource"] = "" if known["endpoint"] == NO_ENDPOINT else known["endpoint"]
+    return {**stretch, **said}
+
+
+def _before(usage: dict[str, Any], previous: dict[str, Any]) -> list[int]:
+    """Calls of the stretch before, step by step; the months or days may be more or fewer. Empty without a call."""
+    if not previous["totals"]["calls"]:
+        return []
+    calls = [point["totals"]["calls"] for point in previous["points"]]
+    return (calls + [0] * len(usage["points"]))[: len(usage["points"])]
+
+
+def _stretch(previous: dict[str, Any], zone: str) -> str:
+    first, last = parse_instant(previous["from"]), parse_instant(previous["to"]) - timedelta(seconds=1)
+    return f"{day(first, zone)} – {day(last, zone)}"
+
+
+def _series(group: str, groups: list[dict[str, Any]]) -> list[Series]:
+    if not group:
+        return [Series("allowed", "allowed", "allowed"), Series("denied", "denied", "denied")]
+    ranked = sorted(groups, key=lambda one: (-one["totals"]["calls"], one["key"]))
+    first = [
+        Series(one["key"], one["label"], _tone(group, one["key"], rank))
+        for rank, one in enumerate(ranked[:SERIES_MOST])
+    ]
+    return [*first, Series("", "others", OTHERS)] if len(ranked) > SERIES_MOST else first
+
+
+def _tone(group: str, key: str, rank: int) -> str:
+    return "allowed" if group == "outcome" and key == "VALID" else f"s{rank}"
+
+
+def _step(point: dict[str, Any], series: list[Series], window: Window, zone: str) -> Step:
+    local = parse_instant(point["at"]).astimezone(ZoneInfo(zone))
+    return Step(*_names(local, window), _values(point, series))
+
+
+def _values(point: dict[str, Any], series: list[Series]) -> tuple[int, ...]:
+    if series and series[0].key == "allowed" and series[0].tone == "allowed":
+        return point["totals"]["allowed"], point["totals"]["denied"]
+    calls = {group["key"]: group["totals"]["calls"] for group in point["groups"]}
+    named = [calls.pop(one.key, 0) for one in series if one.tone != OTHERS]
+    return (*named, sum(calls.values())) if series and series[-1].tone == OTHERS else tuple(named)
+
+
+def _names(local: datetime, window: Window) -> tuple[str, str]:
+    """What the step is called, and its label on the axis: midnights only where a step is an hour of many days."""
+    name = f"{local.day} {MONTHS[local.month - 1]}"
+    if window.granularity == "MONTH":
+        return f"{MONTHS[local.month - 1]} {local.year}", MONTHS[local.month - 1]
+    if window.granularity == "DAY":
+        return name, name
+    is_long = (window.end - window.start).days > 2
+    return f"{name}, {local:%H:%M}", (name if local.hour == 0 else "") if is_long else f"{local:%H:%M}"
+
+
+def _denials(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    denied = [{"code": group["key"], "calls": group["totals"]["calls"]} for group in groups if group["key"] != "VALID"]
+    return sorted(denied, key=lambda one: (-one["calls"], one["code"]))
+
+
+def _pace(quota: dict[str, Any], window: Window) -> float | None:
+    """Calls a step that would use up the quota exactly at the end of its period."""
+    if not quota["limit"] or window.granularity == "MONTH":
+        return None
+    length = (parse_instant(quota["periodEnd"]) - parse_instant(quota["periodStart"])).total_seconds()
+    return float(quota["limit"]) / length * (3600 if window.granularity == "HOUR" else 86_400)
+
+
+PAGE = Page(PATH, "usage/series", variables, view)

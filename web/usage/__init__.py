@@ -1,0 +1,1 @@
+"""Usage as it travels: external events in, exports out."""

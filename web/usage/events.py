@@ -1,0 +1,124 @@
+"""POST /usage/events: usage that products metered themselves, as CloudEvents, by service token.
+
+An event has an answer of its own: counted, a duplicate, or refused with its position. When any is refused the reply is
+a problem document, so that nobody who looks at the status alone loses usage; the others are counted all the same, and
+sending everything again counts nothing twice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from prometheus_client import Counter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from portal.core.database import is_neighbour_away
+from portal.core.errors import InvalidBody, MalformedBody
+from portal.core.logs import get_log
+from portal.metering import CloudEvent, Counted, Parse, Refusal, parse_event, parse_event_batch
+from web.check import replies
+from web.check.handler import bearer
+from web.check.replies import Reply
+from web.check.routes import response_of
+from web.http.body import read_body
+from web.services import services_of
+
+BODY_MOST = 1024 * 1024
+THREAD_BYTES = 65_536
+PARSERS: dict[str, Parse] = {
+    "application/cloudevents+json": parse_event,
+    "application/cloudevents-batch+json": parse_event_batch,
+}
+STATUS = {"unknown_subject": 404, "conflict": 409}
+TITLE = "Not counted"
+EVENTS = Counter("portal_external_events", "External usage events by what became of them.", ["outcome"])
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+async def meter_usage(request: Request) -> Response:
+    """Counts what it can; every answer but 200 is a problem document."""
+    response = response_of(await _answer(request))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def _answer(request: Request) -> Reply:
+    if request.method != "POST":
+        return replies.problem(405, "Method not allowed", "Usage is told by POST.", headers=b"Allow: POST\r\n")
+    try:
+        return await _count(request)
+    except MalformedBody as error:
+        return replies.malformed(str(error))
+    except InvalidBody as error:
+        return replies.problem(422, TITLE, f"{error}.")
+    except ClientDisconnect:
+        return replies.malformed("the connection ended within the body")
+    except Exception as error:
+        if not is_neighbour_away(error):
+            raise
+        get_log(__name__).warning("metering_without_database", error=repr(error))
+        detail = "The database is away or busy and nothing was counted. Send it again later; nothing is counted twice."
+        return replies.problem(503, TITLE, detail, headers=b"Retry-After: 5\r\n")
+
+
+async def _count(request: Request) -> Reply:
+    service_id = await _service(request)
+    if service_id is None:
+        return replies.no_token()
+    parse = PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
+    if parse is None:
+        return replies.problem(415, "Wrong content type", f"Send one of {', '.join(PARSERS)}.")
+    body = await read_body(request, BODY_MOST)
+    if body is None:
+        return replies.too_large(BODY_MOST)
+    results = await services_of(request).meter.count(await _parsed(parse, body), service_id)
+    for one in results:
+        EVENTS.labels(one.status if isinstance(one, Counted) else one.code).inc()
+    return _batch_reply(results) if parse is parse_event_batch else _single_reply(results[0])
+
+
+async def _service(request: Request) -> str | None:
+    token = bearer(request.headers.get("authorization", ""))
+    if token is None:
+        return None
+    return await services_of(request).tokens.identify(token)
+
+
+async def _parsed(parse: Parse, body: bytes) -> list[CloudEvent | Refusal]:
+    """Large ones in a thread: the answers of this process go on meanwhile."""
+    return await asyncio.to_thread(parse, body) if len(body) > THREAD_BYTES else parse(body)
+
+
+def _single_reply(result: Counted | Refusal) -> Reply:
+    if isinstance(result, Counted):
+        return Reply(200, replies.encode(_document(result)))
+    return _refused(STATUS.get(result.code, 422), f"{result.detail}.", [result], {"code": result.code})
+
+
+def _batch_reply(results: Sequence[Counted | Refusal]) -> Reply:
+    refused = [one for one in results if isinstance(one, Refusal)]
+    documents = [_document(one) for one in results]
+    if not refused:
+        return Reply(200, replies.encode({"results": documents}))
+    detail = (
+        f"{len(refused)} of {len(results)} events were not counted, the others were. Mend these and send them again;"
+        " sending the others with them counts nothing twice."
+    )
+    return _refused(422, detail, refused, {"results": documents})
+
+
+def _refused(status: int, detail: str, refused: Sequence[Refusal], more: dict[str, Any]) -> Reply:
+    document = {"type": replies.ABOUT_BLANK, "title": TITLE, "status": status, "detail": detail, "errors": refused}
+    return Reply(status, replies.encode(document | more), replies.PROBLEM_JSON)
+
+
+def _document(result: Counted | Refusal) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(result)
+    return document if isinstance(result, Counted) else document | {"status": "refused"}
+
+
+metering_routes = [Route("/usage/events", meter_usage, methods=METHODS)]

@@ -1,0 +1,186 @@
+"""GET /usage/export: the account's usage as a file, for a browser's session or a personal token.
+
+It is sent while it is read, so any size takes the same memory. A reader that goes away or stands still for a minute
+ends the query; a failure halfway cuts the connection off, so that half a file never looks whole.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from portal import usage
+from portal.core.actor import Actor, Permission
+from portal.core.database import Database
+from portal.core.environments import ENVIRONMENTS
+from portal.core.errors import Invalid, Unauthenticated
+from portal.core.logs import get_log
+from web.auth.authenticate import authenticate
+from web.auth.session import SignInNeeded
+from web.services import services_of
+
+PATH = "/usage/export"
+EXPORTS_MOST = 4
+STALL_SECONDS = 60.0
+MEDIA_TYPES = {
+    usage.ExportFormat.CSV: "text/csv; charset=utf-8",
+    usage.ExportFormat.JSONL: "application/jsonl",
+    usage.ExportFormat.PARQUET: "application/vnd.apache.parquet",
+}
+PARAMETERS = ("format", "rows", "from", "to", "key", "resource", "outcome", "environment")
+Choice = TypeVar("Choice", bound=StrEnum)
+_log = get_log("web.export")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the address asks for."""
+
+    query: usage.ExportQuery
+    format: usage.ExportFormat
+
+    @property
+    def file_name(self) -> str:
+        days = "-".join(f"{instant.astimezone(UTC):%Y%m%d}" for instant in (self.query.start, self.query.end))
+        return f"usage-{self.query.rows}-{days}.{self.format}"
+
+
+class Exports:
+    """At most EXPORTS_MOST at once in a process: each keeps a database connection for as long as it takes."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    async def answer(self, request: Request) -> Response:
+        """Raises Forbidden, Invalid, HTTPException 401 and 503, SignInNeeded. HEAD only estimates the rows."""
+        actor = await _caller(request)
+        asked = read_address(request)
+        database = services_of(request).database
+        async with database.transaction(actor.account_id) as tx:
+            if request.method == "HEAD":
+                actor.require(Permission.USAGE_READ)
+                total = await usage.estimate_rows(tx, actor.account_id, asked.query)
+            else:
+                total = await usage.start_export(tx, actor, asked.query, asked.format)
+        if self._running >= EXPORTS_MOST:
+            raise HTTPException(503, "Other exports are running; try again soon.", {"Retry-After": "10"})
+        return _Export(database, actor, asked, total, self)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+
+class _Export(Response):
+    """Sends the file's pieces, and waits for the reader before it reads the next."""
+
+    def __init__(self, database: Database, actor: Actor, asked: Asked, total: int, exports: Exports) -> None:
+        super().__init__(media_type=MEDIA_TYPES[asked.format])
+        del self.headers["Content-Length"]
+        self.headers["Content-Disposition"] = f'attachment; filename="{asked.file_name}"'
+        self.headers["X-Total-Estimate"] = str(total)
+        self.headers["Cache-Control"] = "no-store"
+        self._database, self._actor, self._asked, self._exports = database, actor, asked, exports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._exports.counted():
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await self._send_unless_left(receive, send)
+
+    async def _send_unless_left(self, receive: Receive, send: Send) -> None:
+        sending = asyncio.ensure_future(self._send(send))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not sending.done():
+                _log.info("export_left", account_id=self._actor.account_id)
+            sending.cancel()
+            leaving.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+        if not sending.cancelled() and (error := sending.exception()):
+            raise error
+
+    async def _send(self, send: Send) -> None:
+        account_id = self._actor.account_id
+        async with self._database.transaction(account_id) as tx:
+            pieces = usage.export_usage(tx, account_id, self._asked.query, self._asked.format)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    async with asyncio.timeout(STALL_SECONDS):
+                        await send({"type": "http.response.body", "body": piece.data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    """Returns when the reader has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _caller(request: Request) -> Actor:
+    """A browser is led to the sign-in page, a program gets 401."""
+    try:
+        caller = await authenticate(request)
+    except Unauthenticated as error:
+        raise HTTPException(401, str(error), {"WWW-Authenticate": 'Bearer realm="portal"'}) from None
+    if caller is not None:
+        return caller.actor
+    if "text/html" in request.headers.get("Accept", ""):
+        raise SignInNeeded
+    hint = "Send a personal token as Authorization: Bearer pat_…, or sign in."
+    raise HTTPException(401, hint, {"WWW-Authenticate": 'Bearer realm="portal"'})
+
+
+def read_address(request: Request) -> Asked:
+    """Raises Invalid, naming the parameter."""
+    known = request.query_params
+    for name in known:
+        if name not in PARAMETERS:
+            raise Invalid(f"There is no parameter {name[:60]!r}.", hint=f"There are {', '.join(PARAMETERS)}.")
+    environment = known.get("environment") or None
+    if environment not in (None, *ENVIRONMENTS):
+        raise Invalid("`environment` is live or test.", path=("environment",))
+    key, outcome = known.get("key") or None, known.get("outcome") or None
+    query = usage.ExportQuery(
+        start=_instant(known.get("from", ""), "from"),
+        end=_instant(known.get("to", ""), "to"),
+        rows=_choice(usage.ExportRows, known.get("rows", "events"), "rows"),
+        filter=usage.UsageFilter(key, known.get("resource"), outcome, environment),
+    )
+    return Asked(query, _choice(usage.ExportFormat, known.get("format", "csv"), "format"))
+
+
+def _instant(text: str, name: str) -> datetime:
+    """A plus sign that was not escaped arrives as a space."""
+    try:
+        return datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise Invalid(f"`{name}` is an instant.", hint="Write it like 2026-11-01T00:00:00Z.", path=(name,)) from None
+
+
+def _choice(kind: type[Choice], text: str, name: str) -> Choice:
+    try:
+        return kind(text)
+    except ValueError:
+        raise Invalid(f"`{name}` is one of {', '.join(kind)}.", path=(name,)) from None
+
+
+def export_route() -> Route:
+    return Route(PATH, Exports().answer, methods=["GET"], name="usage_export")
