@@ -13,7 +13,7 @@ import httptools
 import uvicorn
 
 from web.check.handler import OnReply
-from web.check.protocol import Lane
+from web.check.protocol import CheckProtocol
 from web.check.replies import Reply
 
 BODY = Path(sys.argv[3]).read_bytes() if len(sys.argv) > 3 else b"{}"
@@ -65,7 +65,7 @@ class App:
 if __name__ == "__main__":
     uvicorn.run(
         App(),
-        http=Lane if sys.argv[1] == "lane" else Bytes,  # type: ignore[arg-type]  # it makes no use of its base class
+        http=CheckProtocol if sys.argv[1] == "lane" else Bytes,  # type: ignore[arg-type]  # it makes no use of its base class
         port=int(sys.argv[2]),
         lifespan="off",
         proxy_headers=False,

@@ -22,7 +22,7 @@ from portal.core.embedded import start_services
 from portal.core.settings import load_settings
 from portal.graphql import Options, execute, schema
 from portal.graphql.engine.validation import prepare
-from portal.runtime.container import Parts, open_parts
+from portal.runtime.container import Container, open_container
 from tests.web.attacks.documents import documents
 from web.pages.framework.run_document import document
 
@@ -49,7 +49,7 @@ async def main(rounds: int, *, with_attacks: bool) -> None:
             settings = load_settings(
                 database_url=services.database_url, redis_urls=list(services.redis_urls), data=data
             )
-            async with open_parts(settings) as parts:
+            async with open_container(settings) as parts:
                 demo = await ensure_demo(parts, settings.data)
                 actor, person = await _developer(parts, demo.logins["developer"]["token"])
                 for name, text, variables in _documents():
@@ -60,7 +60,7 @@ async def main(rounds: int, *, with_attacks: bool) -> None:
         _measure_attacks()
 
 
-async def _developer(parts: Parts, token: str) -> tuple[Actor, Person]:
+async def _developer(parts: Container, token: str) -> tuple[Actor, Person]:
     async with parts.database.transaction() as tx:
         found = await authenticate_token(tx, token, None)
     if found is None:
@@ -98,7 +98,7 @@ def _documents() -> list[tuple[str, str, Mapping[str, Any]]]:
     ]
 
 
-def _asking(parts: Parts, caller: tuple[Actor, Person], text: str, variables: Mapping[str, Any]) -> Ask:
+def _asking(parts: Container, caller: tuple[Actor, Person], text: str, variables: Mapping[str, Any]) -> Ask:
     async def ask() -> Any:
         result = await execute(parts.database, *caller, text, variables, Options(timeout_seconds=30))
         if result.errors:

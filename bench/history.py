@@ -30,7 +30,7 @@ from portal.cli.progress import progress
 from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
 from portal.core.embedded import start_services
-from portal.runtime.gc_tuning import settle_garbage
+from portal.runtime.gc_tuning import tune_gc
 from portal.usage import (
     Granularity,
     RequestQuery,
@@ -193,7 +193,7 @@ async def _ask(rows: int, rounds: int, *, is_kept: bool) -> tuple[Stored, list[A
         await migrate(services.database_url)
         database = Database(services.database_url)
         stored = await _prepare(database, size, now, rows)
-        settle_garbage()
+        tune_gc()
         answered = await measure(database, now, size.usual, rounds)
         await database.close()
     finally:

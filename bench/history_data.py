@@ -16,7 +16,7 @@ from portal.usage.rules import DAY, MINUTE, QUARTER, month_of, months_from, part
 
 MONTHS = 13
 MINUTE_MONTHS = 2
-EVENTS_MOST = 3_000_000
+MAX_EVENTS = 3_000_000
 LARGE, BUSY, BUSY_COMBOS, USUAL, USUAL_COMBOS = 400, 10, 100, 465, 40
 KEY = "account_id, bucket_at, key_id, environment, resource, outcome"
 Progress = Callable[[int], None]
@@ -92,7 +92,7 @@ def size_for(rows: int, now: datetime) -> Size:
     left = rows - sum(step * (large + busy) for step, (large, busy, _) in zip(steps, counts, strict=True))
     rest = left / sum(step * usual for step, (_, _, usual) in zip(steps, counts, strict=True))
     by_table = [(large, busy, ceil(usual * rest)) for large, busy, usual in counts]
-    return Size(max(20, ceil(USUAL * rest)), *by_table, events=min(EVENTS_MOST, rows // 10))
+    return Size(max(20, ceil(USUAL * rest)), *by_table, events=min(MAX_EVENTS, rows // 10))
 
 
 async def make_data(owner: asyncpg.Connection, size: Size, now: datetime, advance: Progress) -> int:

@@ -24,11 +24,11 @@ from portal.core.clock import utc_now
 from portal.usage import Journal, UsageRecord
 from tests.broker.private import PrivateBroker
 
-AT_ONCE = 60_000
+BATCH_SIZE = 60_000
 """Events for each second of a measurement."""
 STEADY = 30_000
 APPEND = 300
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 ACCOUNTS, KEYS_EACH = 100, 10
 RESOURCES = ("orders.list", "orders.create", "invoices.list", "search")
 PORTAL = "from portal.cli import main; main()"
@@ -47,7 +47,7 @@ class Ingest:
         self._world = world
 
     async def measure(self, seconds: float) -> Sample:
-        records = list(islice(_records(), int(AT_ONCE * seconds)))
+        records = list(islice(_records(), int(BATCH_SIZE * seconds)))
         steady = list(islice(_records(), int(STEADY * seconds)))
         async with self._workers() as folder:
             journal = Journal(folder / "journal", segment_bytes=16 << 20, sync_ms=200)
@@ -74,8 +74,8 @@ class Ingest:
             now = perf_counter()
             if counted < len(appended) * APPEND:
                 lag = max(lag, now - appended[counted // APPEND])
-            if now - begin > PATIENCE_SECONDS:
-                raise WrongAnswers(f"{counted} of {len(records)} events counted within {PATIENCE_SECONDS} s")
+            if now - begin > TIMEOUT_SECONDS:
+                raise WrongAnswers(f"{counted} of {len(records)} events counted within {TIMEOUT_SECONDS} s")
             await asyncio.sleep(0.05)
         elapsed = perf_counter() - begin
         await feeding

@@ -34,7 +34,7 @@ from portal.limits import Bucket, Limiter, LimitRequest, Mode, Quota, Seed, Subj
 from portal.plans import Plan, subscribe
 
 KEYS_PER_ACCOUNT = 10
-AT_ONCE = 512
+BATCH_SIZE = 512
 BUSY_KEYS = 10_000
 BUSY_CALLS = 100
 MONTH = (("2026-11", 0, 2**52), ("2026-12", 2**52, 2**52 + 1))
@@ -266,7 +266,7 @@ async def _at_once(count: int, ask: Callable[[int], Awaitable[Any]]) -> None:
         for number in numbers:
             await ask(number)
 
-    await asyncio.gather(*[work() for _ in range(AT_ONCE)])
+    await asyncio.gather(*[work() for _ in range(BATCH_SIZE)])
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from bench.wrk import Load, run_wrk
 
 SHARE = 0.5
 WARM_SHARE = 0.1
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
 LATE = {"p50_ms": 0.5, "p99_ms": 0.99}
 FAR_SECONDS = 3600.0
@@ -95,7 +95,7 @@ def _keep_sending(lines: Sequence["_Line"], requests: Sequence[bytes], rate: flo
     late: list[float] = []
     idle, armed = deque(lines), -1
     begin = perf_counter() + 0.01
-    patience = begin + total / rate + PATIENCE_SECONDS
+    patience = begin + total / rate + TIMEOUT_SECONDS
     while len(latencies) < total:
         now = perf_counter()
         while idle and len(late) < total and (due := begin + len(late) / rate) <= now:
@@ -105,7 +105,7 @@ def _keep_sending(lines: Sequence["_Line"], requests: Sequence[bytes], rate: flo
         if next_one != armed:
             timer.arm(begin + next_one / rate if next_one < total else now + FAR_SECONDS)
             armed = next_one
-        for number, _ in poll.poll(PATIENCE_SECONDS):
+        for number, _ in poll.poll(TIMEOUT_SECONDS):
             line = by_number.get(number)
             if line is not None and line.has_answer():
                 latencies.append(perf_counter() - line.due)

@@ -18,7 +18,7 @@ from portal.cli.demo.check_client import CheckClient
 
 SAMPLES = 20
 SETTLE_SECONDS = 0.3
-DEGRADED_MOST = 0.001
+MAX_DEGRADED = 0.001
 
 
 class Books:
@@ -97,6 +97,6 @@ class OverHttp:
             raise WrongAnswers(f"{self.name}: {answered} answered, {codes.total()} journalled")
         if wrong and not (self.expected == "RATE_LIMITED" and set(codes) <= {"RATE_LIMITED", "VALID"}):
             raise WrongAnswers(f"{self.name}: {dict(codes)} where only {self.expected} is right")
-        if not 0 <= degraded <= answered * DEGRADED_MOST:
+        if not 0 <= degraded <= answered * MAX_DEGRADED:
             raise WrongAnswers(f"{self.name}: {codes['VALID']} valid, but Redis counts {units}")
         return details

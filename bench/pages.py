@@ -28,15 +28,15 @@ from portal.cli.demo.seed import DemoCredentials, ensure_demo
 from portal.core.database import Database
 from portal.core.embedded import start_services
 from portal.core.settings import load_settings
-from portal.runtime.container import open_parts, open_web
-from portal.runtime.gc_tuning import settle_garbage
+from portal.runtime.container import open_container, open_web
+from portal.runtime.gc_tuning import tune_gc
 from web.app import create_app
 
 ORIGIN = "http://127.0.0.1:8000"
 LOGINS = ("developer", "staff")
 EACH = 2
 """Addresses of one kind: the same path but for ids, and the same names in its query."""
-KINDS_MOST = 80
+MAX_KINDS = 80
 ROUNDS = 20
 SHOWN = 5
 _LINK = re.compile(r'<a\b[^>]*?\bhref="(/[^"#]*)"')
@@ -100,11 +100,11 @@ async def _visit(folder: Path) -> Visited:
             base_url=ORIGIN,
             amqp_url=None,
         )
-        async with open_parts(settings) as parts:
+        async with open_container(settings) as parts:
             demo = await ensure_demo(parts, settings.data)
             await _analyze(parts.database)
             async with open_web(parts) as web:
-                settle_garbage()
+                tune_gc()
                 return await _walk(create_app(web), parts.database, demo)
     finally:
         await services.stop()
@@ -150,7 +150,7 @@ async def _find_pages(client: AsyncClient) -> list[str]:
     found, seen, waiting, number = [], {"/"}, ["/"], defaultdict[str, int](int)
     while waiting:
         address = waiting.pop(0)
-        if number[kind_of(address)] >= EACH or len(number) > KINDS_MOST:
+        if number[kind_of(address)] >= EACH or len(number) > MAX_KINDS:
             continue
         answer = await client.get(address)
         if answer.is_redirect:

@@ -5,8 +5,8 @@ from typing import Any
 from bench.results import Measured, Results
 
 FULL = "check.windows.c32"
-SQL_MOST = 140
-PAGES_MOST = 5
+MAX_SQL = 140
+MAX_PAGES = 5
 
 
 def cpu_table(results: Results) -> str:
@@ -43,14 +43,14 @@ def pages_table(results: Results) -> str:
     ]
     rows += [
         f"| | {one['p95_ms']:.1f} | the page {one['page'].replace('|', ' ')}, {one['statements']} statements |"
-        for one in found["pages"][:PAGES_MOST]
+        for one in found["pages"][:MAX_PAGES]
     ]
     return "\n".join(rows)
 
 
 def _short(sql: str) -> str:
     plain = sql.replace("|", " ").replace("`", " ")
-    return plain if len(plain) <= SQL_MOST else f"{plain[:SQL_MOST]} …"
+    return plain if len(plain) <= MAX_SQL else f"{plain[:MAX_SQL]} …"
 
 
 def history_table(results: Results) -> str:

@@ -13,10 +13,10 @@ from web.check import check_routes
 from web.graphql.endpoint import graphql_routes
 from web.health import HEALTH_ROUTES
 from web.http.assets import Assets
-from web.middleware.compress import LEAST_BYTES, Compression
-from web.middleware.errors import EXCEPTION_HANDLERS, Failures
-from web.middleware.metrics import Measure
-from web.middleware.security_headers import Headers
+from web.middleware.compress import MIN_BYTES, CompressionMiddleware
+from web.middleware.errors import EXCEPTION_HANDLERS, ErrorMiddleware
+from web.middleware.metrics import MetricsMiddleware
+from web.middleware.security_headers import SecurityHeadersMiddleware
 from web.routes import page_routes
 from web.services import WebServices
 from web.usage.events import metering_routes
@@ -45,10 +45,10 @@ def _for_browsers(services: WebServices) -> Starlette:
             Route("/{path:path}", _nothing_here, name="nothing"),
         ],
         middleware=[
-            Middleware(Headers, is_https=services.settings.is_https),
-            Middleware(Measure),
-            Middleware(Compression, minimum_size=LEAST_BYTES),
-            Middleware(Failures),
+            Middleware(SecurityHeadersMiddleware, is_https=services.settings.is_https),
+            Middleware(MetricsMiddleware),
+            Middleware(CompressionMiddleware, minimum_size=MIN_BYTES),
+            Middleware(ErrorMiddleware),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from migrations.run import alembic_config
 from web.services import WebServices, services_of
 
-PATIENCE_SECONDS = 2
+TIMEOUT_SECONDS = 2
 OK = "ok"
 """How the word of a part that is well begins."""
 Probe = Callable[[WebServices], Awaitable[str]]
@@ -52,7 +52,7 @@ async def _answer(request: Request, probes: dict[str, Probe]) -> Response:
 async def _tried(probe: Probe, services: WebServices) -> str:
     """Never the error's text: an address with a password could be in it."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await probe(services)
     except Exception as error:
         return f"failed: {type(error).__name__}"

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 from web.pages.accounts import sign_in as entrance
 from web.pages.activity import page as activity
-from web.pages.framework.page import Action, Asked, Page, no_variables
+from web.pages.framework.page import Action, Page, PageRequest, no_variables
 from web.pages.invoices import invoice_list as invoices
 from web.pages.invoices import invoice_page as invoice
 from web.pages.keys import forms, key_list
@@ -40,10 +40,10 @@ PAGES = (
 )
 
 
-def back_to_key(done: str) -> Callable[[Asked, dict[str, Any]], Awaitable[Response]]:
+def back_to_key(done: str) -> Callable[[PageRequest, dict[str, Any]], Awaitable[Response]]:
     """To the key's page, saying what was done."""
 
-    async def then(asked: Asked, result: dict[str, Any]) -> Response:
+    async def then(page_request: PageRequest, result: dict[str, Any]) -> Response:
         return RedirectResponse(f"/keys/{result['key']['id']}?done={done}", 303)
 
     return then

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
-from portal.accounts.sessions.sign_in import Attempts
+from portal.accounts.sessions.sign_in import Throttle
 from portal.core.database import Database
 from portal.core.settings import Settings
-from portal.graphql import Allowances
+from portal.graphql import GraphQLRateLimiter
 from portal.limits import Limiter
 
 if TYPE_CHECKING:
     from portal.check import Checker, ServiceTokens
-    from portal.graphql.live import Feeds
+    from portal.graphql.live import SubscriptionHub
     from portal.metering import Meter
-    from web.check.handler import Desk
-    from web.graphql.live_connections import Connections
+    from web.check.handler import CheckHandler
+    from web.graphql.live_connections import ConnectionRegistry
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class WebServices:
     settings: Settings
     database: Database
     checker: "Checker"
-    desk: "Desk"
+    desk: "CheckHandler"
     tokens: "ServiceTokens"
     meter: "Meter"
-    attempts: Attempts
+    throttle: Throttle
     limiter: Limiter
-    allowances: Allowances
-    feeds: "Feeds"
-    connections: "Connections"
+    rate_limiter: GraphQLRateLimiter
+    hub: "SubscriptionHub"
+    connections: "ConnectionRegistry"
 
 
 def services_of(connection: HTTPConnection) -> WebServices:

@@ -3,13 +3,13 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from portal.billing import Due, Finalized, finalize_invoice, list_due, register_accounts
+from portal.billing import Due, FinalizedInvoice, finalize_invoice, list_due, register_accounts
 from portal.core.backoff import repeat
 from portal.core.database import Database, is_connection_lost
 from portal.core.logs import get_log
 
 EVERY_SECONDS = 60.0
-AT_ONCE = 100
+BATCH_SIZE = 100
 _log = get_log(__name__)
 
 
@@ -34,7 +34,7 @@ async def run(database: Database, grace: timedelta, stop: asyncio.Event) -> None
 
 async def _due(database: Database, until: datetime, last: Due | None) -> list[Due]:
     async with database.transaction() as tx:
-        return await list_due(tx, until, after=last, most=AT_ONCE)
+        return await list_due(tx, until, after=last, most=BATCH_SIZE)
 
 
 async def _finalize_all(database: Database, account_id: str, grace: timedelta) -> int:
@@ -50,6 +50,6 @@ async def _finalize_all(database: Database, account_id: str, grace: timedelta) -
     return written
 
 
-async def _finalize(database: Database, account_id: str, grace: timedelta) -> Finalized | None:
+async def _finalize(database: Database, account_id: str, grace: timedelta) -> FinalizedInvoice | None:
     async with database.transaction() as tx:
         return await finalize_invoice(tx, account_id, grace)

@@ -2,18 +2,18 @@
 
 from portal.core.bus import Handler
 from portal.core.database import Database
-from portal.usage import Ingested, Merger, RaiseUsed, Retention, raise_quotas
+from portal.usage import IngestBatcher, IngestResult, RaiseUsed, Retention, sync_quota_counters
 
 
 def handler(database: Database, raise_used: RaiseUsed) -> Handler:
     """Returns for a batch once it is committed; an error keeps the batch with the bus."""
-    return merger(database, raise_used).add
+    return batcher(database, raise_used).add
 
 
-def merger(database: Database, raise_used: RaiseUsed, retention: Retention | None = None) -> Merger:
+def batcher(database: Database, raise_used: RaiseUsed, retention: Retention | None = None) -> IngestBatcher:
     """Everything that one process ingests goes through one of these. Without a retention nothing is too late."""
 
-    async def raise_all(told: Ingested) -> None:
-        await raise_quotas(raise_used, told.totals)
+    async def raise_all(told: IngestResult) -> None:
+        await sync_quota_counters(raise_used, told.totals)
 
-    return Merger(database, raise_all, retention)
+    return IngestBatcher(database, raise_all, retention)

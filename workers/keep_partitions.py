@@ -13,8 +13,8 @@ from portal.usage import (
     drop_expired_partitions,
     drop_expired_quarantined,
     ensure_partitions,
-    forget_external_ids,
-    forget_resources,
+    prune_resource_names,
+    purge_external_ids,
 )
 
 EVERY_SECONDS = 3600.0
@@ -40,8 +40,8 @@ async def keep_once(database: Database, retention: Retention) -> list[str]:
     outcome = await drop_expired_partitions(database, retention, utc_now())
     if outcome.names:
         _log.info("partitions_dropped", names=outcome.names)
-    ids = await forget_external_ids(database, retention, utc_now())
-    days = await forget_resources(database, retention, utc_now())
+    ids = await purge_external_ids(database, retention, utc_now())
+    days = await prune_resource_names(database, retention, utc_now())
     if ids or days:
         _log.info("usage_forgotten", external_ids=ids, resource_days=days)
     for reason, count in (await drop_expired_quarantined(database, retention, utc_now())).items():

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from portal.accounts import DELETED_AT_ONCE, delete_ended
+from portal.accounts import PURGE_BATCH_SIZE, purge_expired
 from portal.core.backoff import repeat
 from portal.core.database import Database
 from portal.core.logs import get_log
@@ -16,9 +16,9 @@ async def run(database: Database, stop: asyncio.Event) -> None:
 
     async def delete() -> float:
         async with database.transaction() as tx:
-            sessions, tokens = await delete_ended(tx)
+            sessions, tokens = await purge_expired(tx)
         if sessions or tokens:
             _log.info("ended_deleted", sessions=sessions, tokens=tokens)
-        return EVERY_SECONDS if max(sessions, tokens) < DELETED_AT_ONCE else 0
+        return EVERY_SECONDS if max(sessions, tokens) < PURGE_BATCH_SIZE else 0
 
     await repeat(delete, stop, _log, "ended_not_deleted")

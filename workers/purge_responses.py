@@ -5,7 +5,7 @@ import asyncio
 from portal.core.backoff import repeat
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.graphql.engine.idempotency import forget_answers
+from portal.graphql.engine.idempotency import purge_responses
 
 EVERY_SECONDS = 300.0
 _log = get_log(__name__)
@@ -16,7 +16,7 @@ async def run(database: Database, stop: asyncio.Event) -> None:
 
     async def forget() -> float:
         async with database.transaction() as tx:
-            forgotten = await forget_answers(tx)
+            forgotten = await purge_responses(tx)
         if forgotten:
             _log.info("answers_forgotten", count=forgotten)
         return EVERY_SECONDS

@@ -11,7 +11,7 @@ from portal.core.logs import get_log
 from portal.core.outbox import OutboxRow, delete_events, lock_events
 
 POLL_SECONDS = 0.25
-EVENTS_MOST = 500
+MAX_EVENTS = 500
 _log = get_log(__name__)
 
 
@@ -19,7 +19,7 @@ async def run(database: Database, bus: Bus, stop: asyncio.Event) -> None:
     """Every quarter of a second until stopped; at once where more is waiting than one transaction takes."""
 
     async def relay() -> float:
-        return POLL_SECONDS if await relay_once(database, bus) < EVENTS_MOST else 0
+        return POLL_SECONDS if await relay_once(database, bus) < MAX_EVENTS else 0
 
     await repeat(relay, stop, _log, "outbox_not_relayed")
 
@@ -27,7 +27,7 @@ async def run(database: Database, bus: Bus, stop: asyncio.Event) -> None:
 async def relay_once(database: Database, bus: Bus) -> int:
     """Publish, delete, commit: what fails in between is relayed again. Returns how many."""
     async with database.transaction() as tx:
-        events = await lock_events(tx, EVENTS_MOST)
+        events = await lock_events(tx, MAX_EVENTS)
         if events:
             for event in events:
                 await bus.publish(EVENTS, encode_event(event))

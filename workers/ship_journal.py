@@ -4,20 +4,20 @@ import asyncio
 from contextlib import suppress
 
 from portal.core.logs import get_log
-from portal.usage import Courier
+from portal.usage import JournalShipper
 
 FAREWELL_SECONDS = 5.0
 _log = get_log(__name__)
 
 
-async def run(courier: Courier, stop: asyncio.Event) -> None:
+async def run(shipper: JournalShipper, stop: asyncio.Event) -> None:
     """Until stopped; then once more, so that an orderly end leaves little to the next start."""
-    await courier.run(stop)
+    await shipper.run(stop)
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
-                await courier.run_once()
+                await shipper.run_once()
     except Exception as error:
         _log.warning("journal_left_for_next_start", error=repr(error))
     finally:
-        courier.close()
+        shipper.close()

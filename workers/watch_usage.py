@@ -34,7 +34,7 @@ class UsageState:
     overdue: int | None = None
 
 
-class Watch:
+class UsageMonitor:
     """`broker` None: usage does not go through one. `grace` is how long after its month an invoice may wait."""
 
     def __init__(self, folder: Path, database: Database, broker: RabbitBus | None, grace: timedelta) -> None:
@@ -80,7 +80,7 @@ class Watch:
         self._seen.append(state.backlog_bytes)
 
 
-async def run(watch: Watch, stop: asyncio.Event) -> None:
+async def run(watch: UsageMonitor, stop: asyncio.Event) -> None:
     """Until stopped."""
     while not stop.is_set():
         await watch.look()

@@ -6,18 +6,18 @@ shown once and stored as SHA-256. Never sends mail, never renders.
 """
 
 from portal.accounts.authenticate import AuthenticatedPerson, authenticate_session, authenticate_token
-from portal.accounts.credential_status import Standing, standing_of
+from portal.accounts.credential_status import CredentialStatus, load_credential_status
 from portal.accounts.identity.create_user import CreatedUser, create_user
 from portal.accounts.identity.sign_up import NewAccount, hash_new_password, sign_up
 from portal.accounts.members.add_member import NewMember, add_member
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
 from portal.accounts.policy_version import bump_policy_version
-from portal.accounts.purge_expired import DELETED_AT_ONCE, delete_ended
+from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
 from portal.accounts.rules import device_name, token_digest
 from portal.accounts.sessions.revoke_other_sessions import revoke_other_sessions
 from portal.accounts.sessions.revoke_session import revoke_session
 from portal.accounts.sessions.sign_in import SignedIn, open_session, sign_in
-from portal.accounts.sessions.sign_in_throttle import SignInAttempts
+from portal.accounts.sessions.sign_in_throttle import SignInThrottle
 from portal.accounts.sessions.sign_out import sign_out
 from portal.accounts.sessions.store import count_sessions, find_own_session, list_sessions
 from portal.accounts.sessions.switch_account import switch_account
@@ -50,12 +50,13 @@ from portal.accounts.tokens.store import (
 )
 
 __all__ = [
-    "DELETED_AT_ONCE",
+    "PURGE_BATCH_SIZE",
     "Account",
     "AuthenticatedPerson",
     "CreatedServiceToken",
     "CreatedToken",
     "CreatedUser",
+    "CredentialStatus",
     "Member",
     "Membership",
     "NewAccount",
@@ -64,9 +65,8 @@ __all__ = [
     "PersonalToken",
     "ServiceToken",
     "Session",
-    "SignInAttempts",
+    "SignInThrottle",
     "SignedIn",
-    "Standing",
     "add_member",
     "authenticate_service",
     "authenticate_session",
@@ -79,7 +79,6 @@ __all__ = [
     "create_personal_token",
     "create_service_token",
     "create_user",
-    "delete_ended",
     "device_name",
     "find_account",
     "find_membership",
@@ -98,7 +97,9 @@ __all__ = [
     "list_policy_versions",
     "list_service_tokens",
     "list_sessions",
+    "load_credential_status",
     "open_session",
+    "purge_expired",
     "revoke_other_sessions",
     "revoke_personal_token",
     "revoke_service_token",
@@ -106,7 +107,6 @@ __all__ = [
     "sign_in",
     "sign_out",
     "sign_up",
-    "standing_of",
     "switch_account",
     "token_digest",
 ]

@@ -10,7 +10,7 @@ from portal.core.ids import AccountId
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CredentialStatus:
     """The account that a session or token opens now, its person's role there, and whether they are staff."""
 
     account_id: AccountId
@@ -18,9 +18,10 @@ class Standing:
     is_staff: bool
 
 
-async def standing_of(tx: Tx, digests: Collection[bytes]) -> dict[bytes, Standing]:
+async def load_credential_status(tx: Tx, digests: Collection[bytes]) -> dict[bytes, CredentialStatus]:
     """By digest of the session's or personal token; whatever has ended is absent. Looking keeps no session alive."""
     found = await session_store.list_standing(tx, digests)
     return {
-        digest: Standing(AccountId(account_id), Role(role), is_staff) for digest, account_id, role, is_staff in found
+        digest: CredentialStatus(AccountId(account_id), Role(role), is_staff)
+        for digest, account_id, role, is_staff in found
     }

@@ -8,8 +8,8 @@ from hashlib import sha256
 from portal.core.actor import Permission
 from portal.core.errors import Invalid
 
-PASSWORD_MIN = 8
-PASSWORD_MAX = 128
+MIN_PASSWORD_LENGTH = 8
+MAX_PASSWORD_LENGTH = 128
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
 SEEN_STEP = timedelta(minutes=1)
@@ -64,14 +64,14 @@ def normal_email(text: str) -> str:
 
 def check_password(password: str, email: str = "") -> None:
     """Length and the common ones; no composition rules. Raises Invalid."""
-    if len(password) < PASSWORD_MIN:
+    if len(password) < MIN_PASSWORD_LENGTH:
         raise Invalid(
-            f"The password has {len(password)} characters; it needs at least {PASSWORD_MIN}.",
+            f"The password has {len(password)} characters; it needs at least {MIN_PASSWORD_LENGTH}.",
             hint="15 or more are better.",
             path=("password",),
         )
-    if len(password) > PASSWORD_MAX:
-        raise Invalid(f"The password is longer than {PASSWORD_MAX} characters.", path=("password",))
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise Invalid(f"The password is longer than {MAX_PASSWORD_LENGTH} characters.", path=("password",))
     if password.lower() in COMMON_PASSWORDS or (email and password.lower() in {email, email.split("@")[0]}):
         raise Invalid("This password is easy to guess.", hint="Choose another one.", path=("password",))
 

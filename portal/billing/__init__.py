@@ -11,10 +11,10 @@ never counts usage: it bills what portal.usage has counted.
 """
 
 from portal.billing.audit import audit_invoice, audit_numbers
-from portal.billing.components import Part
-from portal.billing.decimals import decimal_from, signed_decimal_from, written
+from portal.billing.components import LineComponent
+from portal.billing.decimals import decimal_from, format_decimal, signed_decimal_from
 from portal.billing.draft import Draft, draft_invoice
-from portal.billing.finalize import Finalized, finalize_invoice
+from portal.billing.finalize import FinalizedInvoice, finalize_invoice
 from portal.billing.line_rows import part_document, parts_from
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.prorate import WHOLE, Share, days_covered, prorate
@@ -36,7 +36,7 @@ from portal.billing.tariff import (
     Tariff,
     Tier,
     currency_from,
-    find_tariff,
+    parse_tariff_or_none,
     tariff_document,
     tariff_from,
 )
@@ -47,12 +47,12 @@ __all__ = [
     "ChargeModel",
     "Draft",
     "Due",
-    "Finalized",
+    "FinalizedInvoice",
     "Invoice",
     "InvoiceLine",
     "Line",
+    "LineComponent",
     "LineKind",
-    "Part",
     "Share",
     "Tariff",
     "Tier",
@@ -68,11 +68,12 @@ __all__ = [
     "draft_invoice",
     "finalize_invoice",
     "find_invoice",
-    "find_tariff",
+    "format_decimal",
     "list_due",
     "list_invoiced",
     "list_invoices",
     "list_lines",
+    "parse_tariff_or_none",
     "part_document",
     "parts_from",
     "prorate",
@@ -81,5 +82,4 @@ __all__ = [
     "signed_decimal_from",
     "tariff_document",
     "tariff_from",
-    "written",
 ]

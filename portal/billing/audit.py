@@ -11,7 +11,7 @@ import msgspec
 
 from portal import plans, usage
 from portal.billing import store
-from portal.billing.invoice_lines import bill, inputs_from, totals
+from portal.billing.invoice_lines import build_lines, inputs_from, totals
 from portal.billing.line_rows import lines_of
 from portal.billing.models import BillingAccount, Invoice, InvoiceLine
 from portal.core.database import Tx
@@ -57,7 +57,7 @@ def _billed_again(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[Differ
     where = invoice.account_id, invoice.period
     try:
         inputs = inputs_from(invoice.inputs)
-        again = bill(inputs)
+        again = build_lines(inputs)
     except (msgspec.ValidationError, PortalError, ValueError, ArithmeticError):
         return [_difference(*where, "inputs that can be billed", 1, 0)]
     sums, period = totals(inputs, again), plans.period_named(inputs.period, inputs.time_zone)

@@ -12,7 +12,7 @@ from portal.billing.tariff import Charge, ChargeModel, Tier
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LineComponent:
     """`amount` = `quantity` x `unit` + `flat`, not rounded. A package's `quantity` is packages and `unit` the price of
     one; free units have `unit` 0."""
 
@@ -22,7 +22,7 @@ class Part:
     amount: Decimal
 
 
-def parts_of(charge: Charge, quantity: Decimal, currency: str, share: Share) -> tuple[Part, ...]:
+def components_of(charge: Charge, quantity: Decimal, currency: str, share: Share) -> tuple[LineComponent, ...]:
     """In the order in which units are used up. Call it within `exactly()`."""
     if charge.model is ChargeModel.FLAT:
         # Rounded here: a share of days has no end in decimals, and a part that cannot be written explains nothing.
@@ -32,7 +32,7 @@ def parts_of(charge: Charge, quantity: Decimal, currency: str, share: Share) -> 
     return (_part(free, ZERO), *priced) if free else priced
 
 
-def _priced(charge: Charge, quantity: Decimal) -> tuple[Part, ...]:
+def _priced(charge: Charge, quantity: Decimal) -> tuple[LineComponent, ...]:
     if charge.model is ChargeModel.GRADUATED:
         return _graduated(charge.tiers, quantity)
     if charge.model is ChargeModel.VOLUME:
@@ -44,9 +44,9 @@ def _priced(charge: Charge, quantity: Decimal) -> tuple[Part, ...]:
     return (_part(quantity, charge.unit),)
 
 
-def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[Part, ...]:
+def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[LineComponent, ...]:
     """A tier is entered by what is above the one before; the first also by nothing, so its flat fee always counts."""
-    parts: list[Part] = []
+    parts: list[LineComponent] = []
     start = ZERO
     for tier in tiers:
         if parts and quantity <= start:
@@ -57,5 +57,5 @@ def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _part(quantity: Decimal, unit: Decimal, flat: Decimal = ZERO) -> Part:
-    return Part(quantity, unit, flat, quantity * unit + flat)
+def _part(quantity: Decimal, unit: Decimal, flat: Decimal = ZERO) -> LineComponent:
+    return LineComponent(quantity, unit, flat, quantity * unit + flat)

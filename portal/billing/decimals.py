@@ -7,8 +7,8 @@ from portal.core.errors import Invalid
 from portal.core.money import EXACT
 
 ZERO = Decimal(0)
-MOST_DECIMALS = 12
-MOST_DIGITS = 15
+MAX_DECIMALS = 12
+MAX_DIGITS = 15
 """Before the point."""
 
 WRITTEN_OUT = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
@@ -25,8 +25,8 @@ def signed_decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
     found = WRITTEN_OUT.fullmatch(value)
     if found is None:
         raise Invalid("This is no number.", hint='Write it out, like "0.002".', path=path)
-    if len(found[2] or "") > MOST_DECIMALS:
-        raise Invalid("The number has too many decimals.", hint=f"At most {MOST_DECIMALS}.", path=path)
+    if len(found[2] or "") > MAX_DECIMALS:
+        raise Invalid("The number has too many decimals.", hint=f"At most {MAX_DECIMALS}.", path=path)
     return _within(Decimal(value), path)
 
 
@@ -38,7 +38,7 @@ def decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
     return number
 
 
-def written(number: Decimal) -> str:
+def format_decimal(number: Decimal) -> str:
     """The one way in which equal numbers are written: no exponent, no zeros at the end."""
     return format(number.normalize(EXACT), "f")
 
@@ -46,7 +46,7 @@ def written(number: Decimal) -> str:
 def _within(number: Decimal, path: tuple[str, ...]) -> Decimal:
     if not number:
         return ZERO  # without the sign of "-0"
-    if number.adjusted() >= MOST_DIGITS:
-        hint = f"At most {MOST_DIGITS} digits before the point."
+    if number.adjusted() >= MAX_DIGITS:
+        hint = f"At most {MAX_DIGITS} digits before the point."
         raise Invalid("The number is too large.", hint=hint, path=path)
     return number

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from portal import plans, usage
 from portal.accounts import get_account
 from portal.billing import store
-from portal.billing.collect_inputs import gather
-from portal.billing.invoice_lines import bill, totals
+from portal.billing.collect_inputs import collect_inputs
+from portal.billing.invoice_lines import build_lines, totals
 from portal.billing.line_rows import lines_of
 from portal.billing.models import InvoiceLine
 from portal.billing.rate import Totals
@@ -34,6 +34,6 @@ async def draft_invoice(tx: Tx, account_id: str) -> Draft:
     else:
         period = plans.period_named(billing.next_period, account.time_zone)
     units = await usage.used_in_period(tx, account_id, period.name)
-    inputs = await gather(tx, account_id, period, units, await usage.list_closed_periods(tx, account_id))
-    billed = bill(inputs)
+    inputs = await collect_inputs(tx, account_id, period, units, await usage.list_closed_periods(tx, account_id))
+    billed = build_lines(inputs)
     return Draft(period, inputs.currency, lines_of(billed, account_id, ""), totals(inputs, billed))

@@ -17,7 +17,7 @@ from portal.plans import Period
 DAY = timedelta(days=1)
 
 
-class Rate(NamedTuple):
+class PlanOnDay(NamedTuple):
     """A plan at its price of a whole period; `is_metered`: its usage costs something, too."""
 
     plan_id: str
@@ -31,11 +31,11 @@ class Rate(NamedTuple):
         return self.price, self.is_metered
 
 
-class Change(NamedTuple):
+class PlanChange(NamedTuple):
     """The account chose the plan within this day."""
 
     day: date
-    rate: Rate
+    rate: PlanOnDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Fee:
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class BillingDays:
     """The days `first` to `last`, both in the period of that name."""
 
     period: str
@@ -73,59 +73,61 @@ class Days:
         return (self.first + DAY * number for number in range(self.count))
 
 
-def days_of(period: Period, time_zone: str) -> Days:
+def days_of(period: Period, time_zone: str) -> BillingDays:
     zone = ZoneInfo(time_zone)
-    return Days(period.name, _day(period.start, zone), _day(period.end - DAY / 2, zone))
+    return BillingDays(period.name, _day(period.start, zone), _day(period.end - DAY / 2, zone))
 
 
 def day_of(instant: datetime, time_zone: str) -> date:
     return _day(instant, ZoneInfo(time_zone))
 
 
-def rate_on(changes: Sequence[Change], day: date) -> Rate | None:
+def rate_on(changes: Sequence[PlanChange], day: date) -> PlanOnDay | None:
     """The day's plan, the later one of two that cost the same; None before the first. `changes` are in their order."""
     before = [change.rate for change in changes if change.day < day][-1:]
     within = [change.rate for change in changes if change.day == day]
     return max(reversed(before + within), key=lambda rate: rate.rank, default=None)
 
 
-def rates_on(changes: Sequence[Change], days: Days) -> dict[date, Rate]:
+def rates_on(changes: Sequence[PlanChange], days: BillingDays) -> dict[date, PlanOnDay]:
     """Of each day that has a plan."""
     rates = {day: rate_on(changes, day) for day in days.each()}
     return {day: rate for day, rate in rates.items() if rate is not None}
 
 
-def owed(rates: Mapping[date, Rate]) -> dict[date, Rate]:
+def chargeable_days(rates: Mapping[date, PlanOnDay]) -> dict[date, PlanOnDay]:
     """The days that cost something."""
     return {day: rate for day, rate in rates.items() if rate.price}
 
 
-def invoiced(fees: Iterable[Fee], days: Days) -> dict[date, Rate]:
+def invoiced(fees: Iterable[Fee], days: BillingDays) -> dict[date, PlanOnDay]:
     """What was charged for each day so far and not given back. `fees` are in the order of their invoices' lines."""
-    found: dict[date, Rate] = {}
+    found: dict[date, PlanOnDay] = {}
     for fee in fees:
-        for day in Days(fee.period, max(fee.first, days.first), min(fee.last, days.last)).each():
+        for day in BillingDays(fee.period, max(fee.first, days.first), min(fee.last, days.last)).each():
             if fee.is_credit:
                 found.pop(day, None)
             else:
-                found[day] = Rate(fee.plan_id, fee.plan, fee.price, fee.tax_percent)
+                found[day] = PlanOnDay(fee.plan_id, fee.plan, fee.price, fee.tax_percent)
     return found
 
 
-def fees_due(owed: Mapping[date, Rate], invoiced: Mapping[date, Rate], days: Days) -> list[Fee]:
+def fees_due(
+    chargeable_days: Mapping[date, PlanOnDay], invoiced: Mapping[date, PlanOnDay], days: BillingDays
+) -> list[Fee]:
     """What makes `invoiced` into `owed`: what is given back first. A day charged for its plan is left, at any price."""
-    returned = {day: rate for day, rate in invoiced.items() if _plan_of(owed.get(day)) != rate.plan_id}
-    charges = {day: rate for day, rate in owed.items() if _plan_of(invoiced.get(day)) != rate.plan_id}
+    returned = {day: rate for day, rate in invoiced.items() if _plan_of(chargeable_days.get(day)) != rate.plan_id}
+    charges = {day: rate for day, rate in chargeable_days.items() if _plan_of(invoiced.get(day)) != rate.plan_id}
     return [
         Fee(days.period, *rate[:4], first, last, days.count, is_credit)
         for is_credit, rates in ((True, returned), (False, charges))
-        for rate, first, last in stretches(rates)
+        for rate, first, last in group_consecutive_days(rates)
     ]
 
 
-def stretches(rates: Mapping[date, Rate]) -> list[tuple[Rate, date, date]]:
+def group_consecutive_days(rates: Mapping[date, PlanOnDay]) -> list[tuple[PlanOnDay, date, date]]:
     """The first and last of days that follow one another at the same rate."""
-    found: list[tuple[Rate, date, date]] = []
+    found: list[tuple[PlanOnDay, date, date]] = []
     for day in sorted(rates):
         first = day
         if found and found[-1][0] == rates[day] and found[-1][2] + DAY == day:
@@ -134,7 +136,7 @@ def stretches(rates: Mapping[date, Rate]) -> list[tuple[Rate, date, date]]:
     return found
 
 
-def _plan_of(rate: Rate | None) -> str | None:
+def _plan_of(rate: PlanOnDay | None) -> str | None:
     return None if rate is None else rate.plan_id
 
 

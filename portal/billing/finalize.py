@@ -13,8 +13,8 @@ from datetime import timedelta
 from portal import audit, plans, usage
 from portal.accounts import get_account
 from portal.billing import store
-from portal.billing.collect_inputs import gather
-from portal.billing.invoice_lines import Billed, Inputs, bill, is_worth_an_invoice, totals
+from portal.billing.collect_inputs import collect_inputs
+from portal.billing.invoice_lines import InvoiceInputs, InvoiceLineDraft, build_lines, is_worth_an_invoice, totals
 from portal.billing.line_rows import lines_of
 from portal.billing.models import BillingAccount, Invoice
 from portal.core.actor import SYSTEM, Actor
@@ -27,14 +27,14 @@ STATEMENT_SECONDS, WAITING_SECONDS = 10.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finalized:
+class FinalizedInvoice:
     """The period is billed; `invoice` None: there was nothing in it to bill."""
 
     period: str
     invoice: Invoice | None
 
 
-async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finalized | None:
+async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> FinalizedInvoice | None:
     """None where the next period is not over for as long as `grace`, or somebody else has the account in hand."""
     await tx.limit_statements(STATEMENT_SECONDS)
     await tx.limit_waiting(WAITING_SECONDS)
@@ -49,12 +49,12 @@ async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finaliz
     units = await usage.close_period(tx, account_id, period.name)
     if units is None:
         raise RuntimeError(f"{account_id} {period.name} is closed and not billed")
-    inputs = await gather(tx, account_id, period, units, closed)
-    billed = bill(inputs)
+    inputs = await collect_inputs(tx, account_id, period, units, closed)
+    billed = build_lines(inputs)
     await _go_on(tx, billing, plans.periods_around(period.end, account.time_zone)[0])
     if not is_worth_an_invoice(inputs, billed):
-        return Finalized(period.name, None)
-    return Finalized(period.name, await _write(tx, account_id, period, (inputs, billed)))
+        return FinalizedInvoice(period.name, None)
+    return FinalizedInvoice(period.name, await _write(tx, account_id, period, (inputs, billed)))
 
 
 async def _go_on(tx: Tx, billing: BillingAccount, following: Period) -> None:
@@ -62,7 +62,9 @@ async def _go_on(tx: Tx, billing: BillingAccount, following: Period) -> None:
     await tx.flush()
 
 
-async def _write(tx: Tx, account_id: str, period: Period, worked_out: tuple[Inputs, list[Billed]]) -> Invoice:
+async def _write(
+    tx: Tx, account_id: str, period: Period, worked_out: tuple[InvoiceInputs, list[InvoiceLineDraft]]
+) -> Invoice:
     """The number is the last thing that is waited for, since all accounts share it."""
     await audit.lock_chain(tx, account_id)
     number, now = await store.take_number(tx, tx.now.year)

@@ -17,7 +17,7 @@ from portal.billing.decimals import ZERO
 from portal.billing.fees import Fee
 from portal.billing.prorate import Share, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
-from portal.billing.tariff import Charge, ChargeModel, Tariff, find_tariff
+from portal.billing.tariff import Charge, ChargeModel, Tariff, parse_tariff_or_none
 from portal.core.errors import Invalid
 from portal.core.money import exactly
 
@@ -25,7 +25,7 @@ UNITS = "units"
 """The code of usage where no charge has one. There is one quantity: whatever a tariff calls it, it is this."""
 
 
-class Metered(msgspec.Struct, frozen=True):
+class PeriodUsage(msgspec.Struct, frozen=True):
     """Units of a period on a plan, which the account was on for `days` of its `of_days`, at the plan's tariff."""
 
     period: str
@@ -41,22 +41,22 @@ class Metered(msgspec.Struct, frozen=True):
         return Share(self.days, self.of_days)
 
 
-class Late(msgspec.Struct, frozen=True):
+class LateUsage(msgspec.Struct, frozen=True):
     """What came after its period's invoice: `metered` has it, and had `billed` units without it."""
 
-    metered: Metered
+    metered: PeriodUsage
     billed: int
 
 
-class Inputs(msgspec.Struct, frozen=True):
+class InvoiceInputs(msgspec.Struct, frozen=True):
     """Everything that an invoice depends on."""
 
     period: str
     time_zone: str
     currency: str
     fees: list[Fee]
-    usage: list[Metered]
-    late: list[Late]
+    usage: list[PeriodUsage]
+    late: list[LateUsage]
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = msgspec.to_builtins(self)
@@ -67,13 +67,13 @@ class Inputs(msgspec.Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).digest()
 
 
-def inputs_from(document: dict[str, Any]) -> Inputs:
+def inputs_from(document: dict[str, Any]) -> InvoiceInputs:
     """What `to_json` wrote. Raises msgspec.ValidationError."""
-    return msgspec.convert(document, Inputs)
+    return msgspec.convert(document, InvoiceInputs)
 
 
 @dataclass(frozen=True, slots=True)
-class Billed:
+class InvoiceLineDraft:
     """A line, the period and plan that it is about, its tax, and the fee that it charges, if it is one."""
 
     line: Line
@@ -83,7 +83,7 @@ class Billed:
     fee: Fee | None = None
 
 
-def bill(inputs: Inputs) -> list[Billed]:
+def build_lines(inputs: InvoiceInputs) -> list[InvoiceLineDraft]:
     """Fees, then usage, then what came late."""
     is_only_one = len(inputs.usage) == 1
     return [
@@ -93,13 +93,13 @@ def bill(inputs: Inputs) -> list[Billed]:
     ]
 
 
-def is_worth_an_invoice(inputs: Inputs, billed: Sequence[Billed]) -> bool:
+def is_worth_an_invoice(inputs: InvoiceInputs, billed: Sequence[InvoiceLineDraft]) -> bool:
     """Whether there is anything to tell the account: a fee, a unit, or a charge for none."""
     has_units = any(metered.units for metered in inputs.usage)
     return bool(inputs.fees or inputs.late or has_units or any(one.line.amount for one in billed))
 
 
-def totals(inputs: Inputs, billed: Iterable[Billed]) -> Totals:
+def totals(inputs: InvoiceInputs, billed: Iterable[InvoiceLineDraft]) -> Totals:
     """Each rate of tax on the sum of its lines."""
     by_rate: dict[Decimal, list[Line]] = {}
     for one in billed:
@@ -111,15 +111,15 @@ def totals(inputs: Inputs, billed: Iterable[Billed]) -> Totals:
     return Totals(subtotal, tax, subtotal + tax)
 
 
-def _fee(fee: Fee, currency: str) -> Billed:
+def _fee(fee: Fee, currency: str) -> InvoiceLineDraft:
     amount = prorate(fee.price, Share(fee.days, fee.of_days), currency)
     words = f"{fee.plan}, {_days(fee.first, fee.last)}"
     described = f"Unused time on {words}" if fee.is_credit else words
     line = Line(LineKind.FEE, "plan", described, None, ZERO - amount if fee.is_credit else amount)
-    return Billed(line, fee.period, fee.plan_id, fee.tax_percent, fee)
+    return InvoiceLineDraft(line, fee.period, fee.plan_id, fee.tax_percent, fee)
 
 
-def _usage(metered: Metered, currency: str, *, is_only_one: bool) -> list[Billed]:
+def _usage(metered: PeriodUsage, currency: str, *, is_only_one: bool) -> list[InvoiceLineDraft]:
     """A plan that charges nothing for usage still says how much there was."""
     tariff = tariff_of(metered, currency)
     lines = _rated(metered, tariff, metered.units)
@@ -127,7 +127,7 @@ def _usage(metered: Metered, currency: str, *, is_only_one: bool) -> list[Billed
     month = _month(metered.period)
     when = month if is_only_one else f"{month} on {metered.plan}, {metered.days} of {metered.of_days} days"
     described = [replace(line, description=_described(line, when, has_several=has_several)) for line in lines]
-    return [Billed(line, metered.period, metered.plan_id, tariff.tax_percent) for line in described]
+    return [InvoiceLineDraft(line, metered.period, metered.plan_id, tariff.tax_percent) for line in described]
 
 
 def _described(line: Line, when: str, *, has_several: bool) -> str:
@@ -137,7 +137,7 @@ def _described(line: Line, when: str, *, has_several: bool) -> str:
     return f"{words} {when}"
 
 
-def _late(late: Late, currency: str) -> Billed:
+def _late(late: LateUsage, currency: str) -> InvoiceLineDraft:
     """What the period would have cost more, had it been there in time."""
     metered, tariff = late.metered, tariff_of(late.metered, currency)
     before, after = (
@@ -147,12 +147,12 @@ def _late(late: Late, currency: str) -> Billed:
     described = f"Usage in {_month(metered.period)} that came after its invoice"
     units = Decimal(metered.units - late.billed)
     line = Line(LineKind.ADJUSTMENT, UNITS, described, units, after - before)
-    return Billed(line, metered.period, metered.plan_id, tariff.tax_percent)
+    return InvoiceLineDraft(line, metered.period, metered.plan_id, tariff.tax_percent)
 
 
-def tariff_of(metered: Metered, currency: str) -> Tariff:
+def tariff_of(metered: PeriodUsage, currency: str) -> Tariff:
     """Units have a price at least, be it nothing. Raises Invalid for what is no tariff, or in another currency."""
-    tariff = find_tariff(metered.tariff) or Tariff(currency, ())
+    tariff = parse_tariff_or_none(metered.tariff) or Tariff(currency, ())
     if tariff.currency != currency:
         raise Invalid(f"The tariff of {metered.plan} is in {tariff.currency}, the invoice in {currency}.")
     if all(charge.model is ChargeModel.FLAT for charge in tariff.charges):
@@ -179,7 +179,7 @@ def _part(units: Decimal, share: Share) -> Decimal:
         return (units * share.days / share.of_days).to_integral_value(ROUND_CEILING)
 
 
-def _rated(metered: Metered, tariff: Tariff, units: int) -> list[Line]:
+def _rated(metered: PeriodUsage, tariff: Tariff, units: int) -> list[Line]:
     quantities = {charge.code: Decimal(units) for charge in tariff.charges}
     return [*rate_usage(tariff, quantities, metered.share)]
 

@@ -4,28 +4,28 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from portal.billing.components import Part
-from portal.billing.decimals import written
+from portal.billing.components import LineComponent
+from portal.billing.decimals import format_decimal
 from portal.billing.fees import Fee
-from portal.billing.invoice_lines import Billed
+from portal.billing.invoice_lines import InvoiceLineDraft
 from portal.billing.models import InvoiceLine
 
 
-def lines_of(billed: Sequence[Billed], account_id: str, invoice_id: str) -> list[InvoiceLine]:
+def lines_of(billed: Sequence[InvoiceLineDraft], account_id: str, invoice_id: str) -> list[InvoiceLine]:
     """As they are stored."""
     return [_line(one, (account_id, invoice_id, position)) for position, one in enumerate(billed, start=1)]
 
 
-def part_document(part: Part) -> dict[str, str]:
-    return {name: written(getattr(part, name)) for name in ("quantity", "unit", "flat", "amount")}
+def part_document(part: LineComponent) -> dict[str, str]:
+    return {name: format_decimal(getattr(part, name)) for name in ("quantity", "unit", "flat", "amount")}
 
 
-def parts_from(line: InvoiceLine) -> list[Part]:
+def parts_from(line: InvoiceLine) -> list[LineComponent]:
     """What `part_document` wrote of them."""
-    return [Part(**{name: Decimal(number) for name, number in part.items()}) for part in line.parts]
+    return [LineComponent(**{name: Decimal(number) for name, number in part.items()}) for part in line.parts]
 
 
-def _line(billed: Billed, place: tuple[str, str, int]) -> InvoiceLine:
+def _line(billed: InvoiceLineDraft, place: tuple[str, str, int]) -> InvoiceLine:
     line, fee = billed.line, billed.fee
     account_id, invoice_id, position = place
     return InvoiceLine(

@@ -7,21 +7,30 @@ from zoneinfo import ZoneInfo
 
 from portal import plans, usage
 from portal.accounts import get_account
-from portal.billing.fees import DAY, Change, Days, Rate, day_of, days_of, rates_on, stretches
-from portal.billing.invoice_lines import Metered
-from portal.billing.tariff import find_tariff
+from portal.billing.fees import (
+    DAY,
+    BillingDays,
+    PlanChange,
+    PlanOnDay,
+    day_of,
+    days_of,
+    group_consecutive_days,
+    rates_on,
+)
+from portal.billing.invoice_lines import PeriodUsage
+from portal.billing.tariff import parse_tariff_or_none
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.plans import Period, Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PlanHistory:
     """Days are those of the account's time zone. `changes` are in their order, the first one before what is asked."""
 
     account_id: str
     time_zone: str
-    changes: list[Change]
+    changes: list[PlanChange]
     plans: dict[str, Plan]
 
     @classmethod
@@ -34,18 +43,18 @@ class Past:
         if current is not None and current.plan_id != begun[-1][1]:
             begun.append((current.started_at, current.plan_id))  # by a process of a version that kept no choices
         known = {plan_id: await plans.get_plan(tx, plan_id) for plan_id in {plan_id for _, plan_id in begun}}
-        changes = [Change(day_of(at, account.time_zone), _rate_of(known[plan_id])) for at, plan_id in begun]
+        changes = [PlanChange(day_of(at, account.time_zone), _rate_of(known[plan_id])) for at, plan_id in begun]
         return cls(account_id, account.time_zone, changes, known)
 
-    def days(self, period: Period) -> Days:
+    def days(self, period: Period) -> BillingDays:
         return days_of(period, self.time_zone)
 
-    def rates(self, days: Days) -> dict[date, Rate]:
+    def rates(self, days: BillingDays) -> dict[date, PlanOnDay]:
         """An account always has a plan: days before its first one belong to that."""
         rates = rates_on(self.changes, days)
         return rates or {days.last: self.changes[0].rate}
 
-    async def metered(self, tx: Tx, period: Period, units: int) -> list[Metered]:
+    async def metered(self, tx: Tx, period: Period, units: int) -> list[PeriodUsage]:
         """The units of a period by the plans that it had, in their order; the last one has what no other has."""
         days = self.days(period)
         rates = self.rates(days)
@@ -57,15 +66,15 @@ class Past:
             left -= own
         return [*found, self._metered(last, rates, days, left)]
 
-    def _metered(self, rate: Rate, rates: dict[date, Rate], days: Days, units: int) -> Metered:
+    def _metered(self, rate: PlanOnDay, rates: dict[date, PlanOnDay], days: BillingDays, units: int) -> PeriodUsage:
         plan = self.plans[rate.plan_id]
         count = [*rates.values()].count(rate)
-        return Metered(days.period, plan.id, plan.name, plan.tariff, units, count, days.count)
+        return PeriodUsage(days.period, plan.id, plan.name, plan.tariff, units, count, days.count)
 
-    async def _units_on(self, tx: Tx, rate: Rate, rates: dict[date, Rate]) -> int:
+    async def _units_on(self, tx: Tx, rate: PlanOnDay, rates: dict[date, PlanOnDay]) -> int:
         """Of a plan's days, a stretch at a time."""
         units = 0
-        for one, first, last in stretches(rates):
+        for one, first, last in group_consecutive_days(rates):
             if one == rate:
                 stretch = self._midnight(first), self._midnight(last + DAY)
                 units += await usage.billable_units(tx, self.account_id, *stretch)
@@ -75,14 +84,14 @@ class Past:
         return datetime.combine(day, time(), ZoneInfo(self.time_zone))
 
 
-def _in_order(rates: dict[date, Rate]) -> list[Rate]:
+def _in_order(rates: dict[date, PlanOnDay]) -> list[PlanOnDay]:
     """Each plan once, by its last day."""
     latest_first = dict.fromkeys(rates[day] for day in sorted(rates, reverse=True))
     return [*reversed(latest_first)]
 
 
-def _rate_of(plan: Plan) -> Rate:
-    tariff = find_tariff(plan.tariff)
+def _rate_of(plan: Plan) -> PlanOnDay:
+    tariff = parse_tariff_or_none(plan.tariff)
     if tariff is None:
-        return Rate(plan.id, plan.name, plan.price)
-    return Rate(plan.id, plan.name, plan.price, tariff.tax_percent, bool(tariff.charges))
+        return PlanOnDay(plan.id, plan.name, plan.price)
+    return PlanOnDay(plan.id, plan.name, plan.price, tariff.tax_percent, bool(tariff.charges))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from portal.billing.components import Part, parts_of
-from portal.billing.decimals import ZERO, written
+from portal.billing.components import LineComponent, components_of
+from portal.billing.decimals import ZERO, format_decimal
 from portal.billing.prorate import WHOLE, Share, prorate
 from portal.billing.tariff import Charge, ChargeModel, Tariff
 from portal.core.errors import Invalid
 from portal.core.money import Money, exactly
 
-MOST_DIGITS, MOST_DECIMALS = 30, 12
+MAX_DIGITS, MAX_DECIMALS = 30, 12
 """Of a quantity; more would not be exact."""
 
 CALLED = {
@@ -44,7 +44,7 @@ class Line:
     description: str
     quantity: Decimal | None
     amount: Decimal
-    parts: tuple[Part, ...] = ()
+    parts: tuple[LineComponent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ def add_up(lines: Iterable[Line], currency: str, tax_percent: Decimal | None) ->
 
 def _line(charge: Charge, quantities: Mapping[str, Decimal], currency: str, share: Share) -> Line:
     quantity = _checked(quantities.get(charge.code, ZERO), charge.code)
-    parts = parts_of(charge, quantity, currency, share)
+    parts = components_of(charge, quantity, currency, share)
     amount = Money(sum((part.amount for part in parts), ZERO), currency).rounded().amount
-    called = CALLED[charge.model].format(code=charge.code, size=written(charge.size), days=_days(share))
+    called = CALLED[charge.model].format(code=charge.code, size=format_decimal(charge.size), days=_days(share))
     if charge.model is ChargeModel.FLAT:
         return Line(LineKind.FEE, charge.code, called, None, amount, parts)
     return Line(LineKind.USAGE, charge.code, called, quantity, amount, parts)
@@ -90,8 +90,8 @@ def _checked(quantity: Decimal, code: str) -> Decimal:
     path = ("quantities", code)
     if not quantity.is_finite() or quantity < 0:
         raise Invalid("A quantity is 0 or more.", hint="Correct it with an adjustment line.", path=path)
-    if quantity.adjusted() >= MOST_DIGITS or quantity != round(quantity, MOST_DECIMALS):
-        hint = f"At most {MOST_DIGITS} before and {MOST_DECIMALS} after the point."
+    if quantity.adjusted() >= MAX_DIGITS or quantity != round(quantity, MAX_DECIMALS):
+        hint = f"At most {MAX_DIGITS} before and {MAX_DECIMALS} after the point."
         raise Invalid("The quantity has too many digits.", hint=hint, path=path)
     return quantity
 
@@ -100,10 +100,10 @@ def _bound(of: Charge | Tariff, amount: Decimal, currency: str, share: Share) ->
     """What brings the amount up to the minimum spend or down to the maximum: at most one line."""
     code = of.code if isinstance(of, Charge) else ""
     if of.minimum is not None and (missing := prorate(of.minimum, share, currency) - amount) > 0:
-        called = f"Minimum spend {written(of.minimum)}{_days(share)}"
+        called = f"Minimum spend {format_decimal(of.minimum)}{_days(share)}"
         return (Line(LineKind.MINIMUM, code, called, None, missing),)
     if of.maximum is not None and (excess := amount - prorate(of.maximum, share, currency)) > 0:
-        called = f"Maximum spend {written(of.maximum)}{_days(share)}"
+        called = f"Maximum spend {format_decimal(of.maximum)}{_days(share)}"
         return (Line(LineKind.MAXIMUM, code, called, None, -excess),)
     return ()
 

@@ -10,15 +10,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from portal.billing.decimals import ZERO, written
+from portal.billing.decimals import ZERO, format_decimal
 from portal.billing.fields import Fields, Path, fields_of
 from portal.core.errors import Invalid
 
 TARIFF_FIELDS = ("currency", "charges", "minimum", "maximum", "tax_percent")
 CHARGE_FIELDS = ("code", "model", "free_units", "unit", "tiers", "size", "price", "minimum", "maximum")
 TIER_FIELDS = ("up_to", "unit", "flat")
-MOST_CHARGES = 100
-MOST_TIERS = 100
+MAX_CHARGES = 100
+MAX_TIERS = 100
 CURRENCY = re.compile(r"[A-Z]{3}")
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -85,7 +85,7 @@ def tariff_from(document: Mapping[str, Any]) -> Tariff:
     """Numbers are strings or integers. Raises Invalid, with the path of the first mistake."""
     fields = fields_of(document, (), TARIFF_FIELDS)
     currency = currency_from(fields.get("currency"), fields.at("currency"))
-    charges = tuple(_charge(value, path) for value, path in fields.get_list("charges", MOST_CHARGES))
+    charges = tuple(_charge(value, path) for value, path in fields.get_list("charges", MAX_CHARGES))
     minimum, maximum = _bounds(fields)
     tax_percent = fields.find_decimal("tax_percent")
     if tax_percent is not None and tax_percent > 100:
@@ -93,7 +93,7 @@ def tariff_from(document: Mapping[str, Any]) -> Tariff:
     return Tariff(currency, charges, minimum, maximum, tax_percent)
 
 
-def find_tariff(document: Mapping[str, Any]) -> Tariff | None:
+def parse_tariff_or_none(document: Mapping[str, Any]) -> Tariff | None:
     """A plan's. None where there is none, so that its usage costs nothing. Raises Invalid."""
     return tariff_from(document) if document else None
 
@@ -167,14 +167,14 @@ def _size(fields: Fields) -> Decimal:
 
 
 def _tiers(fields: Fields) -> tuple[Tier, ...]:
-    entries = fields.get_list("tiers", MOST_TIERS)
+    entries = fields.get_list("tiers", MAX_TIERS)
     tiers = [_tier(fields_of(value, path, TIER_FIELDS)) for value, path in entries]
     before = ZERO
     for tier, (_, path) in zip(tiers[:-1], entries, strict=False):
         if tier.up_to is None:
             raise Invalid("Only the last tier is open.", hint="Give it an end.", path=(*path, "up_to"))
         if tier.up_to <= before:
-            hint = f"Let it end above {written(before)}."
+            hint = f"Let it end above {format_decimal(before)}."
             raise Invalid("The tiers do not ascend.", hint=hint, path=(*path, "up_to"))
         before = tier.up_to
     if not tiers or tiers[-1].up_to is not None:
@@ -190,22 +190,22 @@ def _tier(fields: Fields) -> Tier:
 def _bounds(fields: Fields) -> tuple[Decimal | None, Decimal | None]:
     minimum, maximum = fields.find_decimal("minimum"), fields.find_decimal("maximum")
     if minimum is not None and maximum is not None and minimum > maximum:
-        hint = f"Write {written(minimum)} or more."
+        hint = f"Write {format_decimal(minimum)} or more."
         raise Invalid("The maximum is below the minimum.", hint=hint, path=fields.at("maximum"))
     return minimum, maximum
 
 
 def _charge_document(charge: Charge) -> dict[str, Any]:
     priced_by: dict[str, Any] = {
-        "unit": written(charge.unit),
+        "unit": format_decimal(charge.unit),
         "tiers": [_tier_document(tier) for tier in charge.tiers],
-        "size": written(charge.size),
-        "price": written(charge.price),
+        "size": format_decimal(charge.size),
+        "price": format_decimal(charge.price),
     }
     return {
         "code": charge.code,
         "model": charge.model.value,
-        "free_units": written(charge.free_units),
+        "free_units": format_decimal(charge.free_units),
         **{name: priced_by[name] for name in PRICED_BY[charge.model]},
         "minimum": _written_or_none(charge.minimum),
         "maximum": _written_or_none(charge.maximum),
@@ -213,8 +213,8 @@ def _charge_document(charge: Charge) -> dict[str, Any]:
 
 
 def _tier_document(tier: Tier) -> dict[str, str | None]:
-    return {"up_to": _written_or_none(tier.up_to), "unit": written(tier.unit), "flat": written(tier.flat)}
+    return {"up_to": _written_or_none(tier.up_to), "unit": format_decimal(tier.unit), "flat": format_decimal(tier.flat)}
 
 
 def _written_or_none(number: Decimal | None) -> str | None:
-    return None if number is None else written(number)
+    return None if number is None else format_decimal(number)

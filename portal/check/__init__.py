@@ -10,12 +10,12 @@ pre-checks is confirmed the same way, so a resumed key works at once. Failure: w
 answers, marked degraded; without PostgreSQL known policies keep serving; without a journal nothing is answered.
 """
 
-from portal.check.answer import Answer, Checked
+from portal.check.answer import CheckOutcome, CheckResponse
 from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
 from portal.check.live import LiveLimit, look_at_limits, look_at_used
 from portal.check.policy.cache import PolicyCache
-from portal.check.policy.invalidate import PolicyChanges
+from portal.check.policy.invalidate import PolicyInvalidator
 from portal.check.policy.subscribe import listen_to_changes
 from portal.check.reasons import Reason, reason_of
 from portal.check.request import (
@@ -31,16 +31,16 @@ from portal.check.service_tokens import ServiceTokens
 from portal.check.settle import relayed_settlements, settle_check
 
 __all__ = [
-    "Answer",
     "BatchRequest",
+    "CheckOutcome",
     "CheckRequest",
+    "CheckResponse",
     "CheckUnavailable",
-    "Checked",
     "Checker",
     "Code",
     "LiveLimit",
     "PolicyCache",
-    "PolicyChanges",
+    "PolicyInvalidator",
     "Reason",
     "ServiceTokens",
     "SettleRequest",

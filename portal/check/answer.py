@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from portal.check.policy.compile import KeyPolicy, NamedLimit
-from portal.check.policy.prepared import Terms
+from portal.check.policy.prepared import PreparedPolicy
 from portal.check.rules import Code
 from portal.core.clock import from_microseconds
 from portal.limits import ADMITS, NEVER, Decision, Status
@@ -43,7 +43,7 @@ class Explanation(msgspec.Struct, rename="camel"):
     passes_at: str | None
 
 
-class Answer(msgspec.Struct, rename="camel", gc=False):
+class CheckResponse(msgspec.Struct, rename="camel", gc=False):
     """The body that the caller gets; everything but `valid`, `code` and `request_id` is empty for NOT_FOUND."""
 
     valid: bool
@@ -62,17 +62,17 @@ class Answer(msgspec.Struct, rename="camel", gc=False):
     explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
 
 
-class Checked(msgspec.Struct, gc=False):
+class CheckOutcome(msgspec.Struct, gc=False):
     """An answer, what the check was held to (None for NOT_FOUND), and the limiter's decision if it was asked."""
 
-    answer: Answer
-    terms: Terms | None = None
+    answer: CheckResponse
+    prepared: PreparedPolicy | None = None
     decision: Decision | None = None
 
 
-def answer_for(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: bool = False) -> Answer:
+def build_response(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: bool = False) -> CheckResponse:
     """An answer without limits: a denial by the pre-checks, or one given without Redis."""
-    return Answer(
+    return CheckResponse(
         code is _VALID,
         code,
         request_id,
@@ -90,12 +90,12 @@ def code_of(status: Status) -> Code:
     return _CODES[status]
 
 
-def add_limits(checked: Checked, cost: int, taken: int) -> None:
+def add_limits(checked: CheckOutcome, cost: int, taken: int) -> None:
     """Fill limits (the tightest first), quota and the time to wait, as they are after `taken` of `cost` units."""
-    answer, terms, decision = checked.answer, checked.terms, checked.decision
-    assert terms is not None and decision is not None  # noqa: S101, PT018 only such answers have limits
-    policy = terms.policy
-    answer.limits = _limits(terms.limits, decision, taken)
+    answer, prepared, decision = checked.answer, checked.prepared, checked.decision
+    assert prepared is not None and decision is not None  # noqa: S101, PT018 only such answers have limits
+    policy = prepared.policy
+    answer.limits = _limits(prepared.limits, decision, taken)
     if policy.quota is not None and decision.period >= 0:
         used = decision.used + taken
         total = policy.quota_amount

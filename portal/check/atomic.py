@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 
-from portal.check.answer import Answer, Checked, add_limits, answer_for, code_of
-from portal.check.checker import ROUNDS_MOST, Checker, CheckUnavailable
+from portal.check.answer import CheckOutcome, CheckResponse, add_limits, build_response, code_of
+from portal.check.checker import MAX_ROUNDS, Checker, CheckUnavailable
 from portal.check.degraded.failure_policy import retry_after_ms
 from portal.check.journal_batch import wait_for
-from portal.check.journal_entry import Counted, usage_record
+from portal.check.journal_entry import JournalEntry, usage_record
 from portal.check.policy.compile import KeyPolicy, load_seed, rules_for
-from portal.check.policy.prepared import Terms
+from portal.check.policy.prepared import PreparedPolicy
 from portal.check.request import CheckRequest
 from portal.check.rules import Code, pre_check
 from portal.core.errors import InvalidBody
@@ -17,7 +17,7 @@ from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, LimitRequest, LimitState, LimitsUnavailable, Mode, Seed, Status, Subject
 
 
-async def check_atomic(checker: Checker, requests: Sequence[CheckRequest]) -> list[Checked]:
+async def check_atomic(checker: Checker, requests: Sequence[CheckRequest]) -> list[CheckOutcome]:
     """One answer a request. Refused, all carry the code of what refused them, so that none is taken for admitted.
 
     Raises InvalidBody (keys of several accounts, `id`, `explain`), CheckUnavailable, JournalUnavailable.
@@ -25,11 +25,11 @@ async def check_atomic(checker: Checker, requests: Sequence[CheckRequest]) -> li
     if any(request.id is not None or request.explain for request in requests):
         raise InvalidBody("Atomic checks take neither id nor explain - at `$.checks`")
     seed: Seed | None = None
-    for _ in range(ROUNDS_MOST):
+    for _ in range(MAX_ROUNDS):
         policies = [await _policy(checker, request) for request in requests]
         known = [policy for policy in policies if policy is not None]
         if len(known) < len(requests):
-            return [Checked(_unknown(checker)) for _ in requests]
+            return [CheckOutcome(_unknown(checker)) for _ in requests]
         if len({policy.account_id for policy in known}) > 1:
             raise InvalidBody("Atomic checks are of keys of one account - at `$.checks`")
         denials = [
@@ -58,8 +58,8 @@ async def _policy(checker: Checker, request: CheckRequest) -> KeyPolicy | None:
     return cached.policy if cached else None
 
 
-def _unknown(checker: Checker) -> Answer:
-    return Answer(valid=False, code=Code.NOT_FOUND, request_id=checker.ids.next(checker.ids.now_us()))
+def _unknown(checker: Checker) -> CheckResponse:
+    return CheckResponse(valid=False, code=Code.NOT_FOUND, request_id=checker.ids.next(checker.ids.now_us()))
 
 
 def _merge(
@@ -87,19 +87,19 @@ async def _count(
     policies: Sequence[KeyPolicy],
     requests: Sequence[CheckRequest],
     outcome: tuple[LimitRequest, Decision, Code | None],
-) -> list[Checked]:
+) -> list[CheckOutcome]:
     """Answers and their rows, written together before any of them leaves."""
     asked, decision, denial = outcome
     code = denial or code_of(decision.status)
     waits = []
     for policy, request in zip(policies, requests, strict=True):
-        terms = Terms(policy, request.resource)
-        answer = answer_for(policy, code, checker.ids.next(decision.now_us))
-        checked = Checked(answer, terms)
+        prepared = PreparedPolicy(policy, request.resource)
+        answer = build_response(policy, code, checker.ids.next(decision.now_us))
+        checked = CheckOutcome(answer, prepared)
         if denial is None:
-            checked.decision = _part_of(asked, decision, terms.subjects, request.cost)
+            checked.decision = _part_of(asked, decision, prepared.subjects, request.cost)
             add_limits(checked, asked.cost, request.cost if code is Code.VALID else 0)
-        counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
+        counted = JournalEntry(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
         waits.append(wait_for(checker.turn, checked, usage_record(policy, answer, counted, decision.now_us)))
     return await asyncio.gather(*waits)
 
@@ -109,23 +109,23 @@ async def _without_redis(
     policies: Sequence[KeyPolicy],
     requests: Sequence[CheckRequest],
     asked: tuple[LimitRequest, Code | None, LimitsUnavailable],
-) -> list[Checked]:
+) -> list[CheckOutcome]:
     """By the plan's failure policy, all or none as ever."""
     merged, code, error = asked
     checker.versions.answered_without_redis(merged.account_id)
     now_us = checker.ids.now_us()
     wait_ms = None
     if code is None:
-        decision = checker.without_redis.decide(policies[0], merged, now_us)
+        decision = checker.degraded_decider.decide(policies[0], merged, now_us)
         if decision is None:
             raise CheckUnavailable(str(error)) from error
         code, wait_ms = code_of(decision.status), retry_after_ms(decision)
     waits = []
     for policy, request in zip(policies, requests, strict=True):
-        answer = answer_for(policy, code, checker.ids.next(now_us), is_degraded=True)
+        answer = build_response(policy, code, checker.ids.next(now_us), is_degraded=True)
         answer.retry_after_ms = wait_ms
-        counted = Counted(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
-        checked = Checked(answer, Terms(policy, request.resource))
+        counted = JournalEntry(answer.request_id, policy.secret_id, request.resource, request.cost, request.ip or "")
+        checked = CheckOutcome(answer, PreparedPolicy(policy, request.resource))
         waits.append(wait_for(checker.turn, checked, usage_record(policy, answer, counted, now_us)))
     return await asyncio.gather(*waits)
 

@@ -10,10 +10,10 @@ from math import inf
 from time import monotonic
 from typing import NamedTuple
 
-from portal.check.policy.prepared import COSTS_MOST, Terms
+from portal.check.policy.prepared import MAX_COSTS, PreparedPolicy
 from portal.limits import Decision, LimitRequest, LimitState, Status
 
-SECONDS_MOST = 1.0
+MAX_SECONDS = 1.0
 DENIED = frozenset({Status.RATE_LIMITED, Status.QUOTA_EXCEEDED})
 
 
@@ -25,26 +25,26 @@ class Denial(NamedTuple):
     until: float
 
 
-def recall_denial(terms: Terms, cost: int) -> Decision | None:
+def find_denial(prepared: PreparedPolicy, cost: int) -> Decision | None:
     """The decision as the script would give it now, or None: ask it."""
-    denial: Denial | None = terms.denials.get(cost)
+    denial: Denial | None = prepared.denials.get(cost)
     if denial is None:
         return None
     now = monotonic()
     if now >= denial.until:
-        del terms.denials[cost]
+        del prepared.denials[cost]
         return None
     return _later(denial.decision, int((now - denial.heard_at) * 1_000_000))
 
 
-def remember_denial(terms: Terms, asked: LimitRequest, decision: Decision, asked_at: float) -> None:
+def store_denial(prepared: PreparedPolicy, asked: LimitRequest, decision: Decision, asked_at: float) -> None:
     """Nothing that a retry id, a cost of zero or an admission is part of."""
     if decision.status not in DENIED or asked.retry is not None or asked.cost == 0:
         return
-    if len(terms.denials) >= COSTS_MOST:
-        terms.denials.clear()
-    until = asked_at + min(SECONDS_MOST, _lasts_us(asked, decision) / 1_000_000)
-    terms.denials[asked.cost] = Denial(decision, monotonic(), until)
+    if len(prepared.denials) >= MAX_COSTS:
+        prepared.denials.clear()
+    until = asked_at + min(MAX_SECONDS, _lasts_us(asked, decision) / 1_000_000)
+    prepared.denials[asked.cost] = Denial(decision, monotonic(), until)
 
 
 def _lasts_us(asked: LimitRequest, decision: Decision) -> float:

@@ -2,28 +2,28 @@
 
 from typing import Any
 
-from portal.check.answer import Checked, Explanation, add_limits, answer_for, code_of, format_instant
+from portal.check.answer import CheckOutcome, Explanation, add_limits, build_response, code_of, format_instant
 from portal.check.policy.compile import KeyPolicy
-from portal.check.policy.prepared import Terms
+from portal.check.policy.prepared import PreparedPolicy
 from portal.check.request import CheckRequest
 from portal.check.rules import Code, pre_checks
 from portal.limits import ADMITS, NEVER, Decision
 
 
-def explain(terms: Terms, request: CheckRequest, decision: Decision, request_id: str) -> Checked:
+def explain(prepared: PreparedPolicy, request: CheckRequest, decision: Decision, request_id: str) -> CheckOutcome:
     """Every rule with its state, and the instant at which the check would pass. `decision` comes from a LOOK."""
-    policy = terms.policy
+    policy = prepared.policy
     before = pre_checks(policy, request, decision.now_us)
     denial = next((code for code, is_denied in before if is_denied), None)
     code = denial or code_of(decision.status)
-    answer = answer_for(policy, Code.EXPLAINED, request_id)
-    checked = Checked(answer, terms, decision)
+    answer = build_response(policy, Code.EXPLAINED, request_id)
+    checked = CheckOutcome(answer, prepared, decision)
     add_limits(checked, request.cost, 0)
     answer.retry_after_ms = None
     rules: list[dict[str, Any]] = [{"rule": rule.value, "passes": not is_denied} for rule, is_denied in before]
     rules += [
         {"rule": "RATE_LIMITED", "name": limit.name, "passes": state.retry_us == ADMITS, "used": state.used}
-        for limit, state in zip(terms.limits, decision.states, strict=True)
+        for limit, state in zip(prepared.limits, decision.states, strict=True)
     ]
     if policy.quota is not None:
         rules.append({"rule": "QUOTA_EXCEEDED", "passes": _has_quota(policy, request, decision), "used": decision.used})

@@ -3,23 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from portal.check.answer import Checked
+from portal.check.answer import CheckOutcome
 from portal.core.logs import get_log
 from portal.usage import Journal, UsageRecord
 
-Outcome = Checked | Exception
+Outcome = CheckOutcome | Exception
 OnChecked = Callable[[Outcome], None]
 
 
-class Turn:
+class JournalBatch:
     """Gathers decided checks; flushes once the event loop comes round."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._records: list[UsageRecord] = []
-        self._answers: list[tuple[OnChecked, Checked]] = []
+        self._answers: list[tuple[OnChecked, CheckOutcome]] = []
 
-    def add(self, checked: Checked, record: UsageRecord | None, on_checked: OnChecked) -> None:
+    def add(self, checked: CheckOutcome, record: UsageRecord | None, on_checked: OnChecked) -> None:
         """`on_checked` gets the answer after `record` (if it counts) is written, or why it was not."""
         if not self._answers:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -53,9 +53,9 @@ def _tell(on_checked: OnChecked, error: Exception) -> None:
         get_log(__name__).error("check_not_answered", exc_info=failure)
 
 
-def wait_for(turn: Turn, checked: Checked, record: UsageRecord | None) -> Awaitable[Checked]:
+def wait_for(turn: JournalBatch, checked: CheckOutcome, record: UsageRecord | None) -> Awaitable[CheckOutcome]:
     """Add at once; awaiting gives the answer once it is written, or raises JournalUnavailable."""
-    future: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[CheckOutcome] = asyncio.get_running_loop().create_future()
 
     def settle(outcome: Outcome) -> None:
         if future.done():  # nobody waits any more

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from portal.check.answer import Answer
+from portal.check.answer import CheckResponse
 from portal.check.policy.compile import KeyPolicy, period_at
 from portal.check.rules import Code
 from portal.usage import UsageRecord
@@ -10,7 +10,7 @@ from portal.usage import UsageRecord
 _TEXTS = {code: code.value for code in Code}
 
 
-class Counted(msgspec.Struct, array_like=True, gc=False):
+class JournalEntry(msgspec.Struct, array_like=True, gc=False):
     """What a check is counted with; kept for its retries where it has an id."""
 
     request_id: str
@@ -21,7 +21,7 @@ class Counted(msgspec.Struct, array_like=True, gc=False):
 
 
 def usage_record(
-    policy: KeyPolicy, answer: Answer, first: Counted, now_us: int, period: int = -1
+    policy: KeyPolicy, answer: CheckResponse, first: JournalEntry, now_us: int, period: int = -1
 ) -> UsageRecord | None:
     """One row of usage; a look (cost 0) leaves none. `period`: which of the policy's; -1: the script was not asked."""
     if first.cost == 0:

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from portal.core.errors import InvalidBody, MalformedBody
 
-COST_MOST = 1_000_000
-BATCH_MOST = 1000
-ATOMIC_MOST = 100
+MAX_COST = 1_000_000
+MAX_BATCH = 1000
+MAX_ATOMIC = 100
 
 Parsed = TypeVar("Parsed")
 
@@ -29,7 +29,7 @@ class CheckRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One question. `cost` in units, 0 looks without consuming; `id` makes a retry safe for 10 minutes."""
 
     key: Annotated[str, Meta(min_length=1, max_length=512)]
-    cost: Annotated[int, Meta(ge=0, le=COST_MOST)] = 1
+    cost: Annotated[int, Meta(ge=0, le=MAX_COST)] = 1
     resource: Annotated[str, Meta(max_length=200)] = ""
     scopes: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=50)] = []
     ip: Annotated[str, Meta(max_length=64)] | None = None
@@ -41,7 +41,7 @@ class CheckRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Many checks in one request: each for itself, or all or none."""
 
-    checks: Annotated[list[CheckRequest], Meta(min_length=1, max_length=BATCH_MOST)]
+    checks: Annotated[list[CheckRequest], Meta(min_length=1, max_length=MAX_BATCH)]
     mode: Literal["independent", "atomic"] = "independent"
 
 
@@ -49,7 +49,7 @@ class SettleRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, ren
     """What a check turned out to cost."""
 
     request_id: Annotated[str, Meta(min_length=1, max_length=64)]
-    cost: Annotated[int, Meta(ge=0, le=COST_MOST)]
+    cost: Annotated[int, Meta(ge=0, le=MAX_COST)]
 
 
 _check_decoder = msgspec.json.Decoder(CheckRequest)
@@ -70,8 +70,8 @@ def parse_batch(body: bytes) -> BatchRequest:
     batch = _decode(_batch_decoder, body)
     for request in batch.checks:
         _check_texts(request)
-    if batch.mode == "atomic" and len(batch.checks) > ATOMIC_MOST:
-        raise InvalidBody(f"Expected at most {ATOMIC_MOST} checks for atomic - at `$.checks`")
+    if batch.mode == "atomic" and len(batch.checks) > MAX_ATOMIC:
+        raise InvalidBody(f"Expected at most {MAX_ATOMIC} checks for atomic - at `$.checks`")
     return batch
 
 

@@ -15,10 +15,10 @@ from portal.core.database import Database, is_connection_lost
 REMEMBER_SECONDS = 5.0
 REFRESH_SECONDS = 2.5
 """A token in use is looked up again ahead of time, so that no check waits, not even for a database that hangs."""
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 WHILE_AWAY_SECONDS = 3600.0
-MOST = 10_000
-STRANGERS_AT_ONCE = 4
+MAX_REMEMBERED = 10_000
+MAX_CONCURRENT_UNKNOWN = 4
 """Anybody can send a token that nobody has; that must neither push out those in use nor take every connection."""
 
 Entry = TypeVar("Entry")
@@ -47,7 +47,7 @@ class ServiceTokens:
         self._database = database
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._strange: OrderedDict[bytes, float] = OrderedDict()
-        self._slots = asyncio.Semaphore(STRANGERS_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_UNKNOWN)
         self._flights: SingleFlight[str | None] = SingleFlight()
         self._refreshes: dict[bytes, asyncio.Task[None]] = {}
 
@@ -88,7 +88,7 @@ class ServiceTokens:
     async def _ask_again(self, digest: bytes, token: str, known: _Known) -> str | None:
         try:
             # The look-up itself goes on: one that hangs is not joined by another for every check.
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 return await self._flights.run(digest, lambda: self._look_up(digest, token))
         except Exception as error:
             now = monotonic()
@@ -113,5 +113,5 @@ def _keep(entries: OrderedDict[bytes, Entry], digest: bytes, entry: Entry) -> No
     """As the newest of at most MOST."""
     entries[digest] = entry
     entries.move_to_end(digest)
-    while len(entries) > MOST:
+    while len(entries) > MAX_REMEMBERED:
         entries.popitem(last=False)

@@ -15,7 +15,7 @@ from portal.core.logs import get_log
 from portal.limits import Limiter, LimitsUnavailable, Settled
 from portal.usage import Settlement, UsageSettled, settle_usage
 
-PATIENCE_SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 STEP_SECONDS = 0.1
 
 
@@ -46,7 +46,7 @@ def relayed_settlements(limiter: Limiter) -> Handler:
 
 
 async def _when_ingested(database: Database, request: SettleRequest) -> Settlement:
-    for _ in range(int(PATIENCE_SECONDS / STEP_SECONDS)):
+    for _ in range(int(TIMEOUT_SECONDS / STEP_SECONDS)):
         try:
             async with database.transaction() as tx:
                 return await settle_usage(tx, request.request_id, request.cost)

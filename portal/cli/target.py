@@ -22,7 +22,7 @@ def settings_of(data: Path | None) -> Settings:
     return load_settings() if data is None else _embedded_settings(data)
 
 
-def neighbours(settings: Settings) -> dict[str, Any]:
+def describe_services(settings: Settings) -> dict[str, Any]:
     """Where they are, for the log."""
     amqp_url = settings.amqp_url
     return {

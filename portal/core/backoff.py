@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 FIRST_SECONDS = 0.1
-MOST_SECONDS = 5.0
+MAX_SECONDS = 5.0
 
 
 class Backoff:
@@ -19,7 +19,7 @@ class Backoff:
         self.failures = 0
 
     def next_seconds(self) -> float:
-        seconds = min(FIRST_SECONDS * (1 << min(self.failures, 16)), MOST_SECONDS)
+        seconds = min(FIRST_SECONDS * (1 << min(self.failures, 16)), MAX_SECONDS)
         self.failures += 1
         return seconds
 

@@ -286,7 +286,7 @@ def _sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def is_neighbour_away(error: BaseException) -> bool:
+def is_dependency_unavailable(error: BaseException) -> bool:
     """Whether the same work will succeed later: the database is away, restarts, is full, not migrated, in a deadlock.
 
     Everything but its refusal of the data itself. Also for a neighbour of ours that says Unavailable.

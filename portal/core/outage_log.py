@@ -5,7 +5,7 @@ from time import monotonic
 from portal.core.logs import get_log
 
 
-class Outage:
+class OutageLog:
     """Logs `{what}_not_heard` and later `{what}_heard_again`, with `server`."""
 
     def __init__(self, what: str, server: str) -> None:
@@ -13,12 +13,12 @@ class Outage:
         self._server = server
         self._since: float | None = None
 
-    def goes_on(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         if self._since is None:
             self._since = monotonic()
             get_log(__name__).info(f"{self._what}_not_heard", server=self._server, error=str(error))
 
-    def is_over(self) -> None:
+    def recovered(self) -> None:
         if self._since is not None:
             seconds, self._since = round(monotonic() - self._since, 1), None
             get_log(__name__).info(f"{self._what}_heard_again", server=self._server, after_seconds=seconds)

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     graphql_allowance: int = Field(
         default=100_000, ge=20_000, le=100_000_000, description="what a caller may spend on GraphQL within a minute"
     )
-    courier_batch: int = Field(default=5000, ge=1, le=50_000)
+    shipper_batch: int = Field(default=5000, ge=1, le=50_000)
     amqp_url: SecretStr | None = Field(
         default=None, description="amqp(s)://…: usage goes through RabbitMQ; without it the courier ingests itself"
     )

@@ -15,24 +15,24 @@ Unexpected errors are masked with the request id and logged (errors.py).
 from portal.graphql.engine.context import GraphQLContext
 from portal.graphql.engine.errors import error_code, request_error
 from portal.graphql.engine.execute import execute
-from portal.graphql.engine.options import Cost, Options, Repeatable, Result
+from portal.graphql.engine.options import Cost, IdempotencyKey, Options, Result
 from portal.graphql.engine.prepare import MUTATION_BY_GET, RATE_LIMITED, SUBSCRIPTION
-from portal.graphql.engine.rate_limit import Allowances, Charged
-from portal.graphql.engine.subscribe import Place, open_stream
+from portal.graphql.engine.rate_limit import GraphQLRateLimiter, RateLimitResult
+from portal.graphql.engine.subscribe import SubscriptionContext, open_stream
 from portal.graphql.schema import schema, sdl
 
 __all__ = [
     "MUTATION_BY_GET",
     "RATE_LIMITED",
     "SUBSCRIPTION",
-    "Allowances",
-    "Charged",
     "Cost",
     "GraphQLContext",
+    "GraphQLRateLimiter",
+    "IdempotencyKey",
     "Options",
-    "Place",
-    "Repeatable",
+    "RateLimitResult",
     "Result",
+    "SubscriptionContext",
     "error_code",
     "execute",
     "open_stream",

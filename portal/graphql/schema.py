@@ -10,12 +10,12 @@ from strawberry.schema.config import StrawberryConfig
 
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import Node
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import SCALARS
 from portal.graphql.types.accounts import AccountMutations, AccountQueries, find_account, find_person
 from portal.graphql.types.audit import AuditQueries, find_audit_event
 from portal.graphql.types.invoices import InvoiceQueries, find_invoice
-from portal.graphql.types.key_health import AttentionQueries
+from portal.graphql.types.key_health import KeyHealthQueries
 from portal.graphql.types.key_limits import KeyLimitMutations
 from portal.graphql.types.key_mutations import KeyMutations
 from portal.graphql.types.keys import KeyQueries, find_key
@@ -48,14 +48,14 @@ class Query(
     PersonalTokenQueries,
     ServiceTokenQueries,
     KeyQueries,
-    AttentionQueries,
+    KeyHealthQueries,
     PlanQueries,
     UsageQueries,
     RequestQueries,
     InvoiceQueries,
     AuditQueries,
 ):
-    @computed("Any object by its id; null if there is none in this account.")
+    @resolver("Any object by its id; null if there is none in this account.")
     async def node(
         self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Its id.")]
     ) -> Node | None:

@@ -10,12 +10,12 @@ from portal.keys.events import KeyChanged
 from portal.keys.models import Key
 from portal.keys.overrides import overrides_of, stored_overrides
 
-AT_ONCE = 100
+BATCH_SIZE = 100
 
 
 async def end_overrides(tx: Tx) -> int:
     """Of some keys, those that are due first; returns of how many. Two workers never end the same one twice."""
-    due = await store.lock_keys_with_ended_overrides(tx, AT_ONCE)
+    due = await store.lock_keys_with_ended_overrides(tx, BATCH_SIZE)
     for key in due:
         await _end(tx, key)
     return len(due)

@@ -13,9 +13,9 @@ from portal.core.errors import Invalid
 from portal.keys.models import Key
 from portal.plans import Limit
 
-AMOUNT_MOST = 1_000_000_000
-WINDOW_LEAST_MS, WINDOW_MOST_MS = 100, 31 * 24 * 60 * 60 * 1000
-REASON_MOST = 500
+MAX_AMOUNT = 1_000_000_000
+MIN_WINDOW_MS, MAX_WINDOW_MS = 100, 31 * 24 * 60 * 60 * 1000
+MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def check_override(override: LimitOverride, limits: Sequence[Limit], now: dateti
             path=("name",),
         )
     _check_numbers(override, limit)
-    if not override.reason or len(override.reason) > REASON_MOST:
-        raise Invalid(f"A reason has 1 to {REASON_MOST} characters.", path=("reason",))
+    if not override.reason or len(override.reason) > MAX_REASON:
+        raise Invalid(f"A reason has 1 to {MAX_REASON} characters.", path=("reason",))
     if override.expires_at is not None and override.expires_at <= now:
         raise Invalid("The end lies in the past.", path=("expiresAt",))
 
@@ -79,12 +79,12 @@ def stored_overrides(overrides: Iterable[LimitOverride]) -> tuple[list[dict[str,
 
 
 def _check_numbers(override: LimitOverride, limit: Limit) -> None:
-    if not 1 <= override.amount <= AMOUNT_MOST:
-        raise Invalid(f"An amount is 1 to {AMOUNT_MOST:,} units.", path=("amount",))
-    if not WINDOW_LEAST_MS <= override.window_ms <= WINDOW_MOST_MS:
+    if not 1 <= override.amount <= MAX_AMOUNT:
+        raise Invalid(f"An amount is 1 to {MAX_AMOUNT:,} units.", path=("amount",))
+    if not MIN_WINDOW_MS <= override.window_ms <= MAX_WINDOW_MS:
         raise Invalid("A window is 100 ms to 31 days.", path=("windowMs",))
-    if override.burst is not None and (limit.algorithm != "token_bucket" or not 1 <= override.burst <= AMOUNT_MOST):
-        raise Invalid(f"A burst is 1 to {AMOUNT_MOST:,} units, and only a token bucket has one.", path=("burst",))
+    if override.burst is not None and (limit.algorithm != "token_bucket" or not 1 <= override.burst <= MAX_AMOUNT):
+        raise Invalid(f"A burst is 1 to {MAX_AMOUNT:,} units, and only a token bucket has one.", path=("burst",))
 
 
 def _replaced(limit: Limit, override: LimitOverride | None) -> Limit:

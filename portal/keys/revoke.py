@@ -8,7 +8,7 @@ from portal.keys import store
 from portal.keys.events import KeyRevoked
 from portal.keys.models import Key
 
-REASON_MOST = 500
+MAX_REASON = 500
 
 
 async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = None) -> Key:
@@ -16,7 +16,7 @@ async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = Non
     actor.require(Permission.KEYS_WRITE)
     key = await store.lock_key(tx, actor.account_id, key_id)
     if key.revoked_at is None:
-        key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:REASON_MOST] or None
+        key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:MAX_REASON] or None
         await tx.flush()
         await audit.record(tx, actor, "key.revoke", key.id, reason=key.revoked_reason)
         await bump_policy_version(tx, key.account_id)

@@ -13,7 +13,7 @@ from portal.keys.events import KeyChanged
 from portal.keys.models import Key, KeySecret
 from portal.keys.secrets import add_secret
 
-OVERLAP_MOST = timedelta(days=30)
+MAX_OVERLAP = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, pref
     Raises Invalid, Forbidden, NotFound, Conflict for a revoked or expired key.
     """
     actor.require(Permission.KEYS_WRITE)
-    if not timedelta(0) <= overlap <= OVERLAP_MOST:
-        raise Invalid(f"The overlap is 0 to {OVERLAP_MOST.days} days.", path=("overlapSeconds",))
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise Invalid(f"The overlap is 0 to {MAX_OVERLAP.days} days.", path=("overlapSeconds",))
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     if key.expires_at is not None and tx.now >= key.expires_at:
         raise Conflict("This key has expired.", hint="Give it a later expiry first, or create a new key.", path=("id",))

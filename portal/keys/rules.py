@@ -17,12 +17,12 @@ from portal.keys.models import Key
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_LENGTH = 30
 CHECKSUM_LENGTH = 6
-SCOPES_MOST = 50
-IPS_MOST = 50
+MAX_SCOPES = 50
+MAX_IPS = 50
 ATTRIBUTES_BYTES = 4096
-LIMITS_MOST = 5
-LIMIT_AMOUNT_MOST = 1_000_000
-LIMIT_WINDOW_MOST_MS = 24 * 60 * 60 * 1000
+MAX_LIMITS = 5
+MAX_LIMIT_AMOUNT = 1_000_000
+MAX_LIMIT_WINDOW_MS = 24 * 60 * 60 * 1000
 _SCOPE = re.compile(r"^[a-z0-9*][a-z0-9_.*-]*(:[a-z0-9*][a-z0-9_.*-]*)*$")
 _LIMIT_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,29}$")
 _SECRET = re.compile(r"^[a-z][a-z0-9]{0,9}_(live|test)_[0-9A-Za-z]{36}$")
@@ -88,8 +88,8 @@ def key_status(key: Key, now: datetime) -> KeyStatus:
 
 def check_scopes(scopes: Sequence[str]) -> list[str]:
     """Sorted, without doubles. Raises Invalid."""
-    if len(scopes) > SCOPES_MOST:
-        raise Invalid(f"A key has at most {SCOPES_MOST} scopes.", path=("scopes",))
+    if len(scopes) > MAX_SCOPES:
+        raise Invalid(f"A key has at most {MAX_SCOPES} scopes.", path=("scopes",))
     for scope in scopes:
         if len(scope) > 100 or not _SCOPE.fullmatch(scope):
             raise Invalid(f"{scope[:100]!r} is not a scope.", hint="Write it like search:read.", path=("scopes",))
@@ -98,8 +98,8 @@ def check_scopes(scopes: Sequence[str]) -> list[str]:
 
 def check_ips(ranges: Sequence[str]) -> list[str]:
     """Addresses and networks in their usual spelling. Raises Invalid."""
-    if len(ranges) > IPS_MOST:
-        raise Invalid(f"A key has at most {IPS_MOST} address ranges.", path=("allowedIps",))
+    if len(ranges) > MAX_IPS:
+        raise Invalid(f"A key has at most {MAX_IPS} address ranges.", path=("allowedIps",))
     try:
         return sorted({str(ipaddress.ip_network(text.strip(), strict=False)) for text in ranges})
     except ValueError as error:
@@ -115,12 +115,12 @@ def check_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def check_limits(limits: Sequence[KeyLimit]) -> list[dict[str, str | int]]:
     """As they are stored. Raises Invalid."""
-    if len(limits) > LIMITS_MOST or len({limit.name for limit in limits}) < len(limits):
-        raise Invalid(f"A key has at most {LIMITS_MOST} limits of its own, each with another name.", path=("limits",))
+    if len(limits) > MAX_LIMITS or len({limit.name for limit in limits}) < len(limits):
+        raise Invalid(f"A key has at most {MAX_LIMITS} limits of its own, each with another name.", path=("limits",))
     for limit in limits:
         if not _LIMIT_NAME.fullmatch(limit.name):
             raise Invalid(f"{limit.name[:50]!r} is no name of a limit.", hint="Write it like hourly.", path=("limits",))
-        if not 1 <= limit.amount <= LIMIT_AMOUNT_MOST or not 1000 <= limit.window_ms <= LIMIT_WINDOW_MOST_MS:
+        if not 1 <= limit.amount <= MAX_LIMIT_AMOUNT or not 1000 <= limit.window_ms <= MAX_LIMIT_WINDOW_MS:
             raise Invalid("A limit is 1 to 1,000,000 units in 1 second to 1 day.", path=("limits",))
     return [{"name": limit.name, "amount": limit.amount, "window_ms": limit.window_ms} for limit in limits]
 

@@ -13,7 +13,7 @@ from portal.core.errors import Conflict, NotFound
 from portal.keys.models import Key, KeySecret
 from portal.keys.rules import KeyStatus
 
-SECRETS_MOST = 10
+MAX_SECRETS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ async def list_secrets(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[
     statement = (
         select(KeySecret)
         .join(ranked, ranked.c.id == col(KeySecret.id))
-        .where(ranked.c.place <= SECRETS_MOST)
+        .where(ranked.c.place <= MAX_SECRETS)
         .order_by(*newest)
     )
     return await tx.list(statement)

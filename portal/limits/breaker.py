@@ -3,12 +3,12 @@
 from time import monotonic
 
 WINDOW_SECONDS = 1.0
-CALLS_LEAST = 20
+MIN_CALLS = 20
 FAILED_SHARE = 0.5
 OPEN_SECONDS = 5.0
 
 
-class Breaker:
+class CircuitBreaker:
     """Opens when half of 20 or more checks within a second fail; after 5 s one batch tries, and decides."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Breaker:
 
     def failed(self, calls: int) -> None:
         self._count(calls, calls)
-        is_bad = self._calls >= CALLS_LEAST and self._failures >= self._calls * FAILED_SHARE
+        is_bad = self._calls >= MIN_CALLS and self._failures >= self._calls * FAILED_SHARE
         if self._is_trying or (is_bad and not self._open_until):
             self.opened += 1
             self._open_until, self._is_trying = monotonic() + OPEN_SECONDS, False

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import hiredis
 
-from portal.core.redis.ring import Ring
+from portal.core.redis.ring import RendezvousRing
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable
 from portal.limits.requests import Decision, LimitRequest, Settled
@@ -19,7 +19,7 @@ class Limiter:
 
     def __init__(self, urls: Sequence[str], deadline_ms: int) -> None:
         shards = [Shard(Connection(url, deadline_ms / 1000)) for url in urls]
-        self._ring = Ring([(shard.connection.name, shard) for shard in shards])
+        self._ring = RendezvousRing([(shard.connection.name, shard) for shard in shards])
 
     async def open(self) -> None:
         await asyncio.gather(*[shard.connection.open() for shard in self._ring])

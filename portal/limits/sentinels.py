@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from portal.core.redis.address import Place, ShardAddress
 
-PATIENCE_SECONDS = 0.3
+TIMEOUT_SECONDS = 0.3
 
 
 class Sentinels:
@@ -25,8 +25,8 @@ class Sentinels:
                 password=address.sentinel_password,
                 ssl=address.is_tls,
                 ssl_ca_certs=address.ca,
-                socket_timeout=PATIENCE_SECONDS,
-                socket_connect_timeout=PATIENCE_SECONDS,
+                socket_timeout=TIMEOUT_SECONDS,
+                socket_connect_timeout=TIMEOUT_SECONDS,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
@@ -46,7 +46,7 @@ class Sentinels:
 
     async def _ask(self, client: Redis) -> Place | None:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 found = await client.sentinel_get_master_addr_by_name(self._master, return_responses=True)
         except (RedisError, OSError, TimeoutError):
             return None

@@ -13,15 +13,15 @@ from time import monotonic_ns
 
 import hiredis
 
-from portal.limits.breaker import Breaker
+from portal.limits.breaker import CircuitBreaker
 from portal.limits.connection import Connection
 from portal.limits.link import LimitsUnavailable, Reply
 from portal.limits.requests import Decision, LimitRequest, Status, decode_decisions, encode_call
 
-BATCH_MOST = 128
+MAX_BATCH = 128
 CROWD = 16
 """So many checks in flight are worth waiting for; behind fewer, others are sent at once."""
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 _FOLDER = Path(__file__).parent
 
 OnDecision = Callable[[Decision | LimitsUnavailable], None]
@@ -53,7 +53,7 @@ class Shard:
         self._ahead_us: int | None = None
         """How far Redis's clock is ahead of this process's monotonic one, as of the last reply."""
         self._unreadable = LimitsUnavailable(f"{connection.name} holds a state that it cannot read")
-        self.breaker = Breaker()
+        self.breaker = CircuitBreaker()
         connection.on_connected = self.breaker.close
 
     def decide(self, request: LimitRequest, on_decision: OnDecision) -> None:
@@ -77,13 +77,13 @@ class Shard:
 
     async def _call(self, *command: bytes | str | int) -> Reply:
         """Nobody's check waits for these, so a busy server gets its time."""
-        return await self.connection.call(*command, patience_s=PATIENCE_SECONDS)
+        return await self.connection.call(*command, patience_s=TIMEOUT_SECONDS)
 
     def _flush(self) -> None:
         self._is_scheduled = False
         if self._in_flight >= CROWD or not self._waiting:
             return
-        batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
+        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
         self._in_flight += len(batch)
         self._send(batch, b"EVALSHA", DECIDE.sha)
 

@@ -5,6 +5,6 @@ It adds to quota and invoice like a check that was answered VALID, and is never 
 """
 
 from portal.metering.cloud_events import CloudEvent, Parse, Refusal, parse_event, parse_event_batch
-from portal.metering.meter import Counted, Meter
+from portal.metering.meter import Meter, MeteringAccepted
 
-__all__ = ["CloudEvent", "Counted", "Meter", "Parse", "Refusal", "parse_event", "parse_event_batch"]
+__all__ = ["CloudEvent", "Meter", "MeteringAccepted", "Parse", "Refusal", "parse_event", "parse_event_batch"]

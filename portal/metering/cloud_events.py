@@ -9,14 +9,14 @@ from msgspec import Meta
 
 from portal.core.errors import InvalidBody, MalformedBody
 
-EVENTS_MOST = 1000
-UNITS_MOST = 1_000_000_000
+MAX_EVENTS = 1000
+MAX_UNITS = 1_000_000_000
 SOURCE_BYTES = 1024
 ID_BYTES = 512
 """Account, source and id make an index entry, and PostgreSQL takes none of more than 2,700 bytes."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=1024)]
-Units = Annotated[int, Meta(ge=1, le=UNITS_MOST)]
+Units = Annotated[int, Meta(ge=1, le=MAX_UNITS)]
 
 
 class UsageData(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -62,8 +62,8 @@ def parse_event(body: bytes) -> list[CloudEvent | Refusal]:
 def parse_event_batch(body: bytes) -> list[CloudEvent | Refusal]:
     """Every event of an array in its order. Raises MalformedBody, InvalidBody for what is no array of 1 to 1,000."""
     items = _json(body)
-    if not isinstance(items, list) or not 1 <= len(items) <= EVENTS_MOST:
-        raise InvalidBody(f"Expected an array of 1 to {EVENTS_MOST} events")
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_EVENTS:
+        raise InvalidBody(f"Expected an array of 1 to {MAX_EVENTS} events")
     return [_event(position, item) for position, item in enumerate(items)]
 
 

@@ -24,7 +24,7 @@ from portal.usage import (
     count_external,
     known_external,
     oldest_kept,
-    raise_quotas,
+    sync_quota_counters,
 )
 
 AHEAD = timedelta(minutes=10)
@@ -33,7 +33,7 @@ OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 _UNKNOWN = "There is no such key or account - at `$.subject`"
 
 
-class Counted(msgspec.Struct, frozen=True, rename="camel"):
+class MeteringAccepted(msgspec.Struct, frozen=True, rename="camel"):
     """`status`: counted, or duplicate for what was counted before. `request_id` names its row in the request log."""
 
     position: int
@@ -42,7 +42,7 @@ class Counted(msgspec.Struct, frozen=True, rename="camel"):
     request_id: str
 
 
-Metered = Counted | Refusal
+MeteringResult = MeteringAccepted | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class Meter:
     late_days: int
     names: ResourceNames = field(default_factory=ResourceNames)
 
-    async def count(self, asked: Sequence[CloudEvent | Refusal], service_id: str) -> list[Metered]:
+    async def count(self, asked: Sequence[CloudEvent | Refusal], service_id: str) -> list[MeteringResult]:
         """A result for each in its order. Raises database errors: then nothing was counted, and a retry is safe."""
-        results: list[Metered | None] = [one if isinstance(one, Refusal) else None for one in asked]
+        results: list[MeteringResult | None] = [one if isinstance(one, Refusal) else None for one in asked]
         events: dict[int, ExternalEvent] = {}
         late: dict[int, ExternalEvent] = {}
         subjects, now = await self._subjects([one for one in asked if isinstance(one, CloudEvent)])
@@ -98,7 +98,7 @@ class Meter:
             subjects[key.id] = replace(account, key_id=key.id, environment=key.environment)
         return subjects, now
 
-    async def _recognise(self, late: dict[int, ExternalEvent], results: list[Metered | None]) -> None:
+    async def _recognise(self, late: dict[int, ExternalEvent], results: list[MeteringResult | None]) -> None:
         """A retry that comes very late is still told that it was counted."""
         if not late:
             return
@@ -111,13 +111,15 @@ class Meter:
                 detail = f"Expected a time within the last {self.late_days} days - at `$.time`"
                 results[position] = Refusal(position, "too_late", detail, event.event_id)
 
-    async def _add(self, events: dict[int, ExternalEvent], results: list[Metered | None], service_id: str) -> None:
+    async def _add(
+        self, events: dict[int, ExternalEvent], results: list[MeteringResult | None], service_id: str
+    ) -> None:
         if not events:
             return
         outcome = await count_external(self.database, [*events.values()], service_id, self.names)
         for (position, event), verdict in zip(events.items(), outcome.verdicts, strict=True):
             results[position] = _result(position, event, verdict)
-        await raise_quotas(self.limiter.raise_used, outcome.totals)
+        await sync_quota_counters(self.limiter.raise_used, outcome.totals)
 
 
 def _subject(account: Account) -> Subject:
@@ -152,8 +154,8 @@ def _resolve(position: int, event: CloudEvent, subjects: dict[str, Subject], now
     )
 
 
-def _result(position: int, event: ExternalEvent, verdict: Verdict) -> Metered:
+def _result(position: int, event: ExternalEvent, verdict: Verdict) -> MeteringResult:
     if verdict is Verdict.CONFLICT:
         detail = "Another content was counted under this source and id - at `$.id`"
         return Refusal(position, "conflict", detail, event.event_id)
-    return Counted(position, event.event_id, verdict.value, event.request_id)
+    return MeteringAccepted(position, event.event_id, verdict.value, event.request_id)

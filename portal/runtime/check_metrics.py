@@ -48,7 +48,7 @@ class CheckMetrics(Collector):
         degraded = CounterMetricFamily(
             "portal_checks_degraded", "Checks left to the plan's failure policy.", labels=["policy", "outcome"]
         )
-        for (policy, outcome), count in self._checker.without_redis.answered.items():
+        for (policy, outcome), count in self._checker.degraded_decider.answered.items():
             degraded.add_metric([policy, outcome.lower()], count)
         yield degraded
         yield CounterMetricFamily("portal_checks_stale", "Checks by an older policy.", self._checker.stale)

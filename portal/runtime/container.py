@@ -6,27 +6,27 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from portal.accounts import SignInAttempts
-from portal.check import Checker, PolicyCache, PolicyChanges, ServiceTokens, listen_to_changes
+from portal.accounts import SignInThrottle
+from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens, listen_to_changes
 from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
 from portal.core.rabbit import RabbitBus
 from portal.core.settings import Settings
-from portal.graphql import Allowances
-from portal.graphql.live import Feeds
+from portal.graphql import GraphQLRateLimiter
+from portal.graphql.live import SubscriptionHub
 from portal.limits import Limiter, LimitsUnavailable
 from portal.metering import Meter
 from portal.runtime.check_metrics import CheckMetrics, shown
 from portal.usage import Journal, Retention
-from web.check.handler import Desk
-from web.graphql.live_connections import Connections
+from web.check.handler import CheckHandler
+from web.graphql.live_connections import ConnectionRegistry
 from web.services import WebServices
 
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Container:
     """What every process shares; `changes` tells Redis of policy changes.
 
     `bus` carries events within the process, from the outbox to those who listen. Usage goes through `broker` where
@@ -36,7 +36,7 @@ class Parts:
     settings: Settings
     database: Database
     limiter: Limiter
-    changes: PolicyChanges
+    changes: PolicyInvalidator
     bus: InProcessBus
     broker: RabbitBus | None = None
 
@@ -46,11 +46,11 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Connected parts; a Redis that is away is no reason not to start."""
     urls = [url.get_secret_value() for url in settings.redis_urls]
     limiter = Limiter(urls, settings.check_deadline_ms)
-    changes = PolicyChanges(limiter, is_published=settings.is_pubsub_enabled)
+    changes = PolicyInvalidator(limiter, is_published=settings.is_pubsub_enabled)
     database = Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_pool_size,
@@ -59,7 +59,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     broker = open_broker(settings)
     await limiter.open()
     try:
-        yield Parts(settings, database, limiter, changes, InProcessBus(), broker)
+        yield Container(settings, database, limiter, changes, InProcessBus(), broker)
     finally:
         if broker is not None:
             await broker.close()
@@ -90,9 +90,9 @@ def open_broker(settings: Settings) -> RabbitBus | None:
 
 
 @asynccontextmanager
-async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) -> AsyncIterator[WebServices]:
+async def open_web(container: Container, on_append: Callable[[], None] | None = None) -> AsyncIterator[WebServices]:
     """What the HTTP process needs on top: the journal (`on_append` hears of its records), policy cache, checker."""
-    settings = parts.settings
+    settings = container.settings
     journal = Journal(
         journal_folder(settings),
         segment_bytes=settings.journal_segment_bytes,
@@ -100,33 +100,38 @@ async def open_web(parts: Parts, on_append: Callable[[], None] | None = None) ->
         on_append=on_append,
     )
     policies = PolicyCache(
-        parts.database, parts.limiter, size=settings.policy_cache_size, max_age_seconds=settings.policy_max_age_seconds
+        container.database,
+        container.limiter,
+        size=settings.policy_cache_size,
+        max_age_seconds=settings.policy_max_age_seconds,
     )
-    parts.changes.listeners.append(policies.raise_version)
+    container.changes.listeners.append(policies.raise_version)
     journal.open()
-    checker = Checker(parts.database, parts.limiter, journal, policies, processes=settings.expected_processes)
-    await _hear_time(parts.limiter, checker)
-    tokens = ServiceTokens(parts.database)
+    checker = Checker(container.database, container.limiter, journal, policies, processes=settings.expected_processes)
+    await _hear_time(container.limiter, checker)
+    tokens = ServiceTokens(container.database)
     listeners = _listen(settings, policies)
-    feeds = Feeds(parts.database, parts.limiter, [url.get_secret_value() for url in settings.redis_urls])
-    feeds.open()
+    hub = SubscriptionHub(
+        container.database, container.limiter, [url.get_secret_value() for url in settings.redis_urls]
+    )
+    hub.open()
     try:
-        with shown(CheckMetrics(parts.limiter, checker)):
+        with shown(CheckMetrics(container.limiter, checker)):
             yield WebServices(
                 settings=settings,
-                database=parts.database,
+                database=container.database,
                 checker=checker,
-                desk=Desk(checker, tokens),
+                desk=CheckHandler(checker, tokens),
                 tokens=tokens,
-                meter=Meter(parts.database, parts.limiter, retention_of(settings), settings.metering_late_days),
-                attempts=SignInAttempts(parts.limiter),
-                limiter=parts.limiter,
-                allowances=Allowances(parts.limiter, settings.graphql_allowance),
-                feeds=feeds,
-                connections=Connections(parts.database),
+                meter=Meter(container.database, container.limiter, retention_of(settings), settings.metering_late_days),
+                throttle=SignInThrottle(container.limiter),
+                limiter=container.limiter,
+                rate_limiter=GraphQLRateLimiter(container.limiter, settings.graphql_allowance),
+                hub=hub,
+                connections=ConnectionRegistry(container.database),
             )
     finally:
-        await feeds.close()
+        await hub.close()
         for listener in listeners:
             listener.cancel()
         await asyncio.gather(*listeners, return_exceptions=True)
@@ -138,7 +143,7 @@ async def _hear_time(limiter: Limiter, checker: Checker) -> None:
     """An expiry goes by Redis's clock, of the very first check too: that of this machine may be wrong."""
     for shard in limiter.shards():
         with suppress(LimitsUnavailable):
-            seconds, micros = await shard.connection.call("TIME", patience_s=PATIENCE_SECONDS)
+            seconds, micros = await shard.connection.call("TIME", patience_s=TIMEOUT_SECONDS)
             checker.ids.heard(int(seconds) * 1_000_000 + int(micros))
             return
 

@@ -5,7 +5,7 @@ import gc
 THRESHOLDS = (10_000, 20, 1_000)
 
 
-def settle_garbage() -> None:
+def tune_gc() -> None:
     """Once a process has all its parts, before it answers.
 
     A full collection over the modules and the schema takes 0.1 s, in which nobody is answered: what is there now stays

@@ -8,11 +8,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from portal.core.errors import StartupError
-from web.check.protocol import Lane
+from web.check.protocol import CheckProtocol
 
 GRACE_SECONDS = 10
 BACKLOG = 2048
-MESSAGE_BYTES_MOST = 128 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024
 """Of a WebSocket message; a window of compression for each connection would be memory that callers choose."""
 
 
@@ -27,14 +27,14 @@ class Server(uvicorn.Server):
 def make_server(app: ASGIApp) -> Server:
     config = uvicorn.Config(
         app,
-        http=Lane,
+        http=CheckProtocol,
         proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
         ws="websockets-sansio",
-        ws_max_size=MESSAGE_BYTES_MOST,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

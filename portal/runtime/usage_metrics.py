@@ -6,7 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from portal.core.rabbit import RabbitBus
-from portal.runtime.workers import Background
+from portal.runtime.workers import WorkerSet
 
 COUNTERS = {
     "batches": "Batches ingested.",
@@ -21,10 +21,10 @@ COUNTERS = {
 class UsageMetrics(Collector):
     """Of one process; what piles up outside of it as its watch last saw it."""
 
-    def __init__(self, background: Background, broker: RabbitBus | None) -> None:
-        self._courier = background.courier
-        self._merger = background.merger
-        self._watch = background.watch
+    def __init__(self, build_workers: WorkerSet, broker: RabbitBus | None) -> None:
+        self._courier = build_workers.shipper
+        self._merger = build_workers.batcher
+        self._watch = build_workers.watch
         self._broker = broker
 
     def describe(self) -> Iterable[Metric]:

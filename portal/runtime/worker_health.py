@@ -15,24 +15,24 @@ from starlette.routing import Route
 from portal.core.bus import USAGE_RECORDED
 from portal.core.errors import StartupError
 from portal.core.settings import Settings
-from portal.runtime.container import Parts
+from portal.runtime.container import Container
 from portal.runtime.server import Server, listen
 from web.health import livez, metrics
 
-PATIENCE_SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 INGEST = "ingest_usage"
 Probe = Callable[[], Awaitable[bool]]
 
 
 @asynccontextmanager
-async def served_health(parts: Parts, names: list[str]) -> AsyncIterator[None]:
+async def served_health(container: Container, names: list[str]) -> AsyncIterator[None]:
     """While it is open, on PORTAL_WORKER_PORT; nothing where that is 0. Raises StartupError for a port in use."""
-    settings = parts.settings
+    settings = container.settings
     if not settings.worker_port:
         yield
         return
     with _listen(settings) as sock:
-        app = _app(_probes(parts, names))
+        app = _app(_probes(container, names))
         server = Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:
@@ -63,28 +63,28 @@ def _app(probes: dict[str, Probe]) -> Starlette:
     return Starlette(routes=routes, exception_handlers={404: nothing})
 
 
-def _probes(parts: Parts, names: list[str]) -> dict[str, Probe]:
+def _probes(container: Container, names: list[str]) -> dict[str, Probe]:
     """What these workers cannot do without."""
 
     async def postgresql() -> bool:
-        async with parts.database.engine.connect() as connection:
+        async with container.database.engine.connect() as connection:
             await connection.execute(sql("SELECT 1"))
         return True
 
     async def broker() -> bool:
-        assert parts.broker is not None  # noqa: S101 for the type checker
-        await parts.broker.waiting(USAGE_RECORDED)
-        return INGEST not in names or all(one.is_consuming for one in parts.broker.consumers)
+        assert container.broker is not None  # noqa: S101 for the type checker
+        await container.broker.waiting(USAGE_RECORDED)
+        return INGEST not in names or all(one.is_consuming for one in container.broker.consumers)
 
     probes: dict[str, Probe] = {"postgresql": postgresql}
-    if parts.broker is not None:
+    if container.broker is not None:
         probes["broker"] = broker
     return probes
 
 
 async def _tried(probe: Probe) -> bool:
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await probe()
     except Exception:
         return False

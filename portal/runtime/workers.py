@@ -9,8 +9,8 @@ from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
 from portal.graphql.live import Publisher
-from portal.runtime.container import Parts, journal_folder, retention_of
-from portal.usage import Courier, Merger
+from portal.runtime.container import Container, journal_folder, retention_of
+from portal.usage import IngestBatcher, JournalShipper
 from workers import (
     end_overrides,
     finalize_invoices,
@@ -20,57 +20,63 @@ from workers import (
     ship_journal,
     watch_usage,
 )
-from workers import purge_expired as delete_ended
-from workers import purge_responses as forget_answers
-from workers.watch_usage import Watch
+from workers import purge_expired as purge_expired
+from workers import purge_responses as purge_responses
+from workers.watch_usage import UsageMonitor
 
 WATCH = "watch_usage"
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
+class WorkerSet:
     """Every worker by its name, and what they tell of themselves."""
 
     workers: dict[str, Worker]
-    courier: Courier
-    merger: Merger
-    watch: Watch
+    shipper: JournalShipper
+    batcher: IngestBatcher
+    watch: UsageMonitor
 
 
-def background(parts: Parts, courier: Courier) -> Background:
+def build_workers(container: Container, shipper: JournalShipper) -> WorkerSet:
     """Without a broker there is no ingest worker: what a courier ships is ingested in its own process."""
-    retention = retention_of(parts.settings)
-    merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention)
-    watch = Watch(journal_folder(parts.settings), parts.database, parts.broker, parts.settings.invoice_grace)
-    parts.usage_bus.subscribe(USAGE_RECORDED, merger.add)
-    parts.bus.subscribe(EVENTS, parts.changes.relayed)
-    parts.bus.subscribe(EVENTS, relayed_settlements(parts.limiter))
-    parts.bus.subscribe(EVENTS, Publisher(parts.limiter).relayed)
+    retention = retention_of(container.settings)
+    batcher = ingest_usage.batcher(container.database, container.limiter.raise_used, retention)
+    watch = UsageMonitor(
+        journal_folder(container.settings), container.database, container.broker, container.settings.invoice_grace
+    )
+    container.usage_bus.subscribe(USAGE_RECORDED, batcher.add)
+    container.bus.subscribe(EVENTS, container.changes.relayed)
+    container.bus.subscribe(EVENTS, relayed_settlements(container.limiter))
+    container.bus.subscribe(EVENTS, Publisher(container.limiter).relayed)
     workers: dict[str, Worker] = {
-        "ship_journal": lambda stop: ship_journal.run(courier, stop),
-        "relay_outbox": lambda stop: relay_outbox.run(parts.database, parts.bus, stop),
-        "delete_ended": lambda stop: delete_ended.run(parts.database, stop),
-        "end_overrides": lambda stop: end_overrides.run(parts.database, stop),
-        "finalize_invoices": lambda stop: finalize_invoices.run(parts.database, parts.settings.invoice_grace, stop),
-        "forget_answers": lambda stop: forget_answers.run(parts.database, stop),
-        "keep_partitions": lambda stop: keep_partitions.run(parts.database, retention, stop),
+        "ship_journal": lambda stop: ship_journal.run(shipper, stop),
+        "relay_outbox": lambda stop: relay_outbox.run(container.database, container.bus, stop),
+        "delete_ended": lambda stop: purge_expired.run(container.database, stop),
+        "end_overrides": lambda stop: end_overrides.run(container.database, stop),
+        "finalize_invoices": lambda stop: finalize_invoices.run(
+            container.database, container.settings.invoice_grace, stop
+        ),
+        "forget_answers": lambda stop: purge_responses.run(container.database, stop),
+        "keep_partitions": lambda stop: keep_partitions.run(container.database, retention, stop),
         WATCH: lambda stop: watch_usage.run(watch, stop),
     }
-    if parts.broker is not None:
-        workers["ingest_usage"] = parts.broker.run
-    return Background(workers, courier, merger, watch)
+    if container.broker is not None:
+        workers["ingest_usage"] = container.broker.run
+    return WorkerSet(workers, shipper, batcher, watch)
 
 
-def subscribe_ingest(parts: Parts) -> None:
+def subscribe_ingest(container: Container) -> None:
     """What this process ships it also ingests, unless a broker takes it to the workers."""
-    if parts.broker is None:
-        merger = ingest_usage.merger(parts.database, parts.limiter.raise_used, retention_of(parts.settings))
-        parts.bus.subscribe(USAGE_RECORDED, merger.add)
+    if container.broker is None:
+        batcher = ingest_usage.batcher(
+            container.database, container.limiter.raise_used, retention_of(container.settings)
+        )
+        container.bus.subscribe(USAGE_RECORDED, batcher.add)
 
 
-def make_courier(parts: Parts) -> Courier:
-    return Courier(journal_folder(parts.settings), parts.usage_bus, parts.settings.courier_batch)
+def build_shipper(container: Container) -> JournalShipper:
+    return JournalShipper(journal_folder(container.settings), container.usage_bus, container.settings.shipper_batch)
 
 
 async def run_workers(workers: dict[str, Worker], stop: asyncio.Event) -> None:

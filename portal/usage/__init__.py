@@ -22,8 +22,8 @@ from portal.usage.external.count import (
     ExternalEvent,
     Verdict,
     count_external,
-    forget_external_ids,
     known_external,
+    purge_external_ids,
 )
 from portal.usage.history.request_log import RequestQuery, UsageRequest, count_requests, find_request, list_requests
 from portal.usage.history.series import (
@@ -39,10 +39,10 @@ from portal.usage.history.series import (
     top_usage,
     usage_series,
 )
-from portal.usage.ingest.batcher import Merger
-from portal.usage.ingest.ingest import Ingested, ingest_batches, ingest_usage
+from portal.usage.ingest.batcher import IngestBatcher
+from portal.usage.ingest.ingest import IngestResult, ingest_batches, ingest_usage
 from portal.usage.ingest.quarantine import (
-    Replayed,
+    ReplayResult,
     count_quarantined,
     drop_expired_quarantined,
     drop_quarantined,
@@ -52,10 +52,10 @@ from portal.usage.ingest.quarantine import (
 )
 from portal.usage.ingest.resource_cap import ResourceNames
 from portal.usage.ingest.store import PeriodUse
-from portal.usage.ingest.sync_quota_counters import RaiseUsed, raise_quotas
+from portal.usage.ingest.sync_quota_counters import RaiseUsed, sync_quota_counters
 from portal.usage.journal.backlog import Backlog, journal_backlog
-from portal.usage.journal.recover import JournalInUse, JournalShipped, bytes_in, ship_folder
-from portal.usage.journal.shipper import Courier, JournalDamaged
+from portal.usage.journal.recover import JournalInUse, JournalRecovered, bytes_in, recover_journal
+from portal.usage.journal.shipper import JournalDamaged, JournalShipper
 from portal.usage.journal.writer import Journal, JournalUnavailable
 from portal.usage.models import Quarantined
 from portal.usage.periods.settle import Settlement, settle_usage
@@ -69,7 +69,7 @@ from portal.usage.periods.store import (
     used_in_period,
 )
 from portal.usage.records import (
-    RESOURCE_MOST,
+    MAX_RESOURCE,
     PoisonBatch,
     UsageRecord,
     count_in,
@@ -79,15 +79,14 @@ from portal.usage.records import (
 )
 from portal.usage.retention.drop_partitions import Dropped, drop_expired_partitions
 from portal.usage.retention.partitions import ensure_partitions
-from portal.usage.retention.prune_resource_names import forget_resources
+from portal.usage.retention.prune_resource_names import prune_resource_names
 from portal.usage.retention.retention import Retention, oldest_kept
 from portal.usage.rules import Granularity
 
 __all__ = [
-    "RESOURCE_MOST",
+    "MAX_RESOURCE",
     "Backlog",
     "ClosedPeriod",
-    "Courier",
     "Difference",
     "Dropped",
     "ExportFormat",
@@ -96,20 +95,21 @@ __all__ = [
     "ExternalCount",
     "ExternalEvent",
     "Granularity",
-    "Ingested",
+    "IngestBatcher",
+    "IngestResult",
     "Journal",
     "JournalDamaged",
     "JournalInUse",
-    "JournalShipped",
+    "JournalRecovered",
+    "JournalShipper",
     "JournalUnavailable",
     "LastUse",
-    "Merger",
     "PeriodUse",
     "Piece",
     "PoisonBatch",
     "Quarantined",
     "RaiseUsed",
-    "Replayed",
+    "ReplayResult",
     "RequestQuery",
     "ResourceNames",
     "Retention",
@@ -146,8 +146,6 @@ __all__ = [
     "export_usage",
     "find_quarantined",
     "find_request",
-    "forget_external_ids",
-    "forget_resources",
     "ingest_batches",
     "ingest_usage",
     "journal_backlog",
@@ -160,12 +158,14 @@ __all__ = [
     "month_named",
     "occurred_at",
     "oldest_kept",
+    "prune_resource_names",
+    "purge_external_ids",
     "query_before",
-    "raise_quotas",
+    "recover_journal",
     "replay_quarantined",
     "settle_usage",
-    "ship_folder",
     "start_export",
+    "sync_quota_counters",
     "top_usage",
     "usage_series",
     "used_in_period",

@@ -18,7 +18,7 @@ VALID = "VALID"
 OTHER = "other"
 """What an account's resources beyond the thousandth of a day, and groups beyond the largest, are counted as."""
 # Six text columns make the key of a bucket, and PostgreSQL refuses an index row of more than 2,700 bytes.
-RESOURCE_MOST = 256
+MAX_RESOURCE = 256
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PYTHON_DIGITS = "0123456789abcdefghijklmnopqrstuv"

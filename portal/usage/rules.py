@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from portal.core.errors import Invalid
 
-POINTS_MOST = 1500
+MAX_POINTS = 1500
 MINUTES_SPAN = timedelta(hours=24)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -72,17 +72,17 @@ def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
 def step_starts(start: datetime, end: datetime, granularity: Granularity, zone: ZoneInfo) -> list[datetime]:
     """Where each step of [start, end) begins, in UTC: `start` itself, then every border of the local calendar.
 
-    So the first and the last step may be short, and a local day has 23 to 25 hours. Raises Invalid above POINTS_MOST.
+    So the first and the last step may be short, and a local day has 23 to 25 hours. Raises Invalid above MAX_POINTS.
     """
     starts = [start]
     for border in _borders(start, granularity, zone):
         if border >= end:
             return starts
-        if len(starts) == POINTS_MOST:
+        if len(starts) == MAX_POINTS:
             break
         starts.append(border)
     raise Invalid(
-        f"This would be more than {POINTS_MOST} points.",
+        f"This would be more than {MAX_POINTS} points.",
         hint="Ask for a shorter time or a coarser granularity.",
         path=("granularity",),
     )

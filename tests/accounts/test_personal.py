@@ -195,7 +195,7 @@ async def test_what_has_ended_is_deleted_and_nothing_else(database: Database, ow
         yesterday = text("UPDATE personal_tokens SET expires_at = now() - interval '1 day' WHERE id = :id")
         await tx.execute(yesterday, {"id": kept.row.id})
     async with database.transaction() as tx:
-        sessions, tokens = await accounts.delete_ended(tx)
+        sessions, tokens = await accounts.purge_expired(tx)
     assert min(sessions, tokens) >= 1
     async with database.transaction(actor=living) as tx:
         assert [row.id for row in await accounts.list_sessions(tx, owner.id, most=9)] == [living.credential]

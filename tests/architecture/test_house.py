@@ -13,7 +13,7 @@ from portal.core.embedded import EmbeddedServices
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted(path for folder in ("portal", "web", "workers") for path in (ROOT / folder).rglob("*.py"))
-FILE_MOST, FUNCTION_MOST = 400, 50
+MAX_FILE, MAX_FUNCTION = 400, 50
 
 
 @pytest.mark.usefixtures("database")
@@ -62,8 +62,8 @@ async def read_as_application(database: Database, table: str) -> None:
 def test_files_and_functions_stay_small(path: Path) -> None:
     source = path.read_text()
     tree = ast.parse(source)
-    assert source.count("\n") <= FILE_MOST
+    assert source.count("\n") <= MAX_FILE
     assert ast.get_docstring(tree) is not None
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or node.lineno) - node.lineno < FUNCTION_MOST, node.name
+            assert (node.end_lineno or node.lineno) - node.lineno < MAX_FUNCTION, node.name

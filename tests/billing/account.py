@@ -51,12 +51,12 @@ async def use(database: Database, account_id: str, at: datetime, calls: int, cos
     await ingest_usage(database, encode_batch(counted))
 
 
-async def finalize_next(database: Database, account_id: str) -> billing.Finalized | None:
+async def finalize_next(database: Database, account_id: str) -> billing.FinalizedInvoice | None:
     async with database.transaction() as tx:
         return await billing.finalize_invoice(tx, account_id, GRACE)
 
 
-async def finalize_all(database: Database, account_id: str) -> list[billing.Finalized]:
+async def finalize_all(database: Database, account_id: str) -> list[billing.FinalizedInvoice]:
     done = []
     while (one := await finalize_next(database, account_id)) is not None:
         done.append(one)

@@ -7,37 +7,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.billing.fees import (
-    Change,
-    Days,
+    BillingDays,
     Fee,
-    Rate,
+    PlanChange,
+    PlanOnDay,
+    chargeable_days,
     day_of,
     days_of,
     fees_due,
     invoiced,
-    owed,
     rate_on,
     rates_on,
 )
 from portal.plans import period_named
 
-FREE = Rate("plan_free", "Free", Decimal(0))
-PRO = Rate("plan_pro", "Pro", Decimal(49))
-BIG = Rate("plan_big", "Enterprise", Decimal(990))
-NOVEMBER = Days("2026-11", date(2026, 11, 1), date(2026, 11, 30))
+FREE = PlanOnDay("plan_free", "Free", Decimal(0))
+PRO = PlanOnDay("plan_pro", "Pro", Decimal(49))
+BIG = PlanOnDay("plan_big", "Enterprise", Decimal(990))
+NOVEMBER = BillingDays("2026-11", date(2026, 11, 1), date(2026, 11, 30))
 
 
-def fee(rate: Rate, first: int, last: int, *, is_credit: bool = False) -> Fee:
+def fee(rate: PlanOnDay, first: int, last: int, *, is_credit: bool = False) -> Fee:
     days = date(2026, 11, first), date(2026, 11, last)
     return Fee("2026-11", *rate[:4], first=days[0], last=days[1], of_days=30, is_credit=is_credit)
 
 
-def owing(*changes: Change) -> dict[date, Rate]:
-    return owed(rates_on(changes, NOVEMBER))
+def owing(*changes: PlanChange) -> dict[date, PlanOnDay]:
+    return chargeable_days(rates_on(changes, NOVEMBER))
 
 
-def on(day: int, rate: Rate) -> Change:
-    return Change(date(2026, 11, day), rate)
+def on(day: int, rate: PlanOnDay) -> PlanChange:
+    return PlanChange(date(2026, 11, day), rate)
 
 
 def test_a_month_of_one_plan_is_one_fee() -> None:
@@ -89,7 +89,7 @@ def test_what_was_charged_at_another_price_stays() -> None:
 
 def test_days_are_those_of_the_zone() -> None:
     october = period_named("2026-10", "Europe/Berlin")
-    assert days_of(october, "Europe/Berlin") == Days("2026-10", date(2026, 10, 1), date(2026, 10, 31))
+    assert days_of(october, "Europe/Berlin") == BillingDays("2026-10", date(2026, 10, 1), date(2026, 10, 31))
     assert days_of(october, "Europe/Berlin").count == 31
     assert days_of(period_named("2028-02", "Asia/Kolkata"), "Asia/Kolkata").count == 29
     assert day_of(datetime(2026, 10, 31, 23, 30, tzinfo=UTC), "Europe/Berlin") == date(2026, 11, 1)
@@ -103,13 +103,13 @@ CHANGES = st.lists(
 
 
 @given(st.lists(CHANGES, min_size=1, max_size=4))
-def test_each_invoice_makes_what_is_charged_into_what_is_owed(pasts: list[list[Change]]) -> None:
+def test_each_invoice_makes_what_is_charged_into_what_is_owed(pasts: list[list[PlanChange]]) -> None:
     """However the known past changed between two invoices."""
-    written: list[Fee] = []
+    format_decimal: list[Fee] = []
     for changes in pasts:
-        due = owed(rates_on(changes, NOVEMBER))
-        written += fees_due(due, invoiced(written, NOVEMBER), NOVEMBER)
-        assert invoiced(written, NOVEMBER) == due
-        assert fees_due(due, invoiced(written, NOVEMBER), NOVEMBER) == []
-    for one in written:
-        assert one.days == len([*Days("", one.first, one.last).each()])
+        due = chargeable_days(rates_on(changes, NOVEMBER))
+        format_decimal += fees_due(due, invoiced(format_decimal, NOVEMBER), NOVEMBER)
+        assert invoiced(format_decimal, NOVEMBER) == due
+        assert fees_due(due, invoiced(format_decimal, NOVEMBER), NOVEMBER) == []
+    for one in format_decimal:
+        assert one.days == len([*BillingDays("", one.first, one.last).each()])

@@ -237,15 +237,15 @@ async def test_eight_closers_at_once_write_one_invoice_each(own: Database) -> No
         await use(own, account_id, month(1) + DAY, 2)
     until = month(0)
 
-    async def close() -> list[billing.Finalized]:
+    async def close() -> list[billing.FinalizedInvoice]:
         return [one for account_id in accounts for one in await finalize_all(own, account_id)]
 
     done = [one for closer in await asyncio.gather(*[close() for _ in range(CLOSERS)]) for one in closer]
     done += [one for account_id in accounts for one in await finalize_all(own, account_id)]
-    written = [one.invoice for one in done if one.invoice is not None]
-    counted = Counter((invoice.account_id, invoice.period) for invoice in written)
+    format_decimal = [one.invoice for one in done if one.invoice is not None]
+    counted = Counter((invoice.account_id, invoice.period) for invoice in format_decimal)
     assert counted == {(account_id, name(back)): 1 for account_id in accounts for back in (2, 1)}
-    assert all(invoice.period_end <= until for invoice in written)
+    assert all(invoice.period_end <= until for invoice in format_decimal)
     await _numbers_have_no_gap(own)
 
 
@@ -258,7 +258,7 @@ async def test_usage_that_comes_while_a_month_is_closed_is_on_one_of_two_invoice
             if minute == 10:
                 half.set()
 
-    async def close() -> billing.Finalized | None:
+    async def close() -> billing.FinalizedInvoice | None:
         await half.wait()
         return await finalize_next(own, account_id)
 

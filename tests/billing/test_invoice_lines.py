@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from portal.billing.fees import Fee
-from portal.billing.invoice_lines import Inputs, Late, Metered, bill, inputs_from, is_worth_an_invoice, totals
+from portal.billing.invoice_lines import (
+    InvoiceInputs,
+    LateUsage,
+    PeriodUsage,
+    build_lines,
+    inputs_from,
+    is_worth_an_invoice,
+    totals,
+)
 from portal.billing.rate import LineKind
 from portal.core.errors import Invalid
 
@@ -30,21 +38,21 @@ UNUSED = date(2026, 11, 21), date(2026, 11, 30), 30
 CREDIT = Fee("2026-11", "plan_big", "Enterprise", Decimal(990), TAX, *UNUSED, is_credit=True)
 
 
-def metered(units: int = 150, plan: str = "Pro", period: str = "2026-11", days: int = 30, **tariff: Any) -> Metered:
+def metered(units: int = 150, plan: str = "Pro", period: str = "2026-11", days: int = 30, **tariff: Any) -> PeriodUsage:
     whole = {} if plan == "Free" else TARIFF | tariff
-    return Metered(period, f"plan_{plan.lower()}", plan, whole, units, days, 30)
+    return PeriodUsage(period, f"plan_{plan.lower()}", plan, whole, units, days, 30)
 
 
-def inputs(*fees: Fee, usage: Sequence[Metered] = (), late: Sequence[Late] = ()) -> Inputs:
-    return Inputs("2026-11", "Europe/Berlin", "EUR", [*fees], [*usage] or [metered()], [*late])
+def inputs(*fees: Fee, usage: Sequence[PeriodUsage] = (), late: Sequence[LateUsage] = ()) -> InvoiceInputs:
+    return InvoiceInputs("2026-11", "Europe/Berlin", "EUR", [*fees], [*usage] or [metered()], [*late])
 
 
-def told(one: Inputs) -> list[tuple[str, str, str, Decimal | None, Decimal]]:
-    return [(b.line.kind, b.line.description, b.period, b.line.quantity, b.line.amount) for b in bill(one)]
+def told(one: InvoiceInputs) -> list[tuple[str, str, str, Decimal | None, Decimal]]:
+    return [(b.line.kind, b.line.description, b.period, b.line.quantity, b.line.amount) for b in build_lines(one)]
 
 
 def test_fees_usage_and_what_came_late() -> None:
-    late = Late(metered(130, period="2026-10"), billed=90)
+    late = LateUsage(metered(130, period="2026-10"), billed=90)
     assert told(inputs(CREDIT, PRO, late=[late])) == [
         ("fee", "Unused time on Enterprise, 21 to 30 November 2026", "2026-11", None, Decimal("-330.00")),
         ("fee", "Pro, 1 to 31 December 2026", "2026-12", None, Decimal("49.00")),
@@ -54,14 +62,14 @@ def test_fees_usage_and_what_came_late() -> None:
 
 
 def test_late_usage_can_be_given_back_but_not_below_nothing() -> None:
-    (_, line) = bill(inputs(late=[Late(metered(120), billed=140)]))
+    (_, line) = build_lines(inputs(late=[LateUsage(metered(120), billed=140)]))
     assert (line.line.quantity, line.line.amount) == (Decimal(-20), Decimal("-1.00"))
-    (_, line) = bill(inputs(late=[Late(metered(-5), billed=120)]))
+    (_, line) = build_lines(inputs(late=[LateUsage(metered(-5), billed=120)]))
     assert (line.line.quantity, line.line.amount) == (Decimal(-125), Decimal("-1.00"))
 
 
 def test_a_plan_without_charges_still_says_what_was_used() -> None:
-    (line,) = bill(inputs(usage=[metered(7_000, "Free")]))
+    (line,) = build_lines(inputs(usage=[metered(7_000, "Free")]))
     assert (line.line.kind, line.line.quantity, line.line.amount) == (LineKind.USAGE, Decimal(7_000), Decimal(0))
     assert sum(part.quantity for part in line.line.parts) == 7_000
 
@@ -76,7 +84,7 @@ def test_each_plan_of_a_month_prices_its_own_units_and_has_its_part_of_tiers() -
 
 def test_free_units_are_in_part_too() -> None:
     charge = {"code": "units", "model": "per_unit", "unit": "1", "free_units": "10"}
-    (line,) = bill(inputs(usage=[metered(12, days=10, charges=[charge])]))
+    (line,) = build_lines(inputs(usage=[metered(12, days=10, charges=[charge])]))
     assert line.line.amount == Decimal("8.00")
 
 
@@ -110,33 +118,33 @@ def test_a_single_day_is_named_alone_and_a_minimum_by_its_month() -> None:
 def test_each_line_has_the_tax_of_its_own_plan() -> None:
     """What was charged with tax is given back with it, whatever the plan is now."""
     mixed = inputs(CREDIT, PRO, usage=[metered(tax_percent="10")])
-    sums = totals(mixed, bill(mixed))
+    sums = totals(mixed, build_lines(mixed))
     assert (sums.subtotal, sums.tax, sums.total) == (Decimal("-278.50"), Decimal("-62.45"), Decimal("-340.95"))
     untaxed = inputs(usage=[metered(0)])
-    assert str(totals(untaxed, bill(untaxed)).tax) == "0.00"
+    assert str(totals(untaxed, build_lines(untaxed)).tax) == "0.00"
 
 
 def test_a_tariff_in_another_currency_is_refused() -> None:
     with pytest.raises(Invalid, match="in JPY"):
-        bill(inputs(usage=[metered(currency="JPY")]))
+        build_lines(inputs(usage=[metered(currency="JPY")]))
 
 
 def test_inputs_survive_json_with_the_same_digest_and_lines() -> None:
-    whole = inputs(CREDIT, PRO, late=[Late(metered(130), billed=90)])
+    whole = inputs(CREDIT, PRO, late=[LateUsage(metered(130), billed=90)])
     again = inputs_from(json.loads(json.dumps(whole.to_json())))
     assert again == whole
     assert again.digest == whole.digest
-    assert bill(again) == bill(whole)
+    assert build_lines(again) == build_lines(whole)
     assert inputs(PRO).digest != whole.digest
 
 
 def test_what_has_neither_fees_nor_units_nor_charges_is_worth_no_invoice() -> None:
-    def is_worth(*fees: Fee, usage: Metered, late: Sequence[Late] = ()) -> bool:
+    def is_worth(*fees: Fee, usage: PeriodUsage, late: Sequence[LateUsage] = ()) -> bool:
         one = inputs(*fees, usage=[usage], late=late)
-        return is_worth_an_invoice(one, bill(one))
+        return is_worth_an_invoice(one, build_lines(one))
 
     assert not is_worth(usage=metered(0, "Free"))
     assert is_worth(PRO, usage=metered(0, "Free"))
     assert is_worth(usage=metered(1, "Free"))
     assert is_worth(usage=metered(0, minimum="9"))
-    assert is_worth(usage=metered(0, "Free"), late=[Late(metered(5, "Free"), 0)])
+    assert is_worth(usage=metered(0, "Free"), late=[LateUsage(metered(5, "Free"), 0)])

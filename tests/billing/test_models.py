@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from portal.billing import LineKind, Part, rate_usage
+from portal.billing import LineComponent, LineKind, rate_usage
 from tests.billing.sample import GRADUATED, PER_UNIT, VOLUME, D, amounts_of, tariff_of
 
 
@@ -76,4 +76,4 @@ def test_flat_costs_the_same_whatever_was_used(quantity: int) -> None:
 )
 def test_parts_tell_how_the_amount_comes_about(charge: dict[str, Any], quantity: int, parts: list[Any]) -> None:
     (line,) = rate_usage(tariff_of(charge), {"calls": Decimal(quantity)})
-    assert line.parts == tuple(Part(*map(Decimal, part)) for part in parts)
+    assert line.parts == tuple(LineComponent(*map(Decimal, part)) for part in parts)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from portal import accounts, keys, plans
-from portal.check import Checker, PolicyCache, PolicyChanges
+from portal.check import Checker, PolicyCache, PolicyInvalidator
 from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
@@ -50,7 +50,7 @@ async def make_process(
 ) -> AsyncIterator[Process]:
     """`urls` are shards in place of the session's."""
     limiter = Limiter(urls or services.redis_urls, deadline_ms)
-    changes = PolicyChanges(limiter, is_published=False)
+    changes = PolicyInvalidator(limiter, is_published=False)
     database = Database(services.database_url, after_commit=changes.after_commit)
     journal = Journal(folder / "journal", segment_bytes=1 << 20, sync_ms=100)
     await limiter.open()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from portal import keys
-from portal.check import Answer, Code
+from portal.check import CheckResponse, Code
 from portal.check.request import CheckRequest
 from portal.core.actor import Actor
 from tests.check.conftest import MakeKey, Process
@@ -14,7 +14,7 @@ from tests.check.conftest import MakeKey, Process
 SERVICE = "svc_1"
 
 
-async def ask(process: Process, key: str, **fields: object) -> Answer:
+async def ask(process: Process, key: str, **fields: object) -> CheckResponse:
     checked = await process.checker.check(SERVICE, CheckRequest(key=key, **fields))  # type: ignore[arg-type]  # tests pass fields by name
     return checked.answer
 

@@ -68,10 +68,10 @@ def test_a_denial_is_not_told_beyond_its_period() -> None:
 def test_resources_share_their_terms_where_no_rule_tells_them_apart() -> None:
     policy = policy_of(None)
     cached = CachedPolicy(policy)
-    assert cached.terms_for("a") is cached.terms_for("b")
+    assert cached.prepared_for("a") is cached.prepared_for("b")
     told_apart = CachedPolicy(policy_of("a"))
-    assert told_apart.terms_for("a") is not told_apart.terms_for("b")
-    assert told_apart.terms_for("b").limits == ()
+    assert told_apart.prepared_for("a") is not told_apart.prepared_for("b")
+    assert told_apart.prepared_for("b").limits == ()
 
 
 def policy_of(resource: str | None) -> KeyPolicy:

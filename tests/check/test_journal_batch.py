@@ -2,19 +2,19 @@
 
 import asyncio
 
-from portal.check import Answer, Checked, Code
-from portal.check.journal_batch import Outcome, Turn
+from portal.check import CheckOutcome, CheckResponse, Code
+from portal.check.journal_batch import JournalBatch, Outcome
 from portal.usage import UsageRecord
 from tests.check.conftest import Process
 
 
 async def test_an_answer_that_cannot_be_told_leaves_the_others_alone(process: Process) -> None:
-    turn, told = Turn(process.checker.journal), list[Outcome]()
-    checked = Checked(Answer(valid=False, code=Code.NOT_FOUND, request_id="req_1"))
+    turn, told = JournalBatch(process.checker.journal), list[Outcome]()
+    checked = CheckOutcome(CheckResponse(valid=False, code=Code.NOT_FOUND, request_id="req_1"))
 
     def refuse(outcome: Outcome) -> None:
         told.append(outcome)
-        if isinstance(outcome, Checked):
+        if isinstance(outcome, CheckOutcome):
             raise OverflowError("too large a number")
 
     turn.add(checked, None, refuse)
@@ -26,8 +26,8 @@ async def test_an_answer_that_cannot_be_told_leaves_the_others_alone(process: Pr
 
 
 async def test_one_that_fails_twice_and_a_journal_that_breaks_leave_the_others_alone(process: Process) -> None:
-    turn, told = Turn(process.checker.journal), list[Outcome]()
-    checked = Checked(Answer(valid=False, code=Code.NOT_FOUND, request_id="req_1"))
+    turn, told = JournalBatch(process.checker.journal), list[Outcome]()
+    checked = CheckOutcome(CheckResponse(valid=False, code=Code.NOT_FOUND, request_id="req_1"))
 
     def refuse(_outcome: Outcome) -> None:
         raise OverflowError("too large a number")

@@ -19,7 +19,7 @@ async def token(database: Database) -> str:
 async def test_strangers_push_out_nobody_and_leave_connections_free(
     database: Database, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_tokens, "MOST", 3)
+    monkeypatch.setattr(service_tokens, "MAX_REMEMBERED", 3)
     tokens = ServiceTokens(database)
     known = await tokens.identify(token)
     strangers = [tokens.identify(f"svc_{number}") for number in range(100)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from portal.cli.demo.state_file import KeptDemo, load_kept
+from portal.cli.demo.state_file import DemoState, load_state
 
 PORTAL = (sys.executable, "-c", "from portal.cli import main; main()")
 PROJECT = Path(__file__).parents[2]
@@ -88,10 +88,10 @@ class DemoPortal:
             sleep(0.05)
         self.facts = json.loads(self.ready_file.read_text())
 
-    def wait_for_accounts(self) -> KeptDemo:
+    def wait_for_accounts(self) -> DemoState:
         """Until the first start has made them and is counting usage."""
         until = monotonic() + START_SECONDS
-        while (kept := load_kept(self.data)) is None:
+        while (kept := load_state(self.data)) is None:
             assert monotonic() < until, self.output
             sleep(0.02)
         return kept

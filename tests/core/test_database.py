@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from portal.core.database import Database, is_neighbour_away
+from portal.core.database import Database, is_dependency_unavailable
 from portal.core.errors import Invalid, Unavailable
 
 
@@ -33,11 +33,11 @@ async def test_only_a_refusal_of_the_data_will_not_pass_by_itself(
     with pytest.raises(DBAPIError) as caught:
         async with database.transaction() as tx:
             await tx.execute(text(statement))
-    assert is_neighbour_away(caught.value) is is_away
+    assert is_dependency_unavailable(caught.value) is is_away
 
 
 def test_other_errors_are_told_by_their_type() -> None:
-    assert is_neighbour_away(Unavailable("Redis did not answer."))
-    assert is_neighbour_away(ConnectionRefusedError())
-    assert not is_neighbour_away(TypeError("a mistake of ours"))
-    assert not is_neighbour_away(Invalid("That is none."))
+    assert is_dependency_unavailable(Unavailable("Redis did not answer."))
+    assert is_dependency_unavailable(ConnectionRefusedError())
+    assert not is_dependency_unavailable(TypeError("a mistake of ours"))
+    assert not is_dependency_unavailable(Invalid("That is none."))

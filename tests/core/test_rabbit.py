@@ -26,7 +26,7 @@ from portal.core.rabbit.link import Link
 from portal.core.rabbit.topology import retry_queue
 from tests.faults.tools.deaf_proxy import DeafProxy
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def bus(amqp_url: str, subject: str) -> AsyncIterator[RabbitBus]:
 
 
 @asynccontextmanager
-async def consuming(bus: RabbitBus, subject: str, handler: Handler) -> AsyncIterator[None]:
+async def consume_request(bus: RabbitBus, subject: str, handler: Handler) -> AsyncIterator[None]:
     stop = asyncio.Event()
     bus.subscribe(subject, handler)
     running = asyncio.create_task(bus.run(stop))
@@ -60,14 +60,14 @@ async def consuming(bus: RabbitBus, subject: str, handler: Handler) -> AsyncIter
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    deadline = monotonic() + PATIENCE_SECONDS
+    deadline = monotonic() + TIMEOUT_SECONDS
     while not holds():
         assert monotonic() < deadline
         await asyncio.sleep(0.02)
 
 
 async def status_is(bus: RabbitBus, subject: str, wanted: BrokerStatus) -> None:
-    deadline = monotonic() + PATIENCE_SECONDS
+    deadline = monotonic() + TIMEOUT_SECONDS
     while (found := await bus.status(subject)) != wanted:
         assert monotonic() < deadline, found
         await asyncio.sleep(0.05)
@@ -82,7 +82,7 @@ async def test_what_is_published_is_handled_and_leaves_nothing(bus: RabbitBus, s
     bodies = [b"%d" % number * 1000 for number in range(100)]
     await asyncio.gather(*(bus.publish(subject, body) for body in bodies[:50]))
     assert await bus.waiting(subject) == 50
-    async with consuming(bus, subject, take):
+    async with consume_request(bus, subject, take):
         await asyncio.gather(*(bus.publish(subject, body) for body in bodies[50:]))
         await until(lambda: len(got) == 100)
     assert sorted(got) == sorted(bodies)
@@ -98,7 +98,7 @@ async def test_a_failure_is_tried_again_in_place(bus: RabbitBus, subject: str) -
         if calls < 3:
             raise ValueError("not yet")
 
-    async with consuming(bus, subject, fail_twice):
+    async with consume_request(bus, subject, fail_twice):
         await bus.publish(subject, b"one")
         await until(lambda: bus.consumers[0].handled == 1)
     assert (calls, bus.consumers[0].retried) == (3, 2)
@@ -113,7 +113,7 @@ async def test_what_keeps_failing_waits_and_holds_up_nobody(bus: RabbitBus, subj
             raise ValueError("never")
         handled.append(body)
 
-    async with consuming(bus, subject, refuse_one):
+    async with consume_request(bus, subject, refuse_one):
         await bus.publish(subject, b"bad")
         await bus.publish(subject, b"good")
         await until(lambda: handled == [b"good"])
@@ -130,7 +130,7 @@ async def test_a_neighbour_that_is_away_is_waited_for_and_costs_no_retries(bus: 
         if calls <= consumer.TRIES_IN_PLACE + 1:
             raise Unavailable("PostgreSQL is away.")
 
-    async with consuming(bus, subject, away_for_long):
+    async with consume_request(bus, subject, away_for_long):
         await bus.publish(subject, b"one")
         await until(lambda: bus.consumers[0].handled == 1)
     assert await bus.status(subject) == BrokerStatus(0, 0, 0)
@@ -145,7 +145,7 @@ async def test_after_the_last_retry_it_is_a_dead_letter_that_can_be_seen_replaye
     async def refuse(_: bytes) -> None:
         raise ValueError("never")
 
-    async with consuming(bus, subject, refuse):
+    async with consume_request(bus, subject, refuse):
         for body in (b"first", b"second"):
             await bus.publish(subject, body)
         await status_is(bus, subject, BrokerStatus(0, 0, 2))
@@ -157,7 +157,7 @@ async def test_after_the_last_retry_it_is_a_dead_letter_that_can_be_seen_replaye
         }
     first, second = sorted(seen, key=lambda letter: letter.body)
     assert first.id.startswith("msg_")
-    async with consuming(bus, subject, refuse):
+    async with consume_request(bus, subject, refuse):
         assert await letters.replay(None) == 2  # once each, though they die again meanwhile
         await status_is(bus, subject, BrokerStatus(0, 0, 2))
     assert await letters.replay(["msg_nobody's"]) == 0
@@ -181,11 +181,11 @@ async def test_a_consumer_that_dies_leaves_its_messages(bus: RabbitBus, subject:
     first.subscribe(subject, hang)
     dying = asyncio.create_task(first.run(asyncio.Event()))
     await bus.publish(subject, b"one")
-    await asyncio.wait_for(taken.wait(), PATIENCE_SECONDS)
+    await asyncio.wait_for(taken.wait(), TIMEOUT_SECONDS)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     await first.close()
-    async with consuming(bus, subject, take):
+    async with consume_request(bus, subject, take):
         await until(lambda: len(got) > 0)
     assert got == [b"one"]
 
@@ -200,11 +200,11 @@ async def test_a_message_outlives_more_consumers_than_a_broker_allows_by_itself(
         for queue, last in ((subject, False), (dead_queue(subject), True)):
             for _ in range(25):
                 async with connection.channel() as channel:
-                    message = await (await channel.get_queue(queue)).get(timeout=PATIENCE_SECONDS)
+                    message = await (await channel.get_queue(queue)).get(timeout=TIMEOUT_SECONDS)
                     assert message is not None
                     await message.nack(requeue=True)
             async with connection.channel() as channel:
-                message = await (await channel.get_queue(queue)).get(timeout=PATIENCE_SECONDS)
+                message = await (await channel.get_queue(queue)).get(timeout=TIMEOUT_SECONDS)
                 assert message is not None
                 await message.reject(requeue=last)
             await status_is(bus, subject, BrokerStatus(0, 0, 1))
@@ -216,14 +216,14 @@ async def test_a_queue_that_vanished_is_declared_anew(bus: RabbitBus, subject: s
     async def take(body: bytes) -> None:
         got.append(body)
 
-    async with consuming(bus, subject, take):
+    async with consume_request(bus, subject, take):
         await bus.publish(subject, b"one")
         await until(lambda: got == [b"one"])
         connection = await connect(amqp_url, "tests")
         async with connection, connection.channel() as channel:
             await channel.queue_delete(subject)
         await until(lambda: bus.consumers[0].is_consuming)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while b"two" not in got:
                 # Unroutable until the consumer has declared it: refused, never confirmed.
                 try:

@@ -15,7 +15,7 @@ from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.ids import AccountId, encode_128, new_id
 from portal.core.settings import load_settings
-from portal.runtime.container import open_parts, open_web
+from portal.runtime.container import open_container, open_web
 from portal.runtime.server import listen, make_server, url_of
 from portal.usage import UsageRecord, encode_batch, ingest_usage
 from tests.billing.account import an_invoice
@@ -45,7 +45,7 @@ async def running_portal(database_url: str, redis_urls: list[str], data: Path) -
     settings = load_settings(
         database_url=database_url, redis_urls=redis_urls, data=data, base_url=url_of(sock), product_name="Acme API"
     )
-    async with open_parts(settings) as parts, open_web(parts) as services:
+    async with open_container(settings) as parts, open_web(parts) as services:
         server = make_server(create_app(services))
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:

@@ -10,7 +10,7 @@ from portal.accounts import create_service_token
 from portal.cli.commands.migrate import prepare_database
 from portal.core.actor import SYSTEM
 from portal.core.embedded import start_services
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 from tests.conftest import settings_for
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import SERVERS, Served
@@ -34,7 +34,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     services = await start_services(tmp_path_factory.mktemp("faults"))
     try:
         await prepare_database(services.database_url)
-        async with open_parts(settings_for(services, tmp_path_factory.mktemp("test-process"))) as parts:
+        async with open_container(settings_for(services, tmp_path_factory.mktemp("test-process"))) as parts:
             async with parts.database.transaction() as tx:
                 token = (await create_service_token(tx, SYSTEM, "gateway")).token
             yield Place(services, parts, token)

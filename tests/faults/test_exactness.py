@@ -7,9 +7,9 @@ from time import monotonic
 from types import SimpleNamespace
 from typing import cast
 
-from portal.check.denials import recall_denial, remember_denial
+from portal.check.denials import find_denial, store_denial
 from portal.check.policy.compile import KeyPolicy
-from portal.check.policy.prepared import Terms
+from portal.check.policy.prepared import PreparedPolicy
 from portal.cli.demo.check_client import CheckClient
 from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status
 from tests.faults.tools.client_process import Plan
@@ -84,11 +84,11 @@ async def test_a_client_at_the_limit_is_never_denied(place: Place, portal: Serve
     report.tell("exactly at the limit", f"{len(admitted)} admitted, {len(denied)} denied, each rightly and to the ms")
 
 
-def terms_of_nobody() -> Terms:
+def terms_of_nobody() -> PreparedPolicy:
     """Of a key without limits."""
     policy = SimpleNamespace(rules=(), is_suspended=False, is_paused=False, is_revoked=False, allowed_ips=())
     policy.expires_us = policy.secret_ends_us = None
-    return Terms(cast(KeyPolicy, policy), "")
+    return PreparedPolicy(cast(KeyPolicy, policy), "")
 
 
 async def test_a_wait_told_from_memory_is_not_too_short() -> None:
@@ -96,8 +96,8 @@ async def test_a_wait_told_from_memory_is_not_too_short() -> None:
     terms = terms_of_nobody()
     asked = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), None)
     decision = Decision(Status.RATE_LIMITED, 0, states=[LimitState(LIMIT, 900_000, 900_000)])
-    remember_denial(terms, asked, decision, asked_at=monotonic() - 0.5)
-    recalled = recall_denial(terms, 1)
+    store_denial(terms, asked, decision, asked_at=monotonic() - 0.5)
+    recalled = find_denial(terms, 1)
     assert recalled is not None
     assert recalled.states[0].retry_us > 900_000 - 400_000
 
@@ -106,8 +106,8 @@ async def test_a_quota_s_denial_ends_with_its_period() -> None:
     terms = terms_of_nobody()
     quota = Quota(QUOTA, (("2026-01", 0, 1_000_000), ("2026-02", 1_000_000, 2_000_000)))
     asked = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), quota)
-    remember_denial(terms, asked, Decision(Status.QUOTA_EXCEEDED, 990_000, QUOTA, 0), asked_at=monotonic() - 0.02)
-    assert recall_denial(terms, 1) is None
+    store_denial(terms, asked, Decision(Status.QUOTA_EXCEEDED, 990_000, QUOTA, 0), asked_at=monotonic() - 0.02)
+    assert find_denial(terms, 1) is None
 
 
 async def test_a_client_that_waits_for_room_is_never_denied(place: Place, portal: Served, report: Report) -> None:

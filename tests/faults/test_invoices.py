@@ -141,7 +141,7 @@ async def until_over(step: Callable[[], Awaitable[None]]) -> None:
         await step()
 
 
-async def bill(database: Database, account_id: str, now: datetime) -> billing.Finalized | None:
+async def bill(database: Database, account_id: str, now: datetime) -> billing.FinalizedInvoice | None:
     async with database.transaction() as tx:
         tx.now = now
         return await billing.finalize_invoice(tx, account_id, GRACE)

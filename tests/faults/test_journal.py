@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from portal.usage import Courier, JournalDamaged
+from portal.usage import JournalDamaged, JournalShipper
 from portal.usage.journal.format import HEADER_SIZE, encode_frames
 from portal.usage.journal.open_segment import OpenSegment
 from portal.usage.journal.segments import Portion, read_portion, segment_path
@@ -44,8 +44,8 @@ class Dead:
     def write_cursor(self, data: bytes) -> None:
         self.path.with_name(self.path.name + ".cursor").write_bytes(data)
 
-    def courier(self, receiver: Receiver, batch: int) -> Courier:
-        return Courier(self.path.parent, receiver.bus, batch)
+    def shipper(self, receiver: Receiver, batch: int) -> JournalShipper:
+        return JournalShipper(self.path.parent, receiver.bus, batch)
 
 
 @pytest.fixture
@@ -133,9 +133,9 @@ TAILS = {
 async def test_rubbish_at_the_end_is_cut_off(dead: Dead, name: str, whole: int) -> None:
     tail, receiver = TAILS[name], Receiver()
     dead.write(dead.data[: HEADER_SIZE + whole * FRAME] + tail)
-    courier = dead.courier(receiver, 300)
-    assert await courier.run_once() == whole
-    assert courier.cut_bytes == len(tail)
+    shipper = dead.shipper(receiver, 300)
+    assert await shipper.run_once() == whole
+    assert shipper.cut_bytes == len(tail)
     assert receiver.records == records(whole)
     assert not dead.is_there
 
@@ -145,7 +145,7 @@ async def test_rubbish_in_the_middle_stops_loudly(dead: Dead, name: str) -> None
     data, at, receiver = dead.data, HEADER_SIZE + 600 * FRAME, Receiver()
     dead.write(data[:at] + TAILS[name] + data[at:])
     with pytest.raises(JournalDamaged) as caught:
-        await dead.courier(receiver, ALL).run_once()
+        await dead.shipper(receiver, ALL).run_once()
     assert caught.value.offset == at
     assert receiver.records == records(600)
     assert Dead(caught.value.file).data.endswith(data[at:])
@@ -156,17 +156,17 @@ async def test_a_hole_of_records_is_told(dead: Dead) -> None:
     data, begin, receiver = dead.data, HEADER_SIZE + 300 * FRAME, Receiver()
     dead.write(data[:begin] + bytes(4096) + data[begin + 4096 :])
     with pytest.raises(JournalDamaged):
-        await dead.courier(receiver, ALL).run_once()
+        await dead.shipper(receiver, ALL).run_once()
     assert receiver.records == records(300)
 
 
 async def test_a_bus_that_fails_is_asked_again_and_no_record_is_left_out(dead: Dead) -> None:
     receiver = Receiver(failures=5)
-    courier = dead.courier(receiver, 70)
+    shipper = dead.shipper(receiver, 70)
     while receiver.failures:
         with pytest.raises(ConnectionError):
-            await courier.run_once()
-    await courier.run_once()
+            await shipper.run_once()
+    await shipper.run_once()
     assert {one.request_id for one in receiver.records} == {one.request_id for one in records(COUNT)}
     assert not dead.is_there
 
@@ -175,5 +175,5 @@ async def test_a_bus_that_fails_is_asked_again_and_no_record_is_left_out(dead: D
 async def test_a_cursor_that_nobody_can_read_leaves_nothing_out(dead: Dead, data: bytes) -> None:
     dead.write_cursor(data)
     receiver = Receiver()
-    assert await dead.courier(receiver, ALL).run_once() == COUNT
+    assert await dead.shipper(receiver, ALL).run_once() == COUNT
     assert receiver.records == records(COUNT)

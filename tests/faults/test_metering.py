@@ -14,7 +14,7 @@ from tests.faults.tools.report import Report, sized
 
 BATCHES, EVENTS, PRODUCERS = sized(60, 600), 50, 4
 ROUNDS = sized(2, 20)
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 TRIES = 400
 
 
@@ -24,7 +24,7 @@ async def test_external_usage_counts_once_whoever_is_killed(place: Place, portal
     waiting = [*batches, *batches[::3]]
     statuses: Counter[int] = Counter()
     killing = asyncio.create_task(kill(place, portal))
-    async with httpx2.AsyncClient(base_url=portal.url, timeout=PATIENCE_SECONDS) as client:
+    async with httpx2.AsyncClient(base_url=portal.url, timeout=TIMEOUT_SECONDS) as client:
         producers = [produce(client, place.service_token, waiting, statuses) for _ in range(PRODUCERS)]
         answered = sum(await asyncio.gather(*producers), Counter())
     await killing

@@ -30,7 +30,7 @@ POSTERS = 8
 LIMIT, WINDOW_MS = 500, 1000
 QUOTA = sized(2_500, 100_000)
 PROCESSES, HAMMERERS = 8, 6
-PATIENCE_SECONDS = sized(60, 1800)
+TIMEOUT_SECONDS = sized(60, 1800)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -61,7 +61,7 @@ async def assail(plan: Assault) -> None:
         stderr=subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             _, err = await process.communicate()
     finally:
         if process.returncode is None:

@@ -19,11 +19,11 @@ from tests.faults.tools.proxy import DelayingProxy
 from tests.faults.tools.report import Report, sized
 
 CALLS = sized(5_000, 100_000)
-AT_ONCE = 200
+BATCH_SIZE = 200
 DEADLINE_MS = 40
 LONG_DEADLINE_MS = 1000
 """Missed deadlines would open the breaker, and nothing would be asked any more."""
-PATIENCE_SECONDS = 0.12
+TIMEOUT_SECONDS = 0.12
 CUT_EVERY = 500
 HOUR_US = 3_600_000_000
 
@@ -40,7 +40,7 @@ class Slow:
 
     def patience(self) -> float:
         """Often too short for a reply."""
-        return self.draw.choice((0.0005, self.draw.random() * PATIENCE_SECONDS, 5.0))
+        return self.draw.choice((0.0005, self.draw.random() * TIMEOUT_SECONDS, 5.0))
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_a_cut_connection_answers_everybody_and_resends_nothing(
         try:
             length: int = await connection.call("RPUSH", name, number)
         except LimitsUnavailable:
-            await asyncio.sleep(slow.draw.random() * PATIENCE_SECONDS)
+            await asyncio.sleep(slow.draw.random() * TIMEOUT_SECONDS)
             return None
         return length
 
@@ -135,7 +135,7 @@ async def test_a_cut_connection_answers_everybody_and_resends_nothing(
 
 async def in_turns(work: Callable[[int], Awaitable[Outcome]], count: int) -> list[Outcome]:
     """`work(0)`, `work(1)`, …, so many at once."""
-    slots = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(BATCH_SIZE)
 
     async def one(number: int) -> Outcome:
         async with slots:

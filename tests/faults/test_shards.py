@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from portal.cli.demo.check_client import CheckAnswer, CheckClient
-from portal.core.redis.ring import Ring
+from portal.core.redis.ring import RendezvousRing
 from tests.faults.conftest import serve
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import Served
@@ -116,7 +116,7 @@ async def test_the_other_two_shards_never_notice(spread: Spread, report: Report,
 
 
 async def _a_key_each(place: Place, shards: list[Server]) -> list[str]:
-    ring = Ring([(shard.name, shard.name) for shard in shards])
+    ring = RendezvousRing([(shard.name, shard.name) for shard in shards])
     keys: dict[str, str] = {}
     while len(keys) < len(shards):
         customer = await place.customer(LIMIT, **PLAN)

@@ -15,8 +15,8 @@ SUBSCRIPTIONS = 1_000
 CONNECTIONS = sized(100, 1_000)
 ACCOUNTS = 10
 ROUNDS = sized(2, 6)
-MEGABYTES_MOST = 150
-LEAK_MEGABYTES_MOST = 25
+MAX_MEGABYTES = 150
+MAX_LEAK_MEGABYTES = 25
 USED = """
 INSERT INTO usage_periods AS known (account_id, period, used) VALUES (:account, to_char(now(), 'YYYY-MM'), 7)
 ON CONFLICT (account_id, period) DO UPDATE SET used = known.used + 7
@@ -37,8 +37,8 @@ async def test_a_thousand_subscriptions_have_bounded_memory(place: Place, portal
         f"{SUBSCRIPTIONS} on {CONNECTIONS} sockets of {ACCOUNTS} accounts: {before:.0f} MB before, {held:.0f} MB with "
         f"them ({growth * 1024 / SUBSCRIPTIONS:.1f} kB each), {at_rest[-1]:.0f} MB after {ROUNDS} rounds",
     )
-    assert growth < MEGABYTES_MOST
-    assert at_rest[-1] - at_rest[0] < LEAK_MEGABYTES_MOST
+    assert growth < MAX_MEGABYTES
+    assert at_rest[-1] - at_rest[0] < MAX_LEAK_MEGABYTES
 
 
 async def round_trip(place: Place, portal: Served, customers: list[Customer], connections: int) -> float:

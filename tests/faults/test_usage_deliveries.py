@@ -15,9 +15,9 @@ from portal.core.bus import USAGE_RECORDED
 from portal.core.database import Database
 from portal.core.rabbit import BrokerStatus, RabbitBus
 from portal.usage import (
-    Courier,
+    IngestBatcher,
     Journal,
-    Merger,
+    JournalShipper,
     UsageRecord,
     count_quarantined,
     encode_batch,
@@ -32,7 +32,7 @@ from workers import ingest_usage
 
 EVENTS = sized(4_000, 100_000)
 BATCH = sized(100, 1_000)
-PATIENCE_SECONDS = sized(40, 180)
+TIMEOUT_SECONDS = sized(40, 180)
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +56,19 @@ async def _not_raised(account_id: str, period: str, used: int, settled: int) -> 
 
 
 @asynccontextmanager
-async def ingesting(url: str, database: Database, workers: int = 2) -> AsyncIterator[list[Merger]]:
+async def ingesting(url: str, database: Database, workers: int = 2) -> AsyncIterator[list[IngestBatcher]]:
     """Workers until nothing is on its way any more."""
     stop, buses, mergers = asyncio.Event(), [bus_to(url) for _ in range(workers)], []
     for bus in buses:
-        merger = ingest_usage.merger(database, _not_raised)
-        bus.subscribe(USAGE_RECORDED, merger.add)
-        mergers.append(merger)
+        batcher = ingest_usage.batcher(database, _not_raised)
+        bus.subscribe(USAGE_RECORDED, batcher.add)
+        mergers.append(batcher)
     running = [asyncio.create_task(bus.run(stop)) for bus in buses]
     try:
         yield mergers
         begin = monotonic()
         while (status := await buses[0].status(USAGE_RECORDED)) != BrokerStatus(0, 0, 0):
-            assert monotonic() - begin < PATIENCE_SECONDS, status
+            assert monotonic() - begin < TIMEOUT_SECONDS, status
             await asyncio.sleep(0.1)
     finally:
         # An orderly stop finishes what is in hand.
@@ -88,7 +88,7 @@ async def publish_all(url: str, batches: list[bytes]) -> None:
 async def reaches(value: Callable[[], int], wanted: int) -> None:
     begin = monotonic()
     while value() < wanted:
-        assert monotonic() - begin < PATIENCE_SECONDS, value()
+        assert monotonic() - begin < TIMEOUT_SECONDS, value()
         await asyncio.sleep(0.02)
 
 
@@ -113,7 +113,7 @@ async def test_every_message_five_times_and_reordered_changes_no_number(
     async with ingesting(broker_url, database) as mergers:
         pass
     await assert_counted(database, account, EVENTS)
-    assert [sum(merger.events for merger in mergers) >= EVENTS, sum(merger.added for merger in mergers)] == [
+    assert [sum(batcher.events for batcher in mergers) >= EVENTS, sum(batcher.added for batcher in mergers)] == [
         True,
         EVENTS,
     ]
@@ -133,25 +133,25 @@ async def test_lost_confirms_repeat_and_double_nothing(
     stop, portion = asyncio.Event(), EVENTS // (2 * rounds)
     async with DeafProxy(target) as proxy, ingesting(broker_url, database) as mergers:
         bus = bus_to(f"amqp://guest:guest@127.0.0.1:{proxy.port}/")
-        courier = Courier(tmp_path, bus, BATCH)
-        shipping = asyncio.create_task(courier.run(stop))
+        shipper = JournalShipper(tmp_path, bus, BATCH)
+        shipping = asyncio.create_task(shipper.run(stop))
         for begin in range(0, 2 * rounds * portion, 2 * portion):
             journal.append(rows[begin : begin + portion])
-            await reaches(lambda: courier.shipped, begin + portion)
+            await reaches(lambda: shipper.shipped, begin + portion)
             proxy.is_deaf = True
             journal.append(rows[begin + portion : begin + 2 * portion])
-            await reaches(lambda: sum(merger.added for merger in mergers), begin + 2 * portion)
-            assert courier.shipped == begin + portion
+            await reaches(lambda: sum(batcher.added for batcher in mergers), begin + 2 * portion)
+            assert shipper.shipped == begin + portion
             proxy.is_deaf = False
             proxy.cut()
         journal.append(rows[2 * rounds * portion :])
         journal.close()
-        await reaches(lambda: courier.shipped, EVENTS)
+        await reaches(lambda: shipper.shipped, EVENTS)
         stop.set()
         await shipping
         await bus.close()
     await assert_counted(database, account, EVENTS)
-    events = sum(merger.events for merger in mergers)
+    events = sum(batcher.events for batcher in mergers)
     assert events >= EVENTS + rounds * portion
     report.tell("usage, confirms lost", f"{rounds} cuts: {events} events delivered, {EVENTS} counted")
 
@@ -213,9 +213,9 @@ async def test_the_same_id_with_another_content_is_quarantined_whoever_comes_fir
 
 async def test_poison_is_counted_after_all_once_it_can_be(database: Database, account: str) -> None:
     """A conflict whose counted twin is gone."""
-    merger = ingest_usage.merger(database, _not_raised)
-    await merger.add(encode_batch([record(1, account_id=account)]))
-    await merger.add(encode_batch([record(1, account_id=account, cost=5)]))
+    batcher = ingest_usage.batcher(database, _not_raised)
+    await batcher.add(encode_batch([record(1, account_id=account)]))
+    await batcher.add(encode_batch([record(1, account_id=account, cost=5)]))
     async with database.transaction() as tx:
         [number] = await tx.list(text("SELECT id FROM usage_quarantine WHERE account_id = :a"), {"a": account})
         for table in ("usage_events", "usage_minutes", "usage_quarters", "usage_days", "usage_periods"):

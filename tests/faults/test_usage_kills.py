@@ -17,8 +17,8 @@ from tests.faults.tools.usage_place import all_in_a_while, open_usage_place
 ROUNDS = sized(1, 50)
 FEEDERS = 2
 RATE = sized(300, 1_200)
-EVENTS_LEAST = sized(3_000, 1_000_000)
-FED_EACH = EVENTS_LEAST // (FEEDERS + ROUNDS)
+MIN_EVENTS = sized(3_000, 1_000_000)
+FED_EACH = MIN_EVENTS // (FEEDERS + ROUNDS)
 """By a feeder before it is killed or idles: a slow machine is not given more to count."""
 LIMIT = (5_000, 1000)
 
@@ -47,10 +47,10 @@ async def test_no_answered_check_is_lost_or_counted_twice(tmp_path: Path, report
                     world.kill_redis,
                 )
                 await asyncio.sleep(draw.random() * sized(1, 4))
-            world.start_feeder(RATE, EVENTS_LEAST)
+            world.start_feeder(RATE, MIN_EVENTS)
             async with world.served.a_client_each():
                 pass
-            await world.await_fed(EVENTS_LEAST)
+            await world.await_fed(MIN_EVENTS)
         noted = await world.stop_feeding()
         answered = [one.request_id for one in swarm.notes if one.status == 200]
         counted = await world.await_counted(noted)

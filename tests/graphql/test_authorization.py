@@ -28,8 +28,8 @@ from portal.core.actor import NEEDS, Actor
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.ids import new_id
-from portal.graphql import Options, Place, Result, execute, open_stream, sdl
-from portal.graphql.live import Feeds, Publisher
+from portal.graphql import Options, Result, SubscriptionContext, execute, open_stream, sdl
+from portal.graphql.live import Publisher, SubscriptionHub
 from portal.limits import Limiter
 from tests.graphql.world import CALLERS, MAKE_ID, OF_ALL, Arguments, Caller, Tenant, new_caller, new_tenant
 from tests.matrix import count_cells, expect_cells
@@ -274,18 +274,18 @@ async def limiter(services: EmbeddedServices) -> AsyncIterator[Limiter]:
 
 
 @pytest.fixture(scope="module")
-async def place(database: Database, services: EmbeddedServices, limiter: Limiter) -> AsyncIterator[Place]:
-    feeds = Feeds(database, limiter, services.redis_urls)
-    feeds.open()
-    yield Place(database, feeds)
-    await feeds.close()
+async def place(database: Database, services: EmbeddedServices, limiter: Limiter) -> AsyncIterator[SubscriptionContext]:
+    hub = SubscriptionHub(database, limiter, services.redis_urls)
+    hub.open()
+    yield SubscriptionContext(database, hub)
+    await hub.close()
 
 
 TOLD = {"usageTicks": "usageTicks { quotaUsed }", "keyChanged": "keyChanged { keyId key { id } }"}
 THEIR_USED = 7_654_321
 
 
-async def first_told(place: Place, caller: Caller, document: str, happen: Any) -> Result:
+async def first_told(place: SubscriptionContext, caller: Caller, document: str, happen: Any) -> Result:
     """`happen` again and again until something is told: when a subscription listens nobody outside can see."""
     opened = await open_stream(place, (caller.actor, caller.person), document, {}, PATIENT)
     if isinstance(opened, Result):
@@ -300,7 +300,7 @@ async def first_told(place: Place, caller: Caller, document: str, happen: Any) -
 
 @pytest.mark.parametrize("name", SUBSCRIPTIONS)
 async def test_subscription(
-    place: Place, limiter: Limiter, own: Tenant, other: Tenant, callers: dict[str, Caller], name: str
+    place: SubscriptionContext, limiter: Limiter, own: Tenant, other: Tenant, callers: dict[str, Caller], name: str
 ) -> None:
     """Both accounts have news, the other one first; only the own ones are told."""
     used = "INSERT INTO usage_periods (account_id, period, used) VALUES (:account, to_char(now(), 'YYYY-MM'), :used)"
@@ -329,7 +329,7 @@ async def test_subscription(
 
 @pytest.mark.parametrize("name", SUBSCRIPTIONS)
 async def test_a_token_without_the_scope_subscribes_to_nothing(
-    place: Place, callers: dict[str, Caller], name: str
+    place: SubscriptionContext, callers: dict[str, Caller], name: str
 ) -> None:
     owner = callers["owner"]
     scoped = replace(owner, actor=replace(owner.actor, scopes=frozenset({"plan:read"})))

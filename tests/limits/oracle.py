@@ -23,8 +23,8 @@ SCRIPT = (
     .replace(b"'PX', life_ms", LIFE)
     .replace(b"'PX', empty_ms", LIFE)
 )
-SHORT_MOST = b"ENTRY * 500"
-SCRIPTS = {"short": SCRIPT, "long": SCRIPT.replace(SHORT_MOST, b"ENTRY * 2")}
+MAX_SHORT = b"ENTRY * 500"
+SCRIPTS = {"short": SCRIPT, "long": SCRIPT.replace(MAX_SHORT, b"ENTRY * 2")}
 CASES = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True
 )

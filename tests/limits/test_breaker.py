@@ -3,7 +3,7 @@
 import pytest
 
 from portal.limits import breaker as module
-from portal.limits.breaker import Breaker
+from portal.limits.breaker import CircuitBreaker
 
 
 @pytest.fixture
@@ -14,13 +14,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_few_failures_open_nothing(clock: list[float]) -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     breaker.failed(19)
     assert breaker.may_pass()
 
 
 def test_half_of_twenty_open_it(clock: list[float]) -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     breaker.succeeded(10)
     breaker.failed(10)
     assert not breaker.may_pass()
@@ -28,7 +28,7 @@ def test_half_of_twenty_open_it(clock: list[float]) -> None:
 
 
 def test_old_failures_are_forgotten(clock: list[float]) -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     breaker.failed(19)
     clock[0] += 1.5
     breaker.failed(1)
@@ -36,7 +36,7 @@ def test_old_failures_are_forgotten(clock: list[float]) -> None:
 
 
 def test_after_its_time_one_trial_decides(clock: list[float]) -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     breaker.failed(20)
     clock[0] += 5.1
     assert breaker.may_pass()
@@ -51,7 +51,7 @@ def test_after_its_time_one_trial_decides(clock: list[float]) -> None:
 
 
 def test_a_new_connection_closes_it(clock: list[float]) -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     breaker.failed(20)
     breaker.close()
     assert breaker.may_pass()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from portal.core.ids import new_id
 from portal.limits import Bucket, Decision, LimitRequest, Mode, Status, Subject, Window
-from tests.limits.oracle import CASES, LIFE, SCRIPT, SHORT_MOST, START_US, BucketModel, Server, WindowModel
+from tests.limits.oracle import CASES, LIFE, MAX_SHORT, SCRIPT, START_US, BucketModel, Server, WindowModel
 
 
 def decide(server: Server, subject: Subject, now: int, cost: int) -> Decision:
@@ -103,7 +103,7 @@ def test_totals_that_outgrow_their_bytes_begin_anew(server: Server) -> None:
 
 
 def test_a_long_log_is_searched_in_place_and_cut_in_time(server: Server) -> None:
-    assert SHORT_MOST in SCRIPT
+    assert MAX_SHORT in SCRIPT
     assert SCRIPT.count(LIFE) == 2
     subject = Subject(new_id("t"), (Window(10**9, 1_000_000), Window(5, 1_000)))
     now, sizes = START_US, []

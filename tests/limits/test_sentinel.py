@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 from sqlalchemy import text
 
-from portal.check import Answer, CheckUnavailable
+from portal.check import CheckResponse, CheckUnavailable
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.redis.address import parse_shard
@@ -119,7 +119,7 @@ async def through_the_failover(process: Process, opened: str, closed: str) -> li
     while True:
         assert monotonic() < until_at
         begin = monotonic()
-        answer: Answer | None = None
+        answer: CheckResponse | None = None
         try:
             answer = await ask(process, closed)
         except CheckUnavailable:

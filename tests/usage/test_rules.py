@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.errors import Invalid
-from portal.usage.history.bucket_ranges import Span, cover, steps_of
+from portal.usage.history.bucket_ranges import BucketRange, plan_buckets, steps_of
 from portal.usage.rules import (
     DAY,
     HOUR,
@@ -102,7 +102,7 @@ def test_every_quarter_counts_once_in_its_step_and_nowhere_else(
     minutes = min(minutes, LONGEST[granularity])
     begin, end = aligned_range(start, start + minutes * MINUTE, granularity)
     starts = step_starts(begin, end, granularity, ZoneInfo(name))
-    covered = cover(starts, end, granularity)
+    covered = plan_buckets(starts, end, granularity)
     around = int((end - begin + 6 * DAY) / QUARTER)
     instant = floor_to(begin - 3 * DAY, QUARTER) + data.draw(st.integers(0, around)) * QUARTER
     sums: dict[int, int] = {}
@@ -115,7 +115,7 @@ def test_every_quarter_counts_once_in_its_step_and_nowhere_else(
 
 def test_a_cover_stays_within_the_months_of_its_range() -> None:
     start, end = utc(2026, 10, 31, 23), utc(2026, 11, 30, 23)
-    covered = cover(step_starts(start, end, Granularity.DAY, BERLIN), end, Granularity.DAY)
+    covered = plan_buckets(step_starts(start, end, Granularity.DAY, BERLIN), end, Granularity.DAY)
     days, edges = covered["usage_days"], covered["usage_quarters"]
     assert (days[0].start, days[-1].end) == (utc(2026, 11, 1), utc(2026, 12, 1))
     assert all(edge.end - edge.start == HOUR for edge in edges)
@@ -149,11 +149,16 @@ def test_floor_and_ceiling_enclose(instant: datetime, size: timedelta) -> None:
 
 def test_utc_days_come_from_days_and_the_edges_from_quarters() -> None:
     start, end = utc(2026, 11, 1, 6), utc(2026, 11, 5, 1)
-    covered = cover(step_starts(start, end, Granularity.DAY, UTC_ZONE), end, Granularity.DAY)
-    assert [(day.start.day, day.gains, day.loses) for day in covered["usage_days"]] == [(n, n, 0) for n in range(1, 5)]
-    assert [(edge.start.day, edge.gains, edge.loses) for edge in covered["usage_quarters"]] == [(1, 0, 1), (5, 5, 0)]
-    whole = cover([utc(2026, 11, 1)], utc(2026, 12, 1), Granularity.MONTH)
-    assert whole == {"usage_days": [Span(utc(2026, 11, 1), utc(2026, 12, 1), 1, 0)]}
+    covered = plan_buckets(step_starts(start, end, Granularity.DAY, UTC_ZONE), end, Granularity.DAY)
+    assert [(day.start.day, day.adds_to_step, day.subtracts_from_step) for day in covered["usage_days"]] == [
+        (n, n, 0) for n in range(1, 5)
+    ]
+    assert [(edge.start.day, edge.adds_to_step, edge.subtracts_from_step) for edge in covered["usage_quarters"]] == [
+        (1, 0, 1),
+        (5, 5, 0),
+    ]
+    whole = plan_buckets([utc(2026, 11, 1)], utc(2026, 12, 1), Granularity.MONTH)
+    assert whole == {"usage_days": [BucketRange(utc(2026, 11, 1), utc(2026, 12, 1), 1, 0)]}
 
 
 @pytest.mark.parametrize(

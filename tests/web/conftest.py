@@ -15,7 +15,7 @@ from portal.core.actor import Actor, Role
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
-from portal.runtime.container import Parts, open_parts, open_web
+from portal.runtime.container import Container, open_container, open_web
 from web.app import create_app
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -67,14 +67,14 @@ def hidden(response: Response, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-async def parts(settings: Settings, database: Database) -> AsyncIterator[Parts]:
+async def parts(settings: Settings, database: Database) -> AsyncIterator[Container]:
     """`database` is asked for because it migrates."""
-    async with open_parts(settings) as parts:
+    async with open_container(settings) as parts:
         yield parts
 
 
 @pytest.fixture(scope="session")
-async def app(parts: Parts) -> AsyncIterator[Starlette]:
+async def app(parts: Container) -> AsyncIterator[Starlette]:
     async with open_web(parts) as services:
         yield create_app(services)
 

@@ -13,9 +13,9 @@ from portal.core.actor import Actor, Role
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
-from portal.graphql import Allowances
+from portal.graphql import GraphQLRateLimiter
 from web.graphql.endpoint import graphql_routes
-from web.middleware.security_headers import Headers
+from web.middleware.security_headers import SecurityHeadersMiddleware
 
 PASSWORD = "correct horse battery"
 ADDRESS = "http://127.0.0.1:8000"
@@ -46,14 +46,14 @@ class Unlimited:
     def spent(self, actor: Actor) -> None: ...
 
 
-def graphql_app(settings: Settings, database: Database, allowances: Allowances | None = None) -> Starlette:
-    app = Starlette(routes=graphql_routes, middleware=[Middleware(Headers, is_https=False)])
+def graphql_app(settings: Settings, database: Database, rate_limiter: GraphQLRateLimiter | None = None) -> Starlette:
+    app = Starlette(routes=graphql_routes, middleware=[Middleware(SecurityHeadersMiddleware, is_https=False)])
     app.state.services = SimpleNamespace(  # all that GraphQL needs of them
         settings=settings,
         database=database,
         limiter=None,
-        allowances=allowances or Unlimited(),
-        feeds=None,
+        rate_limiter=rate_limiter or Unlimited(),
+        hub=None,
         connections=None,
     )
     return app

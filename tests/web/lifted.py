@@ -24,7 +24,7 @@ from portal.graphql import sdl
 
 SCHEMA = build_schema(sdl())
 DEEPER = re.compile(r"@?deep(\d+)")
-ADDRESS_MOST = 8_000
+MAX_ADDRESS = 8_000
 HOW = st.sampled_from(("right",) * 37 + ("any", "spoilt", "absent"))
 RARELY = st.sampled_from((False,) * 9 + (True,))
 RAW = re.compile(r'"@([^"]*)"')
@@ -80,7 +80,7 @@ class Asked:
     @property
     def is_post(self) -> bool:
         """So is what is too long for an address."""
-        return self.method == "POST" or len(self.body) > ADDRESS_MOST
+        return self.method == "POST" or len(self.body) > MAX_ADDRESS
 
 
 def written(value: Any) -> str:

@@ -29,7 +29,7 @@ async def invoices_of(database: Database, account_id: str) -> int:
 async def test_months_that_are_over_are_finalized_and_a_broken_account_keeps_nobody_waiting(
     own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finalize_invoices, "AT_ONCE", 1)
+    monkeypatch.setattr(finalize_invoices, "BATCH_SIZE", 1)
     broken, well, waiting = [await new_account(own, opened=month(2)) for _ in range(3)]
     for account_id in (broken, well, waiting):
         await use(own, account_id, month(2) + timedelta(days=1), 1)

@@ -8,7 +8,7 @@ from portal import accounts
 from portal.accounts.sessions.sign_in import Credentials, open_session
 from portal.core.actor import Actor
 from portal.core.database import Database
-from workers import purge_expired as delete_ended
+from workers import purge_expired as purge_expired
 
 
 async def test_it_deletes_until_stopped(database: Database, owner: Actor) -> None:
@@ -18,7 +18,7 @@ async def test_it_deletes_until_stopped(database: Database, owner: Actor) -> Non
         session = (await open_session(tx, person, Credentials(person.email, ""))).session
         await tx.execute(text("UPDATE sessions SET expires_at = now() WHERE id = :id"), {"id": session.id})
     stop = asyncio.Event()
-    running = asyncio.create_task(delete_ended.run(database, stop))
+    running = asyncio.create_task(purge_expired.run(database, stop))
     count = text("SELECT count(*) FROM sessions WHERE id = :id")
     left = 1
     while left:
@@ -31,7 +31,7 @@ async def test_it_deletes_until_stopped(database: Database, owner: Actor) -> Non
 async def test_it_outlives_a_database_that_is_away() -> None:
     away = Database("postgresql+asyncpg://nobody@127.0.0.1:9/none")
     stop = asyncio.Event()
-    running = asyncio.create_task(delete_ended.run(away, stop))
+    running = asyncio.create_task(purge_expired.run(away, stop))
     await asyncio.sleep(0.3)
     assert not running.done()
     stop.set()

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.database import Database
-from portal.usage import Courier, Journal, encode_batch
+from portal.usage import Journal, JournalShipper, encode_batch
 from tests.usage.sample import new_account, record
 from tests.usage.truth import buckets_off, raw_totals
 from workers import ingest_usage, ship_journal
@@ -27,11 +27,11 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
         if used == 100:
             complete.set()
 
-    courier = Courier(tmp_path, bus, 1000)
-    journal = Journal(tmp_path, segment_bytes=4096, sync_ms=10, on_append=courier.wake)
+    shipper = JournalShipper(tmp_path, bus, 1000)
+    journal = Journal(tmp_path, segment_bytes=4096, sync_ms=10, on_append=shipper.wake)
     journal.open()
     bus.subscribe(USAGE_RECORDED, ingest_usage.handler(database, raise_used))
-    shipping = asyncio.create_task(ship_journal.run(courier, stop))
+    shipping = asyncio.create_task(ship_journal.run(shipper, stop))
     for number in range(100):
         journal.append([record(number, account_id=account)])
         await asyncio.sleep(0)
@@ -85,6 +85,6 @@ async def test_a_bus_that_is_away_at_the_end_does_not_keep_the_worker(tmp_path: 
     stop.set()
     with capture_logs() as logs:
         async with asyncio.timeout(5):
-            await ship_journal.run(Courier(tmp_path, bus, 10), stop)
+            await ship_journal.run(JournalShipper(tmp_path, bus, 10), stop)
     assert [line["event"] for line in logs] == ["journal_left_for_next_start"]
     assert [Path(name).suffix for name in names_in(tmp_path)] == [".journal"]

@@ -5,10 +5,10 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from portal.core.database import Database
-from portal.usage import Courier, Journal
+from portal.usage import Journal, JournalShipper
 from tests.billing.account import GRACE, finalize_all, month, new_account
 from tests.usage.sample import NOON, Receiver, record
-from workers.watch_usage import LOOKS, Watch
+from workers.watch_usage import LOOKS, UsageMonitor
 
 
 def journalled(folder: Path, count: int) -> None:
@@ -20,7 +20,7 @@ def journalled(folder: Path, count: int) -> None:
     journal.close()
 
 
-async def alarms(watch: Watch, looks: int) -> int:
+async def alarms(watch: UsageMonitor, looks: int) -> int:
     """How often it is told during so many looks, which are five seconds apart."""
     with capture_logs() as logs:
         for _ in range(looks):
@@ -30,7 +30,7 @@ async def alarms(watch: Watch, looks: int) -> int:
 
 async def test_what_stays_is_told_each_minute_after_the_first(database: Database, tmp_path: Path) -> None:
     journalled(tmp_path, 20)
-    watch = Watch(tmp_path, database, None, GRACE)
+    watch = UsageMonitor(tmp_path, database, None, GRACE)
     assert await alarms(watch, LOOKS) == 0
     assert await alarms(watch, 1) == 1
     assert await alarms(watch, LOOKS - 1) == 0
@@ -41,19 +41,19 @@ async def test_what_stays_is_told_each_minute_after_the_first(database: Database
 
 async def test_what_a_start_finds_is_no_alarm_while_it_shrinks(database: Database, tmp_path: Path) -> None:
     journalled(tmp_path, 20)
-    watch, courier = Watch(tmp_path, database, None, GRACE), Courier(tmp_path, Receiver().bus, 1000)
+    watch, shipper = UsageMonitor(tmp_path, database, None, GRACE), JournalShipper(tmp_path, Receiver().bus, 1000)
     assert await alarms(watch, LOOKS) == 0
-    await courier.run_once()
+    await shipper.run_once()
     journalled(tmp_path, 10)
     assert await alarms(watch, LOOKS) == 0
-    await courier.run_once()
+    await shipper.run_once()
     assert await alarms(watch, 2 * LOOKS) == 0
     assert (watch.state.backlog_bytes, watch.state.backlog_seconds) == (0, 0.0)
 
 
 async def test_accounts_that_should_have_been_billed_are_counted(database: Database, tmp_path: Path) -> None:
     await new_account(database, opened=month(1))
-    watch = Watch(tmp_path, database, None, GRACE)
+    watch = UsageMonitor(tmp_path, database, None, GRACE)
     await watch.look()
     before = watch.state.overdue
     account_id = await new_account(database, opened=month(1))

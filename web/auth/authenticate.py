@@ -9,7 +9,7 @@ from web.auth.session import address_of, current_person
 from web.services import services_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-TOKEN_MOST = 200
+MAX_TOKEN = 200
 
 
 async def authenticate(request: Request) -> AuthenticatedPerson | None:
@@ -31,7 +31,7 @@ async def authenticate(request: Request) -> AuthenticatedPerson | None:
 async def _by_token(request: Request, header: str) -> AuthenticatedPerson:
     scheme, _, token = header.partition(" ")
     found = None
-    if scheme.lower() == "bearer" and len(token) <= TOKEN_MOST:
+    if scheme.lower() == "bearer" and len(token) <= MAX_TOKEN:
         async with services_of(request).database.transaction() as tx:
             found = await authenticate_token(tx, token.strip(), address_of(request))
     if found is None:

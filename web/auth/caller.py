@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket
 from portal.accounts import Person, authenticate_token
 from portal.core.actor import ANONYMOUS, Actor
 from portal.core.errors import Unauthenticated
-from web.auth.authenticate import TOKEN_MOST, authenticate
+from web.auth.authenticate import MAX_TOKEN, authenticate
 from web.auth.session import address_of, current_person, session_token
 from web.services import services_of
 
@@ -66,4 +66,4 @@ def _bearer(header: str) -> str:
     """Empty for what is no bearer token."""
     scheme, _, token = header.partition(" ")
     token = token.strip()
-    return token if scheme.lower() == "bearer" and len(token) <= TOKEN_MOST else ""
+    return token if scheme.lower() == "bearer" and len(token) <= MAX_TOKEN else ""

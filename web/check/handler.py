@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from portal.check import (
-    Answer,
     BatchRequest,
-    Checked,
     Checker,
+    CheckOutcome,
+    CheckResponse,
     CheckUnavailable,
     ServiceTokens,
     SettleRequest,
@@ -33,12 +33,12 @@ from web.check import replies
 from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply
 
 CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/batch", "/check/settle"
-BODY_MOST = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024, CHECK_SETTLE: 16 * 1024}
+MAX_BODY = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024, CHECK_SETTLE: 16 * 1024}
 
 OnReply = Callable[[Reply], None]
 
 
-class Desk:
+class CheckHandler:
     """One a process."""
 
     def __init__(self, checker: Checker, tokens: ServiceTokens) -> None:
@@ -75,7 +75,7 @@ class Desk:
 
     def _serve_known(self, path: str, service_id: str, body: bytes, on_reply: OnReply) -> None:
         try:
-            tell = TELL.get(path)
+            tell = RENDERERS.get(path)
             if tell is not None:
                 self._checker.start(service_id, parse_check(body), partial(tell, on_reply))
             elif path == CHECK_BATCH:
@@ -136,23 +136,23 @@ def _batch(outcomes: Sequence[Outcome | None]) -> Reply:
         return failure(error)
 
 
-def _result(outcome: Outcome | None) -> Answer | msgspec.Raw:
+def _result(outcome: Outcome | None) -> CheckResponse | msgspec.Raw:
     """An answer, or the problem document of the check that has none."""
-    if isinstance(outcome, Checked):
+    if isinstance(outcome, CheckOutcome):
         return outcome.answer
     assert outcome is not None  # noqa: S101 every place has been filled
     return msgspec.Raw(failure(outcome).body)
 
 
-def _tell_plain(on_reply: OnReply, outcome: Outcome) -> None:
+def _render_always_200(on_reply: OnReply, outcome: Outcome) -> None:
     on_reply(failure(outcome) if isinstance(outcome, Exception) else plain_reply(outcome))
 
 
-def _tell_native(on_reply: OnReply, outcome: Outcome) -> None:
+def _render_native_status(on_reply: OnReply, outcome: Outcome) -> None:
     on_reply(failure(outcome) if isinstance(outcome, Exception) else native_reply(outcome))
 
 
-TELL = {CHECK: _tell_plain, CHECK_HTTP: _tell_native}
+RENDERERS = {CHECK: _render_always_200, CHECK_HTTP: _render_native_status}
 
 
 def failure(error: Exception) -> Reply:

@@ -2,30 +2,30 @@
 
 from functools import lru_cache
 
-from portal.check import Checked, Code
-from portal.check.policy.prepared import Terms
+from portal.check import CheckOutcome, Code
+from portal.check.policy.prepared import PreparedPolicy
 from portal.limits import ADMITS
 
 MONTH = "month"
 
 
-def rate_limit_headers(checked: Checked) -> bytes:
+def rate_limit_headers(checked: CheckOutcome) -> bytes:
     """Lines of a head; none where no limit was asked: unknown keys, denials before the limits, answers without Redis.
 
     Of the last, those that deny by this process's part of a limit say when to try again. `RateLimit` tells of the
     tightest: the smallest part left, and of equal ones that which stays so for longest.
     """
-    answer, terms = checked.answer, checked.terms
+    answer, prepared = checked.answer, checked.prepared
     wait_ms = answer.retry_after_ms
-    if terms is None or not (answer.limits or answer.quota):
+    if prepared is None or not (answer.limits or answer.quota):
         return b"" if wait_ms is None else b"Retry-After: %d\r\n" % -(-wait_ms // 1000)
-    policies, hard = terms.told or _tell(terms)
+    policies, hard = prepared.header_cache or _tell(prepared)
     name = None
     if answer.limits:
         first = answer.limits[0]
         name, limit, remaining, reset_s = first.name, first.limit, first.remaining, -(-first.reset_ms // 1000)
     if hard is not None and answer.quota is not None:
-        left, until_s = answer.quota.remaining or 0, _seconds_to_period_end(checked, terms)
+        left, until_s = answer.quota.remaining or 0, _seconds_to_period_end(checked, prepared)
         if name is None or (left / max(hard, 1), -until_s) < (remaining / limit, -reset_s):
             name, limit, remaining, reset_s = MONTH, hard, left, until_s
     if name is None:
@@ -39,35 +39,35 @@ def rate_limit_headers(checked: Checked) -> bytes:
     return text.encode()
 
 
-def violated_policies(checked: Checked) -> list[str]:
+def violated_policies(checked: CheckOutcome) -> list[str]:
     """Names of what denied."""
     if checked.answer.code is Code.QUOTA_EXCEEDED:
         return [MONTH]
-    limits = checked.terms.limits if checked.terms else ()
+    limits = checked.prepared.limits if checked.prepared else ()
     states = checked.decision.states if checked.decision else []
     return [limit.name for limit, state in zip(limits, states, strict=False) if state.retry_us != ADMITS]
 
 
-def _tell(terms: Terms) -> tuple[str, int | None]:
+def _tell(prepared: PreparedPolicy) -> tuple[str, int | None]:
     """The policies and the hard quota, the same in every answer: kept in `terms.told`."""
-    hard = _hard_quota(terms)
-    policies = [f"{_quoted(limit.name)};q={limit.amount};w={-(-limit.window_ms // 1000)}" for limit in terms.limits]
+    hard = _hard_quota(prepared)
+    policies = [f"{_quoted(limit.name)};q={limit.amount};w={-(-limit.window_ms // 1000)}" for limit in prepared.limits]
     if hard is not None:
         policies.append(f"{_quoted(MONTH)};q={hard}")
-    told = ", ".join(policies), hard
-    terms.told = told
-    return told
+    header_cache = ", ".join(policies), hard
+    prepared.header_cache = header_cache
+    return header_cache
 
 
-def _hard_quota(terms: Terms) -> int | None:
+def _hard_quota(prepared: PreparedPolicy) -> int | None:
     """The quota where it denies; None with overage, without a limit, and for test keys."""
-    quota = terms.policy.quota
+    quota = prepared.policy.quota
     return None if quota is None or quota.amount < 0 else quota.amount
 
 
-def _seconds_to_period_end(checked: Checked, terms: Terms) -> int:
+def _seconds_to_period_end(checked: CheckOutcome, prepared: PreparedPolicy) -> int:
     assert checked.decision is not None  # noqa: S101 a quota was told
-    _, _, end_us = terms.policy.periods[checked.decision.period]
+    _, _, end_us = prepared.policy.periods[checked.decision.period]
     return -(-(end_us - checked.decision.now_us) // 1_000_000)
 
 

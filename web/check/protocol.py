@@ -14,13 +14,13 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from web.check import replies
-from web.check.handler import BODY_MOST, Desk
+from web.check.handler import MAX_BODY, CheckHandler
 from web.check.replies import Reply
-from web.check.request_head import Head, is_whole, may_be_ours, parse_head
-from web.middleware.timeouts import TimedHttp
+from web.check.request_head import RequestHead, could_match, is_complete, parse_head
+from web.middleware.timeouts import TimeoutHttpProtocol
 
-HEAD_MOST = 16 * 1024
-PIPELINE_MOST = 128
+MAX_HEAD = 16 * 1024
+MAX_PIPELINE = 128
 IDLE_SECONDS = 75.0
 SLOW_SECONDS = 10.0
 END_OF_HEAD = b"\r\n\r\n"
@@ -32,12 +32,12 @@ _START_OF = {
 _STATUS_LINE = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 
-class _Slot:
+class PendingReply:
     """The place of one request's answer in the line of its connection."""
 
     __slots__ = ("_lane", "data", "is_last")
 
-    def __init__(self, lane: "Lane", *, is_last: bool) -> None:
+    def __init__(self, lane: "CheckProtocol", *, is_last: bool) -> None:
         self._lane = lane
         self.data: bytes | None = None
         self.is_last = is_last
@@ -48,7 +48,7 @@ class _Slot:
         self._lane.answer(self)
 
 
-class Lane(asyncio.Protocol):
+class CheckProtocol(asyncio.Protocol):
     """One connection; uvicorn makes it with these arguments."""
 
     def __init__(
@@ -59,12 +59,12 @@ class Lane(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._arguments = (config, server_state, app_state, _loop)
-        self._desk: Desk = config.loaded_app.state.services.desk
+        self._desk: CheckHandler = config.loaded_app.state.services.desk
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._buffer = b""
-        self._line: deque[_Slot] = deque()
+        self._line: deque[PendingReply] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_ending = False
         self._is_handing_over = False
@@ -80,7 +80,7 @@ class Lane(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's own classes; ours has what it uses
         self._heard_at = self._begun_at = self._loop.time()
-        self._timer = self._loop.call_later(SLOW_SECONDS, self._look_at_clock)
+        self._timer = self._loop.call_later(SLOW_SECONDS, self._check_idle)
 
     def data_received(self, data: bytes) -> None:
         if self._is_ending:
@@ -99,18 +99,18 @@ class Lane(asyncio.Protocol):
         return bool(self._line)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
+        self._cleanup()
         self._is_ending = True
         self._buffer = b""
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
         self._is_unread = True
-        self._hold()
+        self._pause()
 
     def resume_writing(self) -> None:
         self._is_unread = False
-        self._release()
+        self._resume()
 
     def shutdown(self) -> None:
         """uvicorn ends gracefully: answer what has been asked, then close."""
@@ -127,8 +127,8 @@ class Lane(asyncio.Protocol):
         buffer, begin = self._buffer, 0
         while not self._is_ending and not self._is_held:
             end = buffer.find(END_OF_HEAD, begin)
-            if end < 0 or end - begin > HEAD_MOST:
-                self._keep(buffer, begin)
+            if end < 0 or end - begin > MAX_HEAD:
+                self._buffer_rest(buffer, begin)
                 self._wait_for_head()
                 return
             head = parse_head(buffer[begin:end])
@@ -137,16 +137,16 @@ class Lane(asyncio.Protocol):
                 self._hand_over()
                 return
             after = end + 4 + head.length
-            if head.length > BODY_MOST[head.path]:
-                self._take(head, b"", too_large=True)
+            if head.length > MAX_BODY[head.path]:
+                self._dispatch(head, b"", too_large=True)
                 return
             if len(buffer) < after:
                 break
-            self._take(head, buffer[end + 4 : after])
+            self._dispatch(head, buffer[end + 4 : after])
             begin = after
-        self._keep(buffer, begin)
+        self._buffer_rest(buffer, begin)
 
-    def _keep(self, buffer: bytes, begin: int) -> None:
+    def _buffer_rest(self, buffer: bytes, begin: int) -> None:
         """What is not served yet; its time counts from its own first byte."""
         self._buffer = buffer[begin:]
         if begin:
@@ -155,37 +155,37 @@ class Lane(asyncio.Protocol):
     def _wait_for_head(self) -> None:
         if not self._buffer:
             return
-        if not may_be_ours(self._buffer):
+        if not could_match(self._buffer):
             # Not before its head is whole, or uvicorn would wait for the rest for ever.
-            if is_whole(self._buffer) or len(self._buffer) > HEAD_MOST:
+            if is_complete(self._buffer) or len(self._buffer) > MAX_HEAD:
                 self._hand_over()
-        elif len(self._buffer) > HEAD_MOST:
-            slot = self._place(is_last=True)
-            slot.settle(replies.problem(431, "Headers too large", f"At most {HEAD_MOST} bytes."))
+        elif len(self._buffer) > MAX_HEAD:
+            slot = self._enqueue(is_last=True)
+            slot.settle(replies.problem(431, "Headers too large", f"At most {MAX_HEAD} bytes."))
 
-    def _take(self, head: Head, body: bytes, *, too_large: bool = False) -> None:
-        slot = self._place(is_last=head.is_last or too_large)
+    def _dispatch(self, head: RequestHead, body: bytes, *, too_large: bool = False) -> None:
+        slot = self._enqueue(is_last=head.is_last or too_large)
         if head.token is None:
             slot.settle(replies.no_token())
         elif not head.is_json:
             slot.settle(replies.wrong_type())
         elif too_large:
-            slot.settle(replies.too_large(BODY_MOST[head.path]))
+            slot.settle(replies.too_large(MAX_BODY[head.path]))
         else:
             self._desk.serve(head.path, head.token, body, slot.settle)
 
-    def _place(self, *, is_last: bool) -> _Slot:
-        slot = _Slot(self, is_last=is_last)
+    def _enqueue(self, *, is_last: bool) -> PendingReply:
+        slot = PendingReply(self, is_last=is_last)
         self._line.append(slot)
         if is_last:
             self._is_ending = True
-        if len(self._line) >= PIPELINE_MOST:
-            self._hold()
+        if len(self._line) >= MAX_PIPELINE:
+            self._pause()
         return slot
 
     # Answers
 
-    def answer(self, slot: _Slot) -> None:
+    def answer(self, slot: PendingReply) -> None:
         """Write what has come to the head of the line."""
         line = self._line
         if line[0] is not slot or self._transport.is_closing():
@@ -201,7 +201,7 @@ class Lane(asyncio.Protocol):
         elif not line and self._is_handing_over:
             self._hand_over()
         elif self._is_held:
-            self._release()
+            self._resume()
         if self._is_over and not line:
             self._transport.close()
 
@@ -234,25 +234,25 @@ class Lane(asyncio.Protocol):
         if self._is_handing_over:
             self._transport.resume_reading()
         data, self._buffer = self._buffer, b""
-        self._forget()
-        other = TimedHttp(*self._arguments)
+        self._cleanup()
+        other = TimeoutHttpProtocol(*self._arguments)
         self._transport.set_protocol(other)
         other.connection_made(self._transport)
         other.data_received(data)
 
-    def _hold(self) -> None:
+    def _pause(self) -> None:
         if not self._is_held and not self._is_handing_over:
             self._is_held = True
             self._transport.pause_reading()
 
-    def _release(self) -> None:
-        if self._is_held and not self._is_unread and len(self._line) < PIPELINE_MOST // 2:
+    def _resume(self) -> None:
+        if self._is_held and not self._is_unread and len(self._line) < MAX_PIPELINE // 2:
             self._is_held = False
             self._transport.resume_reading()
             if self._buffer and not self._is_ending:
                 self._take_requests()
 
-    def _look_at_clock(self) -> None:
+    def _check_idle(self) -> None:
         """Close a connection that has been idle too long, or that sends a request too slowly."""
         patience, since = (SLOW_SECONDS, self._begun_at) if self._buffer else (IDLE_SECONDS, self._heard_at)
         silent = self._loop.time() - since
@@ -260,9 +260,9 @@ class Lane(asyncio.Protocol):
             # What nobody reads cannot be flushed first.
             (self._transport.abort if self._is_unread else self._transport.close)()
             return
-        self._timer = self._loop.call_later(max(min(patience - silent, SLOW_SECONDS), 0.5), self._look_at_clock)
+        self._timer = self._loop.call_later(max(min(patience - silent, SLOW_SECONDS), 0.5), self._check_idle)
 
-    def _forget(self) -> None:
+    def _cleanup(self) -> None:
         self._state.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()

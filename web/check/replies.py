@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from portal.check import Answer, Checked, Code, SettleRequest
+from portal.check import CheckOutcome, CheckResponse, Code, SettleRequest
 from web.check.headers import rate_limit_headers, violated_policies
 
 JSON = "application/json"
@@ -51,12 +51,12 @@ class Reply(msgspec.Struct, gc=False, frozen=True):
     is_last: bool = False
 
 
-def plain_reply(checked: Checked) -> Reply:
+def plain_reply(checked: CheckOutcome) -> Reply:
     """/check: 200 for every outcome of the verification."""
     return Reply(200, encode(checked.answer), JSON, rate_limit_headers(checked))
 
 
-def native_reply(checked: Checked) -> Reply:
+def native_reply(checked: CheckOutcome) -> Reply:
     """/check/http: the same answer with native statuses; denials are problem documents."""
     status = STATUS[checked.answer.code]
     if status == 200:
@@ -69,7 +69,7 @@ def native_reply(checked: Checked) -> Reply:
     return Reply(status, encode(body), PROBLEM_JSON, rate_limit_headers(checked))
 
 
-def batch_reply(results: Sequence[Answer | msgspec.Raw]) -> Reply:
+def batch_reply(results: Sequence[CheckResponse | msgspec.Raw]) -> Reply:
     """/check/batch: the results in the order of the checks."""
     return Reply(200, encode({"results": results}))
 

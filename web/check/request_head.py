@@ -8,19 +8,19 @@ protocol takes the connection over and answers it, malformed or not.
 import re
 from typing import NamedTuple
 
-from web.check.handler import BODY_MOST, bearer, is_json
+from web.check.handler import MAX_BODY, bearer, is_json
 
-REMEMBERED_MOST = 4096
-DIGITS_MOST = 9
+MAX_REMEMBERED = 4096
+MAX_DIGITS = 9
 # No two repetitions in it match the same byte: that would take quadratic time over a long run of blanks.
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\x20-\x7e\x80-\xff\t]*)")
 _REQUEST = re.compile(rb"[A-Z]{1,20} \S{1,16384} HTTP/1\.[01]\r?")
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"})
-_START = {b"POST %s HTTP/1.1" % path.encode(): path for path in BODY_MOST}
-_remembered: dict[bytes, "Head | None"] = {}
+_START = {b"POST %s HTTP/1.1" % path.encode(): path for path in MAX_BODY}
+_remembered: dict[bytes, "RequestHead | None"] = {}
 
 
-class Head(NamedTuple):
+class RequestHead(NamedTuple):
     """`token` is the bearer token, None without one."""
 
     path: str
@@ -30,30 +30,30 @@ class Head(NamedTuple):
     is_last: bool
 
 
-def parse_head(head: bytes) -> Head | None:
+def parse_head(head: bytes) -> RequestHead | None:
     """`head` up to and without the empty line. None when it is not the lane's to answer."""
     try:
         return _remembered[head]
     except KeyError:
         parsed = _parse(head)
-        if len(_remembered) >= REMEMBERED_MOST:
+        if len(_remembered) >= MAX_REMEMBERED:
             _remembered.clear()
         _remembered[head] = parsed
         return parsed
 
 
-def may_be_ours(data: bytes) -> bool:
+def could_match(data: bytes) -> bool:
     """Whether bytes that have no complete head yet can still become a request of the lane."""
     return any(start.startswith(data[: len(start)]) for start in _START)
 
 
-def is_whole(data: bytes) -> bool:
+def is_complete(data: bytes) -> bool:
     """Whether a head that is not ours is all there, or can already be seen to be none."""
     first, end, _ = data.partition(b"\n")
     return b"\n\n" in data or b"\n\r\n" in data or (bool(end) and _REQUEST.fullmatch(first) is None)
 
 
-def _parse(head: bytes) -> Head | None:
+def _parse(head: bytes) -> RequestHead | None:
     first, *lines = head.split(b"\r\n")
     path = _START.get(first)
     if path is None:
@@ -66,12 +66,12 @@ def _parse(head: bytes) -> Head | None:
             return None
         headers[name] = match[2].strip(b" \t").decode("latin-1")
     length = headers.get(b"content-length", "")
-    if b"host" not in headers or not length.isascii() or not length.isdigit() or len(length) > DIGITS_MOST:
+    if b"host" not in headers or not length.isascii() or not length.isdigit() or len(length) > MAX_DIGITS:
         return None
     connection = headers.get(b"connection", "keep-alive").lower()
     if connection not in {"keep-alive", "close"}:
         return None
-    return Head(
+    return RequestHead(
         path,
         int(length),
         bearer(headers.get(b"authorization", "")),

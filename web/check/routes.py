@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from web.check import replies
-from web.check.handler import BODY_MOST, bearer, is_json
+from web.check.handler import MAX_BODY, bearer, is_json
 from web.check.replies import Reply
 from web.http.body import read_body
 from web.services import services_of
@@ -21,9 +21,9 @@ async def check(request: Request) -> Response:
         return response_of(replies.no_token())
     if not is_json(headers.get("content-type", "")):
         return response_of(replies.wrong_type())
-    body = await read_body(request, BODY_MOST[path])
+    body = await read_body(request, MAX_BODY[path])
     if body is None:
-        return response_of(replies.too_large(BODY_MOST[path]))
+        return response_of(replies.too_large(MAX_BODY[path]))
     return response_of(await desk.answer(path, token, body))
 
 
@@ -37,4 +37,4 @@ def response_of(reply: Reply) -> Response:
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-check_routes = [Route(path, check, methods=METHODS) for path in BODY_MOST]
+check_routes = [Route(path, check, methods=METHODS) for path in MAX_BODY]

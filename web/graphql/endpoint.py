@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from portal.core.database import is_connection_lost
 from portal.core.errors import Forbidden, Unauthenticated, Unavailable
 from portal.core.ids import new_id
-from portal.graphql import Options, Place, Repeatable, Result, execute, open_stream
+from portal.graphql import IdempotencyKey, Options, Result, SubscriptionContext, execute, open_stream
 from web.auth.authenticate import SAFE_METHODS
 from web.auth.caller import Caller, caller_of
 from web.graphql.request import PLAIN_JSON, GraphQLRequest, RequestRefused, accepted_type, read_request, wants_page
@@ -24,7 +24,7 @@ from web.pages.explorer.page import show_explorer
 from web.services import services_of
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
-NAME_MOST = 255
+MAX_NAME = 255
 
 
 async def answer_graphql(request: Request) -> Response:
@@ -62,7 +62,7 @@ async def _execute(request: Request, caller: Caller, asked: GraphQLRequest) -> R
 async def _open_events(request: Request, caller: Caller, asked: GraphQLRequest) -> Response:
     """Refused before it begins it is an ordinary answer; one answer alone is a stream of one."""
     services, options = services_of(request), _options(request, caller, asked)
-    place = Place(services.database, services.feeds)
+    place = SubscriptionContext(services.database, services.hub)
     opened = await open_stream(place, (caller.actor, caller.person), asked.document, asked.variables, options)
     if isinstance(opened, Result) and not opened.has_started:
         status = status_of(opened, PLAIN_JSON)
@@ -78,20 +78,20 @@ def _options(request: Request, caller: Caller, asked: GraphQLRequest) -> Options
         key_prefix=services.settings.key_prefix,
         request_id=getattr(request.state, "request_id", None) or new_id("http"),
         limiter=services.limiter,
-        charge=services.allowances.charge,
-        spent=services.allowances.spent,
-        repeatable=_repeatable(request, caller),
+        charge=services.rate_limiter.charge,
+        spent=services.rate_limiter.spent,
+        idempotency_key=_idempotency_key(request, caller),
     )
 
 
-def _repeatable(request: Request, caller: Caller) -> Repeatable | None:
+def _idempotency_key(request: Request, caller: Caller) -> IdempotencyKey | None:
     """Raises RequestRefused for a key that cannot be one."""
     name = request.headers.get(IDEMPOTENCY_KEY)
     if name is None:
         return None
-    if not 1 <= len(name) <= NAME_MOST or not (name.isascii() and name.isprintable()):
-        raise RequestRefused(400, f"{IDEMPOTENCY_KEY} is 1 to {NAME_MOST} visible characters.")
-    return Repeatable(name, caller.credential) if caller.credential else None
+    if not 1 <= len(name) <= MAX_NAME or not (name.isascii() and name.isprintable()):
+        raise RequestRefused(400, f"{IDEMPOTENCY_KEY} is 1 to {MAX_NAME} visible characters.")
+    return IdempotencyKey(name, caller.credential) if caller.credential else None
 
 
 graphql_routes: list[BaseRoute] = [

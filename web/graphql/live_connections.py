@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from portal.accounts import Standing, standing_of, token_digest
+from portal.accounts import CredentialStatus, load_credential_status, token_digest
 from portal.core.database import Database
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
 from web.auth.caller import Caller
 
-ACCOUNT_MOST = 100
-PROCESS_MOST = 5_000
+MAX_ACCOUNT = 100
+MAX_PROCESS = 5_000
 CHECK_SECONDS = 2.0
 """A sign-out or a revoked token ends its connections within this time."""
 
@@ -23,7 +23,7 @@ class TooManyConnections(PortalError):
 
 
 @dataclass(eq=False, slots=True)
-class Held:
+class LiveConnection:
     """One connection. `ended` is set when it may go on no longer; `reason` and `code` say why."""
 
     caller: Caller
@@ -38,27 +38,27 @@ class Held:
         self.ended.set()
 
 
-class Connections:
+class ConnectionRegistry:
     """Of one process. One statement each two seconds looks after all of them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._held: set[Held] = set()
+        self._held: set[LiveConnection] = set()
         self._by_account: Counter[str] = Counter()
         self._checker: asyncio.Task[None] | None = None
-        self._asking: set[Held] = set()
+        self._asking: set[LiveConnection] = set()
         self._turn = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._held)
 
     @asynccontextmanager
-    async def hold(self, caller: Caller) -> AsyncIterator[Held]:
+    async def register(self, caller: Caller) -> AsyncIterator[LiveConnection]:
         """Inside, the connection counts. Raises TooManyConnections."""
         account_id = caller.actor.account_id
-        if self._by_account[account_id] >= ACCOUNT_MOST or len(self._held) >= PROCESS_MOST:
+        if self._by_account[account_id] >= MAX_ACCOUNT or len(self._held) >= MAX_PROCESS:
             raise TooManyConnections("Too many connections are open.", hint="Close some, or share one.")
-        held = Held(caller, token_digest(caller.credential))
+        held = LiveConnection(caller, token_digest(caller.credential))
         self._held.add(held)
         self._by_account[account_id] += 1
         if self._checker is None:
@@ -75,7 +75,7 @@ class Connections:
                 self._checker.cancel()
                 self._checker = None
 
-    async def confirm(self, held: Held) -> bool:
+    async def confirm(self, held: LiveConnection) -> bool:
         """Whether it may go on, looked up after this was asked; else it is ended. Raises what the database raises.
 
         Whoever asks while another look is under way is looked up by the next one, all of them in one statement.
@@ -104,10 +104,12 @@ class Connections:
             except Exception as error:
                 get_log(__name__).warning("connections_not_checked", error=repr(error))
 
-    async def _check(self, held: Collection[Held]) -> None:
+    async def _check(self, held: Collection[LiveConnection]) -> None:
         async with self._database.transaction() as tx:
-            found = await standing_of(tx, {one.digest for one in held})
+            found = await load_credential_status(tx, {one.digest for one in held})
         for one in held:
             actor = one.caller.actor
-            if actor.role is None or found.get(one.digest) != Standing(actor.account_id, actor.role, actor.is_staff):
+            if actor.role is None or found.get(one.digest) != CredentialStatus(
+                actor.account_id, actor.role, actor.is_staff
+            ):
                 one.end("The session or token is valid no longer, or its account or role has changed.")

@@ -1,12 +1,12 @@
 """The headers of a GraphQL allowance, as draft-ietf-httpapi-ratelimit-headers-11 has them, and those of old clients."""
 
-from portal.graphql import Charged
+from portal.graphql import RateLimitResult
 from portal.graphql.engine.rate_limit import WINDOW_SECONDS
 
 POLICY = "graphql"
 
 
-def allowance_headers(charged: Charged) -> dict[str, str]:
+def allowance_headers(charged: RateLimitResult) -> dict[str, str]:
     """Retry-After only where the allowance was not enough; never earlier than the allowance admits."""
     headers = {
         "RateLimit-Policy": f'"{POLICY}";q={charged.limit};w={WINDOW_SECONDS}',

@@ -10,7 +10,7 @@ from web.http.accept import quality_of
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
-BODY_BYTES_MOST = 100_000
+MAX_BODY_BYTES = 100_000
 _RANGES = {
     RESPONSE_JSON: RESPONSE_JSON,
     PLAIN_JSON: PLAIN_JSON,
@@ -74,8 +74,8 @@ async def _read_body(request: Request) -> dict[str, Any]:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_BYTES_MOST:
-            raise RequestRefused(413, f"The body is larger than {BODY_BYTES_MOST} bytes.", "TOO_LARGE")
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.", "TOO_LARGE")
     document = _decode(bytes(body), "The body")
     if isinstance(document, list):
         raise RequestRefused(400, "Batches are not taken.")

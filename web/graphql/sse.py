@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from portal.graphql import Result
 from web.auth.caller import Caller
-from web.graphql.live_connections import Connections, Held, TooManyConnections
+from web.graphql.live_connections import ConnectionRegistry, LiveConnection, TooManyConnections
 from web.graphql.response import refusal, respond
 
 EVENT_STREAM = "text/event-stream"
@@ -33,7 +33,9 @@ def wants_events(request: Request) -> bool:
 class EventStream(Response):
     """Sends until the source ends, the reader leaves or may stay no longer; then closes the source."""
 
-    def __init__(self, connections: Connections, caller: Caller, source: Result | AsyncGenerator[Result, None]) -> None:
+    def __init__(
+        self, connections: ConnectionRegistry, caller: Caller, source: Result | AsyncGenerator[Result, None]
+    ) -> None:
         super().__init__(headers=_HEADERS, media_type=EVENT_STREAM)
         del self.headers["Content-Length"]
         self._connections = connections
@@ -42,7 +44,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with self._connections.hold(self._caller) as held:
+            async with self._connections.register(self._caller) as held:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 sending = asyncio.create_task(self._send_all(send, held))
                 leaving = asyncio.create_task(_until_left(receive))
@@ -58,7 +60,7 @@ class EventStream(Response):
             if not isinstance(self._source, Result):
                 await self._source.aclose()
 
-    async def _send_all(self, send: Send, held: Held) -> None:
+    async def _send_all(self, send: Send, held: LiveConnection) -> None:
         with suppress(TimeoutError, OSError):
             if isinstance(self._source, Result):
                 await _write(send, _next(self._source))
@@ -67,7 +69,7 @@ class EventStream(Response):
             await _write(send, _COMPLETE, has_more=False)
 
 
-async def _send_each(send: Send, source: AsyncGenerator[Result, None], held: Held) -> None:
+async def _send_each(send: Send, source: AsyncGenerator[Result, None], held: LiveConnection) -> None:
     """Something is sent at least each 15 s, so that a reader who went away unnoticed is noticed."""
     ended = asyncio.create_task(held.ended.wait())
     following = asyncio.create_task(anext(source, None))

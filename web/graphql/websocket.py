@@ -12,20 +12,20 @@ from urllib.parse import urlsplit
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from portal.core.database import is_connection_lost, is_neighbour_away
+from portal.core.database import is_connection_lost, is_dependency_unavailable
 from portal.core.errors import Unauthenticated, Unavailable
 from portal.core.ids import new_id
-from portal.graphql import Options, Place, Result, open_stream
+from portal.graphql import Options, Result, SubscriptionContext, open_stream
 from web.auth.caller import Caller, socket_caller
-from web.graphql.live_connections import Held, TooManyConnections
-from web.graphql.request import BODY_BYTES_MOST, GraphQLRequest, RequestRefused, checked_request
+from web.graphql.live_connections import LiveConnection, TooManyConnections
+from web.graphql.request import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, checked_request
 from web.graphql.response import refusal
 from web.services import services_of
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
-SUBSCRIPTIONS_MOST = 20
-ID_MOST = 100
+MAX_SUBSCRIPTIONS = 20
+MAX_ID = 100
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, RESTARTING = 4400, 4401, 4403, 1012
 BAD_PROTOCOL, INIT_TIMEOUT, DOUBLE_ID, DOUBLE_INIT = 4406, 4408, 4409, 4429
 TOO_BIG, INTERNAL, TRY_LATER = 1009, 1011, 1013
@@ -52,7 +52,7 @@ async def answer_socket(socket: WebSocket) -> None:
         if not is_spoken:
             raise _Closing(BAD_PROTOCOL, "Subprotocol not acceptable")
         caller = await _greet(socket, is_cookie_taken=origin is not None)
-        async with services_of(socket).connections.hold(caller) as held:
+        async with services_of(socket).connections.register(caller) as held:
             await _send(socket, {"type": "connection_ack"})
             await _Conversation(socket, caller, held).serve()
     except _Closing as error:
@@ -95,7 +95,7 @@ async def _greet(socket: WebSocket, *, is_cookie_taken: bool) -> Caller:
 class _Conversation:
     """After the greeting: any number of operations beside one another, up to a bound."""
 
-    def __init__(self, socket: WebSocket, caller: Caller, held: Held) -> None:
+    def __init__(self, socket: WebSocket, caller: Caller, held: LiveConnection) -> None:
         self._socket = socket
         self._caller = caller
         self._held = held
@@ -143,8 +143,8 @@ class _Conversation:
             asked = checked_request(message.get("payload"))
         except RequestRefused as error:
             raise _Closing(BAD_MESSAGE, error.message) from None
-        if len(self._running) >= SUBSCRIPTIONS_MOST:
-            text = f"At most {SUBSCRIPTIONS_MOST} operations run beside one another on a connection."
+        if len(self._running) >= MAX_SUBSCRIPTIONS:
+            text = f"At most {MAX_SUBSCRIPTIONS} operations run beside one another on a connection."
             refused = refusal("TOO_MANY_SUBSCRIPTIONS", text).to_json()["errors"]
             await _send(self._socket, {"id": name, "type": "error", "payload": refused})
             return
@@ -167,12 +167,12 @@ class _Conversation:
             key_prefix=services.settings.key_prefix,
             request_id=new_id("ws"),
             limiter=services.limiter,
-            charge=services.allowances.charge,
-            spent=services.allowances.spent,
+            charge=services.rate_limiter.charge,
+            spent=services.rate_limiter.spent,
         )
         caller = (self._caller.actor, self._caller.person)
         opened = await open_stream(
-            Place(services.database, services.feeds), caller, asked.document, asked.variables, options
+            SubscriptionContext(services.database, services.hub), caller, asked.document, asked.variables, options
         )
         if isinstance(opened, Result):
             if await self._tell(name, opened):
@@ -191,7 +191,7 @@ class _Conversation:
         try:
             return await services_of(self._socket).connections.confirm(self._held)
         except Exception as error:
-            if not is_neighbour_away(error):
+            if not is_dependency_unavailable(error):
                 raise
             await self._tell(name, refusal(Unavailable.code, "The database does not answer.", "Try again soon."))
             return False
@@ -208,7 +208,7 @@ class _Conversation:
 
 def _id_of(message: Mapping[str, Any]) -> str:
     name = message.get("id")
-    if not isinstance(name, str) or not 1 <= len(name) <= ID_MOST:
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_ID:
         raise _Closing(BAD_MESSAGE, "`id` is a text of 1 to 100 characters")
     return name
 
@@ -221,7 +221,7 @@ async def _receive(socket: WebSocket) -> dict[str, Any]:
     text = received.get("text")
     if text is None:
         raise _Closing(BAD_MESSAGE, "Messages are JSON text")
-    if len(text) > BODY_BYTES_MOST:
+    if len(text) > MAX_BODY_BYTES:
         raise _Closing(TOO_BIG, "The message is too large")
     try:
         message = msgspec.json.decode(text)

@@ -9,12 +9,12 @@ from starlette.types import Receive, Scope, Send
 from web.http.accept import quality_of
 from web.usage.export import PATH as EXPORT_PATH
 
-LEAST_BYTES = 600
+MIN_BYTES = 600
 LEVEL = 5
 GRAPHQL = "/graphql"
 
 
-class Compression(GZipMiddleware):
+class CompressionMiddleware(GZipMiddleware):
     """Of pages and files; not of /graphql and what lies below it, and not of exports.
 
     Squeezing gigabytes in the loop would hold up everybody else. Starlette's own takes any mention of gzip for a wish,
@@ -43,6 +43,6 @@ def accepts_gzip(request: Request) -> bool:
 
 def compressed(request: Request, body: bytes) -> bytes | None:
     """None where it is not worth it, or not accepted."""
-    if len(body) < LEAST_BYTES or not accepts_gzip(request):
+    if len(body) < MIN_BYTES or not accepts_gzip(request):
         return None
     return compress(body, LEVEL, mtime=0)

@@ -31,7 +31,7 @@ _TITLES = {
 }
 
 
-class Failures:
+class ErrorMiddleware:
     """ASGI middleware, inside the headers: an uncaught error becomes a page with the request id."""
 
     def __init__(self, app: ASGIApp) -> None:

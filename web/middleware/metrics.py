@@ -13,7 +13,7 @@ SECONDS = Histogram("portal_http_request_seconds", "Time to the first byte of th
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
 
-class Measure:
+class MetricsMiddleware:
     """ASGI middleware."""
 
     def __init__(self, app: ASGIApp) -> None:

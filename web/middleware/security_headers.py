@@ -19,7 +19,7 @@ HEADERS = {
 HSTS = "max-age=63072000; includeSubDomains"
 
 
-class Headers:
+class SecurityHeadersMiddleware:
     """ASGI middleware: security headers unless the answer has its own; `state.request_id` and X-Request-Id."""
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:

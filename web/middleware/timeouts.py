@@ -8,7 +8,7 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 60.0
 
 
-class TimedHttp(HttpToolsProtocol):
+class TimeoutHttpProtocol(HttpToolsProtocol):
     """Closes the connection of who sends a request too slowly, however steadily bytes drip in."""
 
     _patience: TimerHandle | None = None

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from portal.core.database import is_neighbour_away
+from portal.core.database import is_dependency_unavailable
 from portal.core.errors import InvalidBody, MalformedBody
 from portal.core.logs import get_log
-from portal.metering import CloudEvent, Counted, Parse, Refusal, parse_event, parse_event_batch
+from portal.metering import CloudEvent, MeteringAccepted, Parse, Refusal, parse_event, parse_event_batch
 from web.check import replies
 from web.check.handler import bearer
 from web.check.replies import Reply
@@ -26,7 +26,7 @@ from web.check.routes import response_of
 from web.http.body import read_body
 from web.services import services_of
 
-BODY_MOST = 1024 * 1024
+MAX_BODY = 1024 * 1024
 THREAD_BYTES = 65_536
 PARSERS: dict[str, Parse] = {
     "application/cloudevents+json": parse_event,
@@ -58,7 +58,7 @@ async def _answer(request: Request) -> Reply:
     except ClientDisconnect:
         return replies.malformed("the connection ended within the body")
     except Exception as error:
-        if not is_neighbour_away(error):
+        if not is_dependency_unavailable(error):
             raise
         get_log(__name__).warning("metering_without_database", error=repr(error))
         detail = "The database is away or busy and nothing was counted. Send it again later; nothing is counted twice."
@@ -72,12 +72,12 @@ async def _count(request: Request) -> Reply:
     parse = PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     if parse is None:
         return replies.problem(415, "Wrong content type", f"Send one of {', '.join(PARSERS)}.")
-    body = await read_body(request, BODY_MOST)
+    body = await read_body(request, MAX_BODY)
     if body is None:
-        return replies.too_large(BODY_MOST)
+        return replies.too_large(MAX_BODY)
     results = await services_of(request).meter.count(await _parsed(parse, body), service_id)
     for one in results:
-        EVENTS.labels(one.status if isinstance(one, Counted) else one.code).inc()
+        EVENTS.labels(one.status if isinstance(one, MeteringAccepted) else one.code).inc()
     return _batch_reply(results) if parse is parse_event_batch else _single_reply(results[0])
 
 
@@ -93,13 +93,13 @@ async def _parsed(parse: Parse, body: bytes) -> list[CloudEvent | Refusal]:
     return await asyncio.to_thread(parse, body) if len(body) > THREAD_BYTES else parse(body)
 
 
-def _single_reply(result: Counted | Refusal) -> Reply:
-    if isinstance(result, Counted):
+def _single_reply(result: MeteringAccepted | Refusal) -> Reply:
+    if isinstance(result, MeteringAccepted):
         return Reply(200, replies.encode(_document(result)))
     return _refused(STATUS.get(result.code, 422), f"{result.detail}.", [result], {"code": result.code})
 
 
-def _batch_reply(results: Sequence[Counted | Refusal]) -> Reply:
+def _batch_reply(results: Sequence[MeteringAccepted | Refusal]) -> Reply:
     refused = [one for one in results if isinstance(one, Refusal)]
     documents = [_document(one) for one in results]
     if not refused:
@@ -116,9 +116,9 @@ def _refused(status: int, detail: str, refused: Sequence[Refusal], more: dict[st
     return Reply(status, replies.encode(document | more), replies.PROBLEM_JSON)
 
 
-def _document(result: Counted | Refusal) -> dict[str, Any]:
+def _document(result: MeteringAccepted | Refusal) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(result)
-    return document if isinstance(result, Counted) else document | {"status": "refused"}
+    return document if isinstance(result, MeteringAccepted) else document | {"status": "refused"}
 
 
 metering_routes = [Route("/usage/events", meter_usage, methods=METHODS)]

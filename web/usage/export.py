@@ -29,7 +29,7 @@ from web.auth.session import SignInNeeded
 from web.services import services_of
 
 PATH = "/usage/export"
-EXPORTS_MOST = 4
+MAX_EXPORTS = 4
 STALL_SECONDS = 60.0
 MEDIA_TYPES = {
     usage.ExportFormat.CSV: "text/csv; charset=utf-8",
@@ -42,7 +42,7 @@ _log = get_log("web.export")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExportRequest:
     """What the address asks for."""
 
     query: usage.ExportQuery
@@ -55,7 +55,7 @@ class Asked:
 
 
 class Exports:
-    """At most EXPORTS_MOST at once in a process: each keeps a database connection for as long as it takes."""
+    """At most MAX_EXPORTS at once in a process: each keeps a database connection for as long as it takes."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -71,7 +71,7 @@ class Exports:
                 total = await usage.estimate_rows(tx, actor.account_id, asked.query)
             else:
                 total = await usage.start_export(tx, actor, asked.query, asked.format)
-        if self._running >= EXPORTS_MOST:
+        if self._running >= MAX_EXPORTS:
             raise HTTPException(503, "Other exports are running; try again soon.", {"Retry-After": "10"})
         return _Export(database, actor, asked, total, self)
 
@@ -87,7 +87,7 @@ class Exports:
 class _Export(Response):
     """Sends the file's pieces, and waits for the reader before it reads the next."""
 
-    def __init__(self, database: Database, actor: Actor, asked: Asked, total: int, exports: Exports) -> None:
+    def __init__(self, database: Database, actor: Actor, asked: ExportRequest, total: int, exports: Exports) -> None:
         super().__init__(media_type=MEDIA_TYPES[asked.format])
         del self.headers["Content-Length"]
         self.headers["Content-Disposition"] = f'attachment; filename="{asked.file_name}"'
@@ -148,7 +148,7 @@ async def _caller(request: Request) -> Actor:
     raise HTTPException(401, hint, {"WWW-Authenticate": 'Bearer realm="portal"'})
 
 
-def read_address(request: Request) -> Asked:
+def read_address(request: Request) -> ExportRequest:
     """Raises Invalid, naming the parameter."""
     known = request.query_params
     for name in known:
@@ -164,7 +164,7 @@ def read_address(request: Request) -> Asked:
         rows=_choice(usage.ExportRows, known.get("rows", "events"), "rows"),
         filter=usage.UsageFilter(key, known.get("resource"), outcome, environment),
     )
-    return Asked(query, _choice(usage.ExportFormat, known.get("format", "csv"), "format"))
+    return ExportRequest(query, _choice(usage.ExportFormat, known.get("format", "csv"), "format"))
 
 
 def _instant(text: str, name: str) -> datetime:

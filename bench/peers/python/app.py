@@ -13,9 +13,9 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel
 
 LIMIT = RateLimitItemPerMinute(100_000)
-CONNECTIONS_MOST = 256
+MAX_CONNECTIONS = 256
 """More than are ever open to it: with redis-py's own 100 it answers 500 to some of 128 at once."""
-storage = RedisStorage("async+" + os.environ["REDIS_URL"], implementation="redispy", max_connections=CONNECTIONS_MOST)
+storage = RedisStorage("async+" + os.environ["REDIS_URL"], implementation="redispy", max_connections=MAX_CONNECTIONS)
 limiter = MovingWindowRateLimiter(storage)
 app = FastAPI()
 

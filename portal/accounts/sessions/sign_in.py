@@ -8,7 +8,7 @@ from portal import audit
 from portal.accounts import store
 from portal.accounts.identity.passwords import is_password
 from portal.accounts.models import Person, Session
-from portal.accounts.rules import ABSOLUTE, PASSWORD_MAX, token_digest
+from portal.accounts.rules import ABSOLUTE, MAX_PASSWORD_LENGTH, token_digest
 from portal.core.actor import Actor, Role
 from portal.core.database import Database, Tx
 from portal.core.errors import Invalid
@@ -26,7 +26,7 @@ class SignedIn:
     session: Session
 
 
-class Attempts(Protocol):
+class Throttle(Protocol):
     """Counts sign-in attempts; the web process gives one that asks the product's own limiter."""
 
     async def allow(self, email: str, address: str | None) -> None:
@@ -45,20 +45,20 @@ class Credentials:
     user_agent: str | None = None
 
 
-async def sign_in(database: Database, credentials: Credentials, attempts: Attempts) -> SignedIn:
+async def sign_in(database: Database, credentials: Credentials, throttle: Throttle) -> SignedIn:
     """Open a session of 12 hours at most. Raises Invalid for a wrong pair, TooManyAttempts.
 
     The one verb with transactions of its own: comparing passwords takes long and queues, and holds no connection.
     """
     email = credentials.email.strip().lower()
-    await attempts.allow(email, credentials.address)
+    await throttle.allow(email, credentials.address)
     async with database.transaction() as tx:
         person = await store.find_person_by_email(tx, email)
     stored = person.password_hash if person else None
-    if not await is_password(stored, credentials.password[: PASSWORD_MAX + 1]) or person is None:
-        await attempts.failed(email)
+    if not await is_password(stored, credentials.password[: MAX_PASSWORD_LENGTH + 1]) or person is None:
+        await throttle.failed(email)
         raise Invalid(WRONG, hint="Check both, or ask an administrator for a new password.", path=("password",))
-    await attempts.succeeded(email)
+    await throttle.succeeded(email)
     async with database.transaction() as tx:
         return await open_session(tx, person, credentials)
 

@@ -11,7 +11,7 @@ ADDRESS_WINDOW = Window(amount=20, window_us=60_000_000)
 FORGET_MS = 24 * 60 * 60 * 1000
 
 
-class SignInAttempts:
+class SignInThrottle:
     """Implements `sign_in.Attempts`. Without Redis sign-in works unslowed, and is logged."""
 
     def __init__(self, limiter: Limiter) -> None:

@@ -67,7 +67,7 @@ async def delete_other_sessions(tx: Tx, person_id: str, kept_id: str | None) -> 
     return len((await tx.execute(statement.returning(col(Session.id)))).all())
 
 
-async def delete_ended_sessions(tx: Tx, most: int) -> int:
+async def delete_expired_sessions(tx: Tx, most: int) -> int:
     """Up to so many of those past their end, of everybody. Returns how many."""
     over = select(col(Session.id)).where(col(Session.expires_at) <= tx.now)
     ended = over.limit(most).with_for_update(skip_locked=True)

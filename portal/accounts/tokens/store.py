@@ -53,7 +53,7 @@ async def update_token_used(tx: Tx, token: PersonalToken, used_at: datetime) -> 
     await tx.execute(update(PersonalToken).where(col(PersonalToken.id) == token.id).values(last_used_at=used_at))
 
 
-async def delete_ended_tokens(tx: Tx, most: int) -> int:
+async def delete_expired_tokens(tx: Tx, most: int) -> int:
     """Up to so many that ended more than 30 days ago, of everybody. Returns how many."""
     before = tx.now - KEPT
     is_over = or_(col(PersonalToken.expires_at) <= before, col(PersonalToken.revoked_at) <= before)

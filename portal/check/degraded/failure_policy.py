@@ -10,14 +10,14 @@ from collections import Counter, OrderedDict
 from contextlib import suppress
 from time import monotonic_ns
 
-from portal.check.degraded.local_limiter import LocalAllowance
+from portal.check.degraded.local_limiter import LocalLimiter
 from portal.check.policy.compile import KeyPolicy, load_seed, period_at
 from portal.core.database import Database
 from portal.limits import ADMITS, NEVER, Decision, LimitRequest, LimitState, Status
 
-ACCOUNTS_MOST = 100_000
-LOOK_UPS_AT_ONCE = 4
-RETRY_US_MOST = 5_000_000
+MAX_ACCOUNTS = 100_000
+MAX_CONCURRENT_LOOK_UPS = 4
+MAX_RETRY_US = 5_000_000
 """A breaker's time: by then Redis may be back and admit what a part of the limit did not."""
 
 
@@ -32,14 +32,14 @@ class _Use:
         self.here = 0
 
 
-class WithoutRedis:
+class DegradedDecider:
     """One a process; `processes` serve checks in all. `answered`: how often, by policy and code."""
 
     def __init__(self, database: Database, processes: int) -> None:
         self.answered: Counter[tuple[str, str]] = Counter()
         self._database = database
         self._processes = processes
-        self._allowance = LocalAllowance(processes)
+        self._allowance = LocalLimiter(processes)
         self._uses: OrderedDict[str, _Use] = OrderedDict()
         self._look_ups: dict[str, asyncio.Task[None]] = {}
 
@@ -68,7 +68,7 @@ class WithoutRedis:
         demands = [*zip(asked.subjects, asked.costs or (asked.cost,) * len(asked.subjects), strict=True)]
         here_us = monotonic_ns() // 1000
         waits = self._allowance.look(demands, here_us)
-        states = [LimitState(0, 0, min(wait, RETRY_US_MOST)) for wait in waits]
+        states = [LimitState(0, 0, min(wait, MAX_RETRY_US)) for wait in waits]
         if any(wait != ADMITS for wait in waits):
             return Decision(Status.RATE_LIMITED, now_us, states=states)
         if use is not None and not self._has_quota(use, asked):
@@ -96,12 +96,12 @@ class WithoutRedis:
     def _know(self, account_id: str, use: _Use) -> None:
         self._uses[account_id] = use
         self._uses.move_to_end(account_id)
-        while len(self._uses) > ACCOUNTS_MOST:
+        while len(self._uses) > MAX_ACCOUNTS:
             self._uses.popitem(last=False)
 
     def _look_up(self, policy: KeyPolicy, now_us: int) -> None:
         """In nobody's way, and few at once: a Redis that is away must not bring PostgreSQL down as well."""
-        if policy.account_id in self._look_ups or len(self._look_ups) >= LOOK_UPS_AT_ONCE:
+        if policy.account_id in self._look_ups or len(self._look_ups) >= MAX_CONCURRENT_LOOK_UPS:
             return
         task = asyncio.create_task(self._learn(policy, period_at(policy, now_us)))
         self._look_ups[policy.account_id] = task
@@ -117,6 +117,6 @@ def retry_after_ms(decision: Decision) -> int | None:
     """When to try again after a denial of this kind: soon enough for a Redis that has come back."""
     if decision.status is Status.ADMITTED:
         return None
-    waits = [RETRY_US_MOST if state.retry_us == NEVER else state.retry_us for state in decision.states]
-    longest = max([wait for wait in waits if wait != ADMITS], default=RETRY_US_MOST)
+    waits = [MAX_RETRY_US if state.retry_us == NEVER else state.retry_us for state in decision.states]
+    longest = max([wait for wait in waits if wait != ADMITS], default=MAX_RETRY_US)
     return -(-longest // 1000)

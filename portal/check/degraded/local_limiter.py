@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from portal.limits import ADMITS, NEVER, Bucket, Subject, Window
 
-COUNTERS_MOST = 10_000
+MAX_COUNTERS = 10_000
 SLOTS = 100
 SWEEP_EVERY_US = 1_000_000
 
@@ -93,7 +93,7 @@ Demands = Sequence[tuple[Subject, int]]
 """Units of each subject."""
 
 
-class LocalAllowance:
+class LocalLimiter:
     """One a process. Instants are monotonic microseconds."""
 
     def __init__(self, processes: int) -> None:
@@ -133,7 +133,7 @@ class LocalAllowance:
 
     def _has_room(self, now_us: int) -> bool:
         """Forgetting a counter in use would admit its limit anew, so only idle ones make room."""
-        if len(self._counters) >= COUNTERS_MOST and now_us - self._swept_us >= SWEEP_EVERY_US:
+        if len(self._counters) >= MAX_COUNTERS and now_us - self._swept_us >= SWEEP_EVERY_US:
             self._swept_us = now_us
             self._counters = {name: one for name, one in self._counters.items() if not one.is_idle(now_us)}
-        return len(self._counters) < COUNTERS_MOST
+        return len(self._counters) < MAX_COUNTERS

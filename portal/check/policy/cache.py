@@ -11,16 +11,16 @@ from time import monotonic
 import msgspec
 
 from portal.check.policy.compile import KeyPolicy, load_policy, share
-from portal.check.policy.prepared import Terms
+from portal.check.policy.prepared import PreparedPolicy
 from portal.check.policy.single_flight import SingleFlight
 from portal.core.database import Database
 from portal.limits import Limiter, LimitsUnavailable
 
 ABSENT_SECONDS = 1.0
-ABSENT_MOST = 10_000
-LOADS_AT_ONCE = 16
+MAX_ABSENT = 10_000
+MAX_CONCURRENT_LOADS = 16
 SHARED_SECONDS = 600
-TERMS_MOST = 64
+MAX_PREPARED = 64
 """Resources of a key; one that asks for more of them has its terms worked out anew."""
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -40,19 +40,19 @@ class CachedPolicy:
         self.kept_at = monotonic()
         self.heard = -1
         self._is_by_resource = any(rule.resource is not None for rule in policy.rules)
-        self._terms: dict[str, Terms] | None = None
+        self._terms: dict[str, PreparedPolicy] | None = None
 
-    def terms_for(self, resource: str) -> Terms:
+    def prepared_for(self, resource: str) -> PreparedPolicy:
         """Where no rule names a resource, all of them have the same: gateways know thousands."""
         if not self._is_by_resource:
             resource = ""
         known = self._terms
-        if known is None or len(known) > TERMS_MOST:
+        if known is None or len(known) > MAX_PREPARED:
             known = self._terms = {}
-        terms = known.get(resource)
-        if terms is None:
-            terms = known[resource] = Terms(self.policy, resource)
-        return terms
+        prepared = known.get(resource)
+        if prepared is None:
+            prepared = known[resource] = PreparedPolicy(self.policy, resource)
+        return prepared
 
 
 class PolicyCache:
@@ -66,7 +66,7 @@ class PolicyCache:
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._heard = 0
         self._loads: SingleFlight[CachedPolicy | None] = SingleFlight()
-        self._slots = asyncio.Semaphore(LOADS_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_LOADS)
 
     def known(self, digest: bytes) -> CachedPolicy | None:
         """What this process has in memory and may use; None says nothing about the secret."""
@@ -135,7 +135,7 @@ class PolicyCache:
         if policy is None:
             self._known.pop(digest, None)
             self._absent[digest] = monotonic() + ABSENT_SECONDS
-            while len(self._absent) > ABSENT_MOST:
+            while len(self._absent) > MAX_ABSENT:
                 self._absent.popitem(last=False)
             return None
         name = f"policy:{digest.hex()}"

@@ -11,11 +11,11 @@ from portal.core.logs import get_log
 from portal.limits import Limiter, LimitsUnavailable
 
 CHANNEL = "policy.changed"
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 
 
-class PolicyChanges:
+class PolicyInvalidator:
     """Given to the Database as `after_commit`, and to the outbox relay, which repeats it."""
 
     def __init__(self, limiter: Limiter, *, is_published: bool) -> None:
@@ -44,7 +44,7 @@ class PolicyChanges:
         """For a second at most; a Redis that stays away is told in the background once it is back."""
         for listener in self.listeners:
             listener(account_id, version)
-        until = monotonic() + PATIENCE_SECONDS
+        until = monotonic() + TIMEOUT_SECONDS
         while monotonic() < until:
             try:
                 await self.apply(account_id, version)

@@ -5,18 +5,18 @@ from typing import Any
 from portal.check.policy.compile import KeyPolicy, limits_of, rules_for
 from portal.limits import LimitRequest, Mode, Seed, encode
 
-COSTS_MOST = 8
+MAX_COSTS = 8
 CONSUME = Mode.CONSUME
 
 
-class Terms:
+class PreparedPolicy:
     """What they are held to: `limits` in the order of a decision's states, and requests ready to be sent.
 
     `is_plain`: there is nothing in the policy that could deny before the limits. `denials` by cost, see denials.py.
     `told`: what a caller of ours keeps here because it is the same in every answer.
     """
 
-    __slots__ = ("_requests", "denials", "is_plain", "limits", "policy", "subjects", "told")
+    __slots__ = ("_requests", "denials", "header_cache", "is_plain", "limits", "policy", "subjects")
 
     def __init__(self, policy: KeyPolicy, resource: str) -> None:
         rules = rules_for(policy, resource)
@@ -29,20 +29,20 @@ class Terms:
         self.limits = limits_of(rules)
         self.subjects = tuple([rule.subject for rule in rules])
         self.denials: dict[int, Any] = {}
-        self.told: Any = None
+        self.header_cache: Any = None
         self._requests: dict[int, LimitRequest] = {}
 
-    def consuming(self, cost: int) -> LimitRequest:
+    def consume_request(self, cost: int) -> LimitRequest:
         """For the limiter, encoded once: nearly every check costs what the one before did. Not to be changed."""
         request = self._requests.get(cost)
         if request is None:
-            request = self.asking(CONSUME, cost)
+            request = self.build_request(CONSUME, cost)
             request.encoded = encode(request)
-            if len(self._requests) >= COSTS_MOST:
+            if len(self._requests) >= MAX_COSTS:
                 self._requests.clear()
             self._requests[cost] = request
         return request
 
-    def asking(self, mode: Mode, cost: int, seed: Seed | None = None) -> LimitRequest:
+    def build_request(self, mode: Mode, cost: int, seed: Seed | None = None) -> LimitRequest:
         policy = self.policy
         return LimitRequest(policy.account_id, policy.version, mode, cost, self.subjects, policy.quota, seed)

@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from portal.check.policy.cache import PolicyCache
 from portal.check.policy.invalidate import CHANNEL
-from portal.core.outage_log import Outage
+from portal.core.outage_log import OutageLog
 from portal.core.redis.address import parse_shard
 from portal.limits import LimitsUnavailable, listening_client
 
@@ -15,17 +15,17 @@ RETRY_SECONDS = 1.0
 
 async def listen_to_changes(url: str, policies: PolicyCache) -> None:
     """Until cancelled, one shard's messages; reconnects by itself."""
-    outage = Outage("policy_changes", parse_shard(url).name)
+    outage = OutageLog("policy_changes", parse_shard(url).name)
     while True:
         try:
             async with await listening_client(url) as redis:
                 subscription = redis.pubsub()
                 await subscription.subscribe(CHANNEL)
                 async for message in subscription.listen():
-                    outage.is_over()
+                    outage.recovered()
                     _hear(message, policies)
         except (RedisError, OSError, LimitsUnavailable) as error:
-            outage.goes_on(error)
+            outage.failed(error)
         await asyncio.sleep(RETRY_SECONDS)
 
 

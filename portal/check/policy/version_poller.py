@@ -12,11 +12,11 @@ from portal.check.policy.cache import PolicyCache
 from portal.core.database import Database
 
 EVERY_SECONDS = 1.0
-PATIENCE_SECONDS = 5.0
-ACCOUNTS_MOST = 10_000
+TIMEOUT_SECONDS = 5.0
+MAX_ACCOUNTS = 10_000
 
 
-class Versions:
+class VersionPoller:
     """One a process."""
 
     def __init__(self, database: Database, policies: PolicyCache) -> None:
@@ -27,7 +27,7 @@ class Versions:
 
     def answered_without_redis(self, account_id: str) -> None:
         """In nobody's way: the look-up is a task of its own."""
-        if len(self._answered) < ACCOUNTS_MOST:
+        if len(self._answered) < MAX_ACCOUNTS:
             self._answered.add(account_id)
         if self._task is None:
             self._task = asyncio.create_task(self._look_up())
@@ -42,7 +42,7 @@ class Versions:
             while self._answered:
                 account_ids, self._answered = self._answered, set()
                 with suppress(Exception):
-                    async with asyncio.timeout(PATIENCE_SECONDS), self._database.transaction() as tx:
+                    async with asyncio.timeout(TIMEOUT_SECONDS), self._database.transaction() as tx:
                         for account_id, version in await list_policy_versions(tx, account_ids):
                             self._policies.raise_version(account_id, version)
                 await asyncio.sleep(EVERY_SECONDS)

@@ -9,7 +9,7 @@ import typer
 
 from portal.audit import Break, list_chains, verify_chain
 from portal.cli.target import DataOption, settings_of
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def _document(one: Break) -> dict[str, str | int]:
 
 
 async def _verify(data: Path | None) -> tuple[int, list[Break]]:
-    async with open_parts(settings_of(data)) as parts, parts.database.snapshot() as tx:
+    async with open_container(settings_of(data)) as container, container.database.snapshot() as tx:
         accounts = await list_chains(tx)
         found = [await verify_chain(tx, account_id) for account_id in accounts]
     return len(accounts), [one for one in found if one is not None]

@@ -16,16 +16,16 @@ from portal.cli.target import DataOption, settings_of
 from portal.core.bus import USAGE_RECORDED
 from portal.core.errors import NotFound, PortalError
 from portal.core.rabbit import DeadLetters
-from portal.runtime.container import Parts, open_parts
+from portal.runtime.container import Container, open_container
 from portal.usage import (
     drop_quarantined,
     find_quarantined,
     list_quarantined,
-    raise_quotas,
     replay_quarantined,
+    sync_quota_counters,
 )
 
-LISTED_MOST = 1_000
+MAX_LISTED = 1_000
 LAGGING = "Quota counters could not be raised: {}. They follow with each account's next usage."
 app = typer.Typer(help="What could not be counted: look, replay, drop.", no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -41,7 +41,7 @@ def dlq() -> None:
 @app.command("list")
 def list_entries(
     data: DataOption = None,
-    most: Annotated[int, typer.Option(min=1, max=LISTED_MOST, help="How many of each place.")] = 100,
+    most: Annotated[int, typer.Option(min=1, max=MAX_LISTED, help="How many of each place.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """List the quarantine and the dead letters, the oldest first."""
@@ -96,48 +96,48 @@ def _chosen(ids: list[str] | None, *, everything: bool) -> Places:
 
 
 async def _list(data: Path | None, most: int) -> Sequence[Any]:
-    async with open_parts(settings_of(data)) as parts:
-        async with parts.database.transaction() as tx:
+    async with open_container(settings_of(data)) as container:
+        async with container.database.transaction() as tx:
             quarantined = await list_quarantined(tx, most)
-        letters = _letters(parts)
+        letters = _letters(container)
         return [*quarantined, *(await letters.list(most) if letters else ())]
 
 
 async def _show(data: Path | None, entry_id: str) -> Any:
-    async with open_parts(settings_of(data)) as parts:
+    async with open_container(settings_of(data)) as container:
         if entry_id.isdecimal():
-            async with parts.database.transaction() as tx:
+            async with container.database.transaction() as tx:
                 row = await find_quarantined(tx, int(entry_id))
             if row is not None:
                 return row
-        elif (letters := _letters(parts)) is not None:
-            for letter in await letters.list(LISTED_MOST):
+        elif (letters := _letters(container)) is not None:
+            for letter in await letters.list(MAX_LISTED):
                 if letter.id == entry_id:
                     return letter
     raise NotFound(f"There is no {entry_id!r}.", hint="See `portal dlq list`.")
 
 
 async def _replay(data: Path | None, chosen: Places) -> dict[str, int]:
-    async with open_parts(settings_of(data)) as parts:
+    async with open_container(settings_of(data)) as container:
         told = {"counted": 0, "kept": 0, "sent": 0}
         if chosen.has_numbers:
-            replayed = await replay_quarantined(parts.database, chosen.numbers)
+            replayed = await replay_quarantined(container.database, chosen.numbers)
             told |= {"counted": replayed.counted, "kept": replayed.kept}
-            if (error := await raise_quotas(parts.limiter.raise_used, replayed.totals)) is not None:
+            if (error := await sync_quota_counters(container.limiter.raise_used, replayed.totals)) is not None:
                 typer.echo(LAGGING.format(error), err=True)
-        if chosen.has_letters and (letters := _letters(parts, is_needed=chosen.letters is not None)) is not None:
+        if chosen.has_letters and (letters := _letters(container, is_needed=chosen.letters is not None)) is not None:
             told["sent"] = await letters.replay(chosen.letters)
         _check_found(chosen, sum(told.values()))
         return told
 
 
 async def _drop(data: Path | None, chosen: Places) -> int:
-    async with open_parts(settings_of(data)) as parts:
+    async with open_container(settings_of(data)) as container:
         dropped = 0
         if chosen.has_numbers:
-            async with parts.database.transaction() as tx:
+            async with container.database.transaction() as tx:
                 dropped += await drop_quarantined(tx, chosen.numbers)
-        if chosen.has_letters and (letters := _letters(parts, is_needed=chosen.letters is not None)) is not None:
+        if chosen.has_letters and (letters := _letters(container, is_needed=chosen.letters is not None)) is not None:
             dropped += await letters.drop(chosen.letters)
         _check_found(chosen, dropped)
         return dropped
@@ -148,8 +148,8 @@ def _check_found(chosen: Places, found: int) -> None:
         raise NotFound(f"{chosen.named - found} of those are not there.", hint="See `portal dlq list`.")
 
 
-def _letters(parts: Parts, *, is_needed: bool = False) -> DeadLetters | None:
-    settings = parts.settings
+def _letters(container: Container, *, is_needed: bool = False) -> DeadLetters | None:
+    settings = container.settings
     if settings.amqp_url is None:
         if is_needed:
             raise PortalError("Dead letters are at the broker.", hint="Set PORTAL_AMQP_URL.")

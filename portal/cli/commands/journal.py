@@ -10,9 +10,9 @@ import typer
 from portal.cli.progress import Advance, progress
 from portal.cli.target import DataOption, settings_of
 from portal.core.bus import Bus, Handler
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 from portal.runtime.workers import subscribe_ingest
-from portal.usage import JournalShipped, bytes_in, ship_folder
+from portal.usage import JournalRecovered, bytes_in, recover_journal
 
 app = typer.Typer(help="The usage journal.", no_args_is_help=True)
 
@@ -42,11 +42,13 @@ def ship(
         raise typer.Exit(1)
 
 
-async def _ship(folder: Path, data: Path | None) -> JournalShipped:
-    async with open_parts(settings_of(data)) as parts:
-        subscribe_ingest(parts)
+async def _ship(folder: Path, data: Path | None) -> JournalRecovered:
+    async with open_container(settings_of(data)) as container:
+        subscribe_ingest(container)
         with progress("Shipping bytes", bytes_in(folder)) as advance:
-            return await ship_folder(folder, _Watched(parts.usage_bus, advance), parts.settings.courier_batch)
+            return await recover_journal(
+                folder, _Watched(container.usage_bus, advance), container.settings.shipper_batch
+            )
 
 
 class _Watched:

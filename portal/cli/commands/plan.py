@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.billing import find_tariff, tariff_document
+from portal.billing import parse_tariff_or_none, tariff_document
 from portal.cli.target import DataOption, settings_of
 from portal.cli.tariff_file import read_tariff
 from portal.cli.usage_errors import refusing_invalid
 from portal.core.actor import SYSTEM
 from portal.plans import Plan, get_plan_called, set_tariff
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 
 app = typer.Typer(help="Plans of the catalogue.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def tariff(
     with refusing_invalid():
         document = None if file is None else tariff_document(read_tariff(file))
     found = asyncio.run(_tariff(plan, document, data))
-    priced = find_tariff(found.tariff)
+    priced = parse_tariff_or_none(found.tariff)
     typer.echo(json.dumps(tariff_document(priced) if priced else {}, indent=2))
     if priced is None:
         typer.echo(f"Usage costs nothing on {found.name}.", err=True)
@@ -42,5 +42,5 @@ def tariff(
 
 
 async def _tariff(slug: str, document: dict[str, Any] | None, data: Path | None) -> Plan:
-    async with open_parts(settings_of(data)) as parts, parts.database.transaction() as tx:
+    async with open_container(settings_of(data)) as container, container.database.transaction() as tx:
         return await (get_plan_called(tx, slug) if document is None else set_tariff(tx, SYSTEM, slug, document))

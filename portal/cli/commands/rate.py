@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.billing import Line, Totals, add_up, decimal_from, part_document, rate_usage, written
+from portal.billing import Line, Totals, add_up, decimal_from, format_decimal, part_document, rate_usage
 from portal.cli.tariff_file import read_tariff
 from portal.cli.usage_errors import refusing_invalid
 
@@ -30,7 +30,7 @@ def _document(line: Line) -> dict[str, Any]:
         "kind": line.kind.value,
         "code": line.code,
         "description": line.description,
-        "quantity": None if line.quantity is None else written(line.quantity),
+        "quantity": None if line.quantity is None else format_decimal(line.quantity),
         "amount": str(line.amount),
         "parts": [part_document(part) for part in line.parts],
     }

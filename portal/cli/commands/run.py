@@ -26,12 +26,12 @@ from portal.core.errors import PortalError
 from portal.core.logs import configure_logs
 from portal.core.settings import load_settings
 from portal.runtime.check_metrics import shown
-from portal.runtime.container import Parts, open_parts, open_web
-from portal.runtime.gc_tuning import settle_garbage
+from portal.runtime.container import Container, open_container, open_web
+from portal.runtime.gc_tuning import tune_gc
 from portal.runtime.server import listen, make_server, url_of
 from portal.runtime.usage_metrics import UsageMetrics
-from portal.runtime.workers import background, make_courier, run_workers
-from portal.usage import Courier
+from portal.runtime.workers import build_shipper, build_workers, run_workers
+from portal.usage import JournalShipper
 from web.app import create_app
 
 
@@ -77,14 +77,14 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
         base_url=url_of(sock),
         amqp_url=None,
     )
-    async with open_parts(settings) as parts:
-        courier = make_courier(parts)
-        demo = await ensure_demo(parts, settings.data) if options.is_demo else None
+    async with open_container(settings) as container:
+        shipper = build_shipper(container)
+        demo = await ensure_demo(container, settings.data) if options.is_demo else None
         if demo is None:
             _warn_of_demo(settings.data)
-        async with _in_background(parts, courier), open_web(parts, courier.wake) as web:
+        async with _in_background(container, shipper), open_web(container, shipper.wake) as web:
             server = make_server(create_app(web))
-            settle_garbage()
+            tune_gc()
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             stopping = asyncio.create_task(stop.wait())
             _announce(settings.base_url, services, demo, options)
@@ -98,13 +98,13 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
 
 
 @asynccontextmanager
-async def _in_background(parts: Parts, courier: Courier) -> AsyncIterator[None]:
+async def _in_background(container: Container, shipper: JournalShipper) -> AsyncIterator[None]:
     """Workers beside the server; when it has stopped, what it journalled is still shipped."""
     stop = asyncio.Event()
-    behind = background(parts, courier)
+    behind = build_workers(container, shipper)
     working = asyncio.create_task(run_workers(behind.workers, stop))
     try:
-        with shown(UsageMetrics(behind, parts.broker)):
+        with shown(UsageMetrics(behind, container.broker)):
             yield
     finally:
         stop.set()

@@ -13,15 +13,15 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 from uvicorn.supervisors import Multiprocess
 
-from portal.cli.target import neighbours
+from portal.cli.target import describe_services
 from portal.core.logs import configure_logs, get_log
 from portal.core.settings import load_settings
-from portal.runtime.container import open_parts, open_web
-from portal.runtime.gc_tuning import settle_garbage
-from portal.runtime.server import GRACE_SECONDS, MESSAGE_BYTES_MOST, bind, url_of
+from portal.runtime.container import open_container, open_web
+from portal.runtime.gc_tuning import tune_gc
+from portal.runtime.server import GRACE_SECONDS, MAX_MESSAGE_BYTES, bind, url_of
 from web.app import create_app
-from web.check.protocol import Lane
-from web.middleware.timeouts import TimedHttp
+from web.check.protocol import CheckProtocol
+from web.middleware.timeouts import TimeoutHttpProtocol
 
 SERVE = "PORTAL_SERVE"
 """What the supervising process tells its children, as JSON; set by `serve`, not by people."""
@@ -55,14 +55,14 @@ def _config(only: str | None, workers: int) -> uvicorn.Config:
     return uvicorn.Config(
         "portal.cli.commands.serve:make_app",
         factory=True,
-        http=TimedHttp if only == "portal" else Lane,
+        http=TimeoutHttpProtocol if only == "portal" else CheckProtocol,
         proxy_headers=False,
         workers=workers,
         log_config=None,
         access_log=False,
         server_header=False,
         ws="websockets-sansio",
-        ws_max_size=MESSAGE_BYTES_MOST,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
@@ -78,12 +78,12 @@ def make_app() -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            parts = await stack.enter_async_context(open_parts(settings))
-            services = await stack.enter_async_context(open_web(parts))
+            container = await stack.enter_async_context(open_container(settings))
+            services = await stack.enter_async_context(open_web(container))
             app.state.services = services
             inner.append(create_app(services, only=told["only"]))
-            settle_garbage()
-            get_log(__name__).info("serving", pid=os.getpid(), **told, **neighbours(settings))
+            tune_gc()
+            get_log(__name__).info("serving", pid=os.getpid(), **told, **describe_services(settings))
             yield
 
     async def delegate(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,7 +10,7 @@ import typer
 from portal.accounts import CreatedServiceToken, create_service_token
 from portal.cli.target import DataOption, settings_of
 from portal.core.actor import SYSTEM
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 
 app = typer.Typer(help="Service tokens for gateways that call /check.", no_args_is_help=True)
 
@@ -36,5 +36,5 @@ def create(
 
 
 async def _create(service: str, data: Path | None) -> CreatedServiceToken:
-    async with open_parts(settings_of(data)) as parts, parts.database.transaction() as tx:
+    async with open_container(settings_of(data)) as container, container.database.transaction() as tx:
         return await create_service_token(tx, SYSTEM, service)

@@ -9,7 +9,7 @@ import typer
 
 from portal.accounts import CreatedUser, create_user
 from portal.cli.target import DataOption, settings_of
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 
 app = typer.Typer(help="People who sign in.", no_args_is_help=True)
 
@@ -37,5 +37,5 @@ def create(
 
 
 async def _create(email: str, staff: bool, data: Path | None) -> CreatedUser:
-    async with open_parts(settings_of(data)) as parts, parts.database.transaction() as tx:
+    async with open_container(settings_of(data)) as container, container.database.transaction() as tx:
         return await create_user(tx, email, is_staff=staff)

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 import uvloop
 
-from portal.cli.target import neighbours
+from portal.cli.target import describe_services
 from portal.core.logs import configure_logs, get_log
 from portal.core.settings import Settings, load_settings
 from portal.runtime.check_metrics import shown
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 from portal.runtime.usage_metrics import UsageMetrics
 from portal.runtime.worker_health import served_health
-from portal.runtime.workers import background, chosen, make_courier, run_workers
+from portal.runtime.workers import build_shipper, build_workers, chosen, run_workers
 
 
 def worker(
@@ -33,10 +33,10 @@ async def _work(settings: Settings, names: list[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_parts(settings) as parts:
-        behind = background(parts, make_courier(parts))
+    async with open_container(settings) as container:
+        behind = build_workers(container, build_shipper(container))
         workers = chosen(behind.workers, names)
-        with shown(UsageMetrics(behind, parts.broker)):
-            async with served_health(parts, [*workers]):
-                get_log(__name__).info("workers_started", workers=[*workers], **neighbours(settings))
+        with shown(UsageMetrics(behind, container.broker)):
+            async with served_health(container, [*workers]):
+                get_log(__name__).info("workers_started", workers=[*workers], **describe_services(settings))
                 await run_workers(workers, stop)

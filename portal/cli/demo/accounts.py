@@ -13,17 +13,17 @@ from portal import accounts, keys, plans
 from portal.cli.demo.fixtures import (
     ACCOUNT_AGE,
     CAST,
-    FATES,
     GATEWAY,
+    HISTORY,
     OVERLAP,
     REVOKED_BECAUSE,
     STAFF_ACCOUNT,
     STAFF_EMAIL,
     CastAccount,
     CastKey,
-    Fate,
+    KeyFate,
 )
-from portal.cli.demo.state_file import KeptDemo, KeyHistory, KeySpan
+from portal.cli.demo.state_file import DemoState, KeyHistory, KeySpan
 from portal.cli.demo.usage import ago_us
 from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.clock import to_microseconds
@@ -31,7 +31,7 @@ from portal.core.database import Tx
 from portal.core.ids import AccountId
 
 TOKEN_NAME = "Demo"  # noqa: S105 the name of a token, not one
-DENIALS: dict[Fate, tuple[str, int, timedelta]] = {
+DENIALS: dict[KeyFate, tuple[str, int, timedelta]] = {
     "paused": ("DISABLED", 3, timedelta(days=12)),
     "revoked": ("REVOKED", 4, timedelta(days=9)),
 }
@@ -45,14 +45,14 @@ class _Made:
     histories: list[KeyHistory] = field(default_factory=list)
 
 
-async def make_accounts(tx: Tx, prefix: str) -> KeptDemo:
+async def make_accounts(tx: Tx, prefix: str) -> DemoState:
     """All of the cast. Raises Conflict where somebody of it exists already."""
     made = _Made()
     for cast in CAST:
         await _make_account(tx, cast, prefix, made)
     made.logins["staff"] = await _make_staff(tx)
     service = await accounts.create_service_token(tx, SYSTEM, GATEWAY)
-    return KeptDemo(
+    return DemoState(
         made_us=to_microseconds(tx.now),
         seed=secrets.randbits(32),
         reader_password=secrets.token_hex(24),
@@ -94,7 +94,7 @@ async def _make_keys(tx: Tx, actor: Actor, cast: tuple[CastKey, ...], prefix: st
                 actor,
                 keys.NewKey(key.name, key.environment, key.scopes, key.allowed_ips, key.metadata, expires_at, prefix),
             )
-    for fate, ago in FATES.items():
+    for fate, ago in HISTORY.items():
         for key in cast:
             if key.fate == fate:
                 with _ago(tx, ago):
@@ -102,7 +102,7 @@ async def _make_keys(tx: Tx, actor: Actor, cast: tuple[CastKey, ...], prefix: st
     return [created[key.name] for key in cast]
 
 
-async def _meet(tx: Tx, actor: Actor, key_id: str, fate: Fate, prefix: str) -> None:
+async def _meet(tx: Tx, actor: Actor, key_id: str, fate: KeyFate, prefix: str) -> None:
     if fate == "revoked":
         await keys.revoke_key(tx, actor, key_id, REVOKED_BECAUSE)
     elif fate == "paused":
@@ -115,7 +115,7 @@ async def _histories(tx: Tx, key: keys.Key, cast: CastKey) -> list[KeyHistory]:
     """The key in use, and what its callers are still told after its end."""
     now_us = to_microseconds(tx.now)
     created_us = ago_us(now_us, timedelta(days=cast.age_days))
-    fate_us = ago_us(now_us, FATES[cast.fate]) if cast.fate != "none" else now_us
+    fate_us = ago_us(now_us, HISTORY[cast.fate]) if cast.fate != "none" else now_us
     newest, *older = await keys.list_secrets(tx, key.account_id, [key.id])
     spans = [KeySpan(secret.id, created_us, now_us, "VALID") for secret in older]
     if older:

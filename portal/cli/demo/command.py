@@ -10,7 +10,7 @@ from typing import Annotated, Any, TextIO
 import typer
 import uvloop
 
-from portal.cli.demo.state_file import load_kept
+from portal.cli.demo.state_file import load_state
 from portal.cli.demo.traffic import GIVE_UP_SECONDS, Report, Traffic, send_traffic
 from portal.cli.progress import progress
 from portal.core.errors import PortalError
@@ -73,7 +73,7 @@ def _from_ready_file(path: Path) -> Target:
 
 
 def _from_data(data: Path) -> Target:
-    kept = load_kept(data)
+    kept = load_state(data)
     if kept is None:
         raise PortalError(
             f"There are no demo credentials in {data}.", hint="Start `portal run --demo`, or name its --ready-file."

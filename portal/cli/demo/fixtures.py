@@ -8,10 +8,10 @@ from portal.accounts import NewMember
 from portal.cli.demo.usage import OFFICE, STEADY
 from portal.core.actor import Role
 
-Fate = Literal["none", "paused", "rotated", "revoked"]
+KeyFate = Literal["none", "paused", "rotated", "revoked"]
 
 ACCOUNT_AGE = timedelta(days=95)
-FATES: dict[Fate, timedelta] = {
+HISTORY: dict[KeyFate, timedelta] = {
     "revoked": timedelta(days=20),
     "paused": timedelta(days=12),
     "rotated": timedelta(hours=5),
@@ -34,7 +34,7 @@ class CastKey:
     allowed_ips: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     expires_in_days: int | None = None
-    fate: Fate = "none"
+    fate: KeyFate = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from sqlalchemy import make_url, text
 
 from portal.accounts import authenticate_service
 from portal.cli.demo.accounts import make_accounts
-from portal.cli.demo.state_file import FILE, KeptDemo, load_kept, save_kept
+from portal.cli.demo.state_file import FILE, DemoState, load_state, save_state
 from portal.cli.demo.usage import usage_of
 from portal.cli.progress import progress
 from portal.core.clock import from_microseconds
 from portal.core.database import Database
 from portal.core.errors import Conflict, StartupError
-from portal.runtime.container import Parts
+from portal.runtime.container import Container
 from portal.usage import UsageRecord, encode_batch, ensure_partitions
 from workers import ingest_usage
 
@@ -48,35 +48,35 @@ class DemoCredentials:
     database_url: str = field(repr=False)
 
 
-async def ensure_demo(parts: Parts, data: Path) -> DemoCredentials:
+async def ensure_demo(container: Container, data: Path) -> DemoCredentials:
     """The same credentials at every start; the first one makes them. Raises StartupError."""
-    kept = load_kept(data)
-    if kept is None or not await _is_in_database(parts.database, kept):
-        kept = await _make(parts, data)
+    kept = load_state(data)
+    if kept is None or not await _is_in_database(container.database, kept):
+        kept = await _make(container, data)
     if not kept.is_complete:
-        await _count_usage(parts, kept)
+        await _count_usage(container, kept)
         kept = replace(kept, is_complete=True)
-        save_kept(data, kept)
-    await _ensure_reader(parts.database, kept.reader_password)
+        save_state(data, kept)
+    await _ensure_reader(container.database, kept.reader_password)
     return DemoCredentials(
         logins=kept.logins,
         keys=kept.keys,
         service_token=kept.service_token,
-        database_url=_reader_url(parts.database, kept.reader_password),
+        database_url=_reader_url(container.database, kept.reader_password),
     )
 
 
-async def _is_in_database(database: Database, kept: KeptDemo) -> bool:
+async def _is_in_database(database: Database, kept: DemoState) -> bool:
     """One transaction made everything, so one row tells of all."""
     async with database.transaction() as tx:
         return await authenticate_service(tx, kept.service_token) is not None
 
 
-async def _make(parts: Parts, data: Path) -> KeptDemo:
+async def _make(container: Container, data: Path) -> DemoState:
     try:
-        async with parts.database.transaction() as tx:
-            kept = await make_accounts(tx, parts.settings.key_prefix)
-            save_kept(data, kept)
+        async with container.database.transaction() as tx:
+            kept = await make_accounts(tx, container.settings.key_prefix)
+            save_state(data, kept)
     except Conflict as error:
         raise StartupError(
             f"The demo accounts are in the database, but {data / FILE} does not fit them ({error.message})",
@@ -85,10 +85,10 @@ async def _make(parts: Parts, data: Path) -> KeptDemo:
     return kept
 
 
-async def _count_usage(parts: Parts, kept: KeptDemo) -> None:
-    await ensure_partitions(parts.database, from_microseconds(kept.made_us))
+async def _count_usage(container: Container, kept: DemoState) -> None:
+    await ensure_partitions(container.database, from_microseconds(kept.made_us))
     records = sorted(usage_of(kept), key=_in_order)
-    handle = ingest_usage.handler(parts.database, parts.limiter.raise_used)
+    handle = ingest_usage.handler(container.database, container.limiter.raise_used)
     with progress("Making 90 days of demo usage", len(records)) as advance:
         for batch in _batches(records):
             await handle(encode_batch(batch))

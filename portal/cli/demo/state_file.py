@@ -30,7 +30,7 @@ class KeyHistory(msgspec.Struct, frozen=True):
     spans: list[KeySpan]
 
 
-class KeptDemo(msgspec.Struct, frozen=True):
+class DemoState(msgspec.Struct, frozen=True):
     """`made_us` is the demo's now: usage ends an hour before. Written before the accounts are committed."""
 
     made_us: int
@@ -43,11 +43,11 @@ class KeptDemo(msgspec.Struct, frozen=True):
     is_complete: bool = False
 
 
-def load_kept(data: Path) -> KeptDemo | None:
+def load_state(data: Path) -> DemoState | None:
     """None when there is none. Raises StartupError for a file that is not ours."""
     path = data / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=KeptDemo)
+        return msgspec.json.decode(path.read_bytes(), type=DemoState)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -56,6 +56,6 @@ def load_kept(data: Path) -> KeptDemo | None:
         ) from None
 
 
-def save_kept(data: Path, kept: KeptDemo) -> None:
+def save_state(data: Path, kept: DemoState) -> None:
     """The whole file or none of it, on disk when this returns."""
     write_private(data / FILE, msgspec.json.format(msgspec.json.encode(kept), indent=2).decode() + "\n")

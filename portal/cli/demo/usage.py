@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import accumulate
 from random import Random
 
-from portal.cli.demo.state_file import KeptDemo, KeyHistory, KeySpan
+from portal.cli.demo.state_file import DemoState, KeyHistory, KeySpan
 from portal.core.clock import from_microseconds
 from portal.core.ids import encode_128
 from portal.plans import periods_around
@@ -42,7 +42,7 @@ _COSTS = {"POST /v1/embeddings": (2, 5, 8)}
 _FREE_OF_CHOICE = (1,)
 
 
-def usage_of(kept: KeptDemo) -> Iterator[UsageRecord]:
+def usage_of(kept: DemoState) -> Iterator[UsageRecord]:
     """Every record of every key, key by key in the order of time; the same ids and contents each time."""
     for number, history in enumerate(kept.histories):
         rng = Random(f"{kept.seed}:{number}")  # noqa: S311 demo data: it must be repeatable, not secret

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.billing import count_overdue, find_tariff
+from portal.billing import count_overdue, parse_tariff_or_none
 from portal.cli.doctor.checks import Finding, State
 from portal.core.database import Database, Tx
 from portal.core.errors import Invalid
@@ -39,7 +39,7 @@ async def _examine(tx: Tx, grace: timedelta) -> Finding:
 
 def _mistake(plan: Plan) -> str | None:
     try:
-        tariff = find_tariff(plan.tariff)
+        tariff = parse_tariff_or_none(plan.tariff)
     except Invalid as error:
         return f"{'.'.join(error.path)}: {error.message}"
     if tariff is not None and tariff.currency != plan.currency:

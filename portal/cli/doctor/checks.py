@@ -28,8 +28,8 @@ POSTGRES_OLDEST = 150_000
 TIMEOUT_SECONDS = 5
 CLOCKS_APART_SECONDS = 2.0
 BACKLOG_SECONDS = 60.0
-SPACE_LITTLE = 1 << 30
-SPACE_LEAST = 100 << 20
+LOW_SPACE = 1 << 30
+MIN_SPACE = 100 << 20
 UNTRUSTED = "Name the file of the authority that signed its certificate: rediss://…?ca=/path/of/ca.pem."
 
 
@@ -155,9 +155,9 @@ def examine_disk(data: Path) -> Finding:
     except OSError as error:
         return Finding("disk", State.BAD, f"{journal} cannot be written: {error.strerror}.", "Check PORTAL_DATA.")
     told = f"{free / (1 << 30):.1f} GiB free at {journal}"
-    if free < SPACE_LEAST:
+    if free < MIN_SPACE:
         return Finding("disk", State.BAD, f"{told}: too little.", "Make room: a full disk stops all checks.")
-    if free < SPACE_LITTLE:
+    if free < LOW_SPACE:
         return Finding("disk", State.DOUBTFUL, f"{told}: little.", "Make room: a full disk stops all checks.")
     return Finding("disk", State.GOOD, f"{told}, writable.")
 

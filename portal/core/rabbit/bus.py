@@ -11,7 +11,7 @@ from portal.core.bus import Handler
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
 from portal.core.rabbit.consumer import Consumer
-from portal.core.rabbit.link import BROKER_ERRORS, Link, waiting_for_broker
+from portal.core.rabbit.link import BROKER_ERRORS, Link, wait_for_broker
 from portal.core.rabbit.topology import EXCHANGE, dead_queue, ensure_topology, retry_queue
 
 
@@ -73,7 +73,7 @@ class RabbitBus:
         try:
             async with asyncio.timeout(5):
                 channel = await (await self._asking.channel()).get_underlay_channel()
-                with waiting_for_broker():
+                with wait_for_broker():
                     told = await channel.queue_declare(queue, passive=True)
         except BROKER_ERRORS as error:
             self._asking.drop()

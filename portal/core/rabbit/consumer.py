@@ -3,7 +3,7 @@
 A handler that fails is asked again, with growing pauses, while the message stays unacknowledged: so a database that is
 away for a minute costs no traffic at the broker. What waits longer goes to the retry queue for a while, well before the
 broker's own patience with consumers (30 minutes) ends. A neighbour that is away is waited for as long as it takes; any
-other failure repeated RETRIES_MOST times makes the message a dead letter, with its reason.
+other failure repeated MAX_RETRIES times makes the message a dead letter, with its reason.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 
 from portal.core.backoff import Backoff, is_set_within
 from portal.core.bus import Handler
-from portal.core.database import is_neighbour_away
+from portal.core.database import is_dependency_unavailable
 from portal.core.errors import Unavailable
 from portal.core.logs import get_log
 from portal.core.rabbit.link import BROKER_ERRORS, Link, Prepare, connect
@@ -23,13 +23,13 @@ from portal.core.rabbit.topology import DEAD_EXCHANGE, retry_queue
 
 TRIES_IN_PLACE = 3
 HOLD_SECONDS = 300.0
-RETRIES_MOST = 20
+MAX_RETRIES = 20
 GRACE_SECONDS = 15.0
 GIVE_BACK_SECONDS = 5.0
 """Before a delivery is given back: so the delivery limit lasts for hours."""
 RETRIES_HEADER = "x-portal-retries"
 REASON_HEADER = "x-portal-reason"
-REASON_MOST = 500
+MAX_REASON = 500
 _log = get_log(__name__)
 
 
@@ -134,7 +134,7 @@ class Consumer:
             try:
                 await self._handler(body)
             except Exception as error:
-                tries += not is_neighbour_away(error)
+                tries += not is_dependency_unavailable(error)
                 seconds = backoff.next_seconds()
                 _log.warning("message_not_handled", subject=self.subject, error=repr(error), retry_seconds=seconds)
                 self.retried += 1
@@ -147,8 +147,8 @@ class Consumer:
     async def _put_off(self, message: AbstractIncomingMessage, link: Link, failure: Exception) -> None:
         """To the retry queue, or with the last retry to the dead one; confirmed before the original is let go."""
         known = message.headers.get(RETRIES_HEADER)
-        retries = (known if isinstance(known, int) else 0) + (not is_neighbour_away(failure))
-        reason = repr(failure)[:REASON_MOST]
+        retries = (known if isinstance(known, int) else 0) + (not is_dependency_unavailable(failure))
+        reason = repr(failure)[:MAX_REASON]
         again = Message(
             message.body,
             headers={RETRIES_HEADER: retries, REASON_HEADER: reason},
@@ -157,7 +157,7 @@ class Consumer:
             content_type=message.content_type,
             delivery_mode=message.delivery_mode,
         )
-        if retries < RETRIES_MOST:
+        if retries < MAX_RETRIES:
             await link.publish("", retry_queue(self.subject), again)
             return
         await link.publish(DEAD_EXCHANGE, self.subject, again)

@@ -42,7 +42,7 @@ async def connect(url: str, purpose: str) -> AbstractConnection:
 
 
 @contextmanager
-def waiting_for_broker() -> Iterator[None]:
+def wait_for_broker() -> Iterator[None]:
     """The library answers whoever still waits on a connection that is closed with CancelledError.
 
     Nobody has cancelled their task: to them it is an error like any other of the broker.
@@ -80,7 +80,7 @@ class Link:
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 channel = await self.channel()
-                with waiting_for_broker():
+                with wait_for_broker():
                     await _exchange_of(channel, exchange).publish(message, key, mandatory=True)
         except DeliveryError as error:
             raise Unavailable(f"The broker refused a message for {key}: {error!r}.") from error

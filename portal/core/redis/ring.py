@@ -5,11 +5,11 @@ from hashlib import blake2b
 from typing import Generic, TypeVar
 
 Shard = TypeVar("Shard")
-KNOWN_MOST = 100_000
+MAX_KNOWN = 100_000
 """Subjects whose shard is remembered: three hashes a check would cost as much as its JSON."""
 
 
-class Ring(Generic[Shard]):
+class RendezvousRing(Generic[Shard]):
     """Shards by their stable names (ShardAddress.name)."""
 
     def __init__(self, shards: Sequence[tuple[str, Shard]]) -> None:
@@ -26,7 +26,7 @@ class Ring(Generic[Shard]):
             return self._only
         shard = self._known.get(subject)
         if shard is None:
-            if len(self._known) >= KNOWN_MOST:
+            if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             text = subject.encode()
             shard = max(self._shards, key=lambda entry: blake2b(text, digest_size=8, key=entry[0]).digest())[1]

@@ -10,14 +10,14 @@ from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
 from portal.core.errors import Unauthenticated
 from portal.graphql.engine.loaders import Loaders
-from portal.graphql.live import Feeds
+from portal.graphql.live import SubscriptionHub
 from portal.limits import Limiter
 
 
 class GraphQLContext:
     """One operation. Nobody has no transaction, so a field that forgets to ask who calls has nothing to show."""
 
-    feeds: Feeds | None = None
+    hub: SubscriptionHub | None = None
     """Only a subscription has them."""
 
     def __init__(

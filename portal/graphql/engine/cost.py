@@ -29,11 +29,11 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from portal.graphql.types.usage import FIGURES_MOST
+from portal.graphql.types.usage import MAX_FIGURES
 
-COST_MOST = 20_000
+MAX_COST = 20_000
 ROWS_ASSUMED = 10
-PAGE_MOST = 100
+MAX_PAGE = 100
 MUTATION_WEIGHT = 10
 INTROSPECTION_COST = 100
 WEIGHTS = {
@@ -52,10 +52,10 @@ WEIGHTS = {
 PAGES = ("first", "last")
 SERIES = frozenset({"Usage.points", "UsageBefore.points"})
 POINTS_ASSUMED = 50
-POINTS_MOST = 1_500
+MAX_POINTS = 1_500
 GROUPS = "UsagePoint.groups"
 GROUPS_ASSUMED = 5
-MINUTES_MOST_SECONDS = 86_400
+MAX_SECONDS_BY_MINUTE = 86_400
 STEP_SECONDS = {"MINUTE": 60, "HOUR": 3_600, "DAY": 86_400, "MONTH": 28 * 86_400}
 
 
@@ -125,14 +125,14 @@ class _Count:
         if path in SERIES:
             return self.points
         if path == GROUPS:
-            return min(GROUPS_ASSUMED, -(-FIGURES_MOST // self.points))
+            return min(GROUPS_ASSUMED, -(-MAX_FIGURES // self.points))
         return ROWS_ASSUMED
 
     def _page(self, node: FieldNode, page: str, default: Any) -> int:
         asked = self._given(node, page)
         if not isinstance(asked, int):
             asked = default
-        return max(1, min(asked, PAGE_MOST)) if isinstance(asked, int) else PAGE_MOST
+        return max(1, min(asked, MAX_PAGE)) if isinstance(asked, int) else MAX_PAGE
 
     def _steps(self, node: FieldNode) -> int:
         """How many points a series has at most; its first and last step may be short ones.
@@ -147,9 +147,9 @@ class _Count:
             return POINTS_ASSUMED
         step = STEP_SECONDS["DAY"] if granularity is Undefined else STEP_SECONDS.get(granularity, 60)
         points = max(1, int(seconds // step) + 2)
-        if points > 2 * POINTS_MOST or (granularity == "MINUTE" and seconds > MINUTES_MOST_SECONDS):
+        if points > 2 * MAX_POINTS or (granularity == "MINUTE" and seconds > MAX_SECONDS_BY_MINUTE):
             return POINTS_ASSUMED
-        return min(points, POINTS_MOST)
+        return min(points, MAX_POINTS)
 
     def _given(self, node: FieldNode, name: str) -> Any:
         """An argument's value; Undefined where its default holds."""

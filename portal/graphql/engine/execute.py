@@ -16,9 +16,9 @@ from portal.core.actor import Actor
 from portal.core.database import Database, Tx
 from portal.graphql.engine.context import GraphQLContext
 from portal.graphql.engine.errors import request_error, shown_errors
-from portal.graphql.engine.idempotency import claim_place, keep_answer, place_of
+from portal.graphql.engine.idempotency import acquire_slot, slot_of, store_response
 from portal.graphql.engine.options import Options, Result, refused
-from portal.graphql.engine.prepare import Admitted, admit
+from portal.graphql.engine.prepare import PreparedOperation, prepare_operation
 from portal.graphql.schema import schema
 
 GRACE_SECONDS = 0.2
@@ -38,14 +38,14 @@ async def execute(
 ) -> Result:
     """Never raises for what a caller sent; cancelling it undoes the operation."""
     options = options or Options()
-    admitted = await admit(actor, document, variables, options)
+    admitted = await prepare_operation(actor, document, variables, options)
     if isinstance(admitted, Result):
         return admitted
-    return await run_admitted(database, (actor, person), admitted, options)
+    return await run_prepared(database, (actor, person), admitted, options)
 
 
-async def run_admitted(
-    database: Database, caller: tuple[Actor, Person | None], admitted: Admitted, options: Options
+async def run_prepared(
+    database: Database, caller: tuple[Actor, Person | None], admitted: PreparedOperation, options: Options
 ) -> Result:
     """A query or mutation that may run. The answer of a page or test that nobody is charged for tells no cost."""
     actor, person = caller
@@ -84,18 +84,18 @@ class _Run:
 
     async def _run_once(self, tx: Tx) -> Result:
         """A mutation with an idempotency key runs the first time only; who has another role since is not answered."""
-        repeatable = self.options.repeatable
-        if repeatable is None or not self.is_mutation:
+        idempotency_key = self.options.idempotency_key
+        if idempotency_key is None or not self.is_mutation:
             return await self.run(tx)
         actor = self.context.actor
         asked = (print_ast(self.context.document), self.variables, self.options.operation_name)
-        place = place_of(actor.account_id, repeatable, (*asked, actor.role, actor.is_staff))
-        kept = await claim_place(tx, place)
+        place = slot_of(actor.account_id, idempotency_key, (*asked, actor.role, actor.is_staff))
+        kept = await acquire_slot(tx, place)
         if kept is not None:
             return Result(kept, is_repeated=True)
         result = await self.run(tx)
         if result.data is not None and not result.errors:
-            await keep_answer(tx, place, result.data)
+            await store_response(tx, place, result.data)
         return result
 
     async def run(self, tx: Tx | None = None) -> Result:

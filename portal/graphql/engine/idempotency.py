@@ -24,28 +24,28 @@ from sqlmodel import col
 from portal.core.database import Tx
 from portal.core.errors import Conflict
 from portal.core.ids import AccountId
-from portal.graphql.engine.models import KeptAnswer
-from portal.graphql.engine.options import Repeatable
+from portal.graphql.engine.models import StoredResponse
+from portal.graphql.engine.options import IdempotencyKey
 
 KEPT = timedelta(minutes=10)
 NONCE_BYTES = 12
 STOPPED = "57014"
 
 
-class RunsStill(Conflict):
+class RequestInProgress(Conflict):
     """The first request with this key has not ended."""
 
     code = "IN_PROGRESS"
 
 
-class OtherRequest(Conflict):
+class IdempotencyMismatch(Conflict):
     """The key was used for another document or other variables, or by the same caller in another role."""
 
     code = "IDEMPOTENCY_CONFLICT"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResponseSlot:
     """Where one caller's answer under one idempotency key is kept."""
 
     account_id: AccountId
@@ -54,10 +54,10 @@ class Place:
     key: bytes
 
 
-def place_of(account_id: AccountId, repeatable: Repeatable, asked: tuple[Any, ...]) -> Place:
+def slot_of(account_id: AccountId, idempotency_key: IdempotencyKey, asked: tuple[Any, ...]) -> ResponseSlot:
     """`asked` is everything that must be the same for the request to be the same."""
-    secret = sha256(f"{repeatable.credential}\n{repeatable.name}".encode()).digest()
-    return Place(
+    secret = sha256(f"{idempotency_key.credential}\n{idempotency_key.name}".encode()).digest()
+    return ResponseSlot(
         account_id,
         name_digest=sha256(b"name" + secret).digest(),
         request_digest=sha256(json.dumps(asked, sort_keys=True, default=str).encode()).digest(),
@@ -65,47 +65,54 @@ def place_of(account_id: AccountId, repeatable: Repeatable, asked: tuple[Any, ..
     )
 
 
-async def claim_place(tx: Tx, place: Place) -> dict[str, Any] | None:
-    """None: this request is the first and runs. Else the data of the first. Raises RunsStill, OtherRequest."""
-    own = col(KeptAnswer.account_id) == place.account_id
-    await tx.execute(delete(KeptAnswer).where(own, col(KeptAnswer.created_at) < tx.now - KEPT))
+async def acquire_slot(tx: Tx, place: ResponseSlot) -> dict[str, Any] | None:
+    """Return None when this request is the first and runs, else the data of the first.
+
+    Raises RequestInProgress, IdempotencyMismatch.
+    """
+    own = col(StoredResponse.account_id) == place.account_id
+    await tx.execute(delete(StoredResponse).where(own, col(StoredResponse.created_at) < tx.now - KEPT))
     row = {"account_id": place.account_id, "name_digest": place.name_digest, "created_at": tx.now}
-    statement = insert(KeptAnswer).values(**row, request_digest=place.request_digest).on_conflict_do_nothing()
+    statement = insert(StoredResponse).values(**row, request_digest=place.request_digest).on_conflict_do_nothing()
     try:
-        claimed = await tx.find(statement.returning(col(KeptAnswer.account_id)))
+        claimed = await tx.find(statement.returning(col(StoredResponse.account_id)))
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != STOPPED:
             raise
-        raise RunsStill("The first request with this key still runs.", hint="Send it again in a moment.") from error
+        raise RequestInProgress(
+            "The first request with this key still runs.", hint="Send it again in a moment."
+        ) from error
     if claimed is not None:
         return None
-    kept: KeptAnswer = await tx.find(select(KeptAnswer).where(own, col(KeptAnswer.name_digest) == place.name_digest))
+    kept: StoredResponse = await tx.find(
+        select(StoredResponse).where(own, col(StoredResponse.name_digest) == place.name_digest)
+    )
     if kept.request_digest != place.request_digest:
-        raise OtherRequest("This Idempotency-Key was used for another request.", hint="Take a new key for each.")
+        raise IdempotencyMismatch("This Idempotency-Key was used for another request.", hint="Take a new key for each.")
     return _opened(kept, place)
 
 
-async def keep_answer(tx: Tx, place: Place, data: dict[str, Any]) -> None:
+async def store_response(tx: Tx, place: ResponseSlot, data: dict[str, Any]) -> None:
     """What a repetition will be answered."""
     nonce = token_bytes(NONCE_BYTES)
     answer = nonce + AESGCM(place.key).encrypt(nonce, msgspec.json.encode(data), place.request_digest)
-    mine = (col(KeptAnswer.account_id) == place.account_id, col(KeptAnswer.name_digest) == place.name_digest)
-    await tx.execute(update(KeptAnswer).where(*mine).values(answer=answer))
+    mine = (col(StoredResponse.account_id) == place.account_id, col(StoredResponse.name_digest) == place.name_digest)
+    await tx.execute(update(StoredResponse).where(*mine).values(answer=answer))
 
 
-async def forget_answers(tx: Tx) -> int:
+async def purge_responses(tx: Tx) -> int:
     """The expired ones of every account. Returns how many."""
-    expired = delete(KeptAnswer).where(col(KeptAnswer.created_at) < tx.now - KEPT)
-    return len((await tx.execute(expired.returning(col(KeptAnswer.account_id)))).all())
+    expired = delete(StoredResponse).where(col(StoredResponse.created_at) < tx.now - KEPT)
+    return len((await tx.execute(expired.returning(col(StoredResponse.account_id)))).all())
 
 
-def _opened(kept: KeptAnswer, place: Place) -> dict[str, Any]:
+def _opened(kept: StoredResponse, place: ResponseSlot) -> dict[str, Any]:
     if kept.answer is None:
-        raise RunsStill("The answer of the first request is not known.", hint="Look whether it was done.")
+        raise RequestInProgress("The answer of the first request is not known.", hint="Look whether it was done.")
     nonce, sealed = kept.answer[:NONCE_BYTES], kept.answer[NONCE_BYTES:]
     try:
         text = AESGCM(place.key).decrypt(nonce, sealed, place.request_digest)
     except InvalidTag:
-        raise OtherRequest("This Idempotency-Key was used for another request.") from None
+        raise IdempotencyMismatch("This Idempotency-Key was used for another request.") from None
     data: dict[str, Any] = msgspec.json.decode(text)
     return data

@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 from portal.core.columns import time_column
 
 
-class KeptAnswer(SQLModel, table=True):
+class StoredResponse(SQLModel, table=True):
     """Written in the mutation's own transaction. `answer` is encrypted with a key that is stored nowhere."""
 
     __tablename__ = "kept_answers"

@@ -8,16 +8,16 @@ from graphql import GraphQLError
 
 from portal.core.actor import Actor
 from portal.core.ids import new_id
-from portal.graphql.engine.rate_limit import Charged
+from portal.graphql.engine.rate_limit import RateLimitResult
 from portal.limits import Limiter
 
 TIMEOUT_SECONDS = 2.0
-Spent = Callable[[Actor], Charged | None]
-Charge = Callable[[Actor, int], Awaitable[Charged | None]]
+Spent = Callable[[Actor], RateLimitResult | None]
+Charge = Callable[[Actor, int], Awaitable[RateLimitResult | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Repeatable:
+class IdempotencyKey:
     """A mutation that may be sent again: `name` is the caller's, `credential` what proves who the caller is."""
 
     name: str
@@ -40,7 +40,7 @@ class Options:
     limiter: Limiter | None = None
     charge: Charge | None = None
     spent: Spent | None = None
-    repeatable: Repeatable | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Cost:
     """`charged` is None where nobody was: a page, or Redis was away."""
 
     requested: int
-    charged: Charged | None = None
+    charged: RateLimitResult | None = None
 
     @property
     def is_refused(self) -> bool:

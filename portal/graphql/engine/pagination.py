@@ -13,15 +13,15 @@ import strawberry
 
 from portal.core.clock import from_microseconds, to_microseconds
 from portal.core.errors import Invalid
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 
-FIRST_MOST = 100
-CURSOR_MOST = 100
+MAX_FIRST = 100
+MAX_CURSOR = 100
 _ID = re.compile(r"^[a-z]+_[0-9A-Z]+$")
 Item = TypeVar("Item")
 Place = tuple[datetime, str]
 
-First = Annotated[int, strawberry.argument(description=f"How many at most: 1 to {FIRST_MOST}.")]
+First = Annotated[int, strawberry.argument(description=f"How many at most: 1 to {MAX_FIRST}.")]
 After = Annotated[str | None, strawberry.argument(description="Only what follows this cursor (pageInfo.endCursor).")]
 
 
@@ -50,19 +50,19 @@ class Connection(Generic[Item]):
     page_info: PageInfo = strawberry.field(description="Where this page lies.")
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @computed("The objects of this page.")
+    @resolver("The objects of this page.")
     def nodes(self) -> list[Item]:
         return [edge.node for edge in self.edges]
 
-    @computed("How many there are on all pages; counted only when asked for.")
+    @resolver("How many there are on all pages; counted only when asked for.")
     async def total_count(self) -> int:
         return await self.count()
 
 
 def check_first(first: int) -> int:
     """Raises Invalid outside 1 to 100."""
-    if not 1 <= first <= FIRST_MOST:
-        raise Invalid(f"`first` is 1 to {FIRST_MOST}.", hint="Take the rest with `after`.", path=("first",))
+    if not 1 <= first <= MAX_FIRST:
+        raise Invalid(f"`first` is 1 to {MAX_FIRST}.", hint="Take the rest with `after`.", path=("first",))
     return first
 
 
@@ -74,7 +74,7 @@ def decode_cursor(cursor: str) -> Place:
     """Raises Invalid for anything that `encode_cursor` did not write."""
     try:
         padding = "=" * (-len(cursor) % 4)
-        micros, row_id = urlsafe_b64decode(cursor[:CURSOR_MOST] + padding).decode("ascii").split(" ")
+        micros, row_id = urlsafe_b64decode(cursor[:MAX_CURSOR] + padding).decode("ascii").split(" ")
         place = from_microseconds(int(micros)), row_id
         if not _ID.fullmatch(row_id) or encode_cursor(place) != cursor:
             raise ValueError("not as written")

@@ -20,11 +20,11 @@ from graphql.execution.values import get_variable_values
 
 from portal.core.actor import Actor
 from portal.core.errors import Invalid
-from portal.graphql.engine.cost import COST_MOST, cost_of
+from portal.graphql.engine.cost import MAX_COST, cost_of
 from portal.graphql.engine.errors import request_error
 from portal.graphql.engine.options import Cost, Options, Result, refused
 from portal.graphql.engine.rate_limit import REFUSED_COST
-from portal.graphql.engine.validation import ERRORS_MOST, NESTING_MOST, prepare
+from portal.graphql.engine.validation import MAX_ERRORS, MAX_NESTING, prepare
 from portal.graphql.schema import schema
 
 MUTATION_BY_GET = "MUTATION_BY_GET"
@@ -35,7 +35,7 @@ _WRITTEN_NUL = re.compile(r"\\u(?:0000|\{0+\})|\x00")
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class PreparedOperation:
     """An operation that may run, and what it cost."""
 
     document: DocumentNode
@@ -48,9 +48,9 @@ class Admitted:
         return self.operation.operation
 
 
-async def admit(
+async def prepare_operation(
     actor: Actor, text: str, variables: Mapping[str, Any] | None, options: Options, *, is_stream: bool = False
-) -> Admitted | Result:
+) -> PreparedOperation | Result:
     """The result says why not. A refusal costs a little too, as reading was work; who has not that is not read."""
     spent = options.spent(actor) if options.spent else None
     if spent is not None:
@@ -61,21 +61,21 @@ async def admit(
     document, operation = found
     known = dict(variables or {})
     requested = cost_of(schema.graphql_schema, document, operation, known)
-    if requested > COST_MOST:
-        message = f"The operation costs {requested}; at most {COST_MOST} are allowed."
+    if requested > MAX_COST:
+        message = f"The operation costs {requested}; at most {MAX_COST} are allowed."
         error = request_error("TOO_COSTLY", message, "Ask for smaller pages, or less below them.")
         return await _charged_refusal(actor, refused(error), options)
     cost = await charge(actor, requested, options)
     if cost.is_refused:
         return too_much(cost)
-    return Admitted(document, operation, known, cost)
+    return PreparedOperation(document, operation, known, cost)
 
 
 def _find_operation(
     actor: Actor, text: str, variables: dict[str, Any], options: Options, *, is_stream: bool
 ) -> tuple[DocumentNode, OperationDefinitionNode] | Result:
     is_anonymous = actor.kind == "anonymous"
-    if _nests_deeper(variables, NESTING_MOST):
+    if _nests_deeper(variables, MAX_NESTING):
         return refused(request_error("TOO_LARGE", "The variables are nested too deeply.", "Make them flatter."))
     prepared = prepare(schema.graphql_schema, text, is_anonymous=is_anonymous)
     if prepared.document is None:
@@ -139,7 +139,7 @@ def _mistakes(
         schema.graphql_schema,
         operation.variable_definitions or (),
         variables,
-        max_errors=ERRORS_MOST,
+        max_errors=MAX_ERRORS,
         hide_suggestions=is_anonymous,
     )
     if not isinstance(values, list):

@@ -12,7 +12,7 @@ from time import monotonic
 
 from portal.core.actor import Actor
 from portal.core.logs import get_log
-from portal.graphql.engine.rate_limit_cache import Spent
+from portal.graphql.engine.rate_limit_cache import RateLimitCache
 from portal.limits import ADMITS, NEVER, Bucket, Limiter, LimitRequest, LimitsUnavailable, Mode, Subject
 
 WINDOW_SECONDS = 60
@@ -23,7 +23,7 @@ REFUSED_COST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Charged:
+class RateLimitResult:
     """`remaining` after this operation; `retry_seconds` is None where it was admitted."""
 
     limit: int
@@ -32,24 +32,24 @@ class Charged:
     retry_seconds: int | None = None
 
 
-class Allowances:
+class GraphQLRateLimiter:
     """Of everybody; one a process."""
 
     def __init__(self, limiter: Limiter, per_minute: int) -> None:
         self._limiter = limiter
         self._per_minute = per_minute
-        self._spent = Spent()
+        self._spent = RateLimitCache()
 
-    def spent(self, actor: Actor) -> Charged | None:
+    def spent(self, actor: Actor) -> RateLimitResult | None:
         """The refusal of a caller who has not even left what a refusal costs; None: not known to be so."""
         name, limit = _name(actor), self._limit(actor)
         wait = self._spent.seconds_left(name, monotonic())
         if wait is None:
             return None
         remaining = max(0, int(min(REFUSED_COST, limit) - wait * limit / WINDOW_SECONDS))
-        return Charged(limit, remaining, _full_again(limit - remaining, limit), int(wait) + 1)
+        return RateLimitResult(limit, remaining, _full_again(limit - remaining, limit), int(wait) + 1)
 
-    async def charge(self, actor: Actor, cost: int) -> Charged | None:
+    async def charge(self, actor: Actor, cost: int) -> RateLimitResult | None:
         """Take `cost`; where there is less, what a refusal costs, if there is that. None: Redis is away."""
         charged = await self._take(actor, cost)
         if charged is None or charged.retry_seconds is None:
@@ -63,7 +63,7 @@ class Allowances:
         wait = 0 if known is None or known.retry_seconds is None else known.retry_seconds
         return replace(charged, retry_seconds=max(charged.retry_seconds, wait))
 
-    async def _take(self, actor: Actor, cost: int) -> Charged | None:
+    async def _take(self, actor: Actor, cost: int) -> RateLimitResult | None:
         name, limit = _name(actor), self._limit(actor)
         subject = Subject(name, bucket=Bucket(limit, limit, WINDOW_SECONDS * 1_000_000))
         shard = name if actor.kind == "anonymous" else actor.account_id
@@ -77,11 +77,11 @@ class Allowances:
         (state,) = decision.states
         if state.retry_us == ADMITS:
             remaining = max(0, limit - state.used - cost)
-            return Charged(limit, remaining, _full_again(limit - remaining, limit))
+            return RateLimitResult(limit, remaining, _full_again(limit - remaining, limit))
         wait = WINDOW_SECONDS if state.retry_us == NEVER else -(-state.retry_us // 1_000_000)
-        return Charged(limit, max(0, limit - state.used), _full_again(state.used, limit), wait)
+        return RateLimitResult(limit, max(0, limit - state.used), _full_again(state.used, limit), wait)
 
-    def _remember(self, actor: Actor, charged: Charged) -> None:
+    def _remember(self, actor: Actor, charged: RateLimitResult) -> None:
         """Until there is again what a refusal costs."""
         short = min(REFUSED_COST, charged.limit) - charged.remaining
         if short > 0:

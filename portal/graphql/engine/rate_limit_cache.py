@@ -3,13 +3,13 @@
 Spent is what holds less than a refusal costs. Another process does not know of it, and finds out by a charge.
 """
 
-CALLERS_MOST = 10_000
+MAX_CALLERS = 10_000
 
 
-class Spent:
+class RateLimitCache:
     """At most so many callers; who does not fit is not remembered. Instants are seconds of one clock."""
 
-    def __init__(self, most: int = CALLERS_MOST) -> None:
+    def __init__(self, most: int = MAX_CALLERS) -> None:
         self._most = most
         self._until: dict[str, float] = {}
 

@@ -11,7 +11,7 @@ from portal.graphql.engine.problems import ProblemsAsData
 Resolver = Callable[..., Any]
 
 
-def computed(description: str) -> Callable[[Resolver], StrawberryField]:
+def resolver(description: str) -> Callable[[Resolver], StrawberryField]:
     """A field that is worked out when it is asked for."""
     field: Callable[[Resolver], StrawberryField] = strawberry.field(description=description)
     return field

@@ -10,9 +10,9 @@ from strawberry.types.scalar import ScalarDefinition
 
 BigInt = NewType("BigInt", int)
 Json = NewType("Json", object)
-BIG_INT_MOST = 2**53 - 1
-JSON_DEPTH_MOST = 20
-JSON_NUMBER_MOST = 2**63 - 1
+MAX_BIG_INT = 2**53 - 1
+MAX_JSON_DEPTH = 20
+MAX_JSON_NUMBER = 2**63 - 1
 
 
 def _parse_instant(value: Any) -> datetime:
@@ -33,13 +33,13 @@ def _write_instant(instant: datetime) -> str:
 
 
 def _parse_big_int(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > BIG_INT_MOST:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_BIG_INT:
         raise GraphQLError("A BigInt is a whole number of at most 53 bits.")
     return value
 
 
 def _parse_json(value: Any) -> Any:
-    _check_json(value, JSON_DEPTH_MOST)
+    _check_json(value, MAX_JSON_DEPTH)
     return value
 
 
@@ -49,10 +49,10 @@ def _check_json(value: Any, depth: int) -> None:
     jsonb writes a large float out in digits, so that it comes back as a whole number.
     """
     if depth == 0:
-        raise GraphQLError(f"JSON is nested at most {JSON_DEPTH_MOST} levels deep.")
+        raise GraphQLError(f"JSON is nested at most {MAX_JSON_DEPTH} levels deep.")
     if isinstance(value, float) and not math.isfinite(value):
         raise GraphQLError("JSON has no infinite numbers.")
-    if isinstance(value, int | float) and abs(value) > JSON_NUMBER_MOST:
+    if isinstance(value, int | float) and abs(value) > MAX_JSON_NUMBER:
         raise GraphQLError("JSON numbers have at most 64 bits here.")
     if isinstance(value, str) and "\x00" in value:
         raise GraphQLError("JSON text must not contain U+0000.")

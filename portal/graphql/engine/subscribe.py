@@ -15,24 +15,24 @@ from portal.core.database import Database
 from portal.core.errors import PortalError, Unauthenticated
 from portal.graphql.engine.context import GraphQLContext
 from portal.graphql.engine.errors import request_error, shown_errors
-from portal.graphql.engine.execute import run_admitted
+from portal.graphql.engine.execute import run_prepared
 from portal.graphql.engine.options import Options, Result, refused
-from portal.graphql.engine.prepare import Admitted, admit, charge, too_much
-from portal.graphql.live import Feeds
+from portal.graphql.engine.prepare import PreparedOperation, charge, prepare_operation, too_much
+from portal.graphql.live import SubscriptionHub
 from portal.graphql.schema import schema
 from portal.graphql.types.subscriptions import UsageTick
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SubscriptionContext:
     """Where a subscription runs."""
 
     database: Database
-    feeds: Feeds
+    hub: SubscriptionHub
 
 
 async def open_stream(
-    place: Place,
+    place: SubscriptionContext,
     caller: tuple[Actor, Person | None],
     document: str,
     variables: Mapping[str, Any] | None,
@@ -42,11 +42,11 @@ async def open_stream(
 
     A stream that ends by an error says so with a last result that has not started.
     """
-    admitted = await admit(caller[0], document, variables, options, is_stream=True)
+    admitted = await prepare_operation(caller[0], document, variables, options, is_stream=True)
     if isinstance(admitted, Result):
         return admitted
     if admitted.kind is not OperationType.SUBSCRIPTION:
-        return await run_admitted(place.database, caller, admitted, options)
+        return await run_prepared(place.database, caller, admitted, options)
     if caller[0].kind == "anonymous":
         return refused(request_error(Unauthenticated.code, "You are not signed in."), cost=admitted.cost)
     return _Stream(place, caller, admitted, options).answers()
@@ -54,9 +54,9 @@ async def open_stream(
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    place: Place
+    place: SubscriptionContext
     caller: tuple[Actor, Person | None]
-    admitted: Admitted
+    admitted: PreparedOperation
     options: Options
 
     async def answers(self) -> AsyncGenerator[Result, None]:
@@ -76,7 +76,7 @@ class _Stream:
 
     async def _source(self) -> Any:
         context = self._context()
-        context.feeds = self.place.feeds
+        context.hub = self.place.hub
         source = create_source_event_stream(self._executor(context, None))
         return source if isinstance(source, ExecutionResult | AsyncIterable) else await source
 
@@ -93,7 +93,7 @@ class _Stream:
         is_plain = isinstance(event, UsageTick)
         context = self._context()
         try:
-            async with asyncio.timeout(self.options.timeout_seconds), self.place.feeds.telling:
+            async with asyncio.timeout(self.options.timeout_seconds), self.place.hub.telling:
                 transaction = nullcontext() if is_plain else self.place.database.transaction(actor=actor)
                 async with transaction as tx:
                     context.open(tx)

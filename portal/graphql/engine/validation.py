@@ -32,16 +32,16 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from portal.graphql.engine.errors import request_error
 
-CHARACTERS_MOST = 15_000
-TOKENS_MOST = 1_000
-DEPTH_MOST = 10
-ALIASES_MOST = 15
-DIRECTIVES_MOST = 50
-FIELDS_MOST = 400
-REPEATS_MOST = 50
-ERRORS_MOST = 10
-CACHED_MOST = 128
-NESTING_MOST = 60
+MAX_CHARACTERS = 15_000
+MAX_TOKENS = 1_000
+MAX_DEPTH = 10
+MAX_ALIASES = 15
+MAX_DIRECTIVES = 50
+MAX_FIELDS = 400
+MAX_REPEATS = 50
+MAX_ERRORS = 10
+MAX_CACHED = 128
+MAX_NESTING = 60
 _BRACKETS = {
     TokenKind.BRACE_L: 1,
     TokenKind.BRACKET_L: 1,
@@ -88,23 +88,23 @@ def prepare(schema: GraphQLSchema, text: str, *, is_anonymous: bool) -> Prepared
     return _prepare(schema, text, is_anonymous=True) if is_anonymous else _prepare_cached(schema, text)
 
 
-@lru_cache(maxsize=CACHED_MOST)
+@lru_cache(maxsize=MAX_CACHED)
 def _prepare_cached(schema: GraphQLSchema, text: str) -> Prepared:
     return _prepare(schema, text, is_anonymous=False)
 
 
 def _prepare(schema: GraphQLSchema, text: str, *, is_anonymous: bool) -> Prepared:
-    if len(text) > CHARACTERS_MOST:
-        return _too_large(f"The document has {len(text)} characters; at most {CHARACTERS_MOST} are allowed.")
+    if len(text) > MAX_CHARACTERS:
+        return _too_large(f"The document has {len(text)} characters; at most {MAX_CHARACTERS} are allowed.")
     try:
-        if _nesting(text) > NESTING_MOST:
+        if _nesting(text) > MAX_NESTING:
             return _too_large("The document is nested too deeply.")
-        document = parse(text, max_tokens=TOKENS_MOST)
+        document = parse(text, max_tokens=MAX_TOKENS)
         excess = _excess(measure(document))
         if excess:
             return _too_large(excess)
         rules = (*_RULES, NoSchemaIntrospectionCustomRule) if is_anonymous else _RULES
-        errors = validate(schema, document, rules, max_errors=ERRORS_MOST, hide_suggestions=is_anonymous)
+        errors = validate(schema, document, rules, max_errors=MAX_ERRORS, hide_suggestions=is_anonymous)
     except GraphQLError as error:
         errors = [error]
     except RecursionError:
@@ -118,7 +118,7 @@ def _nesting(text: str) -> int:
     """The deepest pile of brackets, without recursion, so that the parser's own cannot run out of stack."""
     lexer = Lexer(Source(text))
     deepest = depth = count = 0
-    while (token := lexer.advance()).kind is not TokenKind.EOF and count <= TOKENS_MOST:
+    while (token := lexer.advance()).kind is not TokenKind.EOF and count <= MAX_TOKENS:
         count += 1
         depth += _BRACKETS.get(token.kind, 0)
         deepest = max(deepest, depth)
@@ -135,14 +135,14 @@ def measure(document: DocumentNode) -> Size:
             total = total.beside(walk.selections(node.selection_set)).beside(
                 Size(directives=len(node.directives or ()))
             )
-    return replace(total, repeats=max(walk.written.values(), default=0))
+    return replace(total, repeats=max(walk.format_decimal.values(), default=0))
 
 
 class _Walk:
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self._fragments = fragments
         self._known: dict[str, Size] = {}
-        self.written: Counter[str] = Counter()
+        self.format_decimal: Counter[str] = Counter()
 
     def selections(self, selection_set: SelectionSetNode | None) -> Size:
         total = Size()
@@ -157,7 +157,7 @@ class _Walk:
         return total
 
     def _field(self, node: FieldNode) -> Size:
-        self.written[(node.alias or node.name).value] += 1
+        self.format_decimal[(node.alias or node.name).value] += 1
         inner = self.selections(node.selection_set)
         depth = 0 if node.name.value.startswith("__") else inner.depth + (node.selection_set is not None)
         return Size(depth, inner.fields + 1, inner.aliases + (node.alias is not None), inner.directives)
@@ -173,11 +173,11 @@ class _Walk:
 
 def _excess(size: Size) -> str | None:
     bounds = (
-        ("levels", size.depth, DEPTH_MOST),
-        ("fields", size.fields, FIELDS_MOST),
-        ("aliases", size.aliases, ALIASES_MOST),
-        ("directives", size.directives, DIRECTIVES_MOST),
-        ("fields of one name", size.repeats, REPEATS_MOST),
+        ("levels", size.depth, MAX_DEPTH),
+        ("fields", size.fields, MAX_FIELDS),
+        ("aliases", size.aliases, MAX_ALIASES),
+        ("directives", size.directives, MAX_DIRECTIVES),
+        ("fields of one name", size.repeats, MAX_REPEATS),
     )
     for what, count, most in bounds:
         if count > most:

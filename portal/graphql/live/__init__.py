@@ -9,10 +9,10 @@ Failure: while PostgreSQL is away counters stand still. When Redis goes, events 
 to them end with INTERRUPTED, so that a client reads anew and subscribes again. Nothing here is on the way of a check.
 """
 
-from portal.graphql.live.hub import Feeds, Interrupted
-from portal.graphql.live.key_events import Happening
+from portal.graphql.live.hub import Interrupted, SubscriptionHub
+from portal.graphql.live.key_events import KeyEvent
 from portal.graphql.live.publish import Publisher
-from portal.graphql.live.queue import Mailbox, TooSlow
-from portal.graphql.live.snapshots import Counters
+from portal.graphql.live.queue import BoundedQueue, SlowConsumer
+from portal.graphql.live.snapshots import UsageSnapshot
 
-__all__ = ["Counters", "Feeds", "Happening", "Interrupted", "Mailbox", "Publisher", "TooSlow"]
+__all__ = ["BoundedQueue", "Interrupted", "KeyEvent", "Publisher", "SlowConsumer", "SubscriptionHub", "UsageSnapshot"]

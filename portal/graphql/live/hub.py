@@ -9,18 +9,18 @@ from portal.core.errors import PortalError
 from portal.core.ids import AccountId
 from portal.core.logs import get_log
 from portal.core.redis.address import parse_shard
-from portal.graphql.live.key_events import Happening
+from portal.graphql.live.key_events import KeyEvent
 from portal.graphql.live.listener import Listener
-from portal.graphql.live.queue import Mailbox
-from portal.graphql.live.snapshots import Counters, read_counters
+from portal.graphql.live.queue import BoundedQueue
+from portal.graphql.live.snapshots import UsageSnapshot, load_snapshot
 from portal.limits import Limiter
 
 EVERY_SECONDS = 1.0
-TELLING_MOST = 8
+MAX_TELLING = 8
 """So many events are worked out at once, each in a transaction of its own."""
-READING_MOST = 2
+MAX_READING = 2
 """So many accounts are read at once; with more of them watched each is read a little later."""
-EVENTS_MOST = 100
+MAX_EVENTS = 100
 
 
 class Interrupted(PortalError):
@@ -31,21 +31,21 @@ class Interrupted(PortalError):
 
 class _Account:
     def __init__(self) -> None:
-        self.counting: set[Mailbox[Counters]] = set()
-        self.hearing: set[Mailbox[Happening]] = set()
-        self.newest: Counters | None = None
+        self.counting: set[BoundedQueue[UsageSnapshot]] = set()
+        self.hearing: set[BoundedQueue[KeyEvent]] = set()
+        self.newest: UsageSnapshot | None = None
         self.poller: asyncio.Task[None] | None = None
 
 
-class Feeds:
+class SubscriptionHub:
     """One a process. `watch_counters` and `watch_keys` are open as long as their subscriber is there."""
 
     def __init__(self, database: Database, limiter: Limiter, urls: Sequence[str]) -> None:
         self._database = database
         self._limiter = limiter
         self._accounts: dict[AccountId, _Account] = {}
-        self._reading = asyncio.Semaphore(READING_MOST)
-        self.telling = asyncio.Semaphore(TELLING_MOST)
+        self._reading = asyncio.Semaphore(MAX_READING)
+        self.telling = asyncio.Semaphore(MAX_TELLING)
         self._listeners = {name: self._listener(name, url) for name, url in ((parse_shard(u).name, u) for u in urls)}
 
     def open(self) -> None:
@@ -70,34 +70,34 @@ class Feeds:
         }
 
     @asynccontextmanager
-    async def watch_counters(self, account_id: AccountId) -> AsyncIterator[Mailbox[Counters]]:
+    async def watch_counters(self, account_id: AccountId) -> AsyncIterator[BoundedQueue[UsageSnapshot]]:
         """The counters now, then whenever they have changed; a slow reader gets the newest only."""
-        account, mailbox = self._account(account_id), Mailbox[Counters](1, is_newest_only=True)
-        account.counting.add(mailbox)
+        account, queue = self._account(account_id), BoundedQueue[UsageSnapshot](1, is_newest_only=True)
+        account.counting.add(queue)
         if account.newest is not None:
-            mailbox.put(account.newest)
+            queue.put(account.newest)
         if account.poller is None:
             account.poller = asyncio.create_task(self._poll(account_id, account))
         try:
-            yield mailbox
+            yield queue
         finally:
-            account.counting.discard(mailbox)
+            account.counting.discard(queue)
             if not account.counting and account.poller is not None:
                 account.poller.cancel()
                 account.poller, account.newest = None, None
             self._drop_if_unwatched(account_id)
 
     @asynccontextmanager
-    async def watch_keys(self, account_id: AccountId) -> AsyncIterator[Mailbox[Happening]]:
+    async def watch_keys(self, account_id: AccountId) -> AsyncIterator[BoundedQueue[KeyEvent]]:
         """Everything that happens to the account's keys from now on. Raises Unavailable where Redis is away."""
-        account, mailbox = self._account(account_id), Mailbox[Happening](EVENTS_MOST)
-        account.hearing.add(mailbox)
+        account, queue = self._account(account_id), BoundedQueue[KeyEvent](MAX_EVENTS)
+        account.hearing.add(queue)
         listener = self._listeners[self._shard(account_id)]
         try:
             await listener.join(account_id)
-            yield mailbox
+            yield queue
         finally:
-            account.hearing.discard(mailbox)
+            account.hearing.discard(queue)
             self._drop_if_unwatched(account_id)
             await listener.leave(account_id)
 
@@ -115,27 +115,27 @@ class Feeds:
     def _listener(self, name: str, url: str) -> Listener:
         return Listener(url, self._hear, lambda: self._interrupt(name))
 
-    def _hear(self, happening: Happening) -> None:
+    def _hear(self, happening: KeyEvent) -> None:
         account = self._accounts.get(AccountId(happening.account_id))
-        for mailbox in [*account.hearing] if account is not None else ():
-            mailbox.put(happening)
+        for queue in [*account.hearing] if account is not None else ():
+            queue.put(happening)
 
     def _interrupt(self, shard: str) -> None:
         for account_id, account in self._accounts.items():
             if self._shard(account_id) == shard:
-                for mailbox in account.hearing:
-                    mailbox.end(Interrupted("Events may have been missed.", hint="Read anew, and subscribe again."))
+                for queue in account.hearing:
+                    queue.end(Interrupted("Events may have been missed.", hint="Read anew, and subscribe again."))
 
     async def _poll(self, account_id: AccountId, account: _Account) -> None:
         while True:
             try:
                 async with self._reading:
-                    counters = await read_counters(self._database, account_id)
+                    counters = await load_snapshot(self._database, account_id)
             except Exception as error:
                 get_log(__name__).warning("counters_not_read", account=account_id, error=repr(error))
             else:
                 if not counters.is_like(account.newest):
                     account.newest = counters
-                    for mailbox in account.counting:
-                        mailbox.put(counters)
+                    for queue in account.counting:
+                        queue.put(counters)
             await asyncio.sleep(EVERY_SECONDS)

@@ -8,7 +8,7 @@ TYPES = {"KeyCreated": "created", "KeyRevoked": "revoked", "KeyChanged": "update
 CHANGES = {"pause": "paused", "resume": "resumed", "rotate": "rotated", "update": "updated"}
 
 
-class Happening(msgspec.Struct, frozen=True):
+class KeyEvent(msgspec.Struct, frozen=True):
     """`number` is the outbox's: the same one may come twice, and they grow."""
 
     number: int
@@ -19,21 +19,21 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Happening)
+_decoder = msgspec.json.Decoder(KeyEvent)
 
 
 def channel_of(account_id: str) -> str:
     return f"live:{account_id}"
 
 
-def happening_of(message: bytes) -> Happening | None:
+def key_event_from(message: bytes) -> KeyEvent | None:
     """From what the relay publishes on the bus; None for what is no business of a key."""
     event = msgspec.json.decode(message)
     kind = TYPES.get(event["type"])
     if kind is None:
         return None
     body = event["body"]
-    return Happening(
+    return KeyEvent(
         number=event["id"],
         account_id=body["account_id"],
         key_id=body["key_id"],
@@ -42,9 +42,9 @@ def happening_of(message: bytes) -> Happening | None:
     )
 
 
-def encode(happening: Happening) -> bytes:
+def encode(happening: KeyEvent) -> bytes:
     return _encoder.encode(happening)
 
 
-def decode(message: bytes) -> Happening:
+def decode(message: bytes) -> KeyEvent:
     return _decoder.decode(message)

@@ -10,9 +10,9 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from portal.core.errors import Unavailable
-from portal.core.outage_log import Outage
+from portal.core.outage_log import OutageLog
 from portal.core.redis.address import parse_shard
-from portal.graphql.live.key_events import Happening, channel_of, decode
+from portal.graphql.live.key_events import KeyEvent, channel_of, decode
 from portal.limits import LimitsUnavailable, listening_client
 
 RETRY_SECONDS = 0.5
@@ -26,7 +26,7 @@ ALIVE = "live"
 class Listener:
     """`on_happening` hears each event; `on_lost` that some may have been missed. It connects again by itself."""
 
-    def __init__(self, url: str, on_happening: Callable[[Happening], None], on_lost: Callable[[], None]) -> None:
+    def __init__(self, url: str, on_happening: Callable[[KeyEvent], None], on_lost: Callable[[], None]) -> None:
         self._url = url
         self._on_happening = on_happening
         self._on_lost = on_lost
@@ -35,7 +35,7 @@ class Listener:
         self._wanted: Counter[str] = Counter()
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._outage = Outage("key_changes", parse_shard(url).name)
+        self._outage = OutageLog("key_changes", parse_shard(url).name)
 
     @property
     def channels(self) -> set[str]:
@@ -90,7 +90,7 @@ class Listener:
                     self._pubsub = pubsub
                     await self._listen(pubsub)
             except (RedisError, OSError, TimeoutError, LimitsUnavailable) as error:
-                self._outage.goes_on(error)
+                self._outage.failed(error)
             finally:
                 self._forget()
             await asyncio.sleep(RETRY_SECONDS)
@@ -102,7 +102,7 @@ class Listener:
             message = await pubsub.get_message(timeout=SILENCE_SECONDS)
             if message is not None:
                 heard = monotonic()
-                self._outage.is_over()
+                self._outage.recovered()
                 self._hear(message)
             elif monotonic() - heard > DEAF_SECONDS:
                 raise RedisError("the server hangs")

@@ -1,10 +1,10 @@
 """Tell every process what happened to keys: from the outbox relay to a channel of the account's Redis shard."""
 
 from portal.core.logs import get_log
-from portal.graphql.live.key_events import channel_of, encode, happening_of
+from portal.graphql.live.key_events import channel_of, encode, key_event_from
 from portal.limits import Limiter, LimitsUnavailable
 
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 
 
 class Publisher:
@@ -14,13 +14,13 @@ class Publisher:
         self._limiter = limiter
 
     async def relayed(self, message: bytes) -> None:
-        happening = happening_of(message)
+        happening = key_event_from(message)
         if happening is None:
             return
         connection = self._limiter.shard_of(happening.account_id).connection
         try:
             await connection.call(
-                "PUBLISH", channel_of(happening.account_id), encode(happening), patience_s=PATIENCE_SECONDS
+                "PUBLISH", channel_of(happening.account_id), encode(happening), patience_s=TIMEOUT_SECONDS
             )
         except LimitsUnavailable as error:
             get_log(__name__).warning("key_change_not_published", account=happening.account_id, error=str(error))

@@ -9,14 +9,14 @@ from portal.core.errors import PortalError
 Item = TypeVar("Item")
 
 
-class TooSlow(PortalError):
+class SlowConsumer(PortalError):
     """More happened than was read; the subscription ends."""
 
     code = "TOO_SLOW"
 
 
-class Mailbox(Generic[Item]):
-    """`is_newest_only` replaces what was not read yet; otherwise one item too many ends it with TooSlow."""
+class BoundedQueue(Generic[Item]):
+    """`is_newest_only` replaces what was not read yet; otherwise one item too many ends it with SlowConsumer."""
 
     def __init__(self, most: int, *, is_newest_only: bool = False) -> None:
         self._items: deque[Item] = deque(maxlen=most if is_newest_only else None)
@@ -29,7 +29,7 @@ class Mailbox(Generic[Item]):
         if self._end is not None:
             return
         if not self._is_newest_only and len(self._items) >= self._most:
-            self.end(TooSlow("More happened than was read.", hint="Read anew, and subscribe again."))
+            self.end(SlowConsumer("More happened than was read.", hint="Read anew, and subscribe again."))
             return
         self._items.append(item)
         self._arrived.set()

@@ -10,7 +10,7 @@ from portal.core.ids import AccountId
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class UsageSnapshot:
     """Of the account's current day, and of its billing month. `at` is when they were read."""
 
     at: datetime
@@ -21,11 +21,11 @@ class Counters:
     quota_limit: int | None
     quota_used: int
 
-    def is_like(self, other: "Counters | None") -> bool:
+    def is_like(self, other: "UsageSnapshot | None") -> bool:
         return other is not None and replace(self, at=other.at) == other
 
 
-async def read_counters(database: Database, account_id: AccountId) -> Counters:
+async def load_snapshot(database: Database, account_id: AccountId) -> UsageSnapshot:
     """Raises what the database raises."""
     async with database.transaction(account_id) as tx:
         account = await accounts.get_account(tx, account_id)
@@ -35,4 +35,4 @@ async def read_counters(database: Database, account_id: AccountId) -> Counters:
         day_start = tx.now.astimezone(ZoneInfo(account.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
         query = usage.UsageQuery(start=day_start, end=tx.now, granularity=usage.Granularity.HOUR)
         today = (await usage.usage_series(tx, account_id, query)).totals
-        return Counters(tx.now, day_start, today.calls, today.units, today.denied, entitlement.quota, used)
+        return UsageSnapshot(tx.now, day_start, today.calls, today.units, today.denied, entitlement.quota, used)

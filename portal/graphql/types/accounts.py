@@ -11,7 +11,7 @@ from portal.core.errors import Unauthenticated
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
-from portal.graphql.engine.resolvers import computed, mutation
+from portal.graphql.engine.resolvers import mutation, resolver
 
 
 @strawberry.type(description="Somebody who signs in.")
@@ -73,7 +73,7 @@ class Viewer:
         description="What the role, and the scopes of the token if one was sent, allow: keys:write and the like."
     )
 
-    @computed(
+    @resolver(
         "Every account that the caller may act in, the oldest membership first; at most 100. A token acts in one."
     )
     async def memberships(self, info: Info) -> list[Membership]:
@@ -92,7 +92,7 @@ class Viewer:
 
 @strawberry.type
 class AccountQueries:
-    @computed("Who is calling.")
+    @resolver("Who is calling.")
     async def viewer(self, info: Info) -> Viewer:
         context = info.context
         context.require_caller()
@@ -106,7 +106,7 @@ class AccountQueries:
             permissions=[permission.value for permission in Permission if context.actor.may(permission)],
         )
 
-    @computed("The people of this account, who joined first comes first.")
+    @resolver("The people of this account, who joined first comes first.")
     async def members(self, info: Info, first: First = 25, after: After = None) -> Connection[Member]:
         tx, account_id = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor.account_id
         seen = decode_cursor(after) if after else None

@@ -13,10 +13,10 @@ from portal.core.ids import BODY_LENGTH
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import BigInt, Json
 
-VERIFIED_MOST = 500
+MAX_VERIFIED = 500
 
 
 @strawberry.enum(description="What kind of caller did it.")
@@ -33,7 +33,7 @@ class AuditActor:
     id: str = strawberry.field(description="The person's or service token's id.")
     address: str | None = strawberry.field(description="From where, if it is known.")
 
-    @computed("The person's name; null for somebody who is no member of the account (any more).")
+    @resolver("The person's name; null for somebody who is no member of the account (any more).")
     async def name(self, info: Info) -> str | None:
         member = await info.context.loaders.members.load(self.id)
         return None if member is None else member.name
@@ -62,7 +62,7 @@ class AuditEvent(Node):
             hash=row.hash.hex(),
         )
 
-    @computed("The name of the key or person that it was done to; null for anything else, and for what is gone.")
+    @resolver("The name of the key or person that it was done to; null for anything else, and for what is gone.")
     async def subject_name(self, info: Info) -> str | None:
         loaders = info.context.loaders
         if self.subject.startswith("key_"):
@@ -97,7 +97,7 @@ Where = Annotated[AuditFilter | None, strawberry.argument(name="filter", descrip
 
 @strawberry.type
 class AuditQueries:
-    @computed("What was done in the account, the newest first.")
+    @resolver("What was done in the account, the newest first.")
     async def audit_events(
         self, info: Info, first: First = 25, after: After = None, where: Where = None
     ) -> Connection[AuditEvent]:
@@ -111,10 +111,10 @@ class AuditQueries:
         items = [((row.occurred_at, _event_id(account_id, row.sequence)), AuditEvent.of(row)) for row in rows]
         return connection_of(items, first, after, lambda: audit.count_audit_events(tx, account_id, which))
 
-    @computed(f"Whether the log holds: its newest {VERIFIED_MOST} rows are verified for each answer.")
+    @resolver(f"Whether the log holds: its newest {MAX_VERIFIED} rows are verified for each answer.")
     async def audit_chain(self, info: Info) -> AuditChain:
         tx, account_id = info.context.permitted(Permission.AUDIT_READ), info.context.actor.account_id
-        state = await audit.verify_newest(tx, account_id, VERIFIED_MOST)
+        state = await audit.verify_newest(tx, account_id, MAX_VERIFIED)
         return AuditChain(
             events=BigInt(state.events),
             verified=BigInt(state.verified),

@@ -12,7 +12,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.plans import Price
 
@@ -36,12 +36,12 @@ class InvoicePart:
     amount: str = strawberry.field(description="What the part costs, not rounded.")
 
     @classmethod
-    def of(cls, part: billing.Part) -> Self:
+    def of(cls, part: billing.LineComponent) -> Self:
         return cls(
-            quantity=billing.written(part.quantity),
-            unit_price=billing.written(part.unit),
-            flat=billing.written(part.flat),
-            amount=billing.written(part.amount),
+            quantity=billing.format_decimal(part.quantity),
+            unit_price=billing.format_decimal(part.unit),
+            flat=billing.format_decimal(part.flat),
+            amount=billing.format_decimal(part.amount),
         )
 
 
@@ -78,7 +78,7 @@ class Bill:
     total: Price = strawberry.field(description="What is to be paid.")
     rows: strawberry.Private[Rows]
 
-    @computed("What it is made of.")
+    @resolver("What it is made of.")
     async def lines(self, info: Info) -> list[InvoiceLine]:
         return [InvoiceLine.of(row, self.total.currency) for row in await self.rows(info)]
 
@@ -124,7 +124,7 @@ class DraftInvoice(Bill):
 
 @strawberry.type
 class InvoiceQueries:
-    @computed("The account's invoices, the newest first.")
+    @resolver("The account's invoices, the newest first.")
     async def invoices(self, info: Info, first: First = 25, after: After = None) -> Connection[Invoice]:
         tx, account_id = info.context.permitted(Permission.INVOICES_READ), info.context.actor.account_id
         before = decode_cursor(after) if after else None
@@ -132,7 +132,7 @@ class InvoiceQueries:
         items = [((row.finalized_at, row.id), Invoice.of(row)) for row in rows]
         return connection_of(items, first, after, lambda: billing.count_invoices(tx, account_id))
 
-    @computed("An invoice of this account by its id; null if it has none such.")
+    @resolver("An invoice of this account by its id; null if it has none such.")
     async def invoice(
         self,
         info: Info,
@@ -140,7 +140,7 @@ class InvoiceQueries:
     ) -> Invoice | None:
         return await find_invoice(info, invoice_id)
 
-    @computed("The next invoice as it would be now.")
+    @resolver("The next invoice as it would be now.")
     async def draft_invoice(self, info: Info) -> DraftInvoice:
         tx, account_id = info.context.permitted(Permission.INVOICES_READ), info.context.actor.account_id
         return DraftInvoice.of(await billing.draft_invoice(tx, account_id))

@@ -14,15 +14,15 @@ from portal.core.ids import AccountId
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import check_first
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.keys import Key
 
 SOON = timedelta(days=14)
 LATELY = timedelta(hours=24)
 UNUSED = timedelta(days=90)
-DENIALS_LEAST = 10
-OLD_MOST = 100
+MIN_DENIALS = 10
+MAX_OLD = 100
 
 
 @strawberry.enum(description="Why a key should be looked at.")
@@ -65,7 +65,7 @@ class _Look:
         )
         series = await usage.usage_series(self.tx, self.account_id, asked)
         found = {group.key: group.totals.calls for group in series.groups}
-        denials = {key_id: calls for key_id, calls in found.items() if calls >= DENIALS_LEAST}
+        denials = {key_id: calls for key_id, calls in found.items() if calls >= MIN_DENIALS}
         rows = await keys.list_keys_by_id(self.tx, self.account_id, list(denials)) if denials else []
         told = [self._told(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
         return sorted(told, key=lambda one: (-one.denials, one.key.id))
@@ -73,7 +73,7 @@ class _Look:
     async def unused(self, others: list[KeyAttention]) -> list[KeyAttention]:
         """What is shown of the other keys is loaded along with what is looked at here."""
         before = self.tx.now - UNUSED
-        rows = await keys.list_older(self.tx, self.account_id, before, OLD_MOST)
+        rows = await keys.list_older(self.tx, self.account_id, before, MAX_OLD)
         looked_at = [row.id for row in rows] + [str(one.key.id) for one in others]
         last = await self.info.context.loaders.key_last_used.load_many(looked_at)
         told = [(row, at) for row, at in zip(rows, last, strict=False) if at is None or at < before]
@@ -84,8 +84,8 @@ class _Look:
 
 
 @strawberry.type
-class AttentionQueries:
-    @computed("Keys to look at: those that expire soon, then those over a limit, then unused ones (of the 100 oldest).")
+class KeyHealthQueries:
+    @resolver("Keys to look at: those that expire soon, then those over a limit, then unused ones (of the 100 oldest).")
     async def keys_needing_attention(
         self,
         info: Info,

@@ -11,7 +11,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import Environment, value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import BigInt, Json
 from portal.graphql.types.key_limits import KeyLimit, LimitInForce, LimitOverride, limits_in_force
 from portal.graphql.types.usage import (
@@ -56,12 +56,12 @@ class KeySecret:
             is_current=row.ends_at is None,
         )
 
-    @computed("When a check last carried it; null: never.")
+    @resolver("When a check last carried it; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
         use = await info.context.loaders.last_used.load(self.id)
         return None if use is None else use.at
 
-    @computed("The newest address that a check with it told; null: none did.")
+    @resolver("The newest address that a check with it told; null: none did.")
     async def last_used_address(self, info: Info) -> str | None:
         use = await info.context.loaders.last_used.load(self.id)
         return None if use is None else use.address
@@ -131,30 +131,30 @@ class Key(Node):
             row=row,
         )
 
-    @computed("Every limit that its checks are held to: the plan's, overrides in their place, its own.")
+    @resolver("Every limit that its checks are held to: the plan's, overrides in their place, its own.")
     async def limits_in_force(self, info: Info) -> list[LimitInForce]:
         info.context.permitted(Permission.PLAN_READ)
         return await limits_in_force(info, self.row)
 
-    @computed("Its secrets, the newest first: one, or more after rotations.")
+    @resolver("Its secrets, the newest first: one, or more after rotations.")
     async def secrets(self, info: Info) -> list[KeySecret]:
         return [KeySecret.of(row) for row in await info.context.loaders.secrets.load(self.id)]
 
-    @computed("The newest secret, enough of it to recognise: pk_live_ab12…wxyz.")
+    @resolver("The newest secret, enough of it to recognise: pk_live_ab12…wxyz.")
     async def masked_secret(self, info: Info) -> str:
         newest, *_ = await info.context.loaders.secrets.load(self.id)
         return newest.display
 
-    @computed("When a check last carried one of its secrets; null: never.")
+    @resolver("When a check last carried one of its secrets; null: never.")
     async def last_used_at(self, info: Info) -> datetime | None:
         return max((use.at for use in await self._uses(info)), default=None)
 
-    @computed("Every limit that holds for it, its plan's and its own, as it stands now; null: that is not known now.")
+    @resolver("Every limit that holds for it, its plan's and its own, as it stands now; null: that is not known now.")
     async def live_limits(self, info: Info) -> list[LiveLimit] | None:
         found = await info.context.loaders.live_limits.load(self.id)
         return None if found is None else [LiveLimit.of(live) for live in found]
 
-    @computed("The newest address that a check with one of its secrets told; null: none did.")
+    @resolver("The newest address that a check with one of its secrets told; null: none did.")
     async def last_used_address(self, info: Info) -> str | None:
         told = [(use.at, use.address) for use in await self._uses(info) if use.address is not None]
         return max(told)[1] if told else None
@@ -165,7 +165,7 @@ class Key(Node):
         uses = await loaders.last_used.load_many([secret.id for secret in secrets])
         return [use for use in uses if use is not None]
 
-    @computed("Usage of this key over time.")
+    @resolver("Usage of this key over time.")
     async def usage(
         self,
         info: Info,
@@ -188,11 +188,11 @@ WithStatus = Annotated[KeyStatus | None, strawberry.argument(description="Only k
 
 @strawberry.type
 class KeyQueries:
-    @computed("A key; null if there is none of this id in this account.")
+    @resolver("A key; null if there is none of this id in this account.")
     async def key(self, info: Info, key_id: KeyId) -> Key | None:
         return await find_key(info, key_id)
 
-    @computed("The account's keys, the newest first.")
+    @resolver("The account's keys, the newest first.")
     async def keys(
         self,
         info: Info,

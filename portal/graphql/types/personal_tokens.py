@@ -12,7 +12,7 @@ from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
-from portal.graphql.engine.resolvers import computed, mutation
+from portal.graphql.engine.resolvers import mutation, resolver
 
 
 @strawberry.enum(description="Whether a token is accepted.")
@@ -67,7 +67,7 @@ class CreatePersonalTokenInput:
 
 @strawberry.type
 class PersonalTokenQueries:
-    @computed("The caller's tokens for this account, the newest first; ended ones for 30 days more.")
+    @resolver("The caller's tokens for this account, the newest first; ended ones for 30 days more.")
     async def personal_tokens(self, info: Info, first: First = 25, after: After = None) -> Connection[PersonalToken]:
         tx, actor = info.context.permitted(Permission.SELF_READ), info.context.actor
         whose = actor.account_id, actor.id

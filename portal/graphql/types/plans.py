@@ -13,12 +13,12 @@ from portal.core.money import Money
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import Node
 from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
-from portal.graphql.engine.resolvers import computed, mutation
+from portal.graphql.engine.resolvers import mutation, resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.tariffs import Tariff
 
 PACE = timedelta(days=7)
-PACE_LEAST = timedelta(hours=1)
+MIN_PACE = timedelta(hours=1)
 
 
 @strawberry.type(description="An amount of money.")
@@ -69,7 +69,7 @@ class Plan(Node):
 
     @classmethod
     def of(cls, row: plans.Plan) -> Self:
-        tariff = billing.find_tariff(row.tariff)
+        tariff = billing.parse_tariff_or_none(row.tariff)
         return cls(
             id=strawberry.ID(row.id),
             slug=row.slug,
@@ -126,11 +126,11 @@ class Quota:
             period_end=period.end,
         )
 
-    @computed("Where it is heading at the pace of the last 7 days, or since the account was opened.")
+    @resolver("Where it is heading at the pace of the last 7 days, or since the account was opened.")
     async def forecast(self, info: Info) -> QuotaForecast:
         tx, account_id = info.context.tx, info.context.actor.account_id
         account = await info.context.loaders.account.load(account_id)
-        start = max(tx.now - PACE, min(account.created_at, tx.now - PACE_LEAST))
+        start = max(tx.now - PACE, min(account.created_at, tx.now - MIN_PACE))
         series = await usage.usage_series(
             tx, account_id, usage.UsageQuery(start=start, end=tx.now, granularity=usage.Granularity.DAY)
         )
@@ -142,18 +142,18 @@ class Quota:
 
 @strawberry.type
 class PlanQueries:
-    @computed("The catalogue, in its order.")
+    @resolver("The catalogue, in its order.")
     async def plans(self, info: Info) -> list[Plan]:
         tx = info.context.permitted(Permission.PLAN_READ)
         return [Plan.of(row) for row in await plans.list_plans(tx)]
 
-    @computed("The plan that the account is on.")
+    @resolver("The plan that the account is on.")
     async def subscription(self, info: Info) -> Subscription:
         info.context.permitted(Permission.PLAN_READ)
         chosen = await info.context.loaders.plan.load(info.context.actor.account_id)
         return Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at)
 
-    @computed("The quota of the current billing month, and what is left of it.")
+    @resolver("The quota of the current billing month, and what is left of it.")
     async def quota(self, info: Info) -> Quota:
         tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
         loaders = info.context.loaders

@@ -10,7 +10,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import Environment
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.usage import Where, usage_filter
 
@@ -52,15 +52,15 @@ class UsageRequest(Node):
             settled_at=row.settled_at,
         )
 
-    @computed("The key's name now; null if there is no such key.")
+    @resolver("The key's name now; null if there is no such key.")
     async def key_name(self, info: Info) -> str | None:
         return await info.context.loaders.key_names.load(self.key_id)
 
-    @computed("Whether it was admitted.")
+    @resolver("Whether it was admitted.")
     def is_allowed(self) -> bool:
         return self.outcome == check.Code.VALID
 
-    @computed("Why it ended so, and what to do.")
+    @resolver("Why it ended so, and what to do.")
     def reason(self) -> RequestReason:
         found = check.reason_of(self.outcome)
         return RequestReason(what=found.what, remedy=found.remedy)
@@ -75,11 +75,11 @@ Until = Annotated[datetime | None, strawberry.argument(name="to", description="T
 
 @strawberry.type
 class RequestQueries:
-    @computed("A counted check by the id that its caller got; null if none of this account has it, or not yet.")
+    @resolver("A counted check by the id that its caller got; null if none of this account has it, or not yet.")
     async def request(self, info: Info, request_id: RequestId) -> UsageRequest | None:
         return await find_request(info, request_id)
 
-    @computed("Single counted checks, the newest first. `totalCount` is exact.")
+    @resolver("Single counted checks, the newest first. `totalCount` is exact.")
     async def requests(
         self,
         info: Info,

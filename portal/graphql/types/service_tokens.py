@@ -10,7 +10,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
-from portal.graphql.engine.resolvers import computed, mutation
+from portal.graphql.engine.resolvers import mutation, resolver
 from portal.graphql.types.personal_tokens import TokenStatus
 
 
@@ -38,7 +38,7 @@ class ServiceToken(Node):
 
 @strawberry.type
 class ServiceTokenQueries:
-    @computed("The provider's service tokens, revoked ones too, the newest first. For staff.")
+    @resolver("The provider's service tokens, revoked ones too, the newest first. For staff.")
     async def service_tokens(self, info: Info, first: First = 25, after: After = None) -> Connection[ServiceToken]:
         tx = info.context.permitted(Permission.STAFF)
         seen = decode_cursor(after) if after else None

@@ -10,7 +10,7 @@ from portal.core.actor import Actor, Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem
-from portal.graphql.engine.resolvers import computed, mutation
+from portal.graphql.engine.resolvers import mutation, resolver
 
 
 @strawberry.type(description="A browser in which the caller is signed in.")
@@ -37,7 +37,7 @@ class Session(Node):
 
 @strawberry.type
 class SessionQueries:
-    @computed("The caller's sessions that go on, in whichever account, the newest first.")
+    @resolver("The caller's sessions that go on, in whichever account, the newest first.")
     async def sessions(self, info: Info, first: First = 25, after: After = None) -> Connection[Session]:
         tx, actor = info.context.permitted(Permission.SELF_READ), info.context.actor
         seen = decode_cursor(after) if after else None

@@ -12,7 +12,7 @@ from portal.core.errors import Unavailable
 from portal.graphql import live
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
-from portal.graphql.engine.resolvers import computed, subscription
+from portal.graphql.engine.resolvers import resolver, subscription
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.keys import Key, find_key
 
@@ -31,7 +31,7 @@ class UsageTick:
     quota_remaining: BigInt | None = strawberry.field(description="Units left, never below 0; null: unlimited.")
 
     @classmethod
-    def of(cls, counters: live.Counters) -> Self:
+    def of(cls, counters: live.UsageSnapshot) -> Self:
         limit, used = counters.quota_limit, counters.quota_used
         return cls(
             at=counters.at,
@@ -63,7 +63,7 @@ class KeyChange:
     at: datetime = strawberry.field(description="When it happened.")
 
     @classmethod
-    def of(cls, happening: live.Happening) -> Self:
+    def of(cls, happening: live.KeyEvent) -> Self:
         return cls(
             number=BigInt(happening.number),
             key_id=strawberry.ID(happening.key_id),
@@ -71,7 +71,7 @@ class KeyChange:
             at=happening.at,
         )
 
-    @computed("The key as it is when this is told.")
+    @resolver("The key as it is when this is told.")
     async def key(self, info: Info) -> Key | None:
         return await find_key(info, self.key_id)
 
@@ -83,24 +83,24 @@ OnlyKey = Annotated[strawberry.ID | None, strawberry.argument(description="Only 
 class Live:
     @subscription("The account's counters: as they are, then whenever they have changed, at most once a second.")
     async def usage_ticks(self, info: Info) -> AsyncGenerator[UsageTick, None]:
-        feeds = _feeds(info, Permission.USAGE_READ)
-        async with feeds.watch_counters(info.context.actor.account_id) as mailbox:
+        hub = _feeds(info, Permission.USAGE_READ)
+        async with hub.watch_counters(info.context.actor.account_id) as mailbox:
             while True:
                 yield UsageTick.of(await mailbox.take())
 
     @subscription("Changes of the account's keys, whoever made them, from now on.")
     async def key_changed(self, info: Info, key_id: OnlyKey = None) -> AsyncGenerator[KeyChange, None]:
-        feeds = _feeds(info, Permission.KEYS_READ)
-        async with feeds.watch_keys(info.context.actor.account_id) as mailbox:
+        hub = _feeds(info, Permission.KEYS_READ)
+        async with hub.watch_keys(info.context.actor.account_id) as mailbox:
             while True:
                 happening = await mailbox.take()
                 if key_id in (None, happening.key_id):
                     yield KeyChange.of(happening)
 
 
-def _feeds(info: Info, permission: Permission) -> live.Feeds:
+def _feeds(info: Info, permission: Permission) -> live.SubscriptionHub:
     """Raises Unauthenticated, Forbidden."""
     info.context.actor.require(permission)
-    if info.context.feeds is None:
+    if info.context.hub is None:
         raise Unavailable("This process tells nothing live.")
-    return info.context.feeds
+    return info.context.hub

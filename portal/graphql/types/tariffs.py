@@ -27,7 +27,9 @@ class TariffTier:
 
     @classmethod
     def of(cls, tier: billing.Tier) -> Self:
-        return cls(up_to=_written(tier.up_to), unit=billing.written(tier.unit), flat=billing.written(tier.flat))
+        return cls(
+            up_to=_written(tier.up_to), unit=billing.format_decimal(tier.unit), flat=billing.format_decimal(tier.flat)
+        )
 
 
 @strawberry.type(description="One way in which usage is priced; all charges of a tariff price the same units.")
@@ -45,10 +47,10 @@ class TariffCharge:
     def of(cls, charge: billing.Charge) -> Self:
         return cls(
             model=ChargeModel(charge.model.value),
-            free_units=billing.written(charge.free_units),
-            unit=billing.written(charge.unit),
-            size=billing.written(charge.size),
-            price=billing.written(charge.price),
+            free_units=billing.format_decimal(charge.free_units),
+            unit=billing.format_decimal(charge.unit),
+            size=billing.format_decimal(charge.size),
+            price=billing.format_decimal(charge.price),
             tiers=[TariffTier.of(tier) for tier in charge.tiers],
             minimum=_written(charge.minimum),
             maximum=_written(charge.maximum),
@@ -75,4 +77,4 @@ class Tariff:
 
 
 def _written(number: Decimal | None) -> str | None:
-    return None if number is None else billing.written(number)
+    return None if number is None else billing.format_decimal(number)

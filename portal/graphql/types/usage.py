@@ -14,10 +14,10 @@ from portal.core.errors import Invalid
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import Environment, value
 from portal.graphql.engine.pagination import check_first
-from portal.graphql.engine.resolvers import computed
+from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import BigInt
 
-FIGURES_MOST = 4_000
+MAX_FIGURES = 4_000
 
 
 @strawberry.enum(description="How long a point is.")
@@ -111,14 +111,14 @@ class Usage:
     points: list[UsagePoint] = strawberry.field(description="Every step in order, those without a call too.")
     query: strawberry.Private[usage.UsageQuery]
 
-    @computed(
+    @resolver(
         "When the newest counted call of the account happened. What was answered before it is counted, but "
         "for calls that another node has not delivered yet; younger ones may still arrive."
     )
     async def fresh_at(self, info: Info) -> datetime:
         return await info.context.loaders.counted_until.load(info.context.actor.account_id)
 
-    @computed("The stretch before: as many months if this one is whole months, as many days, else as many hours.")
+    @resolver("The stretch before: as many months if this one is whole months, as many days, else as many hours.")
     async def previous(self, info: Info) -> UsageBefore:
         before = await read_series(info, usage.query_before(self.query))
         labels = await _labels(info, before.groups, self.query.group_by)
@@ -167,7 +167,7 @@ class UsageRange:
 
 @strawberry.type
 class UsageQueries:
-    @computed("The account's usage over time.")
+    @resolver("The account's usage over time.")
     async def usage(
         self,
         info: Info,
@@ -180,7 +180,7 @@ class UsageQueries:
     ) -> Usage:
         return await read_usage(info, UsageRange(start, end, granularity, time_zone), group_by, where)
 
-    @computed("What was used most in a stretch: the endpoints with the most calls, the keys, the outcomes.")
+    @resolver("What was used most in a stretch: the endpoints with the most calls, the keys, the outcomes.")
     async def top_usage(
         self,
         info: Info,
@@ -228,9 +228,9 @@ async def read_series(info: Info, query: usage.UsageQuery) -> usage.UsageSeries:
     """Raises Invalid for a stretch, zone or number of figures that is not served."""
     tx = info.context.permitted(Permission.USAGE_READ)
     series = await usage.usage_series(tx, info.context.actor.account_id, query)
-    if sum(len(point.groups) for point in series.points) > FIGURES_MOST:
+    if sum(len(point.groups) for point in series.points) > MAX_FIGURES:
         raise Invalid(
-            f"This would be more than {FIGURES_MOST} groups in all points together.",
+            f"This would be more than {MAX_FIGURES} groups in all points together.",
             hint="Ask for a shorter time, a coarser granularity, or without groupBy.",
             path=("granularity",),
         )

@@ -16,7 +16,7 @@ from portal.usage.audit.store import DAYS, MINUTES, QUARTERS, RAW, Ledger
 from portal.usage.retention.retention import Retention, oldest_kept
 from portal.usage.rules import month_of, months_from
 
-DIFFERENCES_MOST = 1000
+MAX_DIFFERENCES = 1000
 """Of one account, month and pair of ledgers."""
 ZONES = timedelta(days=2)
 """A month of any time zone, and of a policy that was cached when it ended, lies within this of the one in UTC."""
@@ -58,7 +58,7 @@ async def list_audited(tx: Tx, month: datetime) -> list[str]:
 
 
 async def audit_account(tx: Tx, account_id: str, month: datetime, retention: Retention) -> list[Difference]:
-    """What does not agree in one account and month, in the order of days; at most DIFFERENCES_MOST a comparison."""
+    """What does not agree in one account and month, in the order of days; at most MAX_DIFFERENCES a comparison."""
     ledgers = kept_ledgers(month, tx.now, retention)
     found: list[Difference] = []
     for pair in pairwise(ledgers):
@@ -77,7 +77,7 @@ def kept_ledgers(month: datetime, now: datetime, retention: Retention) -> list[L
 
 
 async def _compare(tx: Tx, account_id: str, pair: tuple[Ledger, Ledger], month: datetime) -> list[Difference]:
-    rows = await audit_store.list_differences(tx, account_id, pair, _stretch(month), DIFFERENCES_MOST)
+    rows = await audit_store.list_differences(tx, account_id, pair, _stretch(month), MAX_DIFFERENCES)
     finer, coarser = pair
     found = []
     for row in rows:
@@ -100,7 +100,7 @@ async def _compare_period(tx: Tx, account_id: str, month: datetime) -> list[Diff
 
 
 async def _missing_external(tx: Tx, account_id: str, month: datetime) -> list[Difference]:
-    rows = await audit_store.list_missing_external(tx, account_id, _stretch(month), DIFFERENCES_MOST)
+    rows = await audit_store.list_missing_external(tx, account_id, _stretch(month), MAX_DIFFERENCES)
     return [
         Difference(account_id, "", f"{row.day:%Y-%m-%d}", "events", "external ids", "events", row.known, 0, row.first)
         for row in rows

@@ -19,7 +19,7 @@ from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
 from portal.usage.export.encoders import ENCODERS, Encoder, ExportFormat, Shape
 from portal.usage.history import series_store as history
-from portal.usage.history.bucket_ranges import cover
+from portal.usage.history.bucket_ranges import plan_buckets
 from portal.usage.history.series import UsageFilter
 from portal.usage.rules import Granularity, aligned_range, check_range
 
@@ -91,7 +91,7 @@ async def estimate_rows(tx: Tx, account_id: str, query: ExportQuery) -> int:
     """About how many rows it will be; of events whole quarter-hours are counted. Raises Invalid for no range."""
     if query.rows is ExportRows.EVENTS:
         start, end = aligned_range(query.start, query.end, Granularity.DAY)
-        cells = history.CellQuery(cover([start], end, Granularity.DAY), None, query.filter.columns(), 1)
+        cells = history.CellQuery(plan_buckets([start], end, Granularity.DAY), None, query.filter.columns(), 1)
         return sum(cell.calls for cell in await history.list_cells(tx, account_id, cells))
     statement, values = count_statement(account_id, query)
     count: int = await tx.find(statement, values)

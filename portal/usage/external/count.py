@@ -21,14 +21,14 @@ from portal.usage.ingest import store as store_ingest
 from portal.usage.ingest.ingest import is_partition_missing
 from portal.usage.ingest.resource_cap import Day, ResourceNames
 from portal.usage.ingest.store import PeriodUse
-from portal.usage.ingest.validate import Named, StagedRow
+from portal.usage.ingest.validate import ResourceKey, StagedRow
 from portal.usage.records import OTHER, REQUEST_PREFIX, VALID
-from portal.usage.retention.batches import in_portions
+from portal.usage.retention.batches import delete_in_batches
 from portal.usage.retention.partitions import create_partitions
 from portal.usage.retention.retention import EVENTS, Retention, oldest_not_dropped
 from portal.usage.rules import month_of
 
-FORGOTTEN_AT_ONCE = 10_000
+PURGE_BATCH_SIZE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ExternalEvent:
         return self.account_id, self.source, self.event_id
 
     @property
-    def named(self) -> Named:
+    def named(self) -> ResourceKey:
         return self.account_id, self.occurred_at.date(), self.resource
 
     @property
@@ -101,11 +101,11 @@ async def known_external(tx: Tx, events: Sequence[ExternalEvent]) -> dict[tuple[
     return {event.name: _repeated(event, digests[event.name]) for event in events if event.name in digests}
 
 
-async def forget_external_ids(database: Database, retention: Retention, now: datetime) -> int:
+async def purge_external_ids(database: Database, retention: Retention, now: datetime) -> int:
     """Ids of months whose raw events are gone; their events are too old to be taken again. Returns how many."""
     before = oldest_not_dropped(now, retention.by_table()[EVENTS])
-    return await in_portions(
-        database, FORGOTTEN_AT_ONCE, lambda tx: external_store.delete_before(tx, before, FORGOTTEN_AT_ONCE)
+    return await delete_in_batches(
+        database, PURGE_BATCH_SIZE, lambda tx: external_store.delete_before(tx, before, PURGE_BATCH_SIZE)
     )
 
 

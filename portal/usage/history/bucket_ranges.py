@@ -16,20 +16,20 @@ _TABLES = {Granularity.MINUTE: "usage_minutes", Granularity.HOUR: "usage_quarter
 NO_STEP = 0
 
 
-class Span(NamedTuple):
+class BucketRange(NamedTuple):
     """Buckets of [start, end) that step `gains` (from 1) has and step `loses` has not; 0 is no step."""
 
     start: datetime
     end: datetime
-    gains: int
-    loses: int
+    adds_to_step: int
+    subtracts_from_step: int
 
 
-Cover = Mapping[str, Sequence[Span]]
+BucketPlan = Mapping[str, Sequence[BucketRange]]
 """By table, what adds up to the steps."""
 
 
-def cover(starts: Sequence[datetime], end: datetime, granularity: Granularity) -> Cover:
+def plan_buckets(starts: Sequence[datetime], end: datetime, granularity: Granularity) -> BucketPlan:
     """Of steps that begin at `starts`, multiples of a quarter-hour (for MINUTE of a minute), the last until `end`."""
     borders = [*starts, end]
     if granularity in _TABLES:
@@ -44,20 +44,20 @@ def cover(starts: Sequence[datetime], end: datetime, granularity: Granularity) -
     return {table: found for table, found in spans.items() if found}
 
 
-def steps_of(covered: Cover, table: str, bucket_at: datetime) -> list[tuple[int, int]]:
+def steps_of(covered: BucketPlan, table: str, bucket_at: datetime) -> list[tuple[int, int]]:
     """(step, +1 or -1) for all that a bucket counts in: what the statement does, to be tested without a database."""
     signed = [
         sign
         for span in covered.get(table, ())
         if span.start <= bucket_at < span.end
-        for sign in ((span.gains, 1), (span.loses, -1))
+        for sign in ((span.adds_to_step, 1), (span.subtracts_from_step, -1))
     ]
     return [(step, sign) for step, sign in signed if step != NO_STEP]
 
 
-def _steps(borders: Sequence[datetime]) -> list[Span]:
+def _steps(borders: Sequence[datetime]) -> list[BucketRange]:
     steps = enumerate(pairwise(borders), start=1)
-    return [Span(start, end, number, NO_STEP) for number, (start, end) in steps if start < end]
+    return [BucketRange(start, end, number, NO_STEP) for number, (start, end) in steps if start < end]
 
 
 def _nearest_midnight(instant: datetime) -> datetime:
@@ -65,9 +65,9 @@ def _nearest_midnight(instant: datetime) -> datetime:
     return before if instant - before <= after - instant else after
 
 
-def _edge(border: datetime, midnight: datetime, number: int, steps: int) -> Span:
+def _edge(border: datetime, midnight: datetime, number: int, steps: int) -> BucketRange:
     """`number` steps end up to and with this border; the next one begins at it."""
     following = number + 1 if number < steps else NO_STEP
     if border < midnight:
-        return Span(border, midnight, following, number)
-    return Span(midnight, border, number, following)
+        return BucketRange(border, midnight, following, number)
+    return BucketRange(midnight, border, number, following)

@@ -14,13 +14,13 @@ from portal.core.database import Tx
 from portal.core.errors import Invalid
 from portal.usage.history import request_log_store as raw
 from portal.usage.history import series_store as history
-from portal.usage.history.bucket_ranges import cover
+from portal.usage.history.bucket_ranges import plan_buckets
 from portal.usage.history.request_log_store import EventQuery, Place
 from portal.usage.history.series import UsageFilter
 from portal.usage.records import occurred_at
 from portal.usage.rules import QUARTER, Granularity, ceil_to, check_range, floor_to
 
-RANGE_MOST = timedelta(days=400)
+MAX_RANGE = timedelta(days=400)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -66,7 +66,7 @@ async def count_requests(tx: Tx, account_id: str, query: RequestQuery) -> int:
     start, end = ceil_to(asked.start, QUARTER), floor_to(asked.end, QUARTER)
     if "resource" in asked.only or start >= end:
         return await raw.count_events(tx, account_id, asked)
-    covered = cover([start], end, Granularity.DAY)
+    covered = plan_buckets([start], end, Granularity.DAY)
     cells = await history.list_cells(tx, account_id, history.CellQuery(covered, None, asked.only, 1))
     count = sum(cell.calls for cell in cells)
     for first, last in ((asked.start, start), (end, asked.end)):
@@ -103,9 +103,9 @@ async def _search(tx: Tx, account_id: str, asked: EventQuery) -> list[Row[Any]]:
 def _asked(query: RequestQuery, most: int, after: Place | None) -> EventQuery:
     """The place also bounds the range, so that months that were paged through are not looked at again."""
     start, end = check_range(query.start, query.end)
-    if end - start > RANGE_MOST:
+    if end - start > MAX_RANGE:
         raise Invalid(
-            f"The request log shows {RANGE_MOST.days} days at once at most.",
+            f"The request log shows {MAX_RANGE.days} days at once at most.",
             hint="Ask for a shorter time.",
             path=("from",),
         )

@@ -17,11 +17,11 @@ from sqlalchemy import Row
 
 from portal.core.database import Tx
 from portal.usage.history import series_store as history
-from portal.usage.history.bucket_ranges import Cover, cover
+from portal.usage.history.bucket_ranges import BucketPlan, plan_buckets
 from portal.usage.records import OTHER
 from portal.usage.rules import Granularity, aligned_range, step_starts, stretch_before, zone_named
 
-GROUPS_MOST = 20
+MAX_GROUPS = 20
 
 
 class UsageGroup(StrEnum):
@@ -112,7 +112,9 @@ async def usage_series(tx: Tx, account_id: str, query: UsageQuery) -> UsageSerie
     zone = zone_named(query.time_zone)
     start, end = aligned_range(query.start, query.end, query.granularity)
     starts = step_starts(start, end, query.granularity, zone)
-    rows = await history.list_cells(tx, account_id, _cells(query, cover(starts, end, query.granularity), GROUPS_MOST))
+    rows = await history.list_cells(
+        tx, account_id, _cells(query, plan_buckets(starts, end, query.granularity), MAX_GROUPS)
+    )
     points = _points(starts, rows, is_grouped=query.group_by is not None)
     return UsageSeries(
         start=start,
@@ -137,7 +139,7 @@ async def top_usage(tx: Tx, account_id: str, query: UsageQuery, most: int) -> li
     """The `most` parts of `group_by` with the most calls in the whole range, the rest as `other`. Raises Invalid."""
     zone_named(query.time_zone)
     start, end = aligned_range(query.start, query.end, Granularity.DAY)
-    rows = await history.list_cells(tx, account_id, _cells(query, cover([start], end, Granularity.DAY), most))
+    rows = await history.list_cells(tx, account_id, _cells(query, plan_buckets([start], end, Granularity.DAY), most))
     return _groups(_points([start], rows, is_grouped=True))
 
 
@@ -149,7 +151,7 @@ def query_before(query: UsageQuery) -> UsageQuery:
     return replace(query, start=start, end=end)
 
 
-def _cells(query: UsageQuery, covered: Cover, most: int) -> history.CellQuery:
+def _cells(query: UsageQuery, covered: BucketPlan, most: int) -> history.CellQuery:
     part = None if query.group_by is None else query.group_by.value
     return history.CellQuery(covered, part, query.filter.columns(), most)
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
 from portal.core.database import Tx
-from portal.usage.history.bucket_ranges import Cover, Span
+from portal.usage.history.bucket_ranges import BucketPlan, BucketRange
 from portal.usage.records import OTHER
 
 _INSTANT = DateTime(timezone=True)
@@ -51,7 +51,7 @@ FROM cells GROUP BY 1, 2 HAVING sum(calls) <> 0
 class CellQuery:
     """`part` is the column to group by, or None; `only` holds columns with the value each must have."""
 
-    cover: Cover
+    plan_buckets: BucketPlan
     part: str | None
     only: Mapping[str, str]
     parts_most: int
@@ -72,13 +72,13 @@ async def list_cells(tx: Tx, account_id: str, query: CellQuery) -> Sequence[Row[
 def cells_statement(account_id: str, query: CellQuery) -> tuple[TextClause, dict[str, Any]]:
     """The spans of each table, those that correct the borders of steps taken from one and given to the other."""
     where = "".join(f" AND {column} = :{column}" for column in query.only)
-    sums = [_SUMS.format(table=table, part=query.part or "''", where=where) for table in query.cover]
-    binds = [bind for table, spans in query.cover.items() for bind in _binds(table, spans)]
+    sums = [_SUMS.format(table=table, part=query.part or "''", where=where) for table in query.plan_buckets]
+    binds = [bind for table, spans in query.plan_buckets.items() for bind in _binds(table, spans)]
     values: dict[str, Any] = {"account": account_id, "most": query.parts_most, "other": OTHER, **query.only}
     return text(_CELLS.format(sums=" UNION ALL ".join(sums))).bindparams(*binds), values
 
 
-def _binds(table: str, spans: Sequence[Span]) -> Iterator[BindParameter[Any]]:
+def _binds(table: str, spans: Sequence[BucketRange]) -> Iterator[BindParameter[Any]]:
     columns = zip(*spans, strict=True)
     for (name, kind), column in zip(_KINDS.items(), columns, strict=True):
         yield bindparam(f"{table}_{name}", [*column], ARRAY(kind))

@@ -11,25 +11,25 @@ from contextlib import suppress
 from datetime import datetime
 
 from portal.core.clock import utc_now
-from portal.core.database import Database, is_neighbour_away
+from portal.core.database import Database, is_dependency_unavailable
 from portal.core.logs import get_log
-from portal.usage.ingest.ingest import Ingested, ingest_batches
+from portal.usage.ingest.ingest import IngestResult, ingest_batches
 from portal.usage.ingest.resource_cap import ResourceNames
 from portal.usage.records import count_in
 from portal.usage.retention.retention import Retention, earliest_at
 
-EVENTS_MOST = 20_000
+MAX_EVENTS = 20_000
 TRANSACTIONS = 2
 _log = get_log(__name__)
 
-Counted = Callable[[Ingested], Awaitable[None]]
+OnIngested = Callable[[IngestResult], Awaitable[None]]
 Pending = tuple[bytes, int, "asyncio.Future[None]"]
 
 
-class Merger:
+class IngestBatcher:
     """`on_counted` hears of each committed transaction. The numbers count since the start."""
 
-    def __init__(self, database: Database, on_counted: Counted, retention: Retention | None = None) -> None:
+    def __init__(self, database: Database, on_counted: OnIngested, retention: Retention | None = None) -> None:
         self.batches = self.transactions = self.events = self.added = self.quarantined = self.failures = 0
         self.largest = 0
         self.lag_seconds = 0.0
@@ -60,16 +60,16 @@ class Merger:
                 await self._count(taken)
             except Exception as error:
                 self.failures += 1
-                if len(taken) == 1 or is_neighbour_away(error):
+                if len(taken) == 1 or is_dependency_unavailable(error):
                     _fail(taken, error)
                 else:
                     await self._count_apart(taken)
 
     def _take(self) -> list[Pending]:
-        """At least one; no more than EVENTS_MOST events where there are several."""
+        """At least one; no more than MAX_EVENTS events where there are several."""
         taken: list[Pending] = []
         events = 0
-        while self._waiting and (not taken or events + self._waiting[0][1] <= EVENTS_MOST):
+        while self._waiting and (not taken or events + self._waiting[0][1] <= MAX_EVENTS):
             taken.append(self._waiting.popleft())
             events += taken[-1][1]
         self.waiting_events -= events
@@ -94,7 +94,7 @@ class Merger:
             except Exception as error:
                 _fail([one], error)
 
-    def _note(self, told: Ingested, batches: int) -> None:
+    def _note(self, told: IngestResult, batches: int) -> None:
         self.batches += batches
         self.transactions += 1
         self.events += told.events

@@ -12,14 +12,14 @@ from portal.usage.ingest.ingest import ingest_batches
 from portal.usage.ingest.resource_cap import ResourceNames
 from portal.usage.ingest.store import PeriodUse
 from portal.usage.models import Quarantined
-from portal.usage.retention.batches import in_portions
+from portal.usage.retention.batches import delete_in_batches
 from portal.usage.retention.retention import Retention
 
-EXPIRED_AT_ONCE = 1_000
+PURGE_BATCH_SIZE = 1_000
 
 
 @dataclass(slots=True)
-class Replayed:
+class ReplayResult:
     """How many are counted now and how many are still no usage, and the totals that changed."""
 
     counted: int = 0
@@ -40,14 +40,14 @@ async def count_quarantined(tx: Tx) -> int:
     return await store.count_quarantined(tx)
 
 
-async def replay_quarantined(database: Database, numbers: Sequence[int] | None) -> Replayed:
+async def replay_quarantined(database: Database, numbers: Sequence[int] | None) -> ReplayResult:
     """Count those, or all, once more; what is still no usage stays where it is.
 
     Counted first, then taken out: a crash in between leaves it, and counting it again changes nothing.
     """
     async with database.transaction() as tx:
         wanted = await store.list_numbers(tx) if numbers is None else [*numbers]
-    names, replayed = ResourceNames(), Replayed()
+    names, replayed = ResourceNames(), ReplayResult()
     for number in wanted:
         async with database.transaction() as tx:
             row = await store.find_quarantined(tx, number)
@@ -55,7 +55,7 @@ async def replay_quarantined(database: Database, numbers: Sequence[int] | None) 
             continue
         told = await ingest_batches(database, [row.body], names)
         replayed.totals += told.totals
-        if told.suspects:
+        if told.rejected:
             replayed.kept += 1
             continue
         async with database.transaction() as tx:
@@ -75,7 +75,7 @@ async def drop_expired_quarantined(database: Database, retention: Retention, now
     before = now - timedelta(days=retention.quarantine_days)
 
     async def drop(tx: Tx) -> int:
-        gone = await store.delete_expired(tx, before, EXPIRED_AT_ONCE)
+        gone = await store.delete_expired(tx, before, PURGE_BATCH_SIZE)
         if gone:
             # Before the commit: rather told twice than, after a crash in between, never.
             reasons = Counter(reason for reason, _ in gone)
@@ -85,5 +85,5 @@ async def drop_expired_quarantined(database: Database, retention: Retention, now
         return len(gone)
 
     if retention.quarantine_days:
-        await in_portions(database, EXPIRED_AT_ONCE, drop)
+        await delete_in_batches(database, PURGE_BATCH_SIZE, drop)
     return dropped

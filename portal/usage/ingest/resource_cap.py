@@ -11,9 +11,9 @@ from datetime import date
 
 from portal.core.database import Tx
 from portal.usage.ingest import store
-from portal.usage.ingest.validate import Named
+from portal.usage.ingest.validate import ResourceKey
 
-NAMES_MOST = 1_000
+MAX_NAMES = 1_000
 DAYS_REMEMBERED = 50_000
 NAMES_REMEMBERED = 500_000
 """In all days together: some hundred bytes each."""
@@ -23,12 +23,14 @@ Day = tuple[str, date]
 class ResourceNames:
     """What this process knows of committed days; it asks the database only about names that it has not met."""
 
-    def __init__(self, most: int = NAMES_MOST) -> None:
+    def __init__(self, most: int = MAX_NAMES) -> None:
         self._most = most
         self._known: dict[Day, frozenset[str]] = {}
         self._remembered = 0
 
-    async def beyond(self, tx: Tx, named: Iterable[Named]) -> tuple[set[Named], Mapping[Day, frozenset[str]]]:
+    async def beyond(
+        self, tx: Tx, named: Iterable[ResourceKey]
+    ) -> tuple[set[ResourceKey], Mapping[Day, frozenset[str]]]:
         """Those that are counted as `other`, and what to `remember` once the transaction is committed."""
         named = [*named]
         found: dict[Day, frozenset[str]] = {}
@@ -51,7 +53,7 @@ class ResourceNames:
     def _names(self, day: Day, found: Mapping[Day, frozenset[str]]) -> frozenset[str]:
         return found.get(day) or self._known.get(day) or frozenset()
 
-    def _unmet(self, named: Iterable[Named], found: Mapping[Day, frozenset[str]]) -> dict[Day, set[str]]:
+    def _unmet(self, named: Iterable[ResourceKey], found: Mapping[Day, frozenset[str]]) -> dict[Day, set[str]]:
         """By day, where there is room for more."""
         unmet: dict[Day, set[str]] = defaultdict(set)
         for account_id, day, name in named:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from portal.core.database import Tx
-from portal.usage.ingest.validate import EventKey, SecretUsed, Suspect
+from portal.usage.ingest.validate import EventKey, RejectedRecord, SecretUsed
 from portal.usage.models import Quarantined
 
 _COLUMNS = "account_id, occurred_at, request_id, key_id, secret_id, environment, resource, code, cost, period"
@@ -136,7 +136,7 @@ ON CONFLICT (digest) DO NOTHING RETURNING id
     *(bindparam(name, type_=ARRAY(LargeBinary)) for name in ("digests", "bodies")),
     bindparam("now", type_=_INSTANT),
 )
-SUSPECTS_AT_ONCE = 100
+REJECTED_BATCH_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +204,11 @@ async def update_names(tx: Tx, names: Mapping[tuple[str, date], Sequence[str]]) 
         await tx.execute(_SET_NAMES, {"account": account_id, "day": day, "names": [*those]})
 
 
-async def insert_suspects(tx: Tx, suspects: Sequence[Suspect]) -> int:
+async def insert_rejected(tx: Tx, rejected: Sequence[RejectedRecord]) -> int:
     """Returns how many were not there before. A node whose clock is wrong sends nothing else, thousands at once."""
     added = 0
-    for begin in range(0, len(suspects), SUSPECTS_AT_ONCE):
-        some = suspects[begin : begin + SUSPECTS_AT_ONCE]
+    for begin in range(0, len(rejected), REJECTED_BATCH_SIZE):
+        some = rejected[begin : begin + REJECTED_BATCH_SIZE]
         values = {
             "digests": [_digest(one) for one in some],
             "reasons": [one.reason for one in some],
@@ -259,8 +259,8 @@ async def delete_expired(tx: Tx, before: datetime, most: int) -> list[tuple[str,
     return [(row.reason, row.account_id) for row in result]
 
 
-def _digest(suspect: Suspect) -> bytes:
-    return hashlib.sha256(suspect.reason.encode() + b"\0" + suspect.body).digest()
+def _digest(reject: RejectedRecord) -> bytes:
+    return hashlib.sha256(reject.reason.encode() + b"\0" + reject.body).digest()
 
 
 def _asked(days: Sequence[tuple[str, date]]) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
 """(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodUse."""
 
 
-async def raise_quotas(raise_used: RaiseUsed, totals: Sequence[PeriodUse]) -> Exception | None:
+async def sync_quota_counters(raise_used: RaiseUsed, totals: Sequence[PeriodUse]) -> Exception | None:
     """Raises nothing: the totals are committed, and what lags follows with the account's next usage.
 
     Each that lags is logged; returns why the first of them does.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 MAGIC = b"PRTLJRNL"
 VERSION = 1
-PAYLOAD_MOST = 65_536
+MAX_PAYLOAD = 65_536
 
 _HEADER = struct.Struct("<8sI26sI")
 _FRAME = struct.Struct("<II")
@@ -55,8 +55,8 @@ def is_header(data: bytes) -> bool:
 def encode_frames(payloads: Iterable[bytes]) -> bytes:
     parts: list[bytes] = []
     for payload in payloads:
-        if not 0 < len(payload) <= PAYLOAD_MOST:
-            raise ValueError(f"a journal record has 1 to {PAYLOAD_MOST} bytes, this one {len(payload)}")
+        if not 0 < len(payload) <= MAX_PAYLOAD:
+            raise ValueError(f"a journal record has 1 to {MAX_PAYLOAD} bytes, this one {len(payload)}")
         parts += (_pack(len(payload), zlib.crc32(payload)), payload)
     return b"".join(parts)
 
@@ -67,7 +67,7 @@ def scan_frames(data: bytes, most: int) -> Scan:
     at, size = 0, len(data)
     while len(payloads) < most and size - at >= FRAME_SIZE:
         length, checksum = _unpack(data, at)
-        if not 0 < length <= PAYLOAD_MOST:
+        if not 0 < length <= MAX_PAYLOAD:
             return Scan(payloads, at, is_broken=True)
         begin = at + FRAME_SIZE
         if begin + length > size:
@@ -86,7 +86,7 @@ def find_frame(data: bytes, start: int = 0) -> int | None:
     while mark >= 0:
         at = mark - _MARK_AT
         length, checksum = _unpack(data, at)
-        payload = data[at + FRAME_SIZE : at + FRAME_SIZE + length] if length <= PAYLOAD_MOST else b""
+        payload = data[at + FRAME_SIZE : at + FRAME_SIZE + length] if length <= MAX_PAYLOAD else b""
         if payload and len(payload) == length and zlib.crc32(payload) == checksum:
             return at
         mark = data.find(_PAYLOAD_MARK, mark + 1)

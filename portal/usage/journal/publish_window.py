@@ -8,7 +8,7 @@ from typing import Any
 Confirmed = Callable[[], None]
 
 
-class InFlight:
+class PublishWindow:
     """At most `most`. What follows a failed one counts as not confirmed, even where the broker has it."""
 
     def __init__(self, most: int) -> None:

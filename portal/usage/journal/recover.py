@@ -9,7 +9,7 @@ from pathlib import Path
 from portal.core.bus import USAGE_RECORDED, Bus
 from portal.core.errors import PortalError
 from portal.usage.journal.segments import DAMAGED_SUFFIX, is_written, list_segments, size_of
-from portal.usage.journal.shipper import LOCK_NAME, Courier, JournalDamaged
+from portal.usage.journal.shipper import LOCK_NAME, JournalDamaged, JournalShipper
 
 LAG_SECONDS = 0.5
 
@@ -21,7 +21,7 @@ class JournalInUse(PortalError):
 
 
 @dataclass(slots=True)
-class JournalShipped:
+class JournalRecovered:
     """`shipped` records, `cut_bytes` at torn ends that were never answered for, and files that are damaged."""
 
     shipped: int = 0
@@ -29,17 +29,17 @@ class JournalShipped:
     damaged: list[Path] = field(default_factory=list)
 
 
-async def ship_folder(folder: Path, bus: Bus, batch: int) -> JournalShipped:
+async def recover_journal(folder: Path, bus: Bus, batch: int) -> JournalRecovered:
     """May be repeated after any failure: what was shipped before is recognised. Raises JournalInUse, and the bus's own.
 
     The folder's lock is held meanwhile, so no courier starts on it. While ingest lags it waits: the living first.
     """
     refuse_living(folder)
-    courier = Courier(folder, bus, batch)
+    shipper = JournalShipper(folder, bus, batch)
     try:
         while segments := list_segments(folder):
             try:
-                shipped = await courier.run_once()
+                shipped = await shipper.run_once()
             except JournalDamaged:
                 continue
             if shipped or list_segments(folder) != segments:
@@ -48,8 +48,8 @@ async def ship_folder(folder: Path, bus: Bus, batch: int) -> JournalShipped:
                 raise _in_use(f"Somebody else took {folder} meanwhile.")
             await asyncio.sleep(LAG_SECONDS)
     finally:
-        courier.close()
-    return JournalShipped(courier.shipped, courier.cut_bytes, list_damaged(folder))
+        shipper.close()
+    return JournalRecovered(shipper.shipped, shipper.cut_bytes, list_damaged(folder))
 
 
 def bytes_in(folder: Path) -> int:

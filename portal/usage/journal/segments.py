@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from portal.usage.journal.format import FRAME_SIZE, HEADER_SIZE, PAYLOAD_MOST, find_frame, is_header, scan_frames
+from portal.usage.journal.format import FRAME_SIZE, HEADER_SIZE, MAX_PAYLOAD, find_frame, is_header, scan_frames
 
 SUFFIX = ".journal"
 CURSOR_SUFFIX = ".cursor"
@@ -143,7 +143,7 @@ def _is_frame_after(file: int, offset: int) -> bool:
             return True
         if len(data) < CHUNK_BYTES:
             return False
-        offset += CHUNK_BYTES - PAYLOAD_MOST - FRAME_SIZE
+        offset += CHUNK_BYTES - MAX_PAYLOAD - FRAME_SIZE
     return False
 
 

@@ -21,7 +21,7 @@ from portal.core.backoff import Backoff, is_set_within
 from portal.core.bus import USAGE_RECORDED, Bus
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
-from portal.usage.journal.publish_window import InFlight
+from portal.usage.journal.publish_window import PublishWindow
 from portal.usage.journal.segments import (
     Portion,
     delete_segment,
@@ -42,7 +42,7 @@ THREAD_BYTES = 65_536
 IN_FLIGHT = 8
 BACKLOG_TURN = 8
 """Batches of the past between two looks at the present."""
-BACKLOG_WAITING_MOST = 16
+MAX_BACKLOG_WAITING = 16
 """Messages that nobody has ingested yet, with which the past waits."""
 LOCK_NAME = "courier.lock"
 _log = get_log(__name__)
@@ -59,7 +59,7 @@ class JournalDamaged(PortalError):
         self.offset = offset
 
 
-class Courier:
+class JournalShipper:
     """`shipped`, `damaged` and `cut_bytes` count since the start. Only one courier works a folder; others wait."""
 
     def __init__(self, folder: Path, bus: Bus, batch: int, in_flight: int = IN_FLIGHT) -> None:
@@ -109,7 +109,7 @@ class Courier:
         if not self._hold_lock():
             return 0
         before, self._damage = self.shipped, None
-        flights = InFlight(self._in_flight)
+        flights = PublishWindow(self._in_flight)
         try:
             await self._ship_all(flights, stop)
             await flights.settle()
@@ -126,7 +126,7 @@ class Courier:
             os.close(self._lock)
             self._lock = None
 
-    async def _ship_all(self, flights: InFlight, stop: asyncio.Event | None) -> None:
+    async def _ship_all(self, flights: PublishWindow, stop: asyncio.Event | None) -> None:
         past = _of_the_past(list_segments(self._folder))
         while True:
             for path in list_segments(self._folder):
@@ -134,12 +134,12 @@ class Courier:
                     await self._ship_segment(path, flights)
             if not past or (stop is not None and stop.is_set()):
                 return
-            if await self._bus.waiting(USAGE_RECORDED) > BACKLOG_WAITING_MOST:
+            if await self._bus.waiting(USAGE_RECORDED) > MAX_BACKLOG_WAITING:
                 return
             if await self._ship_segment(past[0], flights, turn=BACKLOG_TURN):
                 past.popleft()
 
-    async def _ship_segment(self, path: Path, flights: InFlight, turn: int | None = None) -> bool:
+    async def _ship_segment(self, path: Path, flights: PublishWindow, turn: int | None = None) -> bool:
         """At most `turn` batches. Returns whether all that it held at the start is under way or done with."""
         offset = self._offset_of(path)
         size = size_of(path)
@@ -165,7 +165,7 @@ class Courier:
         offset = self._sent.get(path.name, self._offsets.get(path.name))
         return load_cursor(path) if offset is None else offset
 
-    async def _send(self, path: Path, portion: Portion, flights: InFlight) -> None:
+    async def _send(self, path: Path, portion: Portion, flights: PublishWindow) -> None:
         def confirmed() -> None:
             self.shipped += len(portion.payloads)
             self._keep_cursor(path, portion.end)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from portal.core.database import Database, Tx
 
 
-async def in_portions(database: Database, most: int, delete: Callable[[Tx], Awaitable[int]]) -> int:
+async def delete_in_batches(database: Database, most: int, delete: Callable[[Tx], Awaitable[int]]) -> int:
     """Each in a transaction of its own, until one deletes fewer than `most`. Returns how many in all."""
     deleted = 0
     while True:

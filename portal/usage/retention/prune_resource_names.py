@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import Date, bindparam, text
 
 from portal.core.database import Database, Tx
-from portal.usage.retention.batches import in_portions
+from portal.usage.retention.batches import delete_in_batches
 from portal.usage.retention.retention import EVENTS, Retention, oldest_not_dropped
 
-FORGOTTEN_AT_ONCE = 10_000
+PURGE_BATCH_SIZE = 10_000
 _DELETE = text("""
 DELETE FROM usage_resources WHERE ctid IN (
     SELECT ctid FROM usage_resources WHERE day < :before LIMIT :most FOR UPDATE SKIP LOCKED
@@ -16,12 +16,12 @@ DELETE FROM usage_resources WHERE ctid IN (
 """).bindparams(bindparam("before", type_=Date))
 
 
-async def forget_resources(database: Database, retention: Retention, now: datetime) -> int:
+async def prune_resource_names(database: Database, retention: Retention, now: datetime) -> int:
     """Returns how many days of accounts."""
     before = oldest_not_dropped(now, retention.by_table()[EVENTS]).date()
 
     async def forget(tx: Tx) -> int:
-        result = await tx.execute(_DELETE, {"before": before, "most": FORGOTTEN_AT_ONCE})
+        result = await tx.execute(_DELETE, {"before": before, "most": PURGE_BATCH_SIZE})
         return result.rowcount  # type: ignore[attr-defined,no-any-return]  # a DELETE has one
 
-    return await in_portions(database, FORGOTTEN_AT_ONCE, forget)
+    return await delete_in_batches(database, PURGE_BATCH_SIZE, forget)

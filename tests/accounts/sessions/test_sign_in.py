@@ -30,9 +30,9 @@ async def sign_up(database: Database, email: str) -> None:
         await accounts.sign_up(tx, accounts.NewAccount(email, PASSWORD, "Ann", "Acme"))
 
 
-async def sign_in(database: Database, email: str, password: str, attempts: object | None = None) -> accounts.SignedIn:
+async def sign_in(database: Database, email: str, password: str, throttle: object | None = None) -> accounts.SignedIn:
     credentials = Credentials(email, password, address=new_id("addr"))
-    return await accounts.sign_in(database, credentials, attempts or Unlimited())  # type: ignore[arg-type]  # either will do
+    return await accounts.sign_in(database, credentials, throttle or Unlimited())  # type: ignore[arg-type]  # either will do
 
 
 def address() -> str:
@@ -72,25 +72,25 @@ async def test_an_address_is_taken_once_also_when_two_ask_together(database: Dat
 async def test_guessing_one_log_in_waits_longer_and_longer(services: EmbeddedServices, database: Database) -> None:
     limiter = Limiter(services.redis_urls, 1000)
     await limiter.open()
-    attempts, email = accounts.SignInAttempts(limiter), address()
+    throttle, email = accounts.SignInThrottle(limiter), address()
     await sign_up(database, email)
     for _ in range(5):
         with pytest.raises(Invalid):
-            await sign_in(database, email, "wrong password", attempts)
+            await sign_in(database, email, "wrong password", throttle)
     with pytest.raises(TooManyAttempts, match="Try again in"):
-        await sign_in(database, email, PASSWORD, attempts)
+        await sign_in(database, email, PASSWORD, throttle)
     await limiter.close()
 
 
 async def test_one_address_has_twenty_tries_a_minute(services: EmbeddedServices) -> None:
     limiter = Limiter(services.redis_urls, 1000)
     await limiter.open()
-    attempts, origin = accounts.SignInAttempts(limiter), new_id("addr")
+    throttle, origin = accounts.SignInThrottle(limiter), new_id("addr")
     for _ in range(20):
-        await attempts.allow(address(), origin)
+        await throttle.allow(address(), origin)
     with pytest.raises(TooManyAttempts):
-        await attempts.allow(address(), origin)
-    await attempts.allow(address(), new_id("addr"))
+        await throttle.allow(address(), origin)
+    await throttle.allow(address(), new_id("addr"))
     await limiter.close()
 
 

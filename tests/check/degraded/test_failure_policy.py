@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from portal.check import Answer, CheckUnavailable, Code, check_atomic
+from portal.check import CheckResponse, CheckUnavailable, Code, check_atomic
 from portal.check.request import CheckRequest
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
@@ -63,7 +63,7 @@ async def test_open_admits_and_counts(lonely: Lonely, database: Database) -> Non
     await lonely.lose()
     assert await lonely.codes(secret, 10) == {Code.VALID: 10}
     assert len(lonely.process.journalled()) == 11
-    assert lonely.process.checker.without_redis.answered == {("open", "ADMITTED"): 10}
+    assert lonely.process.checker.degraded_decider.answered == {("open", "ADMITTED"): 10}
 
 
 async def test_closed_decides_and_counts_nothing(lonely: Lonely, database: Database) -> None:
@@ -73,7 +73,7 @@ async def test_closed_decides_and_counts_nothing(lonely: Lonely, database: Datab
     with pytest.raises(CheckUnavailable):
         await ask(lonely.process, secret)
     assert len(lonely.process.journalled()) == 1
-    assert lonely.process.checker.without_redis.answered == {("closed", "UNDECIDED"): 1}
+    assert lonely.process.checker.degraded_decider.answered == {("closed", "UNDECIDED"): 1}
 
 
 async def test_local_admits_its_part_of_the_limit_and_says_when_to_come_back(
@@ -89,7 +89,7 @@ async def test_local_admits_its_part_of_the_limit_and_says_when_to_come_back(
     reply = native_reply(checked)
     assert (reply.status, reply.headers) == (429, b"Retry-After: 5\r\n")
     assert b'"violated-policies":["w"]' in reply.body
-    assert lonely.process.checker.without_redis.answered["local", "ADMITTED"] == 10
+    assert lonely.process.checker.degraded_decider.answered["local", "ADMITTED"] == 10
 
 
 async def test_local_keeps_to_what_was_left_of_the_quota(lonely: Lonely, database: Database) -> None:
@@ -145,7 +145,7 @@ async def test_redis_back_decides_again(lonely: Lonely, database: Database) -> N
     assert (answer.valid, answer.degraded, answer.limits[0].remaining) == (True, False, 19)
 
 
-async def _decided(process: Process, secret: str) -> Answer:
+async def _decided(process: Process, secret: str) -> CheckResponse:
     for _ in range(100):
         try:
             return await ask(process, secret)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.check.degraded import local_limiter as module
-from portal.check.degraded.local_limiter import SLOTS, LocalAllowance
+from portal.check.degraded.local_limiter import SLOTS, LocalLimiter
 from portal.limits import ADMITS, NEVER, Bucket, Subject, Window
 
 START_US = 10**12
@@ -19,7 +19,7 @@ steps = st.lists(
 )
 
 
-def take(allowance: LocalAllowance, subject: Subject, cost: int, now_us: int) -> list[int]:
+def take(allowance: LocalLimiter, subject: Subject, cost: int, now_us: int) -> list[int]:
     waits = allowance.look([(subject, cost)], now_us)
     if all(wait == ADMITS for wait in waits):
         allowance.take([(subject, cost)], now_us)
@@ -32,7 +32,7 @@ def used(admitted: list[tuple[int, int]], since_us: int) -> int:
 
 @given(steps, st.integers(1, 40), st.integers(1, 4))
 def test_no_window_holds_more_than_the_part(steps: list[tuple[int, int]], amount: int, processes: int) -> None:
-    allowance, subject = LocalAllowance(processes), Subject("k", (Window(amount, LENGTH_US),))
+    allowance, subject = LocalLimiter(processes), Subject("k", (Window(amount, LENGTH_US),))
     admitted: list[tuple[int, int]] = []
     now, part = START_US, amount // processes
     for elapsed, cost in steps:
@@ -50,7 +50,7 @@ def test_no_window_holds_more_than_the_part(steps: list[tuple[int, int]], amount
 
 @given(steps, st.integers(1, 30), st.integers(1, 9), st.integers(1, 4))
 def test_a_bucket_is_exactly_the_part(steps: list[tuple[int, int]], capacity: int, amount: int, processes: int) -> None:
-    allowance, subject = LocalAllowance(processes), Subject("k", bucket=Bucket(capacity, amount, LENGTH_US))
+    allowance, subject = LocalLimiter(processes), Subject("k", bucket=Bucket(capacity, amount, LENGTH_US))
     level, now, rate = Fraction(0), START_US, Fraction(amount, LENGTH_US * processes)
     for elapsed, cost in steps:
         now, level = now + elapsed, max(Fraction(0), level - elapsed * rate)
@@ -64,7 +64,7 @@ def test_a_bucket_is_exactly_the_part(steps: list[tuple[int, int]], capacity: in
 
 
 def test_all_limits_admit_or_none_is_taken_from() -> None:
-    allowance = LocalAllowance(2)
+    allowance = LocalLimiter(2)
     subject = Subject("k", (Window(20, LENGTH_US), Window(6, 10 * LENGTH_US)))
     waits = [take(allowance, subject, 1, START_US) for _ in range(4)]
     assert waits == [[ADMITS, ADMITS]] * 3 + [[ADMITS, 10 * LENGTH_US]]
@@ -72,12 +72,12 @@ def test_all_limits_admit_or_none_is_taken_from() -> None:
 
 
 def test_a_limit_smaller_than_the_processes_admits_nothing() -> None:
-    assert take(LocalAllowance(2), Subject("k", (Window(1, LENGTH_US),)), 1, START_US) == [NEVER]
+    assert take(LocalLimiter(2), Subject("k", (Window(1, LENGTH_US),)), 1, START_US) == [NEVER]
 
 
 def test_memory_is_bounded_and_no_counter_in_use_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "COUNTERS_MOST", 10)
-    allowance = LocalAllowance(1)
+    allowance = LocalLimiter(1)
     subjects = [Subject(f"k{number}", (Window(1, 2_000_000),)) for number in range(12)]
     waits = [take(allowance, subject, 1, START_US)[0] for subject in subjects]
     assert waits == [ADMITS] * 10 + [NEVER] * 2
@@ -87,7 +87,7 @@ def test_memory_is_bounded_and_no_counter_in_use_is_forgotten(monkeypatch: pytes
 
 
 def test_many_units_take_few_entries() -> None:
-    allowance, subject = LocalAllowance(1), Subject("k", (Window(10**6, LENGTH_US),))
+    allowance, subject = LocalLimiter(1), Subject("k", (Window(10**6, LENGTH_US),))
     for number in range(50_000):
         take(allowance, subject, 1, START_US + 2 * number)
     counter = allowance._counters["k", subject.windows[0]]

@@ -17,7 +17,7 @@ from tests.cli.demo_portal import PORTAL, PROJECT, STOP_SECONDS, portal_environm
 from tests.usage.sample import new_account, records
 from tests.usage.truth import raw_totals
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 def launch(settings: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -26,7 +26,7 @@ def launch(settings: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 async def counted(database: Database, account: str, events: int) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while await raw_totals(database, account) != (events, events):  # noqa: ASYNC110 the worker tells nobody
             await asyncio.sleep(0.1)
 
@@ -37,7 +37,7 @@ async def get(port: int, path: str) -> httpx2.Response:
 
 
 async def becomes(port: int, status: int) -> httpx2.Response:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             try:
                 answer = await get(port, "/readyz")

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from portal.cli.demo.check_client import CheckClient
-from portal.cli.demo.state_file import load_kept
+from portal.cli.demo.state_file import load_state
 from portal.cli.demo.usage import usage_of
 from portal.cli.ready_file import curl_line
 from tests.cli.demo_portal import DemoPortal
@@ -116,10 +116,10 @@ async def test_a_first_start_that_is_killed_is_finished_by_the_next(tmp_path_fac
         started = await asyncio.to_thread(portal.wait_for_accounts)
         await asyncio.sleep(0.4)
         portal.kill()
-        assert load_kept(portal.data) == started
+        assert load_state(portal.data) == started
         assert not started.is_complete
         await asyncio.to_thread(portal.start)
-        finished = load_kept(portal.data)
+        finished = load_state(portal.data)
         assert finished is not None
         assert finished.is_complete
         assert finished.service_token == started.service_token

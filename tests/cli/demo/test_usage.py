@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from portal.cli.demo.fixtures import CONTOSO
-from portal.cli.demo.state_file import KeptDemo, KeyHistory, KeySpan
+from portal.cli.demo.state_file import DemoState, KeyHistory, KeySpan
 from portal.cli.demo.usage import OFFICE, STEADY, usage_of
 from portal.core.clock import to_microseconds
 from portal.usage import UsageRecord, occurred_at
@@ -15,8 +15,8 @@ MADE = datetime(2026, 11, 22, 10, 17, 3, tzinfo=UTC)
 FOR_EVER = (0, 1 << 55)
 
 
-def kept(*histories: KeyHistory, seed: int = 7) -> KeptDemo:
-    return KeptDemo(to_microseconds(MADE), seed, "", "", {}, {}, [*histories])
+def kept(*histories: KeyHistory, seed: int = 7) -> DemoState:
+    return DemoState(to_microseconds(MADE), seed, "", "", {}, {}, [*histories])
 
 
 def history(daily: int, rhythm: str, *spans: KeySpan) -> KeyHistory:

@@ -7,7 +7,7 @@ from portal.cli.doctor.checks import State, examine_redis, examine_sentinels
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.settings import load_settings
-from portal.runtime.container import open_parts, open_web
+from portal.runtime.container import open_container, open_web
 from tests.limits.sentinels import HOST, MASTER, watched_pair
 from tests.web.conftest import Browser
 from web.app import create_app
@@ -46,7 +46,7 @@ async def test_health_and_metrics_name_the_shards(
             redis_urls=f"{watched.url},{services.redis_urls[0]}",
             data=tmp_path / "data",
         )
-        async with open_parts(settings) as parts, open_web(parts) as web:
+        async with open_container(settings) as container, open_web(container) as web:
             browser = Browser(create_app(web))
             assert (await browser.get("/readyz/portal?verbose")).json()["parts"]["redis"] == "ok"
             text = (await browser.get("/metrics")).text

@@ -6,18 +6,18 @@ import pytest
 
 from portal.core.errors import StartupError
 from portal.core.redis.address import parse_shard, split_shards
-from portal.core.redis.ring import Ring
+from portal.core.redis.ring import RendezvousRing
 from portal.core.settings import load_settings
 
 ACCOUNTS = 100_000
 DATABASE_URL = "postgresql+asyncpg://portal@127.0.0.1/portal"
 
 
-def ring(*names: str) -> Ring[str]:
-    return Ring([(name, name) for name in names])
+def ring(*names: str) -> RendezvousRing[str]:
+    return RendezvousRing([(name, name) for name in names])
 
 
-def places(ring: Ring[str]) -> list[str]:
+def places(ring: RendezvousRing[str]) -> list[str]:
     return [ring.of(f"acct_{number}") for number in range(ACCOUNTS)]
 
 

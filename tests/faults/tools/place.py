@@ -16,12 +16,12 @@ from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.embedded import EmbeddedServices
 from portal.core.ids import AccountId, new_id
 from portal.plans import Plan
-from portal.runtime.container import Parts
+from portal.runtime.container import Container
 from portal.usage import occurred_at
 
 PASSWORD = "correct horse battery"
 INGEST_SECONDS = 30.0
-IDS_AT_ONCE = 10_000
+IDS_BATCH_SIZE = 10_000
 NOT_OVER = timedelta(days=-70)
 """A grace that lets this month and the next one be billed now."""
 _STORED = text("""
@@ -78,7 +78,7 @@ class Billed:
 @dataclass(frozen=True)
 class Place:
     services: EmbeddedServices
-    parts: Parts
+    parts: Container
     service_token: str
 
     async def customer(self, *limits: tuple[int, int], **plan: Any) -> Customer:
@@ -121,8 +121,8 @@ class Place:
         count = len(missing)
         while missing:
             ids, waited = sorted(missing), monotonic() - begin
-            for start in range(0, count, IDS_AT_ONCE):
-                missing -= (await self.stored(ids[start : start + IDS_AT_ONCE])).keys()
+            for start in range(0, count, IDS_BATCH_SIZE):
+                missing -= (await self.stored(ids[start : start + IDS_BATCH_SIZE])).keys()
             assert not missing or waited < INGEST_SECONDS, f"{len(missing)} of {count} answers are not counted"
             await asyncio.sleep(0.1 if missing else 0)
         return monotonic() - begin

@@ -24,7 +24,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 40
 SERVERS = 2
 _BURST = 8
-_PATIENCE_SECONDS = 1.0
+_TIMEOUT_SECONDS = 1.0
 
 
 @dataclass
@@ -151,7 +151,7 @@ class ClientEach:
         client = CheckClient(self._served.url, self._served.token)
         self._stack.callback(client.close)
         with suppress(OSError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 answer = await client.check({"key": "nobody's"})
             if "requestId" in answer.document:
                 node = node_of(answer.document["requestId"])

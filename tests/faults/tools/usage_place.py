@@ -21,7 +21,7 @@ from portal.core.bus import USAGE_RECORDED
 from portal.core.embedded import start_services
 from portal.core.ids import new_id
 from portal.core.rabbit import BrokerStatus
-from portal.runtime.container import open_parts
+from portal.runtime.container import open_container
 from tests.broker.find import private_broker
 from tests.broker.private import PrivateBroker
 from tests.cli.demo_portal import PORTAL, PROJECT, portal_environment
@@ -175,7 +175,7 @@ async def open_usage_place(folder: Path) -> AsyncIterator[UsagePlace]:
             await prepare_database(services.database_url)
             amqp = {"PORTAL_AMQP_URL": broker.url}
             settings = settings_for(services, folder / "test-process", amqp_url=broker.url)
-            async with open_parts(settings) as parts:
+            async with open_container(settings) as parts:
                 async with parts.database.transaction() as tx:
                     token = (await create_service_token(tx, SYSTEM, "gateway")).token
                 place = Place(services, parts, token)

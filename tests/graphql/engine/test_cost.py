@@ -8,20 +8,20 @@ from graphql import OperationDefinitionNode, get_operation_ast, parse
 
 from portal.core.actor import ANONYMOUS, Actor
 from portal.core.embedded import EmbeddedServices
-from portal.graphql import Allowances, Options, schema
+from portal.graphql import GraphQLRateLimiter, Options, schema
 from portal.graphql.engine.cost import (
-    COST_MOST,
     GROUPS,
     INTROSPECTION_COST,
-    MINUTES_MOST_SECONDS,
+    MAX_COST,
+    MAX_POINTS,
+    MAX_SECONDS_BY_MINUTE,
     POINTS_ASSUMED,
-    POINTS_MOST,
     SERIES,
     WEIGHTS,
     cost_of,
 )
 from portal.graphql.engine.rate_limit import REFUSED_COST
-from portal.graphql.engine.rate_limit_cache import Spent
+from portal.graphql.engine.rate_limit_cache import RateLimitCache
 from portal.graphql.engine.validation import _prepare_cached
 from portal.limits import Limiter
 from portal.usage import rules
@@ -81,7 +81,7 @@ POINTS = "usage(from: $from, to: $to, granularity: $step) { points { at } }"
         ("HOUR", "2026-11-02T00:00:00Z", 26),
         ("DAY", "2026-12-01T00:00:00+01:00", 31),
         ("MONTH", "2027-11-01T00:00:00Z", 15),
-        ("DAY", "2031-03-01T00:00:00Z", POINTS_MOST),
+        ("DAY", "2031-03-01T00:00:00Z", MAX_POINTS),
         ("MINUTE", "2026-11-02T00:00:01Z", POINTS_ASSUMED),
         ("HOUR", "2199-11-01T00:00:00Z", POINTS_ASSUMED),
         ("DAY", "2020-01-01T00:00:00Z", 1),
@@ -103,14 +103,14 @@ def test_every_weight_is_of_a_field_that_there_is() -> None:
 
 
 def test_the_longest_series_are_those_of_usage() -> None:
-    assert (rules.POINTS_MOST, rules.MINUTES_SPAN.total_seconds()) == (POINTS_MOST, MINUTES_MOST_SECONDS)
+    assert (rules.MAX_POINTS, rules.MINUTES_SPAN.total_seconds()) == (MAX_POINTS, MAX_SECONDS_BY_MINUTE)
 
 
 def test_a_day_of_minutes_in_parts_can_be_asked_for() -> None:
     """At most 4,000 groups come in all points together, so three for each of so many points is enough."""
     given = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z", "step": "MINUTE"}
     asked = POINTS.replace("points { at }", "points { at totals { calls } groups { key totals { calls } } }")
-    assert cost(f"{HEAD} {asked} }}", **given) == USAGE + 1 + 1_442 * (1 + 2 + 1 + 3 * 3) <= COST_MOST
+    assert cost(f"{HEAD} {asked} }}", **given) == USAGE + 1 + 1_442 * (1 + 2 + 1 + 3 * 3) <= MAX_COST
 
 
 async def test_a_day_of_minutes_many_times_is_too_much(ask: Ask, owner: Actor) -> None:
@@ -124,7 +124,7 @@ async def test_too_much_at_once_is_refused(ask: Ask, owner: Actor) -> None:
     document = """{ keys(first: 100) { nodes {
         usage(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z", granularity: DAY) {
             points { at groups { key } } } } } }"""
-    assert cost(document) > COST_MOST
+    assert cost(document) > MAX_COST
     result = await ask(owner, document)
     assert codes(result) == ["TOO_COSTLY"]
     assert not result.has_started
@@ -139,12 +139,12 @@ async def limiter(services: EmbeddedServices) -> AsyncIterator[Limiter]:
 
 
 @pytest.fixture
-def allowances(limiter: Limiter) -> Allowances:
-    return Allowances(limiter, PER_MINUTE)
+def rate_limiter(limiter: Limiter) -> GraphQLRateLimiter:
+    return GraphQLRateLimiter(limiter, PER_MINUTE)
 
 
-async def test_an_operation_takes_its_cost(ask: Ask, owner: Actor, allowances: Allowances) -> None:
-    options = Options(charge=allowances.charge)
+async def test_an_operation_takes_its_cost(ask: Ask, owner: Actor, rate_limiter: GraphQLRateLimiter) -> None:
+    options = Options(charge=rate_limiter.charge)
     first = (await ask(owner, "{ keys { nodes { id } } }", options=options)).to_json()["extensions"]["cost"]
     assert first == {"requested": 51, "limit": PER_MINUTE, "remaining": PER_MINUTE - 51, "resetSeconds": 4}
     again = (await ask(owner, "{ keys { nodes { id } } }", options=options)).cost
@@ -157,15 +157,17 @@ async def test_a_page_of_the_portal_takes_nothing(ask: Ask, owner: Actor) -> Non
     assert "extensions" not in (await ask(owner, "{ viewer { role } }")).to_json()
 
 
-async def test_what_is_refused_costs_a_little(ask: Ask, owner: Actor, allowances: Allowances) -> None:
-    refused = await ask(owner, "{ nothing }", options=Options(charge=allowances.charge))
+async def test_what_is_refused_costs_a_little(ask: Ask, owner: Actor, rate_limiter: GraphQLRateLimiter) -> None:
+    refused = await ask(owner, "{ nothing }", options=Options(charge=rate_limiter.charge))
     assert codes(refused) == ["BAD_DOCUMENT"]
     assert refused.to_json()["extensions"]["cost"]["requested"] == REFUSED_COST
 
 
-async def test_more_than_is_left_does_not_run(ask: Ask, owner: Actor, viewer: Actor, allowances: Allowances) -> None:
-    options = Options(charge=allowances.charge)
-    await allowances.charge(owner, PER_MINUTE - 20)
+async def test_more_than_is_left_does_not_run(
+    ask: Ask, owner: Actor, viewer: Actor, rate_limiter: GraphQLRateLimiter
+) -> None:
+    options = Options(charge=rate_limiter.charge)
+    await rate_limiter.charge(owner, PER_MINUTE - 20)
     result = await ask(owner, "{ keys { nodes { id } } }", options=options)
     assert codes(result) == ["RATE_LIMITED"]
     assert not result.has_started
@@ -177,14 +179,14 @@ async def test_more_than_is_left_does_not_run(ask: Ask, owner: Actor, viewer: Ac
 
 
 async def test_an_empty_allowance_does_not_even_say_what_is_wrong(
-    ask: Ask, owner: Actor, allowances: Allowances
+    ask: Ask, owner: Actor, rate_limiter: GraphQLRateLimiter
 ) -> None:
-    await allowances.charge(owner, PER_MINUTE)
-    assert codes(await ask(owner, "{ nothing }", options=Options(charge=allowances.charge))) == ["RATE_LIMITED"]
+    await rate_limiter.charge(owner, PER_MINUTE)
+    assert codes(await ask(owner, "{ nothing }", options=Options(charge=rate_limiter.charge))) == ["RATE_LIMITED"]
 
 
 async def test_who_has_nothing_left_is_refused_unread(ask: Ask, owner: Actor, viewer: Actor, limiter: Limiter) -> None:
-    slow = Allowances(limiter, 30)
+    slow = GraphQLRateLimiter(limiter, 30)
     options = Options(charge=slow.charge, spent=slow.spent)
     await slow.charge(owner, 25)
     (first, *others) = [await ask(owner, f"{{ nothing{number}", options=options) for number in range(5)]
@@ -203,7 +205,7 @@ async def test_who_has_nothing_left_is_refused_unread(ask: Ask, owner: Actor, vi
 async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
     ask: Ask, owner: Actor, limiter: Limiter
 ) -> None:
-    slow = Allowances(limiter, 60)
+    slow = GraphQLRateLimiter(limiter, 60)
     options = Options(charge=slow.charge, spent=slow.spent)
     await slow.charge(owner, 15)
     first = (await ask(owner, "{ keys { nodes { id } } }", options=options)).cost
@@ -220,7 +222,7 @@ async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
 
 
 def test_what_is_remembered_ends_and_is_bounded() -> None:
-    spent = Spent(most=2)
+    spent = RateLimitCache(most=2)
     spent.remember("ann", until=5.0, now=1.0)
     spent.remember("ben", until=9.0, now=1.0)
     spent.remember("cem", until=9.0, now=1.0)
@@ -230,8 +232,8 @@ def test_what_is_remembered_ends_and_is_bounded() -> None:
     assert spent.seconds_left("ben", 9.0) is None
 
 
-async def test_nobody_has_a_small_part_by_address(allowances: Allowances) -> None:
-    charged = await allowances.charge(ANONYMOUS, 1)
+async def test_nobody_has_a_small_part_by_address(rate_limiter: GraphQLRateLimiter) -> None:
+    charged = await rate_limiter.charge(ANONYMOUS, 1)
     assert charged is not None
     assert charged.limit == PER_MINUTE // 100
 
@@ -240,7 +242,7 @@ async def test_without_redis_nobody_is_charged_or_refused(ask: Ask, owner: Actor
     away = Limiter(["redis://127.0.0.1:9"], 50)
     await away.open()
     try:
-        options = Options(charge=Allowances(away, PER_MINUTE).charge)
+        options = Options(charge=GraphQLRateLimiter(away, PER_MINUTE).charge)
         for _ in range(3):
             result = await ask(owner, "{ viewer { role } }", options=options)
             assert result.to_json() == {"data": {"viewer": {"role": "owner"}}, "extensions": {"cost": {"requested": 2}}}

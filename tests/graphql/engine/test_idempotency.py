@@ -10,15 +10,15 @@ from sqlalchemy import text
 
 from portal.core.actor import Actor, Role
 from portal.core.database import Database
-from portal.graphql import Options, Repeatable, Result
-from portal.graphql.engine.idempotency import forget_answers
+from portal.graphql import IdempotencyKey, Options, Result
+from portal.graphql.engine.idempotency import purge_responses
 from tests.graphql.conftest import CREATE, Answer, Ask, MakeKey, codes
 
 CREDENTIAL = "pat_of_the_caller"
 
 
-def repeatable(name: str = "order-7", credential: str = CREDENTIAL, **more: Any) -> Options:
-    return Options(repeatable=Repeatable(name, credential), **more)
+def idempotency_key(name: str = "order-7", credential: str = CREDENTIAL, **more: Any) -> Options:
+    return Options(idempotency_key=IdempotencyKey(name, credential), **more)
 
 
 def secret(result: Result) -> str:
@@ -34,8 +34,8 @@ async def count(answer: Answer, actor: Actor) -> int:
 
 
 async def test_a_lost_answer_can_be_fetched_again(ask: Ask, answer: Answer, owner: Actor) -> None:
-    first = await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
-    again = await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
+    first = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    again = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
     assert (first.is_repeated, again.is_repeated) == (False, True)
     assert secret(again) == secret(first)
     assert again.data == first.data
@@ -49,28 +49,30 @@ async def test_a_lost_answer_can_be_fetched_again(ask: Ask, answer: Answer, owne
 async def test_the_same_key_for_another_request_is_refused(
     ask: Ask, answer: Answer, owner: Actor, document: str, variables: dict[str, Any]
 ) -> None:
-    await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
-    other = await ask(owner, document, options=repeatable(), **variables)
+    await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    other = await ask(owner, document, options=idempotency_key(), **variables)
     assert codes(other) == ["IDEMPOTENCY_CONFLICT"]
     assert not other.has_started
     assert await count(answer, owner) == 1
 
 
 async def test_only_ignored_characters_may_differ(ask: Ask, owner: Actor) -> None:
-    first = await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
-    again = await ask(owner, CREATE + "# a comment\n", options=repeatable(), input={"name": "A"})
+    first = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    again = await ask(owner, CREATE + "# a comment\n", options=idempotency_key(), input={"name": "A"})
     assert secret(again) == secret(first)
 
 
 async def test_concurrent_duplicates_run_once(ask: Ask, answer: Answer, owner: Actor) -> None:
-    results = await asyncio.gather(*[ask(owner, CREATE, options=repeatable(), input={"name": "A"}) for _ in range(8)])
+    results = await asyncio.gather(
+        *[ask(owner, CREATE, options=idempotency_key(), input={"name": "A"}) for _ in range(8)]
+    )
     assert len({secret(result) for result in results}) == 1
     assert [result.is_repeated for result in results].count(False) == 1
     assert await count(answer, owner) == 1
 
 
 async def test_a_duplicate_does_not_wait_for_ever(ask: Ask, owner: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = repeatable(timeout_seconds=20.0)
+    slow = idempotency_key(timeout_seconds=20.0)
     started = asyncio.Event()
 
     async def hang(*_: Any) -> None:
@@ -81,7 +83,7 @@ async def test_a_duplicate_does_not_wait_for_ever(ask: Ask, owner: Actor, monkey
         patch.setattr(import_module("portal.graphql.engine.execute"), "keep_answer", hang)
         first = asyncio.ensure_future(ask(owner, CREATE, options=slow, input={"name": "A"}))
         await started.wait()
-        duplicate = await ask(owner, CREATE, options=repeatable(timeout_seconds=0.1), input={"name": "A"})
+        duplicate = await ask(owner, CREATE, options=idempotency_key(timeout_seconds=0.1), input={"name": "A"})
     assert codes(duplicate) == ["IN_PROGRESS"]
     assert not (await first).errors
 
@@ -94,28 +96,28 @@ async def test_what_failed_may_run_again(
 
     with monkeypatch.context() as patch:
         patch.setattr("portal.keys.create_key", broken)
-        assert codes(await ask(owner, CREATE, options=repeatable(), input={"name": "A"})) == ["INTERNAL"]
-    assert secret(await ask(owner, CREATE, options=repeatable(), input={"name": "A"}))
+        assert codes(await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})) == ["INTERNAL"]
+    assert secret(await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"}))
     assert await count(answer, owner) == 1
 
 
 async def test_a_problem_is_an_answer_too(ask: Ask, viewer: Actor) -> None:
-    first = await ask(viewer, CREATE, options=repeatable(), input={"name": ""})
-    again = await ask(viewer, CREATE, options=repeatable(), input={"name": ""})
+    first = await ask(viewer, CREATE, options=idempotency_key(), input={"name": ""})
+    again = await ask(viewer, CREATE, options=idempotency_key(), input={"name": ""})
     assert again.is_repeated
     assert again.data == first.data
 
 
 async def test_another_credential_is_another_caller(ask: Ask, answer: Answer, owner: Actor) -> None:
-    first = await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
-    other = await ask(owner, CREATE, options=repeatable(credential="pat_other"), input={"name": "A"})
+    first = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    other = await ask(owner, CREATE, options=idempotency_key(credential="pat_other"), input={"name": "A"})
     assert secret(first) != secret(other)
     assert await count(answer, owner) == 2
 
 
 async def test_another_account_with_the_same_words_is_another_caller(ask: Ask, owner: Actor, stranger: Actor) -> None:
-    first = await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
-    other = await ask(stranger, CREATE, options=repeatable(), input={"name": "A"})
+    first = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    other = await ask(stranger, CREATE, options=idempotency_key(), input={"name": "A"})
     assert not other.is_repeated
     assert secret(first) != secret(other)
 
@@ -125,41 +127,41 @@ async def test_who_has_another_role_since_gets_no_secret_of_before(
     ask: Ask, answer: Answer, owner: Actor, change: dict[str, Any]
 ) -> None:
     """Nor does anything run again, for it was done."""
-    await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
-    later = await ask(replace(owner, **change), CREATE, options=repeatable(), input={"name": "A"})
+    await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    later = await ask(replace(owner, **change), CREATE, options=idempotency_key(), input={"name": "A"})
     assert codes(later) == ["IDEMPOTENCY_CONFLICT"]
     assert await count(answer, owner) == 1
 
 
 async def test_a_query_is_never_kept(ask: Ask, owner: Actor, make_key: MakeKey) -> None:
     document = "{ keys { totalCount } }"
-    await ask(owner, document, options=repeatable())
+    await ask(owner, document, options=idempotency_key())
     await make_key(owner)
-    result = await ask(owner, document, options=repeatable())
+    result = await ask(owner, document, options=idempotency_key())
     assert result.data == {"keys": {"totalCount": 1}}
 
 
 async def test_after_ten_minutes_the_key_is_free(ask: Ask, owner: Actor, database: Database) -> None:
-    first = await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
+    first = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
     await age(database, owner)
-    later = await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
+    later = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
     assert not later.is_repeated
     assert secret(later) != secret(first)
 
 
 async def test_expired_answers_are_forgotten(ask: Ask, owner: Actor, stranger: Actor, database: Database) -> None:
-    await ask(owner, CREATE, options=repeatable(), input={"name": "A"})
-    await ask(stranger, CREATE, options=repeatable(), input={"name": "A"})
+    await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    await ask(stranger, CREATE, options=idempotency_key(), input={"name": "A"})
     await age(database, owner)
     async with database.transaction() as tx:
-        assert await forget_answers(tx) >= 1
+        assert await purge_responses(tx) >= 1
         left = await tx.list(text("SELECT account_id FROM kept_answers"))
     assert owner.account_id not in left
     assert stranger.account_id in left
 
 
 async def test_what_is_kept_tells_nothing(ask: Ask, owner: Actor, database: Database) -> None:
-    made = secret(await ask(owner, CREATE, options=repeatable("my-name"), input={"name": "A"}))
+    made = secret(await ask(owner, CREATE, options=idempotency_key("my-name"), input={"name": "A"}))
     statement = text("SELECT name_digest, request_digest, answer FROM kept_answers WHERE account_id = :account")
     async with database.transaction() as tx:
         (row,) = await tx.execute(statement, {"account": owner.account_id})

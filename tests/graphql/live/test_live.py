@@ -16,8 +16,8 @@ from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.errors import Unavailable
-from portal.graphql import Allowances, Options, Place, Result, open_stream
-from portal.graphql.live import Feeds, Publisher
+from portal.graphql import GraphQLRateLimiter, Options, Result, SubscriptionContext, open_stream
+from portal.graphql.live import Publisher, SubscriptionHub
 from portal.limits import Limiter, LimitRequest, Mode, Quota, Seed
 from tests.graphql.conftest import Ask, MakeKey, codes
 
@@ -129,12 +129,12 @@ async def test_each_event_that_reads_is_paid_for(
     key_id = (await make_key(owner))["key"]["id"]
     body = {"account_id": owner.account_id, "key_id": key_id, "change": "update"}
     event = {"type": "KeyChanged", "id": 1, "createdAt": "2026-11-01T00:00:00+00:00", "body": body}
-    feeds = Feeds(database, limiter, services.redis_urls)
-    feeds.open()
-    await until_heard(feeds, owner)
-    options = Options(charge=Allowances(limiter, 10).charge, timeout_seconds=30)
+    hub = SubscriptionHub(database, limiter, services.redis_urls)
+    hub.open()
+    await until_heard(hub, owner)
+    options = Options(charge=GraphQLRateLimiter(limiter, 10).charge, timeout_seconds=30)
     document = "subscription { keyChanged { key { id name status } } }"
-    opened = await open_stream(Place(database, feeds), (owner, None), document, {}, options)
+    opened = await open_stream(SubscriptionContext(database, hub), (owner, None), document, {}, options)
     assert not isinstance(opened, Result)
     told: list[Result] = []
 
@@ -147,17 +147,17 @@ async def test_each_event_that_reads_is_paid_for(
             await Publisher(limiter).relayed(json.dumps(event).encode())
             await asyncio.wait({reading}, timeout=0.05)
     await opened.aclose()
-    sizes = feeds.sizes()
-    await feeds.close()
+    sizes = hub.sizes()
+    await hub.close()
     assert [codes(result) for result in told] == [[], ["RATE_LIMITED"]]
     assert (sizes["subscribers"], sizes["accounts"]) == (0, 0)
 
 
-async def until_heard(feeds: Feeds, actor: Actor) -> None:
+async def until_heard(hub: SubscriptionHub, actor: Actor) -> None:
     """The connection to Redis is made in the background."""
     async with asyncio.timeout(30):
         while True:
             with suppress(Unavailable):
-                async with feeds.watch_keys(actor.account_id):
+                async with hub.watch_keys(actor.account_id):
                     return
             await asyncio.sleep(0.02)

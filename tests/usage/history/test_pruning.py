@@ -14,7 +14,7 @@ from portal.usage import ExportQuery, ExportRows, Granularity, encode_batch, ing
 from portal.usage.export import export
 from portal.usage.history import request_log_store as raw
 from portal.usage.history import series_store as history
-from portal.usage.history.bucket_ranges import cover
+from portal.usage.history.bucket_ranges import plan_buckets
 from portal.usage.history.request_log_store import EventQuery
 from portal.usage.rules import step_starts, zone_named
 from tests.usage.ingest.test_ingest import varied
@@ -37,7 +37,7 @@ async def events(database: Database) -> None:
 def cells(granularity: Granularity, zone: str, part: str | None, only: dict[str, str]) -> Asked:
     start, end = (FROM, TO) if granularity is not Granularity.MINUTE else (FROM, FROM + timedelta(hours=20))
     starts = step_starts(start, end, granularity, zone_named(zone))
-    return history.cells_statement(ACCOUNT, history.CellQuery(cover(starts, end, granularity), part, only, 20))
+    return history.cells_statement(ACCOUNT, history.CellQuery(plan_buckets(starts, end, granularity), part, only, 20))
 
 
 def events_of(**changes: Any) -> EventQuery:

@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from portal.core.database import Database
-from portal.usage import Ingested, Merger, UsageRecord, encode_batch, ingest_batches
-from portal.usage.ingest import batcher as merger
+from portal.usage import IngestBatcher, IngestResult, UsageRecord, encode_batch, ingest_batches
+from portal.usage.ingest import batcher as batcher
 from tests.usage.sample import new_account, record, records
 from tests.usage.truth import buckets_off, raw_totals
 
@@ -19,9 +19,9 @@ def account() -> str:
 
 class Counts:
     def __init__(self) -> None:
-        self.told: list[Ingested] = []
+        self.told: list[IngestResult] = []
 
-    async def note(self, told: Ingested) -> None:
+    async def note(self, told: IngestResult) -> None:
         self.told.append(told)
 
 
@@ -31,20 +31,20 @@ def one_each(account: str, count: int) -> list[bytes]:
 
 async def test_what_arrives_meanwhile_shares_a_transaction(database: Database, account: str) -> None:
     counts = Counts()
-    merging = Merger(database, counts.note)
+    merging = IngestBatcher(database, counts.note)
     await asyncio.gather(*(merging.add(batch) for batch in one_each(account, 200)))
     assert await raw_totals(database, account) == (200, 200)
     assert set((await buckets_off(database, account)).values()) == {0}
     assert (merging.batches, merging.events, merging.added, merging.waiting_events) == (200, 200, 200, 0)
-    assert merging.transactions <= merger.TRANSACTIONS + 1
+    assert merging.transactions <= batcher.TRANSACTIONS + 1
     assert len(counts.told) == merging.transactions
 
 
 async def test_a_transaction_has_a_largest_size(
     database: Database, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merger, "EVENTS_MOST", 50)
-    merging = Merger(database, Counts().note)
+    monkeypatch.setattr(batcher, "EVENTS_MOST", 50)
+    merging = IngestBatcher(database, Counts().note)
     rows = records(300, account_id=account)
     batches = [encode_batch(rows[begin : begin + 30]) for begin in range(0, 300, 30)]
     await asyncio.gather(*(merging.add(batch) for batch in [*batches, encode_batch(rows)]))
@@ -55,7 +55,7 @@ async def test_a_transaction_has_a_largest_size(
 
 
 async def test_five_deliveries_of_everything_in_any_order_count_once(database: Database, account: str) -> None:
-    merging = Merger(database, Counts().note)
+    merging = IngestBatcher(database, Counts().note)
     batches = one_each(account, 100) * 5
     await asyncio.gather(*(merging.add(batch) for batch in reversed(batches)))
     assert await raw_totals(database, account) == (100, 100)
@@ -65,10 +65,10 @@ async def test_five_deliveries_of_everything_in_any_order_count_once(database: D
 async def test_a_neighbour_away_fails_all_and_they_may_come_again(
     database: Database, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    merging = Merger(database, Counts().note)
+    merging = IngestBatcher(database, Counts().note)
     batches = one_each(account, 20)
     with monkeypatch.context() as patch:
-        patch.setattr(merger, "ingest_batches", _away)
+        patch.setattr(batcher, "ingest_batches", _away)
         results = await asyncio.gather(*(merging.add(batch) for batch in batches), return_exceptions=True)
     assert {type(result) for result in results} == {ConnectionError}
     await asyncio.gather(*(merging.add(batch) for batch in batches))
@@ -80,13 +80,13 @@ async def test_one_that_breaks_the_code_fails_alone(
 ) -> None:
     whole, bad = ingest_batches, encode_batch([record(999, account_id=account)])
 
-    async def break_on_bad(known: Database, batches: list[bytes], *more: object) -> Ingested:
+    async def break_on_bad(known: Database, batches: list[bytes], *more: object) -> IngestResult:
         if bad in batches:
             raise TypeError("a mistake of ours")
         return await whole(known, batches, *more)  # type: ignore[arg-type]  # handed through
 
-    monkeypatch.setattr(merger, "ingest_batches", break_on_bad)
-    merging = Merger(database, Counts().note)
+    monkeypatch.setattr(batcher, "ingest_batches", break_on_bad)
+    merging = IngestBatcher(database, Counts().note)
     good = one_each(account, 20)
     results = await asyncio.gather(*(merging.add(one) for one in [*good[:10], bad, *good[10:]]), return_exceptions=True)
     assert [type(result) for result in results].count(TypeError) == 1
@@ -94,7 +94,7 @@ async def test_one_that_breaks_the_code_fails_alone(
 
 
 async def test_who_stops_waiting_breaks_nothing(database: Database, account: str) -> None:
-    merging = Merger(database, Counts().note)
+    merging = IngestBatcher(database, Counts().note)
     adding = [asyncio.create_task(merging.add(batch)) for batch in one_each(account, 30)]
     await asyncio.sleep(0)
     for task in adding[::3]:
@@ -105,7 +105,7 @@ async def test_who_stops_waiting_breaks_nothing(database: Database, account: str
 
 
 async def test_one_percent_poison_costs_no_healthy_record(database: Database, account: str) -> None:
-    merging = Merger(database, Counts().note)
+    merging = IngestBatcher(database, Counts().note)
     rows: list[UsageRecord] = records(2000, account_id=account)
     wrong = [record(5000 + n, account_id=account, cost=-1) for n in range(20)]
     for number, bad in enumerate(wrong):
@@ -117,5 +117,5 @@ async def test_one_percent_poison_costs_no_healthy_record(database: Database, ac
     assert merging.quarantined == 20
 
 
-async def _away(*_: object) -> Ingested:
+async def _away(*_: object) -> IngestResult:
     raise ConnectionError("PostgreSQL is away")

@@ -9,8 +9,8 @@ from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.usage import (
-    Ingested,
-    Merger,
+    IngestBatcher,
+    IngestResult,
     ResourceNames,
     Retention,
     drop_expired_partitions,
@@ -52,7 +52,7 @@ async def test_they_are_set_apart_once_and_the_others_are_counted(own: Database)
     batch = [record(1, LATE, account_id=account), record(2, EARLIEST, account_id=account)]
     for _ in range(3):
         told = await ingest_batches(own, [encode_batch(batch)], ResourceNames(), EARLIEST)
-    assert told.suspects == 1
+    assert told.rejected == 1
     assert await raw_totals(own, account) == (1, 1)
     assert await reasons(own) == ["LATE"]
 
@@ -80,12 +80,12 @@ async def test_replayed_they_count_everywhere_once(own: Database) -> None:
 async def test_the_worker_knows_the_retention(own: Database) -> None:
     account, told = new_account(), []
 
-    async def note(ingested: Ingested) -> None:
-        told.append(ingested.suspects)
+    async def note(ingested: IngestResult) -> None:
+        told.append(ingested.rejected)
 
     long_ago = utc_now() - timedelta(days=100)
     for retention in (Retention(raw=1), None):
-        await Merger(own, note, retention).add(encode_batch([record(1, long_ago, account_id=account)]))
+        await IngestBatcher(own, note, retention).add(encode_batch([record(1, long_ago, account_id=account)]))
     assert told == [1, 0]
 
 

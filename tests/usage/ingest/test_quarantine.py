@@ -33,7 +33,7 @@ async def count(database: Database) -> int:
 
 
 async def test_what_is_expired_goes_and_is_told(services: EmbeddedServices, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quarantine, "EXPIRED_AT_ONCE", 2)
+    monkeypatch.setattr(quarantine, "PURGE_BATCH_SIZE", 2)
     async with own_database(services) as database:
         future = [record(number, FAR, account_id=f"acct_{number}") for number in range(5)]
         await ingest_batches(database, [encode_batch(future), b"nonsense"], ResourceNames())

@@ -12,7 +12,7 @@ from portal.usage import ResourceNames, UsageRecord, encode_batch, ingest_batche
 from tests.usage.sample import NOON, new_account, record, request_id
 from tests.usage.truth import raw_totals
 
-MOST = 20
+MAX_REMEMBERED = 20
 _BY_RESOURCE = """
 SELECT resource, sum(calls)::bigint AS calls, sum(units)::bigint AS units FROM {table}
 WHERE account_id = :account GROUP BY 1
@@ -57,12 +57,12 @@ def account() -> str:
 
 
 async def test_the_first_names_stay_and_the_others_share_one(database: Database, account: str) -> None:
-    names = ResourceNames(MOST)
+    names = ResourceNames(MAX_REMEMBERED)
     rows = varied(account, 600, 60, 1)
     for begin in range(0, 600, 50):
         await ingest_batches(database, [encode_batch(rows[begin : begin + 50])], names)
     found = await assert_exact(database, account)
-    assert len(found) == MOST + 1
+    assert len(found) == MAX_REMEMBERED + 1
     assert await raw_totals(database, account) == (600, sum(row.cost for row in rows))
 
 
@@ -71,7 +71,7 @@ async def test_several_workers_and_repetitions_change_nothing(database: Database
     dice = random.Random(3)  # noqa: S311  # a test's dice
     deliveries = [rows[begin : begin + 100] for begin in range(0, 1500, 100)] * 5
     dice.shuffle(deliveries)
-    workers = [ResourceNames(MOST) for _ in range(4)]
+    workers = [ResourceNames(MAX_REMEMBERED) for _ in range(4)]
 
     async def work(names: ResourceNames, mine: list[list[UsageRecord]]) -> None:
         for rows_of_one in mine:
@@ -79,7 +79,7 @@ async def test_several_workers_and_repetitions_change_nothing(database: Database
 
     await asyncio.gather(*(work(names, deliveries[number::4]) for number, names in enumerate(workers)))
     found = await assert_exact(database, account)
-    assert len(found) == MOST + 1
+    assert len(found) == MAX_REMEMBERED + 1
     assert await raw_totals(database, account) == (1500, sum(row.cost for row in rows))
 
 
@@ -125,7 +125,7 @@ async def test_names_are_forgotten_before_they_fill_the_memory(
     database: Database, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portal.usage.ingest.resource_cap.NAMES_REMEMBERED", 10)
-    names = ResourceNames(MOST)
+    names = ResourceNames(MAX_REMEMBERED)
     for day in range(30):
         rows = [record(n, NOON - timedelta(days=day), account_id=account, resource=f"r{n}") for n in range(3)]
         await ingest_batches(database, [encode_batch(rows)], names)
@@ -141,7 +141,7 @@ async def test_ingest_and_settlements_take_buckets_in_one_order(
 
     async def count(number: int) -> None:
         rows = [record(number, at, account_id=account, resource="r", environment="test")]
-        await ingest_batches(database, [encode_batch(rows)], ResourceNames(MOST))
+        await ingest_batches(database, [encode_batch(rows)], ResourceNames(MAX_REMEMBERED))
 
     async def settle() -> None:
         async with database.transaction() as tx:

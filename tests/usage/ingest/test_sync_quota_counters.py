@@ -2,7 +2,7 @@
 
 from structlog.testing import capture_logs
 
-from portal.usage import PeriodUse, raise_quotas
+from portal.usage import PeriodUse, sync_quota_counters
 
 
 async def test_the_others_are_raised_each_once_and_the_reason_is_told() -> None:
@@ -15,8 +15,8 @@ async def test_the_others_are_raised_each_once_and_the_reason_is_told() -> None:
 
     totals = [PeriodUse(name, "2026-11", used, 0) for used in (1, 2) for name in ("acct_away", "acct_a", "acct_b")]
     with capture_logs() as logs:
-        error = await raise_quotas(raise_used, totals)
+        error = await sync_quota_counters(raise_used, totals)
     assert str(error) == "Redis is away"
     assert raised == [("acct_a", 2), ("acct_b", 2)]
     assert [(line["event"], line["account_id"]) for line in logs] == [("quota_not_raised", "acct_away")]
-    assert await raise_quotas(raise_used, totals[1:3]) is None
+    assert await sync_quota_counters(raise_used, totals[1:3]) is None

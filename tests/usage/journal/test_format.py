@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from portal.core.ids import new_id
 from portal.usage.journal.format import (
     FRAME_SIZE,
-    PAYLOAD_MOST,
+    MAX_PAYLOAD,
     encode_frames,
     find_frame,
     is_header,
@@ -65,7 +65,7 @@ def test_reading_stops_at_the_most() -> None:
     assert (scan.payloads, scan.end) == ([b"a", b"b"], 2 * (FRAME_SIZE + 1))
 
 
-@pytest.mark.parametrize("payload", [b"", bytes(PAYLOAD_MOST + 1)])
+@pytest.mark.parametrize("payload", [b"", bytes(MAX_PAYLOAD + 1)])
 def test_a_payload_has_a_size(payload: bytes) -> None:
     with pytest.raises(ValueError, match="a journal record has"):
         encode_frames([payload])

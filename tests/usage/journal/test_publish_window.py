@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from portal.core.bus import USAGE_RECORDED, Handler
-from portal.usage import Courier, Journal, UsageRecord, decode_batch, journal_backlog
+from portal.usage import Journal, JournalShipper, UsageRecord, decode_batch, journal_backlog
 from portal.usage.journal.segments import Portion, list_segments, load_cursor, read_portion
-from portal.usage.journal.shipper import BACKLOG_TURN, BACKLOG_WAITING_MOST
+from portal.usage.journal.shipper import BACKLOG_TURN, MAX_BACKLOG_WAITING
 from tests.usage.sample import NOON, record, records
 
 
@@ -60,7 +60,7 @@ async def test_several_are_under_way_and_no_more_than_allowed(tmp_path: Path) ->
     journal = journal_of(tmp_path)
     journal.append(records(100))
     broker = Broker(is_confirming=False)
-    shipping = asyncio.create_task(Courier(tmp_path, broker, 10, in_flight=4).run_once())
+    shipping = asyncio.create_task(JournalShipper(tmp_path, broker, 10, in_flight=4).run_once())
     await broker.has(4)
     assert len(broker.published) == 4
     for number in range(10):
@@ -76,15 +76,15 @@ async def test_the_cursor_waits_for_the_oldest(tmp_path: Path) -> None:
     journal = journal_of(tmp_path)
     journal.append(records(30))
     broker = Broker(is_confirming=False)
-    courier = Courier(tmp_path, broker, 10, in_flight=8)
-    shipping = asyncio.create_task(courier.run_once())
+    shipper = JournalShipper(tmp_path, broker, 10, in_flight=8)
+    shipping = asyncio.create_task(shipper.run_once())
     await broker.has(3)
     broker.open[1].set_result(None)
     broker.open[2].set_result(None)
     for _ in range(5):
         await asyncio.sleep(0)
     [segment] = list_segments(tmp_path)
-    assert (load_cursor(segment), courier.shipped) == (0, 0)
+    assert (load_cursor(segment), shipper.shipped) == (0, 0)
     broker.open[0].set_result(None)
     assert await shipping == 30
     assert load_cursor(segment) == segment.stat().st_size
@@ -95,17 +95,17 @@ async def test_what_follows_a_refused_one_comes_again(tmp_path: Path) -> None:
     journal = journal_of(tmp_path)
     journal.append(records(30))
     broker = Broker(is_confirming=False)
-    courier = Courier(tmp_path, broker, 10)
-    shipping = asyncio.create_task(courier.run_once())
+    shipper = JournalShipper(tmp_path, broker, 10)
+    shipping = asyncio.create_task(shipper.run_once())
     await broker.has(3)
     broker.open[0].set_result(None)
     broker.open[1].set_exception(ConnectionError("the broker is away"))
     broker.open[2].set_result(None)
     with pytest.raises(ConnectionError):
         await shipping
-    assert courier.shipped == 10
+    assert shipper.shipped == 10
     broker.is_confirming = True
-    assert await courier.run_once() == 20
+    assert await shipper.run_once() == 20
     again = [one.request_id for batch in broker.published[3:] for one in batch]
     assert again == [one.request_id for one in records(30)[10:]]
     journal.close()
@@ -117,7 +117,7 @@ async def test_the_present_is_not_made_to_wait_for_the_past(tmp_path: Path) -> N
         past.append([record(number)])
     assert len(list_segments(tmp_path)) > 5
     broker = Broker()
-    courier = Courier(tmp_path, broker, 1)
+    shipper = JournalShipper(tmp_path, broker, 1)
     before = {one.request_id for one in records(400)}
     seen: list[int] = []
 
@@ -128,7 +128,7 @@ async def test_the_present_is_not_made_to_wait_for_the_past(tmp_path: Path) -> N
         return 0
 
     broker.waiting = note_turns  # type: ignore[method-assign]  # a look into its turns
-    await courier.run_once()
+    await shipper.run_once()
     past.close()
     positions = [at for at, batch in enumerate(broker.published) if batch[0].request_id not in before]
     assert len(positions) >= len(seen) - 1
@@ -142,15 +142,15 @@ async def test_the_past_waits_while_ingest_lags_behind(tmp_path: Path) -> None:
         journal.append([record(number)])
     newest = list_segments(tmp_path)[-1]
     broker = Broker()
-    broker.depth = BACKLOG_WAITING_MOST + 1
-    courier = Courier(tmp_path, broker, 100)
-    await courier.run_once()
-    shipped = courier.shipped
+    broker.depth = MAX_BACKLOG_WAITING + 1
+    shipper = JournalShipper(tmp_path, broker, 100)
+    await shipper.run_once()
+    shipped = shipper.shipped
     assert 0 < shipped < 200 or newest.stat().st_size < 100
     assert journal_backlog(tmp_path).bytes > 0
     broker.depth = 0
-    await courier.run_once()
-    assert courier.shipped == 200
+    await shipper.run_once()
+    assert shipper.shipped == 200
     journal.close()
 
 
@@ -162,7 +162,7 @@ async def test_the_backlog_tells_how_much_and_since_when(tmp_path: Path) -> None
     backlog = journal_backlog(tmp_path)
     assert backlog.oldest == NOON
     assert backlog.bytes > 1000
-    await Courier(tmp_path, Broker(), 10).run_once()
+    await JournalShipper(tmp_path, Broker(), 10).run_once()
     assert (journal_backlog(tmp_path).bytes, journal_backlog(tmp_path).oldest) == (0, None)
     journal.close()
 

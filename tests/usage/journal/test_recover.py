@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portal.core.errors import PortalError
-from portal.usage import JournalInUse, ship_folder
+from portal.usage import JournalInUse, recover_journal
 from portal.usage.journal.format import encode_frames
 from portal.usage.journal.open_segment import OpenSegment
 from portal.usage.journal.segments import list_segments
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def test_all_of_it_is_shipped(folder: Path) -> None:
     receiver = Receiver()
-    shipped = await ship_folder(folder, receiver.bus, 4)
+    shipped = await recover_journal(folder, receiver.bus, 4)
     assert (shipped.shipped, shipped.cut_bytes, shipped.damaged) == (30, 0, [])
     assert sorted(one.request_id for one in receiver.records) == [one.request_id for one in records(30)]
     assert list_segments(folder) == []
@@ -49,15 +49,15 @@ async def test_all_of_it_is_shipped(folder: Path) -> None:
 
 async def test_it_waits_for_ingest_that_lags(folder: Path) -> None:
     receiver = Lagging(2)
-    assert (await ship_folder(folder, receiver.bus, 4)).shipped == 30
+    assert (await recover_journal(folder, receiver.bus, 4)).shipped == 30
     assert list_segments(folder) == []
 
 
 async def test_after_a_failure_it_goes_on(folder: Path) -> None:
     receiver = Receiver(failures=1)
     with pytest.raises(ConnectionError):
-        await ship_folder(folder, receiver.bus, 4)
-    await ship_folder(folder, receiver.bus, 4)
+        await recover_journal(folder, receiver.bus, 4)
+    await recover_journal(folder, receiver.bus, 4)
     assert {one.request_id for one in receiver.records} == {one.request_id for one in records(30)}
 
 
@@ -65,10 +65,10 @@ async def test_a_folder_that_a_courier_works_on_is_refused(folder: Path) -> None
     with (folder / LOCK_NAME).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(JournalInUse, match="A courier works"):
-            await ship_folder(folder, Receiver().bus, 4)
-    assert (await asyncio.wait_for(ship_folder(folder, Receiver().bus, 4), 20)).shipped == 30
+            await recover_journal(folder, Receiver().bus, 4)
+    assert (await asyncio.wait_for(recover_journal(folder, Receiver().bus, 4), 20)).shipped == 30
 
 
 async def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PortalError, match="is no folder"):
-        await ship_folder(tmp_path / "nowhere", Receiver().bus, 4)
+        await recover_journal(tmp_path / "nowhere", Receiver().bus, 4)

@@ -8,7 +8,7 @@ import pytest
 
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.database import Database
-from portal.usage import Courier, Journal, JournalDamaged, ingest_usage
+from portal.usage import Journal, JournalDamaged, JournalShipper, ingest_usage
 from portal.usage.journal.format import HEADER_SIZE, encode_frames
 from portal.usage.journal.open_segment import OpenSegment
 from portal.usage.journal.segments import list_segments, read_portion, segment_path
@@ -42,13 +42,13 @@ def receiver() -> Receiver:
     return Receiver()
 
 
-def courier(folder: Path, receiver: Receiver, batch: int = 1000) -> Courier:
-    return Courier(folder, receiver.bus, batch)
+def shipper(folder: Path, receiver: Receiver, batch: int = 1000) -> JournalShipper:
+    return JournalShipper(folder, receiver.bus, batch)
 
 
 async def test_it_ships_in_order_and_in_batches_and_cleans_up(tmp_path: Path, receiver: Receiver) -> None:
     written(tmp_path, 25)
-    assert await courier(tmp_path, receiver, batch=10).run_once() == 25
+    assert await shipper(tmp_path, receiver, batch=10).run_once() == 25
     assert [len(batch) for batch in receiver.batches] == [10, 10, 5]
     assert receiver.records == records(25)
     assert only_left(tmp_path) == []
@@ -74,7 +74,7 @@ async def test_a_truncated_segment_is_shipped_and_deleted(tmp_path: Path, missin
     whole = (size - missing - HEADER_SIZE) // len(encode_frames([encode_record(record())]))
     os.truncate(path, size - missing)
     receiver = Receiver()
-    assert await courier(tmp_path, receiver).run_once() == whole
+    assert await shipper(tmp_path, receiver).run_once() == whole
     assert receiver.records == records(whole)
     assert only_left(tmp_path) == []
 
@@ -83,7 +83,7 @@ async def test_a_truncated_segment_is_shipped_and_deleted(tmp_path: Path, missin
 async def test_garbage_at_the_end_is_cut_off(tmp_path: Path, receiver: Receiver, tail: bytes) -> None:
     path = written(tmp_path, 10)
     path.write_bytes(path.read_bytes() + tail)
-    worker = courier(tmp_path, receiver)
+    worker = shipper(tmp_path, receiver)
     assert await worker.run_once() == 10
     assert worker.cut_bytes == len(tail)
     assert only_left(tmp_path) == []
@@ -93,7 +93,7 @@ async def test_damage_in_the_middle_stops_loudly_and_keeps_the_file(tmp_path: Pa
     path = written(tmp_path, 100)
     frame = len(encode_frames([encode_record(record(0))]))
     flip(path, HEADER_SIZE + 50 * frame + 20)
-    worker = courier(tmp_path, receiver)
+    worker = shipper(tmp_path, receiver)
     with pytest.raises(JournalDamaged) as caught:
         await worker.run_once()
     assert caught.value.offset == HEADER_SIZE + 50 * frame
@@ -112,14 +112,14 @@ async def test_a_damaged_length_or_checksum_hides_nothing_behind_it(
     frame = len(encode_frames([encode_record(record(0))]))
     flip(path, HEADER_SIZE + 97 * frame + at)
     with pytest.raises(JournalDamaged):
-        await courier(tmp_path, receiver).run_once()
+        await shipper(tmp_path, receiver).run_once()
     assert receiver.records == records(97)
 
 
 async def test_a_damaged_header_is_damage(tmp_path: Path, receiver: Receiver) -> None:
     flip(written(tmp_path, 3), 2)
     with pytest.raises(JournalDamaged) as caught:
-        await courier(tmp_path, receiver).run_once()
+        await shipper(tmp_path, receiver).run_once()
     assert caught.value.offset == 0
     assert receiver.records == []
 
@@ -128,7 +128,7 @@ async def test_the_unfinished_end_of_a_living_writer_is_waited_for(tmp_path: Pat
     segment = OpenSegment(tmp_path, INCARNATION, 1)
     frames = encode_frames(encode_record(one) for one in records(3))
     segment.append(frames[:-7])
-    worker = courier(tmp_path, receiver)
+    worker = shipper(tmp_path, receiver)
     assert await worker.run_once() == 2
     assert await worker.run_once() == 0
     segment.append(frames[-7:])
@@ -146,7 +146,7 @@ async def test_damage_under_a_living_writer_is_told_once_and_set_aside_later(
     segment = OpenSegment(tmp_path, INCARNATION, 1)
     segment.append(encode_frames(encode_record(one) for one in records(3)))
     flip(segment.path, HEADER_SIZE + 5)
-    worker = courier(tmp_path, receiver)
+    worker = shipper(tmp_path, receiver)
     with pytest.raises(JournalDamaged):
         await worker.run_once()
     assert await worker.run_once() == 0
@@ -161,7 +161,7 @@ async def test_damage_in_one_segment_holds_up_no_other(tmp_path: Path, receiver:
     segment = OpenSegment(tmp_path, INCARNATION, 2)
     segment.append(encode_frames([encode_record(record(9))]))
     with pytest.raises(JournalDamaged):
-        await courier(tmp_path, receiver).run_once()
+        await shipper(tmp_path, receiver).run_once()
     assert receiver.records == [record(9)]
     segment.close()
 
@@ -171,7 +171,7 @@ async def test_the_bus_may_be_away(tmp_path: Path) -> None:
     journal = Journal(tmp_path, segment_bytes=10**6, sync_ms=20)
     journal.open()
     journal.append(records(10))
-    worker = courier(tmp_path, receiver, batch=4)
+    worker = shipper(tmp_path, receiver, batch=4)
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     await receiver.wait_for(10)
@@ -186,7 +186,7 @@ async def test_the_bus_may_be_away(tmp_path: Path) -> None:
 
 async def test_a_second_courier_waits_for_the_first(tmp_path: Path, receiver: Receiver) -> None:
     written(tmp_path, 3)
-    first, second = courier(tmp_path, receiver), courier(tmp_path, receiver)
+    first, second = shipper(tmp_path, receiver), shipper(tmp_path, receiver)
     assert await first.run_once() == 3
     written(tmp_path, 3)
     assert await second.run_once() == 0
@@ -212,13 +212,13 @@ async def test_a_kill_between_publish_and_cursor_repeats_and_ingest_does_not_dou
     journal.open()
     journal.append(records(30, account_id=account))
     with monkeypatch.context() as killed:
-        killed.setattr(Courier, "_keep_cursor", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        worker = Courier(tmp_path, bus, 10)
+        killed.setattr(JournalShipper, "_keep_cursor", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        worker = JournalShipper(tmp_path, bus, 10)
         with pytest.raises(KeyboardInterrupt):
             await worker.run_once()
         worker.close()
     journal.close()
-    assert await Courier(tmp_path, bus, 10).run_once() == 30
+    assert await JournalShipper(tmp_path, bus, 10).run_once() == 30
     assert deliveries >= 4
     assert await raw_totals(database, account) == (30, 30)
     assert only_left(tmp_path) == []
@@ -229,13 +229,13 @@ async def test_a_restart_goes_on_at_the_cursor_and_a_broken_one_means_from_the_s
 ) -> None:
     segment = OpenSegment(tmp_path, INCARNATION, 1)
     segment.append(encode_frames([encode_record(record(0))]))
-    first = courier(tmp_path, receiver)
+    first = shipper(tmp_path, receiver)
     assert await first.run_once() == 1
     first.close()
     segment.append(encode_frames([encode_record(record(1))]))
-    second = courier(tmp_path, receiver)
+    second = shipper(tmp_path, receiver)
     assert await second.run_once() == 1
     second.close()
     segment.path.with_name(f"{segment.path.name}.cursor").write_text("")
-    assert await courier(tmp_path, receiver).run_once() == 2
+    assert await shipper(tmp_path, receiver).run_once() == 2
     segment.close()

@@ -16,8 +16,8 @@ from portal.usage import (
     drop_expired_partitions,
     encode_batch,
     ensure_partitions,
-    forget_resources,
     ingest_usage,
+    prune_resource_names,
 )
 from portal.usage.retention.drop_partitions import MARK
 from portal.usage.retention.partitions import PARTITIONED, create_partitions
@@ -189,8 +189,8 @@ async def end_sessions(database: Database) -> None:
 
 async def test_names_of_resources_go_with_the_raw_events(own: Database) -> None:
     await ingest_usage(own, encode_batch([*records(2, at=OLD), *records(2, at=NOW - timedelta(days=3))]))
-    assert await forget_resources(own, ONE, NOW) == 1
-    assert await forget_resources(own, ONE, NOW) == 0
+    assert await prune_resource_names(own, ONE, NOW) == 1
+    assert await prune_resource_names(own, ONE, NOW) == 0
     async with own.transaction() as tx:
         assert await tx.find(text("SELECT count(*) FROM usage_resources")) == 1
 

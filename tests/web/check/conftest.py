@@ -14,7 +14,7 @@ from portal.accounts import create_service_token
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.runtime.container import open_parts, open_web
+from portal.runtime.container import open_container, open_web
 from portal.runtime.server import listen, make_server, url_of
 from tests.conftest import settings_for
 from web.app import create_app
@@ -45,7 +45,7 @@ class Served:
 @pytest.fixture
 async def served(services: EmbeddedServices, database: Database, tmp_path: Path) -> AsyncIterator[Served]:
     settings = settings_for(services, tmp_path)
-    async with open_parts(settings) as parts, open_web(parts) as web:
+    async with open_container(settings) as parts, open_web(parts) as web:
         async with database.transaction() as tx:
             token = (await create_service_token(tx, SYSTEM, "gateway")).token
         with listen("127.0.0.1", 0) as sock:

@@ -11,7 +11,7 @@ from tests.web.check.conftest import MakeKey, Served
 from tests.web.check.test_protocol import bodies, exchange
 
 PATHS = ("/check", "/check/http", "/check/batch", "/check/settle")
-PATIENCE_SECONDS = 25.0
+TIMEOUT_SECONDS = 25.0
 
 
 def parsed(received: bytes) -> list[tuple[int, dict[str, str], bytes]]:
@@ -135,7 +135,7 @@ async def test_a_client_that_sends_no_more_still_gets_its_answers(
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(request * 3)
     writer.write_eof()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         received = await reader.read()
     writer.close()
     assert [answer["code"] for answer in bodies(received)] == ["VALID"] * 3
@@ -176,7 +176,7 @@ async def test_who_never_finishes_a_request_is_cut_off(served: Served, beginning
 
     dripping = asyncio.create_task(drip())
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await reader.read()
     except ConnectionError:
         pass

@@ -7,7 +7,7 @@ from typing import Any
 from uvicorn.server import ServerState
 
 from web.check.handler import CHECK_BATCH
-from web.check.protocol import HEAD_MOST, SLOW_SECONDS, Lane
+from web.check.protocol import MAX_HEAD, SLOW_SECONDS, CheckProtocol
 from web.check.request_head import _LINE
 
 REFUSED = b"POST /check HTTP/1.1\r\nHost: portal\r\nContent-Length: 0\r\n\r\n"
@@ -18,7 +18,7 @@ class Wire(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lane: Lane
+        self.lane: CheckProtocol
         self.answers, self.written = 0, b""
         self.is_reading_paused = self.is_closed = False
 
@@ -58,10 +58,10 @@ class Clock:
         return SimpleNamespace(cancel=lambda: None)
 
 
-def connect() -> tuple[Lane, Wire, Clock]:
+def connect() -> tuple[CheckProtocol, Wire, Clock]:
     app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(desk=None)))
     config, wire, clock = SimpleNamespace(loaded_app=app), Wire(), Clock()
-    wire.lane = Lane(config, ServerState(), {}, clock)  # type: ignore[arg-type]  # made-up ones have what it uses
+    wire.lane = CheckProtocol(config, ServerState(), {}, clock)  # type: ignore[arg-type]  # made-up ones have what it uses
     wire.lane.connection_made(wire)
     return wire.lane, wire, clock
 
@@ -124,7 +124,7 @@ def test_who_asks_while_the_server_ends_is_not_counted_without_an_answer() -> No
 
 def test_a_head_in_one_piece_has_the_same_limit() -> None:
     lane, wire, _ = connect()
-    lane.data_received(REFUSED[:-2] + b"X-Long: " + b"x" * HEAD_MOST + b"\r\n\r\n")
+    lane.data_received(REFUSED[:-2] + b"X-Long: " + b"x" * MAX_HEAD + b"\r\n\r\n")
     assert wire.is_closed
     assert wire.written.startswith(b"HTTP/1.1 431 ")
 

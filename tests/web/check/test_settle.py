@@ -12,7 +12,7 @@ from portal.core.actor import SYSTEM, Actor
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.clock import utc_now
 from portal.metering import parse_event
-from portal.usage import Courier
+from portal.usage import JournalShipper
 from tests.web.check.conftest import MakeKey, Served
 from workers import ingest_usage
 
@@ -22,8 +22,8 @@ async def shipped(served: Served) -> AsyncIterator[None]:
     """Ships and ingests in the background, as the workers do."""
     bus, services, stop = InProcessBus(), served.services, asyncio.Event()
     bus.subscribe(USAGE_RECORDED, ingest_usage.handler(services.database, services.checker.limiter.raise_used))
-    courier = Courier(services.settings.data / "journal", bus, 1000)
-    running = asyncio.create_task(courier.run(stop))
+    shipper = JournalShipper(services.settings.data / "journal", bus, 1000)
+    running = asyncio.create_task(shipper.run(stop))
     yield
     stop.set()
     await running

@@ -16,8 +16,8 @@ from starlette.applications import Starlette
 
 from portal.accounts import create_personal_token
 from portal.core.database import Database
-from portal.graphql import Allowances
-from portal.runtime.container import Parts, open_web
+from portal.graphql import GraphQLRateLimiter
+from portal.runtime.container import Container, open_web
 from tests.faults.tools.report import sized
 from tests.graphql.engine.test_fuzz import scalars
 from tests.web.conftest import ORIGIN, SAME_ORIGIN, Browser
@@ -32,10 +32,10 @@ Credentials = dict[str, dict[str, str]]
 
 
 @pytest.fixture
-async def app(parts: Parts) -> AsyncIterator[Starlette]:
+async def app(parts: Container) -> AsyncIterator[Starlette]:
     """With an allowance that is charged and does not end."""
     async with open_web(parts) as services:
-        yield create_app(replace(services, allowances=Allowances(services.limiter, UNENDING)))
+        yield create_app(replace(services, rate_limiter=GraphQLRateLimiter(services.limiter, UNENDING)))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.settings import Settings
-from portal.graphql import Allowances
+from portal.graphql import GraphQLRateLimiter
 from portal.limits import Limiter
 from tests.web.conftest import Browser
 from tests.web.graphql_client import Visitor, client_of, graphql_app, new_visitor
@@ -27,7 +27,7 @@ async def client(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     limiter = Limiter(services.redis_urls, 1000)
     await limiter.open()
-    async with client_of(graphql_app(settings, database, Allowances(limiter, PER_MINUTE))) as client:
+    async with client_of(graphql_app(settings, database, GraphQLRateLimiter(limiter, PER_MINUTE))) as client:
         yield client
     await limiter.close()
 
@@ -81,7 +81,7 @@ async def test_what_is_uncharged_is_counted(settings: Settings, database: Databa
     await away.open()
     before = REGISTRY.get_sample_value("portal_graphql_uncharged_total") or 0
     try:
-        async with client_of(graphql_app(settings, database, Allowances(away, PER_MINUTE))) as client:
+        async with client_of(graphql_app(settings, database, GraphQLRateLimiter(away, PER_MINUTE))) as client:
             response = await client.post("/graphql", json=KEYS, headers=bearer(visitor))
     finally:
         await away.close()

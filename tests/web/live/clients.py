@@ -32,7 +32,7 @@ class Portal:
 
     def is_quiet(self) -> bool:
         """Nobody is connected, and nothing is kept for anybody."""
-        return len(self.web.connections) == 0 and not any(self.web.feeds.sizes().values())
+        return len(self.web.connections) == 0 and not any(self.web.hub.sizes().values())
 
 
 async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:

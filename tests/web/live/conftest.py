@@ -9,7 +9,7 @@ from portal.core.bus import EVENTS
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.graphql.live import Publisher
-from portal.runtime.container import Parts, open_parts, open_web
+from portal.runtime.container import Container, open_container, open_web
 from portal.runtime.server import listen, make_server, url_of
 from tests.conftest import settings_for
 from tests.web.graphql_client import Visitor, new_visitor
@@ -25,7 +25,7 @@ async def portal(
     """`database` is asked for because it migrates."""
     sock = listen("127.0.0.1", 0)
     settings = settings_for(services, tmp_path_factory.mktemp("live")).model_copy(update={"base_url": url_of(sock)})
-    async with open_parts(settings) as parts, open_web(parts) as web:
+    async with open_container(settings) as parts, open_web(parts) as web:
         server = make_server(create_app(web))
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         yield Portal(settings.base_url, web, parts.database)
@@ -34,12 +34,12 @@ async def portal(
 
 
 @pytest.fixture(scope="module")
-async def relaying(services: EmbeddedServices, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parts]:
+async def relaying(services: EmbeddedServices, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Container]:
     """The outbox relay, as a worker process has it: nothing of the web process's memory is shared.
 
     Only as long as needed: it takes the events of every other test too.
     """
-    async with open_parts(settings_for(services, tmp_path_factory.mktemp("relay"))) as parts:
+    async with open_container(settings_for(services, tmp_path_factory.mktemp("relay"))) as parts:
         parts.bus.subscribe(EVENTS, Publisher(parts.limiter).relayed)
         stop = asyncio.Event()
         working = asyncio.create_task(relay_outbox.run(parts.database, parts.bus, stop))

@@ -24,7 +24,7 @@ async def test_counters_come_as_events(portal: Portal, visitor: Visitor, address
 @pytest.mark.usefixtures("relaying")
 async def test_changes_of_keys_come_as_events(portal: Portal, visitor: Visitor) -> None:
     async with events_of(portal, visitor, CHANGES) as (_, events):
-        await until(lambda: portal.web.feeds.sizes()["channels"] == 1)
+        await until(lambda: portal.web.hub.sizes()["channels"] == 1)
         async with portal.database.transaction(visitor.actor.account_id) as tx:
             key_id = (await keys.create_key(tx, visitor.actor, keys.NewKey("A"))).key.id
         _, told = await anext(events)
@@ -66,7 +66,7 @@ async def test_a_signed_out_reader_is_told_and_sent_away(portal: Portal, visitor
 
 
 async def test_so_many_readers_an_account(portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.graphql.live_connections.ACCOUNT_MOST", 1)
+    monkeypatch.setattr("web.graphql.live_connections.MAX_ACCOUNT", 1)
     async with events_of(portal, visitor, TICKS) as (_, events):
         await anext(events)
         async with events_of(portal, visitor, TICKS) as (response, _):

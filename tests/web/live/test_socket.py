@@ -35,7 +35,7 @@ async def test_counters_come_again_when_they_have_changed(portal: Portal, visito
         for one in (client, other):
             await one.subscribe("1", TICKS)
             await one.next("1")
-        assert portal.web.feeds.sizes() == {"accounts": 1, "subscribers": 2, "pollers": 1, "channels": 0}
+        assert portal.web.hub.sizes() == {"accounts": 1, "subscribers": 2, "pollers": 1, "channels": 0}
         used = "INSERT INTO usage_periods (account_id, period, used) VALUES (:account, to_char(now(), 'YYYY-MM'), 7)"
         async with portal.database.transaction() as tx:
             await tx.execute(text(used), {"account": visitor.actor.account_id})
@@ -47,7 +47,7 @@ async def test_counters_come_again_when_they_have_changed(portal: Portal, visito
 async def test_a_change_of_a_key_is_told_across_processes(portal: Portal, visitor: Visitor) -> None:
     async with greeted(portal, visitor) as client:
         await client.subscribe("all", CHANGES)
-        await until(lambda: portal.web.feeds.sizes()["channels"] == 1)
+        await until(lambda: portal.web.hub.sizes()["channels"] == 1)
         key_id = await make_key(portal, visitor.actor, "Search")
         told = (await client.next("all"))["keyChanged"]
         assert (told["keyId"], told["change"]) == (key_id, "CREATED")
@@ -68,7 +68,7 @@ async def test_nobody_hears_of_anothers_keys(portal: Portal, visitor: Visitor, d
         theirs = await make_key(portal, stranger.actor)
         await client.subscribe("all", CHANGES)
         await client.subscribe("theirs", CHANGES, key=theirs)
-        await until(lambda: portal.web.feeds.sizes()["channels"] == 1)
+        await until(lambda: portal.web.hub.sizes()["channels"] == 1)
         async with portal.database.transaction(stranger.actor.account_id) as tx:
             await keys.pause_key(tx, stranger.actor, theirs)
         mine = await make_key(portal, visitor.actor)
@@ -89,7 +89,7 @@ async def test_a_subscription_ends_when_its_client_completes_it(portal: Portal, 
         await client.subscribe("1", TICKS)
         await client.next("1")
         await client.send(id="1", type="complete")
-        await until(lambda: portal.web.feeds.sizes()["subscribers"] == 0)
+        await until(lambda: portal.web.hub.sizes()["subscribers"] == 0)
         await client.subscribe("1", TICKS)
         assert await client.next("1")
 
@@ -164,7 +164,7 @@ async def test_a_connection_carries_twenty_operations(portal: Portal, visitor: V
             pass
         assert (message["id"], message["type"]) == ("20", "error")
         assert message["payload"][0]["extensions"]["code"] == "TOO_MANY_SUBSCRIPTIONS"
-        await until(lambda: portal.web.feeds.sizes()["subscribers"] == 20)
+        await until(lambda: portal.web.hub.sizes()["subscribers"] == 20)
 
 
 @pytest.mark.parametrize("protocol", ["graphql-ws", None])
@@ -287,7 +287,7 @@ async def test_a_session_that_acts_in_another_account_ends_its_connections(
 async def test_an_account_has_so_many_connections(
     portal: Portal, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.graphql.live_connections.ACCOUNT_MOST", 1)
+    monkeypatch.setattr("web.graphql.live_connections.MAX_ACCOUNT", 1)
     async with greeted(portal, visitor), opened(portal) as second:
         await second.send(type="connection_init", payload={"authorization": f"Bearer {visitor.token}"})
         assert await second.close_code() == 1013
@@ -306,8 +306,8 @@ async def test_a_dropped_socket_frees_everything(portal: Portal, visitor: Visito
             for number in range(5):
                 await client.subscribe(f"t{number}", TICKS)
                 await client.subscribe(f"k{number}", CHANGES)
-        await until(lambda: portal.web.feeds.sizes()["subscribers"] == 50)
-        assert portal.web.feeds.sizes() == {"accounts": 1, "subscribers": 50, "pollers": 1, "channels": 1}
+        await until(lambda: portal.web.hub.sizes()["subscribers"] == 50)
+        assert portal.web.hub.sizes() == {"accounts": 1, "subscribers": 50, "pollers": 1, "channels": 1}
         for client in clients:
             client.socket.transport.abort()
         await until(portal.is_quiet)
@@ -332,7 +332,7 @@ async def change(portal: Portal, statement: str, visitor: Visitor) -> None:
 async def test_a_lost_redis_ends_what_may_have_missed_events(portal: Portal, visitor: Visitor) -> None:
     async with greeted(portal, visitor) as client:
         await client.subscribe("1", CHANGES)
-        await until(lambda: portal.web.feeds.sizes()["channels"] == 1)
+        await until(lambda: portal.web.hub.sizes()["channels"] == 1)
         (shard,) = portal.web.checker.limiter.shards()
         await shard.connection.call("CLIENT", "KILL", "TYPE", "pubsub")
         message = await client.receive()

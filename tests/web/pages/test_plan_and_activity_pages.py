@@ -7,7 +7,7 @@ from portal import plans
 from portal.core.actor import Role
 from portal.core.database import Database
 from tests.web.conftest import Browser
-from web.pages.activity.describe_event import told
+from web.pages.activity.describe_event import describe_event
 from web.pages.plan.page import price
 
 Browsers = Callable[..., Awaitable[Browser]]
@@ -71,9 +71,9 @@ def test_what_has_no_words_is_told_as_it_is() -> None:
         "details": {},
         "actor": {"kind": "SYSTEM", "name": None},
     }
-    act = told(event)
+    act = describe_event(event)
     assert (act.who, act.what, act.object, act.href) == ("The portal", "coupon.make", "inv_1", "")
-    act = told(event | {"action": "invoice.finalize", "details": {"number": "2026-000001"}})
+    act = describe_event(event | {"action": "invoice.finalize", "details": {"number": "2026-000001"}})
     assert (act.what, act.object, act.href) == ("finalized the invoice", "2026-000001", "/invoices/inv_1")
 
 

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from portal.core.database import Database
 from portal.core.ids import new_id
 from portal.core.settings import Settings
-from portal.runtime.container import Parts, open_parts, open_web
+from portal.runtime.container import Container, open_container, open_web
 from tests.web.conftest import PASSWORD, SAME_ORIGIN, Browser, hidden
 from web.app import create_app
 from web.auth.session import safe_next
@@ -40,10 +40,12 @@ async def test_signing_up_signs_in(anonymous: Browser) -> None:
         ("name", "", "A name has 1 to 100"),
     ],
 )
-async def test_a_mistake_is_shown_beside_its_field(anonymous: Browser, field: str, value: str, told: str) -> None:
+async def test_a_mistake_is_shown_beside_its_field(
+    anonymous: Browser, field: str, value: str, describe_event: str
+) -> None:
     answer = await anonymous.submit("/sign-up", **(new_person() | {field: value}))
     assert answer.status_code == 422
-    assert f'id="{field}-problem">{told}' in answer.text
+    assert f'id="{field}-problem">{describe_event}' in answer.text
     assert (
         f'id="{field}" name="{field}" aria-invalid="true" aria-describedby="{field}-problem" autofocus' in answer.text
     )
@@ -88,7 +90,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts(anonymous: Browser) -> None
 
 async def test_over_https_the_cookie_is_pinned_to_the_host(settings: Settings, database: Database) -> None:
     secure = settings.model_copy(update={"base_url": "https://portal.example", "data": settings.data / "https"})
-    async with open_parts(secure) as parts, open_web(parts) as services:
+    async with open_container(secure) as parts, open_web(parts) as services:
         ann = Browser(create_app(services), "https://portal.example")
         answer = await ann.submit("/sign-up", **new_person())
         assert answer.headers["Set-Cookie"].startswith("__Host-session=")
@@ -149,7 +151,7 @@ def test_only_paths_of_this_site_are_gone_back_to(target: str | None, safe: str)
     assert safe_next(target) == safe
 
 
-async def test_too_many_attempts_are_told_to_wait(app: Starlette, parts: Parts) -> None:
+async def test_too_many_attempts_are_told_to_wait(app: Starlette, parts: Container) -> None:
     email = f"{new_id('t').lower()}@example.com"
     transport = ASGITransport(app, client=("198.51.100.9", 5000))
     async with AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:

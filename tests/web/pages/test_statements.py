@@ -35,9 +35,9 @@ from web.pages.framework.templates import FOLDER
 
 DOCUMENTS = sorted(FOLDER.rglob("*.graphql"))
 FEW, MANY = 4, 40
-STATEMENTS_MOST = {"overview/today": 20, "usage/series": 30}
+MAX_STATEMENTS = {"overview/today": 20, "usage/series": 30}
 """Beginning and committing the transaction included; every other document has the number below."""
-OTHERS_MOST = 18
+MAX_OTHERS = 18
 SAMPLES: dict[str, Any] = {
     "timeZone": "Europe/Berlin",
     "first": 100,
@@ -85,7 +85,7 @@ async def test_a_document_sends_few_statements(counted: Database, accounts: tupl
     few = await count(counted, accounts[0], FEW, text)
     many = await count(counted, accounts[1], MANY, text)
     assert many == few, "it sends a statement for each row"
-    assert many <= STATEMENTS_MOST.get(name, OTHERS_MOST)
+    assert many <= MAX_STATEMENTS.get(name, MAX_OTHERS)
 
 
 async def count(database: Database, actor: Actor, keys: int, text: str) -> int:

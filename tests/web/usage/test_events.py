@@ -21,7 +21,7 @@ from portal.core.database import Database
 from portal.core.ids import new_id
 from portal.limits import Limiter
 from portal.metering import Meter, parse_event
-from portal.usage import Retention, forget_external_ids
+from portal.usage import Retention, purge_external_ids
 from tests.usage.truth import buckets_off, raw_totals
 
 ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -258,7 +258,7 @@ async def test_ids_are_forgotten_with_the_raw_events(send: Send, database: Datab
     await send(event(owner.account_id))
     count = text("SELECT count(*) FROM external_events WHERE account_id = :account")
     for now, left in ((utc_now(), 1), (datetime(2200, 1, 1, tzinfo=UTC), 0)):
-        await forget_external_ids(database, Retention(), now)
+        await purge_external_ids(database, Retention(), now)
         async with database.transaction() as tx:
             assert await tx.find(count, {"account": owner.account_id}) == left
 

@@ -143,7 +143,7 @@ async def test_a_viewer_may_and_another_account_gets_nothing(
 
 
 async def test_a_fifth_export_at_once_is_told_to_wait(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage_export, "EXPORTS_MOST", 0)
+    monkeypatch.setattr(usage_export, "MAX_EXPORTS", 0)
     answer = await ann.get(f"/usage/export?{STRETCH}", Accept="application/json")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
 
@@ -200,7 +200,7 @@ async def test_over_a_real_connection_every_row_arrives(
 @pytest.mark.faults
 async def test_a_broken_connection_frees_the_cursor(portal: RunningPortal, database: Database, login: Login) -> None:
     token = await token_of(database, login)
-    for _ in range(usage_export.EXPORTS_MOST + 2):
+    for _ in range(usage_export.MAX_EXPORTS + 2):
         _, writer = await begin(portal, token)
         writer.transport.abort()
         await until_cursors(database, 0)

@@ -32,7 +32,7 @@ async def post_sign_in(request: Request) -> Response:
     target = safe_next(form.text("next"))
     try:
         services = services_of(request)
-        signed_in = await sign_in(services.database, _credentials(request, form), services.attempts)
+        signed_in = await sign_in(services.database, _credentials(request, form), services.throttle)
         async with services.database.transaction() as tx:
             await sign_out(tx, session_token(request))
     except PortalError as error:
@@ -51,7 +51,7 @@ async def post_sign_up(request: Request) -> Response:
     services = services_of(request)
     new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"))
     try:
-        await services.attempts.allow(new.email.strip().lower(), address_of(request))
+        await services.throttle.allow(new.email.strip().lower(), address_of(request))
         password_hash = await hash_new_password(new)
         async with services.database.transaction() as tx:
             person, _ = await sign_up(tx, new, address=address_of(request), password_hash=password_hash)

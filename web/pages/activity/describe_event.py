@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-WORDS = {
+VERBS = {
     "key.create": "created the key",
     "key.update": "changed the key",
     "key.pause": "paused the key",
@@ -33,7 +33,7 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventDescription:
     """`object` is empty where the words say enough; `href` is empty where there is no page."""
 
     who: str
@@ -43,15 +43,15 @@ class Told:
     at: str
 
 
-def told(event: dict[str, Any]) -> Told:
+def describe_event(event: dict[str, Any]) -> EventDescription:
     """`event` has occurredAt, action, subject, subjectName, details and actor { kind name }."""
     is_key = event["action"].startswith("key.")
     is_invoice = event["action"].startswith("invoice.")
     named = event["subjectName"] or _noted_name(event)
-    thing = named or (event["subject"] if is_key or is_invoice or event["action"] not in WORDS else "")
-    return Told(
+    thing = named or (event["subject"] if is_key or is_invoice or event["action"] not in VERBS else "")
+    return EventDescription(
         who=who(event["actor"]),
-        what=WORDS.get(event["action"], event["action"]),
+        what=VERBS.get(event["action"], event["action"]),
         object=thing,
         href=f"/keys/{event['subject']}" if is_key else f"/invoices/{event['subject']}" if is_invoice else "",
         at=event["occurredAt"],

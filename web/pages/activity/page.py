@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from web.pages.activity.describe_event import told
-from web.pages.framework.page import Asked, Page
+from web.pages.activity.describe_event import describe_event
+from web.pages.framework.page import Page, PageRequest
 
 PAGE_SIZE = 50
 KINDS = {
@@ -20,13 +20,13 @@ KINDS = {
 }
 
 
-def filters(asked: Asked) -> dict[str, str]:
+def filters(page_request: PageRequest) -> dict[str, str]:
     """What the address says; an unknown kind counts as not said."""
-    kind = asked.query("kind")
+    kind = page_request.query("kind")
     return {
         "kind": kind if kind in KINDS else "",
-        "actor": asked.query("actor")[:40],
-        "subject": asked.query("subject")[:40],
+        "actor": page_request.query("actor")[:40],
+        "subject": page_request.query("subject")[:40],
     }
 
 
@@ -36,25 +36,25 @@ def address(known: dict[str, str], **changed: str) -> str:
     return f"/activity?{urlencode(said)}" if said else "/activity"
 
 
-def variables(asked: Asked) -> dict[str, Any]:
-    known = filters(asked)
+def variables(page_request: PageRequest) -> dict[str, Any]:
+    known = filters(page_request)
     chosen = {"action": known["kind"], "actor": known["actor"], "subject": known["subject"]}
     return {
         "first": PAGE_SIZE,
-        "after": asked.query("after") or None,
+        "after": page_request.query("after") or None,
         "filter": {name: value for name, value in chosen.items() if value} or None,
     }
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
-    known = filters(asked)
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+    known = filters(page_request)
     return {
         "filters": known,
         "is_filtered": any(known.values()),
-        "is_first_page": not asked.query("after"),
+        "is_first_page": not page_request.query("after"),
         "kinds": KINDS,
         "address": partial(address, known),
-        "told": told,
+        "told": describe_event,
     }
 
 

@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 from web.auth.csrf import FIELD, require_own_form
 
-BODY_MOST = 64 * 1024
-FIELDS_MOST = 100
+MAX_BODY = 64 * 1024
+MAX_FIELDS = 100
 _SEPARATOR = re.compile(r"[\s,]+")
 
 
@@ -30,10 +30,10 @@ async def read_form(request: Request) -> Form:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_MOST:
+        if len(body) > MAX_BODY:
             raise HTTPException(413, "This form is too large.")
     try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MOST, errors="strict")
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:
         raise HTTPException(400, "This form cannot be read.") from None
     form = Form({name: values[-1] for name, values in fields.items()})

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
-CHANGE_MOST = 999
+MAX_CHANGE = 999
 _SCALES = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h"), (60 * 86_400, 86_400, "days"))
 
@@ -49,8 +49,8 @@ def change(now: int, before: int) -> str | None:
     if not before:
         return None
     share = (Decimal(now - before) * 100 / Decimal(before)).quantize(Decimal(1), ROUND_HALF_UP)
-    if share > CHANGE_MOST:
-        return f"> +{CHANGE_MOST} %"
+    if share > MAX_CHANGE:
+        return f"> +{MAX_CHANGE} %"
     sign = "+" if share > 0 else "\N{MINUS SIGN}" if share < 0 else "±"
     return f"{sign}{abs(share):,} %"
 

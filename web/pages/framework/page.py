@@ -22,7 +22,7 @@ Data = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PageRequest:
     """One request for a page, and the form that came with it."""
 
     request: Request
@@ -53,11 +53,11 @@ def problem_at(path: Sequence[str], message: str, code: str) -> Problem:
     return Problem(message, "" if field == "id" else field, code)
 
 
-def no_variables(asked: Asked) -> Data:
+def no_variables(asked: PageRequest) -> Data:
     return {}
 
 
-def as_it_is(asked: Asked, data: Data) -> Data:
+def no_context(asked: PageRequest, data: Data) -> Data:
     return {}
 
 
@@ -67,12 +67,12 @@ class Page:
 
     path: str
     name: str
-    variables: Callable[[Asked], Data] = no_variables
-    view: Callable[[Asked, Data], Data] = as_it_is
+    variables: Callable[[PageRequest], Data] = no_variables
+    view: Callable[[PageRequest, Data], Data] = no_context
 
     def route(self) -> Route:
         async def get(request: Request) -> Response:
-            return await show(await _asked(request), self)
+            return await render_page(await _asked(request), self)
 
         return Route(self.path, get, methods=["GET"], name=self.name)
 
@@ -84,12 +84,12 @@ class Action:
     path: str
     name: str
     page: Page
-    variables: Callable[[Asked], Data]
-    then: Callable[[Asked, Data], Awaitable[Response]]
+    variables: Callable[[PageRequest], Data]
+    then: Callable[[PageRequest, Data], Awaitable[Response]]
 
     def routes(self) -> list[Route]:
         async def post(request: Request) -> Response:
-            return await act(await _asked(request, with_form=True), self)
+            return await submit(await _asked(request, with_form=True), self)
 
         async def get(request: Request) -> Response:
             address = self.page.path.format(**request.path_params)
@@ -99,8 +99,8 @@ class Action:
         return routes if self.path == self.page.path else [*routes, Route(self.path, get, methods=["GET"])]
 
 
-async def show(
-    asked: Asked, page: Page, *, status: int = 200, variables: Data | None = None, more: Data | None = None
+async def render_page(
+    asked: PageRequest, page: Page, *, status: int = 200, variables: Data | None = None, more: Data | None = None
 ) -> Response:
     """Run the page's document and render its template."""
     known = page.variables(asked) if variables is None else variables
@@ -117,7 +117,7 @@ async def show(
     return render(asked.request, page.name, context, status)
 
 
-async def act(asked: Asked, action: Action) -> Response:
+async def submit(asked: PageRequest, action: Action) -> Response:
     """Run the mutation; go on, or show the page again with what is wrong beside its field."""
     try:
         data = await run_document(asked.request, action.name, action.variables(asked))
@@ -130,9 +130,9 @@ async def act(asked: Asked, action: Action) -> Response:
         if "code" not in result:
             return await action.then(asked, result)
         problem = problem_at(result["path"], result["message"], result["code"])
-    return await show(asked, action.page, status=STATUS.get(problem.code, 422), more={"problem": problem})
+    return await render_page(asked, action.page, status=STATUS.get(problem.code, 422), more={"problem": problem})
 
 
-async def _asked(request: Request, *, with_form: bool = False) -> Asked:
+async def _asked(request: Request, *, with_form: bool = False) -> PageRequest:
     visitor = await require_person(request)
-    return Asked(request, visitor, utc_now(), await read_form(request) if with_form else None)
+    return PageRequest(request, visitor, utc_now(), await read_form(request) if with_form else None)

@@ -4,19 +4,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 from web.pages.framework.formatting import month, parse_instant
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 
 PAGE_SIZE = 24
 
 
-def variables(asked: Asked) -> dict[str, Any]:
-    return {"first": PAGE_SIZE, "after": asked.query("after") or None}
+def variables(page_request: PageRequest) -> dict[str, Any]:
+    return {"first": PAGE_SIZE, "after": page_request.query("after") or None}
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     return {
-        "is_first_page": not asked.query("after"),
-        "is_running": asked.now < parse_instant(data["draftInvoice"]["periodEnd"]),
+        "is_first_page": not page_request.query("after"),
+        "is_running": page_request.now < parse_instant(data["draftInvoice"]["periodEnd"]),
         "address": address,
         "month": month,
     }

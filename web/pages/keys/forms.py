@@ -7,80 +7,82 @@ from portal.core.errors import Invalid
 from web.pages.framework.date_ranges import local_day, midnight
 from web.pages.framework.form import Form
 from web.pages.framework.formatting import parse_instant
-from web.pages.framework.page import Asked
+from web.pages.framework.page import PageRequest
 
 EXPIRY_DAYS = {"30d": 30, "90d": 90, "1y": 365}
 OVERLAPS = {"0": "Now", "3600": "1 h", "86400": "24 h", "259200": "3 d", "604800": "7 d"}
 
 
-def new_key(asked: Asked) -> dict[str, Any]:
-    form = _form(asked)
+def new_key(page_request: PageRequest) -> dict[str, Any]:
+    form = _form(page_request)
     return {
         "input": {
             "name": form.text("name"),
             "environment": "TEST" if form.text("environment") == "test" else "LIVE",
             "scopes": form.parts("scopes"),
             "allowedIps": form.parts("allowedIps"),
-            "expiresAt": _preset_expiry(asked, form),
+            "expiresAt": _preset_expiry(page_request, form),
         }
     }
 
 
-def changed_key(asked: Asked) -> dict[str, Any]:
+def changed_key(page_request: PageRequest) -> dict[str, Any]:
     """The expiry is sent only if its day changed, so that saving a name never moves it."""
-    form = _form(asked)
+    form = _form(page_request)
     changes = {
-        "id": asked.request.path_params["id"],
+        "id": page_request.request.path_params["id"],
         "name": form.text("name"),
         "scopes": form.parts("scopes"),
         "allowedIps": form.parts("allowedIps"),
     }
     day = form.text("expiresAt")
     if day != form.text("expiresBefore"):
-        changes["expiresAt"] = _end_of(day, asked.zone) if day else None
+        changes["expiresAt"] = _end_of(day, page_request.zone) if day else None
     return {"input": changes}
 
 
-def rotated_key(asked: Asked) -> dict[str, Any]:
-    overlap = _form(asked).text("overlapSeconds")
+def rotated_key(page_request: PageRequest) -> dict[str, Any]:
+    overlap = _form(page_request).text("overlapSeconds")
     if overlap not in OVERLAPS:
         raise Invalid("Choose how long the present secret keeps working.", path=("overlapSeconds",))
-    return {"id": asked.request.path_params["id"], "overlapSeconds": int(overlap)}
+    return {"id": page_request.request.path_params["id"], "overlapSeconds": int(overlap)}
 
 
-def revoked_key(asked: Asked) -> dict[str, Any]:
+def revoked_key(page_request: PageRequest) -> dict[str, Any]:
     """The name is typed to confirm: a guard against slips, so the form itself carries the name to compare with."""
-    form = _form(asked)
+    form = _form(page_request)
     if form.text("confirm") != form.text("confirmName"):
         raise Invalid("This is not the key's name; nothing was revoked.", path=("confirm",))
-    return {"id": asked.request.path_params["id"], "reason": form.text("reason")[:200] or None}
+    return {"id": page_request.request.path_params["id"], "reason": form.text("reason")[:200] or None}
 
 
-def this_key(asked: Asked) -> dict[str, Any]:
-    return {"id": asked.request.path_params["id"]}
+def this_key(page_request: PageRequest) -> dict[str, Any]:
+    return {"id": page_request.request.path_params["id"]}
 
 
-def edited(asked: Asked, key: dict[str, Any]) -> dict[str, str]:
+def edited(page_request: PageRequest, key: dict[str, Any]) -> dict[str, str]:
     """What the edit form shows: what was typed, if it was refused, else what is stored."""
     stored = {
         "name": key["name"],
         "scopes": "\n".join(key["scopes"]),
         "allowedIps": "\n".join(key["allowedIps"]),
-        "expiresAt": local_day(parse_instant(key["expiresAt"]), asked.zone).isoformat() if key["expiresAt"] else "",
+        "expiresAt": local_day(parse_instant(key["expiresAt"]), page_request.zone).isoformat()
+        if key["expiresAt"]
+        else "",
     }
-    typed = asked.form if asked.form is not None and "scopes" in asked.form else {}
+    typed = page_request.form if page_request.form is not None and "scopes" in page_request.form else {}
     return {name: typed.get(name, value) for name, value in stored.items()} | {"expiresBefore": stored["expiresAt"]}
 
 
-def _form(asked: Asked) -> Form:
-    return asked.form if asked.form is not None else Form()
+def _form(page_request: PageRequest) -> Form:
+    return page_request.form if page_request.form is not None else Form()
 
 
-def _preset_expiry(asked: Asked, form: Form) -> str | None:
+def _preset_expiry(page_request: PageRequest, form: Form) -> str | None:
     preset = form.text("expiry")
     if preset in EXPIRY_DAYS:
-        return (asked.now + timedelta(days=EXPIRY_DAYS[preset])).isoformat()
-    return _end_of(form.text("expiresAt"), asked.zone) if preset == "date" else None
+        return (page_request.now + timedelta(days=EXPIRY_DAYS[preset])).isoformat()
+    return _end_of(form.text("expiresAt"), page_request.zone) if preset == "date" else None
 
 
 def _end_of(day: str, zone: str) -> str:

@@ -7,18 +7,18 @@ from urllib.parse import urlencode
 from portal.core.environments import ENVIRONMENTS
 from web.pages.framework.chart import spark
 from web.pages.framework.date_ranges import last_days
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.keys.key_state import key_state
 
 PAGE_SIZE = 25
 STATUSES = ("active", "paused", "expired", "revoked")
 
 
-def filters(asked: Asked) -> dict[str, str]:
+def filters(page_request: PageRequest) -> dict[str, str]:
     """What the address says; anything unknown counts as not said."""
-    environment, status = asked.query("environment"), asked.query("status")
+    environment, status = page_request.query("environment"), page_request.query("status")
     return {
-        "q": asked.query("q")[:100],
+        "q": page_request.query("q")[:100],
         "environment": environment if environment in ENVIRONMENTS else "",
         "status": status if status in STATUSES else "",
     }
@@ -30,32 +30,32 @@ def address(known: dict[str, str], **changed: str) -> str:
     return f"/keys?{urlencode(said)}" if said else "/keys"
 
 
-def variables(asked: Asked) -> dict[str, Any]:
-    known = filters(asked)
-    start, end = last_days(7, asked.now, asked.zone)
+def variables(page_request: PageRequest) -> dict[str, Any]:
+    known = filters(page_request)
+    start, end = last_days(7, page_request.now, page_request.zone)
     return {
         "first": PAGE_SIZE,
-        "after": asked.query("after") or None,
+        "after": page_request.query("after") or None,
         "search": known["q"] or None,
         "environment": known["environment"].upper() or None,
         "status": known["status"].upper() or None,
         "from": start.isoformat(),
         "to": end.isoformat(),
-        "timeZone": asked.zone,
+        "timeZone": page_request.zone,
     }
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
-    known = filters(asked)
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+    known = filters(page_request)
     return {
         "filters": known,
         "is_filtered": any(known.values()),
         "is_empty": not data["keys"]["nodes"] and not any(known.values()),
-        "is_first_page": not asked.query("after"),
+        "is_first_page": not page_request.query("after"),
         "environments": ENVIRONMENTS,
         "statuses": STATUSES,
         "address": partial(address, known),
-        "state": partial(key_state, now=asked.now),
+        "state": partial(key_state, now=page_request.now),
         "has_other_use": any(group["key"] == "other" for point in data["usage"]["points"] for group in point["groups"]),
         "week": {key["id"]: spark(_week(data, key["id"])) for key in data["keys"]["nodes"]},
     }

@@ -6,7 +6,7 @@ from portal.core.errors import NotFound
 from web.pages.framework.chart import NARROW, SMALL, draw
 from web.pages.framework.daily_chart import NAMES, daily_steps
 from web.pages.framework.date_ranges import last_days
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.keys.forms import OVERLAPS, edited
 from web.pages.keys.key_state import ending_secrets, key_state
 
@@ -19,30 +19,30 @@ DONE = {
 }
 
 
-def variables(asked: Asked) -> dict[str, Any]:
-    start, end = last_days(DAYS, asked.now, asked.zone)
+def variables(page_request: PageRequest) -> dict[str, Any]:
+    start, end = last_days(DAYS, page_request.now, page_request.zone)
     return {
-        "id": asked.request.path_params["id"],
+        "id": page_request.request.path_params["id"],
         "from": start.isoformat(),
         "to": end.isoformat(),
-        "timeZone": asked.zone,
+        "timeZone": page_request.zone,
     }
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     """Raises NotFound for a key that is not there, or somebody else's."""
     key = data["key"]
     if key is None:
         raise NotFound("There is no such key.")
-    steps = daily_steps(key["usage"]["points"], asked.zone)
+    steps = daily_steps(key["usage"]["points"], page_request.zone)
     return {
-        "state": key_state(key, asked.now),
-        "ending": ending_secrets(key, asked.now),
+        "state": key_state(key, page_request.now),
+        "ending": ending_secrets(key, page_request.now),
         "live": {limit["name"]: limit for limit in key["liveLimits"] or []},
         "drawings": [draw(steps, NAMES, shape) for shape in (SMALL, NARROW)],
-        "edited": edited(asked, key),
+        "edited": edited(page_request, key),
         "overlaps": OVERLAPS,
-        "done": DONE.get(asked.query("done")),
+        "done": DONE.get(page_request.query("done")),
         "can_write": "keys:write" in data["viewer"]["permissions"] and key["status"] != "REVOKED",
     }
 

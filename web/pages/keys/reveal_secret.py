@@ -4,17 +4,17 @@ from typing import Any
 
 from starlette.responses import Response
 
-from web.pages.framework.page import Asked, Page, show
+from web.pages.framework.page import Page, PageRequest, render_page
 from web.pages.keys.key_state import ending_secrets
 
 PAGE = Page("/keys", "keys/reveal")
 
 
-async def reveal_secret(asked: Asked, result: dict[str, Any]) -> Response:
+async def reveal_secret(page_request: PageRequest, result: dict[str, Any]) -> Response:
     """`result` is a CreatedKey or a RotatedKey."""
 
-    def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
-        return {"secret": result["secret"], "ending": ending_secrets(data["key"], asked.now)}
+    def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+        return {"secret": result["secret"], "ending": ending_secrets(data["key"], page_request.now)}
 
     page = Page(PAGE.path, PAGE.name, view=view)
-    return await show(asked, page, variables={"id": result["key"]["id"]})
+    return await render_page(page_request, page, variables={"id": result["key"]["id"]})

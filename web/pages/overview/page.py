@@ -4,23 +4,23 @@ from datetime import timedelta
 from typing import Any
 
 from portal.core.actor import Permission
-from web.pages.activity.describe_event import told
+from web.pages.activity.describe_event import describe_event
 from web.pages.framework.chart import NARROW, WIDE, Lines, draw
 from web.pages.framework.daily_chart import NAMES, daily_steps
 from web.pages.framework.date_ranges import last_days, local_day, midnight
 from web.pages.framework.formatting import change, parse_instant, percent
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.keys.key_state import State
 
 DAYS = 30
 DAY = timedelta(days=1)
 
 
-def variables(asked: Asked) -> dict[str, Any]:
-    today = local_day(asked.now, asked.zone)
-    day, day_before = midnight(today, asked.zone), midnight(today - DAY, asked.zone)
-    now = max(asked.now, day + timedelta(minutes=1))
-    start, end = last_days(DAYS, asked.now, asked.zone)
+def variables(page_request: PageRequest) -> dict[str, Any]:
+    today = local_day(page_request.now, page_request.zone)
+    day, day_before = midnight(today, page_request.zone), midnight(today - DAY, page_request.zone)
+    now = max(page_request.now, day + timedelta(minutes=1))
+    start, end = last_days(DAYS, page_request.now, page_request.zone)
     return {
         "day": day.isoformat(),
         "now": now.isoformat(),
@@ -28,14 +28,14 @@ def variables(asked: Asked) -> dict[str, Any]:
         "sameTime": (day_before + (now - day)).isoformat(),
         "from": start.isoformat(),
         "to": end.isoformat(),
-        "timeZone": asked.zone,
-        "withActivity": asked.visitor.actor.may(Permission.AUDIT_READ),
+        "timeZone": page_request.zone,
+        "withActivity": page_request.visitor.actor.may(Permission.AUDIT_READ),
     }
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     today, quota = data["today"]["totals"], data["quota"]
-    steps = daily_steps(data["month"]["points"], asked.zone)
+    steps = daily_steps(data["month"]["points"], page_request.zone)
     return {
         "is_empty": not data["keys"]["nodes"],
         "change": change(today["calls"], data["yesterday"]["totals"]["calls"]),
@@ -46,7 +46,7 @@ def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
         "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
         "drawings": [draw(steps, NAMES, shape, Lines(_pace(quota))) for shape in (WIDE, NARROW)],
         "attention": [{**one, "state": _state(one)} for one in data["keysNeedingAttention"]],
-        "activity": [told(event) for event in data["auditEvents"]["nodes"]] if "auditEvents" in data else [],
+        "activity": [describe_event(event) for event in data["auditEvents"]["nodes"]] if "auditEvents" in data else [],
     }
 
 

@@ -7,15 +7,15 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from web.pages.framework.formatting import SYMBOLS, duration, number, percent
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.plan.usage_prices import usage_prices
 
 
-def chosen_plan(asked: Asked) -> dict[str, Any]:
-    return {"planId": asked.form.text("plan") if asked.form else ""}
+def chosen_plan(page_request: PageRequest) -> dict[str, Any]:
+    return {"planId": page_request.form.text("plan") if page_request.form else ""}
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     quota = data["quota"]
     current = data["subscription"]["plan"]["id"]
     return {
@@ -23,11 +23,11 @@ def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
         "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
         "cards": [_card(plan, is_current=plan["id"] == current) for plan in data["plans"]],
         "can_change": "plan:write" in data["viewer"]["permissions"],
-        "done": "The plan is changed. It holds for every check from now on." if asked.query("done") else None,
+        "done": "The plan is changed. It holds for every check from now on." if page_request.query("done") else None,
     }
 
 
-async def back_to_plan(asked: Asked, result: dict[str, Any]) -> Response:
+async def back_to_plan(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/plan?done=changed", 303)
 
 

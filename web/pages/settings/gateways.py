@@ -4,20 +4,20 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.settings.personal import STATES
 
 
-def new_gateway(asked: Asked) -> dict[str, Any]:
-    return {"name": asked.form.text("name") if asked.form else ""}
+def new_gateway(page_request: PageRequest) -> dict[str, Any]:
+    return {"name": page_request.form.text("name") if page_request.form else ""}
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
-    done = "Revoked. Checks with it are refused within a few seconds." if asked.query("done") else None
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+    done = "Revoked. Checks with it are refused within a few seconds." if page_request.query("done") else None
     return {"states": STATES, "done": done}
 
 
-async def gateway_revoked(asked: Asked, result: dict[str, Any]) -> Response:
+async def gateway_revoked(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings/gateways?done=revoked", 303)
 
 

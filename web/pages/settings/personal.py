@@ -9,7 +9,7 @@ from portal.core.actor import Permission
 from web.auth.session import end_session
 from web.pages.framework.date_ranges import local_day, midnight
 from web.pages.framework.form import Form
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.keys.key_state import State
 
 EXPIRIES = {"30d": "30 days", "90d": "90 days", "1y": "1 year", "never": "Never"}
@@ -37,29 +37,29 @@ DONE = {
 }
 
 
-def new_token(asked: Asked) -> dict[str, Any]:
-    form = asked.form or Form()
+def new_token(page_request: PageRequest) -> dict[str, Any]:
+    form = page_request.form or Form()
     chosen = [scope.value for scope in SCOPES if form.get(f"scope-{scope.value}")]
     return {
         "input": {
             "name": form.get("name", "").strip(),
             "scopes": chosen if form.get("access") == "chosen" else None,
-            "expiresAt": _expiry(asked, form.get("expiry", "")),
+            "expiresAt": _expiry(page_request, form.get("expiry", "")),
         }
     }
 
 
-def this_one(asked: Asked) -> dict[str, Any]:
-    return {"id": asked.request.path_params["id"]}
+def this_one(page_request: PageRequest) -> dict[str, Any]:
+    return {"id": page_request.request.path_params["id"]}
 
 
-def chosen_account(asked: Asked) -> dict[str, Any]:
-    return {"accountId": asked.form.text("account") if asked.form else ""}
+def chosen_account(page_request: PageRequest) -> dict[str, Any]:
+    return {"accountId": page_request.form.text("account") if page_request.form else ""}
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     may = data["viewer"]["permissions"]
-    form = asked.form or Form()
+    form = page_request.form or Form()
     return {
         "states": STATES,
         "expiries": EXPIRIES,
@@ -70,37 +70,37 @@ def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
             for scope, text in SCOPES.items()
             if scope.value in may
         ],
-        "done": DONE.get(asked.query("done")),
+        "done": DONE.get(page_request.query("done")),
     }
 
 
-async def session_ended(asked: Asked, result: dict[str, Any]) -> Response:
+async def session_ended(page_request: PageRequest, result: dict[str, Any]) -> Response:
     """Ending the present one is signing out."""
     if not result["session"]["isCurrent"]:
         return RedirectResponse("/settings?done=session#sessions", 303)
     response = RedirectResponse("/sign-in?done=signed-out", 303)
-    end_session(asked.request, response)
+    end_session(page_request.request, response)
     return response
 
 
-async def others_ended(asked: Asked, result: dict[str, Any]) -> Response:
+async def others_ended(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings?done=sessions#sessions", 303)
 
 
-async def token_revoked(asked: Asked, result: dict[str, Any]) -> Response:
+async def token_revoked(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings?done=token#tokens", 303)
 
 
-async def switched(asked: Asked, result: dict[str, Any]) -> Response:
+async def switched(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings?done=switched", 303)
 
 
-def _expiry(asked: Asked, preset: str) -> str | None:
+def _expiry(page_request: PageRequest, preset: str) -> str | None:
     """The end of that day in the account's zone; never where nothing known was chosen."""
     if preset not in DAYS:
         return None
-    last: date = local_day(asked.now, asked.zone) + timedelta(days=DAYS[preset])
-    return midnight(last + timedelta(days=1), asked.zone).isoformat()
+    last: date = local_day(page_request.now, page_request.zone) + timedelta(days=DAYS[preset])
+    return midnight(last + timedelta(days=1), page_request.zone).isoformat()
 
 
 PAGE = Page("/settings", "settings/own", view=view)

@@ -4,17 +4,17 @@ from typing import Any
 
 from starlette.responses import Response
 
-from web.pages.framework.page import Asked, Page, show
+from web.pages.framework.page import Page, PageRequest, render_page
 
 PAGE = Page("/settings", "settings/reveal")
 
 
-async def reveal_token(asked: Asked, result: dict[str, Any]) -> Response:
+async def reveal_token(page_request: PageRequest, result: dict[str, Any]) -> Response:
     """`result` is a CreatedPersonalToken or a CreatedServiceToken."""
     is_personal = "personalToken" in result
     row = result["personalToken" if is_personal else "serviceToken"]
 
-    def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+    def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         return {"token": result["token"], "is_personal": is_personal}
 
-    return await show(asked, Page(PAGE.path, PAGE.name, view=view), variables={"id": row["id"]})
+    return await render_page(page_request, Page(PAGE.path, PAGE.name, view=view), variables={"id": row["id"]})

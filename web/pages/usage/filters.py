@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from portal.core.environments import ENVIRONMENTS
-from web.pages.framework.page import Asked
+from web.pages.framework.page import PageRequest
 from web.pages.usage.time_range import DEFAULT, PRESETS, Window, chosen_window
 
 FILTERS = ("key", "endpoint", "outcome", "environment")
@@ -15,22 +15,28 @@ OUTCOMES = (
 )
 
 
-def chosen(asked: Asked) -> dict[str, str]:
+def chosen(page_request: PageRequest) -> dict[str, str]:
     """Range and filters; anything unknown counts as not said."""
-    preset, environment = asked.query("range"), asked.query("environment")
+    preset, environment = page_request.query("range"), page_request.query("environment")
     return {
         "range": preset if preset in PRESETS else DEFAULT,
-        "from": asked.query("from"),
-        "to": asked.query("to"),
-        "key": asked.query("key"),
-        "endpoint": asked.query("endpoint"),
-        "outcome": asked.query("outcome"),
+        "from": page_request.query("from"),
+        "to": page_request.query("to"),
+        "key": page_request.query("key"),
+        "endpoint": page_request.query("endpoint"),
+        "outcome": page_request.query("outcome"),
         "environment": environment if environment in ENVIRONMENTS else "",
     }
 
 
-def window_of(asked: Asked) -> Window:
-    return chosen_window(asked.query("range"), asked.query("from"), asked.query("to"), asked.now, asked.zone)
+def window_of(page_request: PageRequest) -> Window:
+    return chosen_window(
+        page_request.query("range"),
+        page_request.query("from"),
+        page_request.query("to"),
+        page_request.now,
+        page_request.zone,
+    )
 
 
 def address(path: str, known: dict[str, str], **changed: str) -> str:

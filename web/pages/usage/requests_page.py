@@ -8,49 +8,52 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from web.pages.framework.formatting import zone_name
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.usage.filters import address, chosen, filter_of, shared_view, window_of
 
 PATH = "/usage/requests"
 PAGE_SIZE = 50
-ID_MOST = 64
+MAX_ID = 64
 
 
-def variables(asked: Asked) -> dict[str, Any]:
-    window = window_of(asked)
+def variables(page_request: PageRequest) -> dict[str, Any]:
+    window = window_of(page_request)
     return {
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
-        "filter": filter_of(chosen(asked)),
+        "filter": filter_of(chosen(page_request)),
         "first": PAGE_SIZE,
-        "after": asked.query("after") or None,
+        "after": page_request.query("after") or None,
     }
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
-    known = chosen(asked)
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+    known = chosen(page_request)
     return {
-        **shared_view(known, window_of(asked), data),
+        **shared_view(known, window_of(page_request), data),
         "address": partial(address, PATH, known),
         "usage_address": partial(address, "/usage", known),
-        "is_first_page": not asked.query("after"),
-        "zone_name": zone_name(asked.zone, asked.now),
+        "is_first_page": not page_request.query("after"),
+        "zone_name": zone_name(page_request.zone, page_request.now),
     }
 
 
-def view_one(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
+def view_one(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     """Also for an id that nobody got: the page says what may be the matter."""
-    return {"wanted": asked.request.path_params["id"][:ID_MOST], "zone_name": zone_name(asked.zone, asked.now)}
+    return {
+        "wanted": page_request.request.path_params["id"][:MAX_ID],
+        "zone_name": zone_name(page_request.zone, page_request.now),
+    }
 
 
 async def find(request: Request) -> Response:
     """From the search field to the request's own address."""
-    wanted = request.query_params.get("id", "").strip()[:ID_MOST]
+    wanted = request.query_params.get("id", "").strip()[:MAX_ID]
     return RedirectResponse(f"{PATH}/{wanted}" if wanted.replace("_", "").isalnum() else PATH, 303)
 
 
-def one_variables(asked: Asked) -> dict[str, Any]:
-    return {"id": asked.request.path_params["id"]}
+def one_variables(page_request: PageRequest) -> dict[str, Any]:
+    return {"id": page_request.request.path_params["id"]}
 
 
 PAGE = Page(PATH, "usage/requests", variables, view)

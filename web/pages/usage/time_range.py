@@ -7,7 +7,7 @@ from web.pages.framework.date_ranges import last_days, last_hours, local_day, mi
 
 PRESETS = {"24h": "24 h", "7d": "7 d", "30d": "30 d", "custom": "Custom"}
 DEFAULT = "30d"
-DAYS_MOST = 366
+MAX_DAYS = 366
 HOURLY_DAYS = 8
 DAILY_DAYS = 92
 
@@ -48,8 +48,8 @@ def chosen_window(preset: str, first: str, last: str, now: datetime, zone: str) 
         return _refused(default, "Choose both days of the range.")
     if first_day > last_day:
         return _refused(default, "The first day lies after the last one.")
-    if (last_day - first_day).days >= DAYS_MOST or first_day.year < 2000 or last_day > local_day(now, zone):
-        return _refused(default, f"Choose at most {DAYS_MOST} days, up to today.")
+    if (last_day - first_day).days >= MAX_DAYS or first_day.year < 2000 or last_day > local_day(now, zone):
+        return _refused(default, f"Choose at most {MAX_DAYS} days, up to today.")
     return Window(
         "custom", midnight(first_day, zone), midnight(last_day + timedelta(days=1), zone), first_day, last_day
     )

@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 
 from web.pages.framework.chart import NARROW, WIDE, Lines, Step, draw
 from web.pages.framework.formatting import MONTHS, change, day, parse_instant, percent, zone_name
-from web.pages.framework.page import Asked, Page
+from web.pages.framework.page import Page, PageRequest
 from web.pages.usage.filters import NO_ENDPOINT, address, chosen, filter_of, is_filtered, shared_view, window_of
 from web.pages.usage.time_range import Window
 
 PATH = "/usage"
 GROUPS = {"": "Nothing", "key": "Key", "endpoint": "Endpoint", "outcome": "Outcome", "environment": "Environment"}
 _GROUP_BY = {"key": "KEY", "endpoint": "RESOURCE", "outcome": "OUTCOME", "environment": "ENVIRONMENT"}
-SERIES_MOST = 5
+MAX_SERIES = 5
 OTHERS = "s-others"
 
 
@@ -28,28 +28,28 @@ class Series:
     tone: str
 
 
-def choices(asked: Asked) -> dict[str, str]:
-    group = asked.query("group")
-    return {**chosen(asked), "group": group if group in GROUPS else ""}
+def choices(page_request: PageRequest) -> dict[str, str]:
+    group = page_request.query("group")
+    return {**chosen(page_request), "group": group if group in GROUPS else ""}
 
 
-def variables(asked: Asked) -> dict[str, Any]:
-    known, window = choices(asked), window_of(asked)
+def variables(page_request: PageRequest) -> dict[str, Any]:
+    known, window = choices(page_request), window_of(page_request)
     return {
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
         "granularity": window.granularity,
-        "timeZone": asked.zone,
+        "timeZone": page_request.zone,
         "groupBy": _GROUP_BY.get(known["group"]),
         "filter": filter_of(known),
     }
 
 
-def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
-    known, window = choices(asked), window_of(asked)
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+    known, window = choices(page_request), window_of(page_request)
     usage, previous = data["usage"], data["usage"]["previous"]
     series = _series(known["group"], usage["groups"])
-    steps = [_step(point, series, window, asked.zone) for point in usage["points"]]
+    steps = [_step(point, series, window, page_request.zone) for point in usage["points"]]
     pace = None if known["group"] or is_filtered(known) else _pace(data["quota"], window)
     names = [one.label for one in series]
     before = _before(usage, previous)
@@ -62,13 +62,13 @@ def view(asked: Asked, data: dict[str, Any]) -> dict[str, Any]:
         "series": series,
         "steps": steps,
         "before": before,
-        "before_stretch": _stretch(previous, asked.zone),
+        "before_stretch": _stretch(previous, page_request.zone),
         "drawings": [draw(steps, names, shape, Lines(pace, before)) for shape in (WIDE, NARROW)],
         "denials": _denials(data["outcomes"]["groups"]),
         "denied_share": percent(usage["totals"]["denied"], usage["totals"]["calls"]),
         "change": change(usage["totals"]["calls"], previous["totals"]["calls"]),
         "share": percent,
-        "zone_name": zone_name(asked.zone, asked.now),
+        "zone_name": zone_name(page_request.zone, page_request.now),
         "export": _export_fields(known, window),
     }
 
@@ -100,10 +100,9 @@ def _series(group: str, groups: list[dict[str, Any]]) -> list[Series]:
         return [Series("allowed", "allowed", "allowed"), Series("denied", "denied", "denied")]
     ranked = sorted(groups, key=lambda one: (-one["totals"]["calls"], one["key"]))
     first = [
-        Series(one["key"], one["label"], _tone(group, one["key"], rank))
-        for rank, one in enumerate(ranked[:SERIES_MOST])
+        Series(one["key"], one["label"], _tone(group, one["key"], rank)) for rank, one in enumerate(ranked[:MAX_SERIES])
     ]
-    return [*first, Series("", "others", OTHERS)] if len(ranked) > SERIES_MOST else first
+    return [*first, Series("", "others", OTHERS)] if len(ranked) > MAX_SERIES else first
 
 
 def _tone(group: str, key: str, rank: int) -> str:
