@@ -32,7 +32,7 @@ async def test_signing_up_signs_in(anonymous: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("email", "nobody", "This is not an e-mail address."),
         ("password", "short", "The password has 5 characters; it needs at least 8."),
@@ -40,12 +40,10 @@ async def test_signing_up_signs_in(anonymous: Browser) -> None:
         ("name", "", "A name has 1 to 100"),
     ],
 )
-async def test_a_mistake_is_shown_beside_its_field(
-    anonymous: Browser, field: str, value: str, describe_event: str
-) -> None:
+async def test_a_mistake_is_shown_beside_its_field(anonymous: Browser, field: str, value: str, message: str) -> None:
     answer = await anonymous.submit("/sign-up", **(new_person() | {field: value}))
     assert answer.status_code == 422
-    assert f'id="{field}-problem">{describe_event}' in answer.text
+    assert f'id="{field}-problem">{message}' in answer.text
     assert (
         f'id="{field}" name="{field}" aria-invalid="true" aria-describedby="{field}-problem" autofocus' in answer.text
     )

@@ -22,7 +22,7 @@ TIERS = [
 ]
 
 
-def describe_event(*charges: dict[str, Any], **bounds: str) -> list[str]:
+def price_lines(*charges: dict[str, Any], **bounds: str) -> list[str]:
     tariff = {"currency": "EUR", "minimum": None, "maximum": None} | bounds
     return usage_prices(tariff | {"charges": [NOTHING | charge for charge in charges]})
 
@@ -63,9 +63,9 @@ def test_without_a_tariff_there_is_nothing_to_tell() -> None:
     ],
 )
 def test_each_model_has_its_words(charge: dict[str, Any], lines: list[str]) -> None:
-    assert describe_event(charge) == lines
+    assert price_lines(charge) == lines
 
 
 def test_bounds_of_the_whole_come_last() -> None:
-    told_lines = describe_event({"model": "PER_UNIT", "unit": "0.01"}, minimum="5", maximum="500")
-    assert told_lines[1:] == ["at least € 5 a month for usage in all", "at most € 500 a month for usage in all"]
+    lines = price_lines({"model": "PER_UNIT", "unit": "0.01"}, minimum="5", maximum="500")
+    assert lines[1:] == ["at least € 5 a month for usage in all", "at most € 500 a month for usage in all"]
