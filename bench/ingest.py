@@ -34,8 +34,8 @@ RESOURCES = ("orders.list", "orders.create", "invoices.list", "search")
 PORTAL = "from portal.cli import main; main()"
 WORKERS = {"ship": ["ship_journal"], "ingest": ["ingest_usage"]}
 EVENTS = text("SELECT count(*) FROM usage_events")
-CALLS = text("SELECT coalesce(sum(calls), 0) FROM usage_minutes")
-USED = text("SELECT coalesce(sum(used), 0) FROM usage_periods")
+CALLS = text("SELECT coalesce(sum(calls), 0)::bigint FROM usage_minutes")
+USED = text("SELECT coalesce(sum(used), 0)::bigint FROM usage_periods")
 
 
 class Ingest:
@@ -111,11 +111,11 @@ class Ingest:
 
     async def _used(self) -> int:
         async with self._world.database.transaction() as tx:
-            return int(await tx.find(USED))
+            return await tx.get(USED, returns=int)
 
     async def _counted(self) -> tuple[int, int, int]:
         async with self._world.database.transaction() as tx:
-            return int(await tx.find(EVENTS)), int(await tx.find(CALLS)), int(await tx.find(USED))
+            return await tx.get(EVENTS, returns=int), await tx.get(CALLS, returns=int), await tx.get(USED, returns=int)
 
 
 async def _append(journal: Journal, records: Sequence[UsageRecord], rate: int | None, appended: list[float]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Select, func, select, tuple_, update
 from sqlmodel import col
@@ -14,18 +13,15 @@ from portal.core.errors import NotFound
 
 
 async def find_person(tx: Tx, person_id: str) -> Person | None:
-    person: Person | None = await tx.find(select(Person).where(col(Person.id) == person_id))
-    return person
+    return await tx.find(select(Person).where(col(Person.id) == person_id))
 
 
 async def find_person_by_email(tx: Tx, email: str) -> Person | None:
-    person: Person | None = await tx.find(select(Person).where(col(Person.email) == email))
-    return person
+    return await tx.find(select(Person).where(col(Person.email) == email))
 
 
 async def find_account(tx: Tx, account_id: str) -> Account | None:
-    account: Account | None = await tx.find(select(Account).where(col(Account.id) == account_id))
-    return account
+    return await tx.find(select(Account).where(col(Account.id) == account_id))
 
 
 async def list_accounts(tx: Tx, account_ids: Collection[str]) -> list[Account]:
@@ -52,10 +48,9 @@ async def list_memberships(tx: Tx, person_id: str) -> list[Membership]:
 
 
 async def find_membership(tx: Tx, account_id: str, person_id: str) -> Membership | None:
-    membership: Membership | None = await tx.find(
+    return await tx.find(
         select(Membership).where(col(Membership.account_id) == account_id, col(Membership.person_id) == person_id)
     )
-    return membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class Member:
     joined_at: datetime
 
 
-_MEMBERS: Select[*tuple[Any, ...]] = select(
+_MEMBERS: Select[str, str, str, bool, str, datetime] = select(
     *(col(Person.id), col(Person.name), col(Person.email), col(Person.is_staff)),
     *(col(Membership.role), col(Membership.created_at).label("joined_at")),
 ).join(Membership, col(Membership.person_id) == col(Person.id))
@@ -87,7 +82,7 @@ async def list_own_memberships(tx: Tx, person_id: str, within: str | None = None
     )
     if within is not None:
         statement = statement.where(col(Membership.account_id) == within)
-    return [(row._mapping[Membership], row._mapping[Account]) for row in await tx.execute(statement)]
+    return [(membership, account) for membership, account in await tx.execute(statement)]
 
 
 async def list_members(
@@ -99,18 +94,17 @@ async def list_members(
     if after is not None:
         statement = statement.where(place > after)
     rows = await tx.execute(statement.order_by(col(Membership.created_at), col(Membership.person_id)).limit(most))
-    return [Member(**row._mapping) for row in rows]
+    return [Member(*row) for row in rows]
 
 
 async def list_members_by_id(tx: Tx, account_id: str, person_ids: Collection[str]) -> list[Member]:
     """Those of these people who are members of the account."""
     chosen = _MEMBERS.where(col(Membership.account_id) == account_id, col(Person.id).in_(person_ids))
-    return [Member(**row._mapping) for row in await tx.execute(chosen)]
+    return [Member(*row) for row in await tx.execute(chosen)]
 
 
 async def count_members(tx: Tx, account_id: str) -> int:
-    count: int = await tx.find(select(func.count()).where(col(Membership.account_id) == account_id))
-    return count
+    return await tx.get(select(func.count()).where(col(Membership.account_id) == account_id))
 
 
 async def list_policy_versions(tx: Tx, account_ids: Collection[str]) -> Sequence[tuple[str, int]]:
@@ -121,10 +115,9 @@ async def list_policy_versions(tx: Tx, account_ids: Collection[str]) -> Sequence
 
 async def update_policy_version(tx: Tx, account_id: str) -> int:
     """Add one; the row stays locked until the transaction ends."""
-    version: int = await tx.find(
+    return await tx.get(
         update(Account)
         .where(col(Account.id) == account_id)
         .values(policy_version=col(Account.policy_version) + 1)
         .returning(col(Account.policy_version))
     )
-    return version

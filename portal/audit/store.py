@@ -1,13 +1,15 @@
 """Statements of the audit log."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import Select, func, select
 from sqlmodel import col
 
 from portal.audit.models import AuditEvent
 from portal.core.database import Tx
+
+Selected = TypeVar("Selected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,7 @@ async def lock_chain(tx: Tx, account_id: str) -> AuditEvent | None:
         .order_by(col(AuditEvent.sequence).desc())
         .limit(1)
     )
-    row: AuditEvent | None = await tx.find(statement)
-    return row
+    return await tx.find(statement)
 
 
 async def list_audit_events(tx: Tx, account_id: str, *, after_sequence: int = 0, most: int = 100) -> list[AuditEvent]:
@@ -59,18 +60,16 @@ async def list_newest(
 
 
 async def count_audit_events(tx: Tx, account_id: str, which: AuditFilter) -> int:
-    count: int = await tx.find(_matching(select(func.count(col(AuditEvent.sequence))), account_id, which))
-    return count
+    return await tx.get(_matching(select(func.count(col(AuditEvent.sequence))), account_id, which))
 
 
 async def find_audit_event(tx: Tx, account_id: str, sequence: int) -> AuditEvent | None:
-    row: AuditEvent | None = await tx.find(
+    return await tx.find(
         select(AuditEvent).where(col(AuditEvent.account_id) == account_id, col(AuditEvent.sequence) == sequence)
     )
-    return row
 
 
-def _matching(statement: Select[Any], account_id: str, which: AuditFilter) -> Select[Any]:
+def _matching(statement: Select[Selected], account_id: str, which: AuditFilter) -> Select[Selected]:
     statement = statement.where(col(AuditEvent.account_id) == account_id)
     if which.action:
         kind = col(AuditEvent.action).startswith(f"{which.action}.", autoescape=True)

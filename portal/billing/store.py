@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Integer, Select, bindparam, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
@@ -62,19 +62,16 @@ async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> 
 async def count_overdue(tx: Tx, grace: timedelta) -> int:
     """How many accounts should have been billed by now, and are not."""
     until = tx.now - grace - OVERDUE
-    count: int = await tx.find(select(func.count()).where(col(BillingAccount.next_at) <= until))
-    return count
+    return await tx.get(select(func.count()).where(col(BillingAccount.next_at) <= until))
 
 
 async def lock_billing(tx: Tx, account_id: str) -> BillingAccount | None:
     """Whoever bills the account holds this; None also while somebody else does."""
-    found: BillingAccount | None = await tx.find(_billing(account_id).with_for_update(skip_locked=True))
-    return found
+    return await tx.find(_billing(account_id).with_for_update(skip_locked=True))
 
 
 async def find_billing(tx: Tx, account_id: str) -> BillingAccount | None:
-    found: BillingAccount | None = await tx.find(_billing(account_id))
-    return found
+    return await tx.find(_billing(account_id))
 
 
 async def take_number(tx: Tx, year: int) -> tuple[int, datetime]:
@@ -98,13 +95,11 @@ async def insert_invoice(tx: Tx, invoice: Invoice, lines: Sequence[InvoiceLine])
 
 
 async def find_invoice(tx: Tx, account_id: str, invoice_id: str) -> Invoice | None:
-    found: Invoice | None = await tx.find(_invoices(account_id).where(col(Invoice.id) == invoice_id))
-    return found
+    return await tx.find(_invoices(account_id).where(col(Invoice.id) == invoice_id))
 
 
 async def find_invoice_of(tx: Tx, account_id: str, period: str) -> Invoice | None:
-    found: Invoice | None = await tx.find(_invoices(account_id).where(col(Invoice.period) == period))
-    return found
+    return await tx.find(_invoices(account_id).where(col(Invoice.period) == period))
 
 
 async def list_invoices(
@@ -120,8 +115,7 @@ async def list_invoices(
 
 
 async def count_invoices(tx: Tx, account_id: str) -> int:
-    count: int = await tx.find(select(func.count()).where(col(Invoice.account_id) == account_id))
-    return count
+    return await tx.get(select(func.count()).where(col(Invoice.account_id) == account_id))
 
 
 async def list_lines(tx: Tx, account_id: str, invoice_ids: Sequence[str]) -> list[InvoiceLine]:
@@ -156,7 +150,7 @@ async def billed_units(tx: Tx, account_id: str, period: str) -> int:
         *mine, col(InvoiceLine.kind) == LineKind.ADJUSTMENT
     )
     whole = select(func.coalesce(func.sum(by_plan.c.units), 0) + late.scalar_subquery())
-    return int(await tx.find(whole))
+    return int(await tx.get(whole))
 
 
 async def list_invoiced(tx: Tx, period: str) -> list[str]:
@@ -164,9 +158,9 @@ async def list_invoiced(tx: Tx, period: str) -> list[str]:
     return await tx.list(select(col(Invoice.account_id)).where(col(Invoice.period) == period))
 
 
-def _billing(account_id: str) -> Select[Any]:
+def _billing(account_id: str) -> Select[BillingAccount]:
     return select(BillingAccount).where(col(BillingAccount.account_id) == account_id)
 
 
-def _invoices(account_id: str) -> Select[Any]:
+def _invoices(account_id: str) -> Select[Invoice]:
     return select(Invoice).where(col(Invoice.account_id) == account_id)

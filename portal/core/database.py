@@ -5,17 +5,19 @@ without runs as `portal_system`. Both are set for the transaction only, so a poo
 """
 
 import asyncio
+import builtins
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple, overload
 
 from asyncpg.exceptions import PostgresError
-from sqlalchemy import Executable, Result, text
+from sqlalchemy import Executable, Result, TextClause, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from portal.core.actor import Actor, Permission
 from portal.core.errors import Invalid, Unavailable
@@ -33,6 +35,7 @@ DATA_REFUSED = ("22", "23", "54")
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
+Columns = TypeVarTuple("Columns")
 AfterCommit = Callable[[Sequence[Event]], Awaitable[None]]
 
 _BEGIN = text(
@@ -64,16 +67,57 @@ class Tx:
         self._lock = asyncio.Lock()
         self._is_settled = False
 
-    async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+    @overload
+    async def execute(self, statement: TypedReturnsRows[*Columns], parameters: Any = None) -> Result[*Columns]: ...
+
+    @overload
+    async def execute(self, statement: Executable, parameters: Any = None) -> Result[*tuple[Any, ...]]: ...
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Result[*tuple[Any, ...]]:
+        """Send a statement and return its rows, typed by the statement where it names its columns."""
         return await self._send(lambda: self._session.execute(statement, parameters))
 
-    async def find(self, statement: Executable, parameters: Any = None) -> Any:
-        """The first column of the only row, or None."""
-        return (await self.execute(statement, parameters)).scalar_one_or_none()
+    @overload
+    async def find(self, statement: TypedReturnsRows[Value], parameters: Any = None) -> Value | None: ...
 
-    async def list(self, statement: Executable, parameters: Any = None) -> list[Any]:
-        """The first column of every row; the statement bounds how many."""
-        return [*(await self.execute(statement, parameters)).scalars()]
+    @overload
+    async def find(self, statement: TextClause, parameters: Any = None) -> object: ...
+
+    @overload
+    async def find(self, statement: TextClause, parameters: Any = None, *, returns: type[Value]) -> Value | None: ...
+
+    async def find(self, statement: Executable, parameters: Any = None, *, returns: type[object] = object) -> object:
+        """Return the only column of the only row, or None where there is no row.
+
+        Plain SQL does not tell its types: `returns` names that of the column, and another value raises TypeError.
+        """
+        value = (await self.execute(statement, parameters)).scalar_one_or_none()
+        return None if value is None else _checked(value, returns)
+
+    @overload
+    async def get(self, statement: TypedReturnsRows[Value], parameters: Any = None) -> Value: ...
+
+    @overload
+    async def get(self, statement: TextClause, parameters: Any = None, *, returns: type[Value]) -> Value: ...
+
+    async def get(self, statement: Executable, parameters: Any = None, *, returns: type[object] = object) -> object:
+        """Return the only column of the only row, as `find` does; raises NoResultFound where there is no row."""
+        return _checked((await self.execute(statement, parameters)).scalar_one(), returns)
+
+    @overload
+    async def list(self, statement: TypedReturnsRows[Value], parameters: Any = None) -> builtins.list[Value]: ...
+
+    @overload
+    async def list(self, statement: TextClause, parameters: Any = None) -> builtins.list[object]: ...
+
+    @overload
+    async def list(
+        self, statement: TextClause, parameters: Any = None, *, returns: type[Value]
+    ) -> builtins.list[Value]: ...
+
+    async def list(self, statement: Executable, parameters: Any = None, *, returns: type[object] = object) -> object:
+        """Return the only column of every row, typed as by `find`. The statement bounds how many there are."""
+        return [_checked(value, returns) for value in (await self.execute(statement, parameters)).scalars()]
 
     async def insert(self, row: Row) -> Row:
         """Add one table row and send it now, so that rows arrive in the order in which they were added."""
@@ -256,6 +300,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _checked(value: object, returns: type[Value]) -> Value:
+    if not isinstance(value, returns):
+        raise TypeError(f"The statement returns {type(value).__name__}, not {returns.__name__}.")
+    return value
 
 
 async def _begin(session: AsyncSession, account_id: str | None, actor: Actor | None = None) -> Tx:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlmodel import col
@@ -14,6 +14,7 @@ from portal.keys.models import Key, KeySecret
 from portal.keys.rules import KeyStatus
 
 MAX_SECRETS = 10
+Selected = TypeVar("Selected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,7 @@ class KeyFilter:
 
 
 async def find_key(tx: Tx, account_id: str, key_id: str) -> Key | None:
-    key: Key | None = await tx.find(select(Key).where(col(Key.id) == key_id, col(Key.account_id) == account_id))
-    return key
+    return await tx.find(select(Key).where(col(Key.id) == key_id, col(Key.account_id) == account_id))
 
 
 async def get_key(tx: Tx, account_id: str, key_id: str) -> Key:
@@ -44,7 +44,7 @@ async def find_keys_anywhere(tx: Tx, key_ids: Sequence[str]) -> list[Key]:
 
 async def lock_key(tx: Tx, account_id: str, key_id: str) -> Key:
     statement = select(Key).where(col(Key.id) == key_id, col(Key.account_id) == account_id).with_for_update()
-    key: Key | None = await tx.find(statement)
+    key = await tx.find(statement)
     if key is None:
         raise NotFound("There is no such key.", path=("id",))
     return key
@@ -81,8 +81,7 @@ async def list_keys(
 
 
 async def count_keys(tx: Tx, account_id: str, which: KeyFilter) -> int:
-    count: int = await tx.find(_matching(select(func.count(col(Key.id))), account_id, which, tx.now))
-    return count
+    return await tx.get(_matching(select(func.count(col(Key.id))), account_id, which, tx.now))
 
 
 async def list_names(tx: Tx, account_id: str, key_ids: Sequence[str]) -> dict[str, str]:
@@ -155,7 +154,7 @@ async def find_secret_by_digest(tx: Tx, digest: bytes) -> tuple[KeySecret, Key] 
     return None if row is None else (row._mapping[KeySecret], row._mapping[Key])
 
 
-def _matching(statement: Select[Any], account_id: str, which: KeyFilter, now: datetime) -> Select[Any]:
+def _matching(statement: Select[Selected], account_id: str, which: KeyFilter, now: datetime) -> Select[Selected]:
     statement = statement.where(col(Key.account_id) == account_id)
     if which.environment:
         statement = statement.where(col(Key.environment) == which.environment)

@@ -1,7 +1,6 @@
 """Statements of plans."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import DateTime, Select, Text, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -27,7 +26,7 @@ async def list_plans(tx: Tx) -> list[Plan]:
 
 
 async def get_plan(tx: Tx, plan_id: str) -> Plan:
-    plan: Plan | None = await tx.find(select(Plan).where(col(Plan.id) == plan_id))
+    plan = await tx.find(select(Plan).where(col(Plan.id) == plan_id))
     if plan is None:
         raise NotFound("There is no such plan.", path=("planId",))
     return plan
@@ -48,17 +47,14 @@ async def get_plan_of(tx: Tx, subscription: Subscription | None) -> Plan:
 
 
 async def get_default_plan(tx: Tx) -> Plan:
-    plan: Plan | None = await tx.find(select(Plan).where(col(Plan.is_default)))
+    plan = await tx.find(select(Plan).where(col(Plan.is_default)))
     if plan is None:
         raise NotFound("The catalogue has no default plan.", hint="Run `portal migrate`.")
     return plan
 
 
 async def find_subscription(tx: Tx, account_id: str) -> Subscription | None:
-    subscription: Subscription | None = await tx.find(
-        select(Subscription).where(col(Subscription.account_id) == account_id)
-    )
-    return subscription
+    return await tx.find(select(Subscription).where(col(Subscription.account_id) == account_id))
 
 
 async def upsert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscription:
@@ -66,7 +62,7 @@ async def upsert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscrip
     chosen = {"plan_id": plan_id, "started_at": tx.now}
     statement = insert(Subscription).values(account_id=account_id, **chosen)
     stored = statement.on_conflict_do_update(index_elements=["account_id"], set_=chosen).returning(Subscription)
-    subscription: Subscription = await tx.find(stored.execution_options(populate_existing=True))
+    subscription = await tx.get(stored.execution_options(populate_existing=True))
     await tx.execute(_INSERT_CHOICE, {"account": account_id, "at": tx.now, "plan": plan_id})
     return subscription
 
@@ -80,8 +76,8 @@ async def list_choices(tx: Tx, account_id: str, since: datetime) -> list[PlanCho
     return await tx.list(statement.order_by(col(PlanChoice.chosen_at)))
 
 
-async def _called(tx: Tx, statement: Select[Any]) -> Plan:
-    plan: Plan | None = await tx.find(statement)
+async def _called(tx: Tx, statement: Select[Plan]) -> Plan:
+    plan = await tx.find(statement)
     if plan is None:
         slugs = ", ".join(plan.slug for plan in await list_plans(tx))
         raise NotFound("There is no plan of this name.", hint=f"There are: {slugs}.", path=("plan",))

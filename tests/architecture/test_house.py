@@ -48,7 +48,7 @@ async def test_every_table_with_an_account_is_walled_in(database: Database) -> N
 async def test_the_application_role_reads_no_partition_directly(database: Database) -> None:
     oldest = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'usage_days'::regclass LIMIT 1"
     async with database.transaction() as tx:
-        partition = await tx.find(text(oldest))
+        partition = await tx.get(text(oldest), returns=str)
     with pytest.raises(Exception, match="permission denied"):
         await read_as_application(database, partition)
 

@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 from portal.core.database import Database, is_dependency_unavailable
 from portal.core.errors import Invalid, Unavailable
@@ -41,3 +41,20 @@ def test_other_errors_are_told_by_their_type() -> None:
     assert is_dependency_unavailable(ConnectionRefusedError())
     assert not is_dependency_unavailable(TypeError("a mistake of ours"))
     assert not is_dependency_unavailable(Invalid("That is none."))
+
+
+async def test_plain_sql_gives_values_of_the_type_that_was_named_for_it(database: Database) -> None:
+    async with database.transaction() as tx:
+        assert await tx.find(text("SELECT 1"), returns=int) == 1
+        assert await tx.find(text("SELECT 1 WHERE false"), returns=int) is None
+        assert await tx.get(text("SELECT 'a'"), returns=str) == "a"
+        assert await tx.list(text("VALUES (1), (2)"), returns=int) == [1, 2]
+        with pytest.raises(NoResultFound):
+            await tx.get(text("SELECT 1 WHERE false"), returns=int)
+
+
+@pytest.mark.parametrize("verb", ["find", "get", "list"])
+async def test_a_value_of_another_type_than_was_named_is_an_error(database: Database, verb: str) -> None:
+    async with database.transaction() as tx:
+        with pytest.raises(TypeError, match="returns Decimal, not int"):
+            await getattr(tx, verb)(text("SELECT 1::numeric"), returns=int)

@@ -55,8 +55,7 @@ async def _used(client: CheckClient, secret: str) -> int | None:
 
 async def _waiting(place: Place) -> int:
     async with place.parts.database.transaction() as tx:
-        count: int = await tx.find(text("SELECT count(*) FROM outbox"))
-    return count
+        return await tx.get(text("SELECT count(*) FROM outbox"), returns=int)
 
 
 @pytest.mark.parametrize("is_told_before", [True, False])

@@ -178,6 +178,7 @@ async def test_one_percent_poison_is_quarantined_and_costs_nothing_else(
         mine = await tx.list(
             text("SELECT id FROM usage_quarantine WHERE position(convert_to(:part, 'UTF8') IN body) > 0"),
             {"part": account},
+            returns=int,
         )
     await assert_counted(database, account, EVENTS)
     assert (after - before, len(mine)) == (bad + len(whole),) * 2
@@ -217,10 +218,12 @@ async def test_poison_is_counted_after_all_once_it_can_be(database: Database, ac
     await batcher.add(encode_batch([record(1, account_id=account)]))
     await batcher.add(encode_batch([record(1, account_id=account, cost=5)]))
     async with database.transaction() as tx:
-        [number] = await tx.list(text("SELECT id FROM usage_quarantine WHERE account_id = :a"), {"a": account})
+        numbers = await tx.list(
+            text("SELECT id FROM usage_quarantine WHERE account_id = :a"), {"a": account}, returns=int
+        )
         for table in ("usage_events", "usage_minutes", "usage_quarters", "usage_days", "usage_periods"):
             await tx.execute(text(f"DELETE FROM {table} WHERE account_id = :a"), {"a": account})
-    replayed = await replay_quarantined(database, [number])
+    replayed = await replay_quarantined(database, numbers)
     assert (replayed.counted, replayed.kept) == (1, 0)
     assert await raw_totals(database, account) == (1, 5)
     async with database.transaction() as tx:

@@ -45,6 +45,6 @@ async def buckets_off(database: Database, account_id: str) -> dict[str, int]:
     """Buckets that are not what the raw events add up to, by table."""
     async with database.transaction() as tx:
         return {
-            table: await tx.find(text(_DIFFERENT.format(table=table, size=size)), {"account": account_id})
+            table: await tx.get(text(_DIFFERENT.format(table=table, size=size)), {"account": account_id}, returns=int)
             for table, size in BUCKETS.items()
         }

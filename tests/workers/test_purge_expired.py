@@ -23,7 +23,7 @@ async def test_it_deletes_until_stopped(database: Database, owner: Actor) -> Non
     left = 1
     while left:
         async with database.transaction() as tx:
-            left = await tx.find(count, {"id": session.id})
+            left = await tx.get(count, {"id": session.id}, returns=int)
     stop.set()
     await running
 

@@ -42,8 +42,7 @@ async def emit(database: Database, account: str, *versions: int) -> None:
 
 async def waiting(database: Database) -> int:
     async with database.transaction() as tx:
-        count: int = await tx.find(text("SELECT count(*) FROM outbox"))
-    return count
+        return await tx.get(text("SELECT count(*) FROM outbox"), returns=int)
 
 
 @pytest.fixture

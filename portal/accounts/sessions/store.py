@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import DateTime, LargeBinary, Select, bindparam, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -13,17 +13,17 @@ from portal.accounts.rules import IDLE
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 
+Selected = TypeVar("Selected")
+
 
 async def find_session(tx: Tx, digest: bytes) -> Session | None:
-    session: Session | None = await tx.find(select(Session).where(col(Session.token_digest) == digest))
-    return session
+    return await tx.find(select(Session).where(col(Session.token_digest) == digest))
 
 
 async def find_own_session(tx: Tx, person_id: str, session_id: str) -> Session | None:
     """None for one that ended, or another person's."""
     statement = _living(select(Session), person_id, tx.now).where(col(Session.id) == session_id)
-    session: Session | None = await tx.find(statement)
-    return session
+    return await tx.find(statement)
 
 
 async def get_own_session(tx: Tx, person_id: str, session_id: str) -> Session:
@@ -44,8 +44,7 @@ async def list_sessions(
 
 
 async def count_sessions(tx: Tx, person_id: str) -> int:
-    count: int = await tx.find(_living(select(func.count(col(Session.id))), person_id, tx.now))
-    return count
+    return await tx.get(_living(select(func.count(col(Session.id))), person_id, tx.now))
 
 
 async def update_session_seen(tx: Tx, session: Session, seen_at: datetime, address: str | None) -> None:
@@ -96,7 +95,7 @@ async def list_standing(tx: Tx, digests: Collection[bytes]) -> Sequence[tuple[by
     return [(bytes(row.token_digest), row.account_id, row.role, row.is_staff) for row in rows]
 
 
-def _living(statement: Select[Any], person_id: str, now: datetime) -> Select[Any]:
+def _living(statement: Select[Selected], person_id: str, now: datetime) -> Select[Selected]:
     return statement.where(
         col(Session.person_id) == person_id, col(Session.expires_at) > now, col(Session.seen_at) > now - IDLE
     )

@@ -14,8 +14,7 @@ KEPT = timedelta(days=30)
 
 
 async def find_personal_token(tx: Tx, digest: bytes) -> PersonalToken | None:
-    token: PersonalToken | None = await tx.find(select(PersonalToken).where(col(PersonalToken.token_digest) == digest))
-    return token
+    return await tx.find(select(PersonalToken).where(col(PersonalToken.token_digest) == digest))
 
 
 async def find_own_token(tx: Tx, account_id: str, person_id: str, token_id: str) -> PersonalToken | None:
@@ -24,8 +23,7 @@ async def find_own_token(tx: Tx, account_id: str, person_id: str, token_id: str)
         col(PersonalToken.account_id) == account_id,
         col(PersonalToken.person_id) == person_id,
     )
-    token: PersonalToken | None = await tx.find(statement)
-    return token
+    return await tx.find(statement)
 
 
 async def list_personal_tokens(
@@ -45,8 +43,7 @@ async def count_personal_tokens(tx: Tx, account_id: str, person_id: str) -> int:
     statement = select(func.count(col(PersonalToken.id))).where(
         col(PersonalToken.account_id) == account_id, col(PersonalToken.person_id) == person_id
     )
-    count: int = await tx.find(statement)
-    return count
+    return await tx.get(statement)
 
 
 async def update_token_used(tx: Tx, token: PersonalToken, used_at: datetime) -> None:
@@ -63,13 +60,11 @@ async def delete_expired_tokens(tx: Tx, most: int) -> int:
 
 
 async def find_service_token(tx: Tx, digest: bytes) -> ServiceToken | None:
-    token: ServiceToken | None = await tx.find(select(ServiceToken).where(col(ServiceToken.token_digest) == digest))
-    return token
+    return await tx.find(select(ServiceToken).where(col(ServiceToken.token_digest) == digest))
 
 
 async def find_service_token_by_id(tx: Tx, token_id: str) -> ServiceToken | None:
-    token: ServiceToken | None = await tx.find(select(ServiceToken).where(col(ServiceToken.id) == token_id))
-    return token
+    return await tx.find(select(ServiceToken).where(col(ServiceToken.id) == token_id))
 
 
 async def list_service_tokens(tx: Tx, *, most: int, before: Place | None = None) -> list[ServiceToken]:
@@ -82,5 +77,4 @@ async def list_service_tokens(tx: Tx, *, most: int, before: Place | None = None)
 
 
 async def count_service_tokens(tx: Tx) -> int:
-    count: int = await tx.find(select(func.count(col(ServiceToken.id))))
-    return count
+    return await tx.get(select(func.count(col(ServiceToken.id))))

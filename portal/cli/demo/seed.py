@@ -110,7 +110,7 @@ async def _ensure_reader(database: Database, password: str) -> None:
     async with database.owner_transaction() as tx:
         await tx.execute(_CREATE_READER)
         await tx.execute(_GRANT_READER)
-        statement: str = await tx.find(_QUOTE_PASSWORD, {"password": password})
+        statement = await tx.get(_QUOTE_PASSWORD, {"password": password}, returns=str)
         await tx.execute(text(statement.replace(":", r"\:")))
 
 

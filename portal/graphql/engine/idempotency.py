@@ -84,9 +84,7 @@ async def acquire_slot(tx: Tx, place: ResponseSlot) -> dict[str, Any] | None:
         ) from error
     if claimed is not None:
         return None
-    kept: StoredResponse = await tx.find(
-        select(StoredResponse).where(own, col(StoredResponse.name_digest) == place.name_digest)
-    )
+    kept = await tx.get(select(StoredResponse).where(own, col(StoredResponse.name_digest) == place.name_digest))
     if kept.request_digest != place.request_digest:
         raise IdempotencyMismatch("This Idempotency-Key was used for another request.", hint="Take a new key for each.")
     return _opened(kept, place)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Row, bindparam, text
+from sqlalchemy import DateTime, Row, TextClause, bindparam, text
 
 from portal.core.database import Tx
 
@@ -111,13 +111,13 @@ async def list_missing_external(
 
 async def list_accounts_with_usage(tx: Tx, period: str, stretch: tuple[datetime, datetime]) -> list[str]:
     """Across accounts: whose usage of the stretch any ledger knows."""
-    found = set(await tx.list(_PERIOD_ACCOUNTS, {"period": period}))
+    found = set(await tx.list(_PERIOD_ACCOUNTS, {"period": period}, returns=str))
     for ledger in (RAW, MINUTES, QUARTERS, DAYS):
         where = f"{ledger.time} >= :start AND {ledger.time} < :end"
         statement = _timed(_NEXT_ACCOUNTS.format(table=ledger.table, where=where))
-        found |= set(await tx.list(statement, {"start": stretch[0], "end": stretch[1]}))
+        found |= set(await tx.list(statement, {"start": stretch[0], "end": stretch[1]}, returns=str))
     return sorted(found)
 
 
-def _timed(statement: str) -> Any:
+def _timed(statement: str) -> TextClause:
     return text(statement).bindparams(bindparam("start", type_=_INSTANT), bindparam("end", type_=_INSTANT))

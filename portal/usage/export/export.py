@@ -94,8 +94,7 @@ async def estimate_rows(tx: Tx, account_id: str, query: ExportQuery) -> int:
         cells = history.CellQuery(plan_buckets([start], end, Granularity.DAY), None, query.filter.columns(), 1)
         return sum(cell.calls for cell in await history.list_cells(tx, account_id, cells))
     statement, values = count_statement(account_id, query)
-    count: int = await tx.find(statement, values)
-    return count
+    return await tx.get(statement, values, returns=int)
 
 
 async def export_usage(tx: Tx, account_id: str, query: ExportQuery, file_format: ExportFormat) -> AsyncGenerator[Piece]:

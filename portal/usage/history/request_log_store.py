@@ -70,13 +70,12 @@ async def list_page_of(tx: Tx, account_id: str, query: EventQuery, quarters: Seq
 async def list_quarters(tx: Tx, account_id: str, query: EventQuery) -> list[datetime]:
     """Quarter-hours that have such an event, or one whose resource was counted as `other`, the newest first."""
     statement, values = quarters_statement(account_id, query)
-    return await tx.list(statement, values)
+    return await tx.list(statement, values, returns=datetime)
 
 
 async def count_events(tx: Tx, account_id: str, query: EventQuery) -> int:
     statement, values = count_statement(account_id, query)
-    count: int = await tx.find(statement, values)
-    return count
+    return await tx.get(statement, values, returns=int)
 
 
 async def find_event(tx: Tx, account_id: str, at: datetime, request_id: str) -> Row[Any] | None:

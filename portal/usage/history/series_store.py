@@ -59,8 +59,7 @@ class CellQuery:
 
 async def find_newest(tx: Tx, account_id: str) -> datetime | None:
     """When the newest event that is ingested happened."""
-    newest: datetime | None = await tx.find(_NEWEST, {"account": account_id})
-    return newest
+    return await tx.find(_NEWEST, {"account": account_id}, returns=datetime)
 
 
 async def list_cells(tx: Tx, account_id: str, query: CellQuery) -> Sequence[Row[Any]]:

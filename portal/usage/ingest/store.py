@@ -170,8 +170,7 @@ async def list_conflicts(tx: Tx, first: datetime, last: datetime) -> list[EventK
 
 async def is_conflict(tx: Tx, row: Sequence[Any]) -> bool:
     """Whether the event is stored with another content than this one's, which is as it would be staged."""
-    found: bool = await tx.find(_IS_CONFLICT, dict(zip(STAGED, row, strict=True)))
-    return found
+    return await tx.get(_IS_CONFLICT, dict(zip(STAGED, row, strict=True)), returns=bool)
 
 
 async def update_uses(tx: Tx, uses: Mapping[tuple[str, str], SecretUsed]) -> None:
@@ -228,8 +227,7 @@ async def list_quarantined(tx: Tx, most: int) -> list[Quarantined]:
 
 
 async def find_quarantined(tx: Tx, number: int) -> Quarantined | None:
-    found: Quarantined | None = await tx.find(select(Quarantined).where(col(Quarantined.id) == number))
-    return found
+    return await tx.find(select(Quarantined).where(col(Quarantined.id) == number))
 
 
 async def list_numbers(tx: Tx) -> list[int]:
@@ -238,8 +236,7 @@ async def list_numbers(tx: Tx) -> list[int]:
 
 
 async def count_quarantined(tx: Tx) -> int:
-    count: int = await tx.find(select(func.count()).select_from(Quarantined))
-    return count
+    return await tx.get(select(func.count()).select_from(Quarantined))
 
 
 async def delete_quarantined(tx: Tx, numbers: Sequence[int] | None) -> int:

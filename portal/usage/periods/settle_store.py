@@ -47,8 +47,7 @@ WHERE account_id = :account AND secret_id = ANY(:secrets)
 
 async def lock_event(tx: Tx, at: datetime, request_id: str) -> UsageEvent | None:
     """Across accounts: only for the gateway that settles, which knows no account."""
-    event: UsageEvent | None = await tx.find(_LOCK_EVENT, {"at": at, "request_id": request_id})
-    return event
+    return await tx.find(_LOCK_EVENT, {"at": at, "request_id": request_id})
 
 
 async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> int:
@@ -61,10 +60,11 @@ async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> int:
     values = {"added": added, "account": event.account_id, "at": event.occurred_at, "key": event.key_id}
     values |= {"environment": event.environment, "code": event.code}
     named = {"account": event.account_id, "day": event.occurred_at.date(), "resource": event.resource, "other": OTHER}
-    values["resource"] = await tx.find(_BUCKET_RESOURCE, named) or event.resource
+    values["resource"] = await tx.find(_BUCKET_RESOURCE, named, returns=str) or event.resource
     # The period first, as ingest does: where both change the same rows, they wait for each other there.
     if event.environment == LIVE:
-        settled = await tx.find(_SETTLE_PERIOD, {"added": added, "account": event.account_id, "period": event.period})
+        period = {"added": added, "account": event.account_id, "period": event.period}
+        settled = await tx.find(_SETTLE_PERIOD, period, returns=int) or 0
     for size, width in _WIDTHS.items():
         statement = text(_SETTLE_BUCKET.format(size=size, width=width, origin=_ORIGIN))
         await tx.execute(statement.bindparams(bindparam("at", type_=_INSTANT)), values)
@@ -75,8 +75,7 @@ async def update_settled(tx: Tx, event: UsageEvent, cost: int) -> int:
 
 async def used_in_period(tx: Tx, account_id: str, period: str) -> int:
     """Billable units ingested in the billing period YYYY-MM."""
-    used: int | None = await tx.find(_USED, {"account": account_id, "period": period})
-    return used or 0
+    return await tx.find(_USED, {"account": account_id, "period": period}, returns=int) or 0
 
 
 @dataclass(frozen=True, slots=True)

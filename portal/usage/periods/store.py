@@ -39,15 +39,13 @@ class ClosedPeriod(NamedTuple):
 
 async def used_in_period(tx: Tx, account_id: str, period: str) -> int:
     """Billable units ingested in the billing period YYYY-MM."""
-    used: int | None = await tx.find(_USED, {"account": account_id, "period": period})
-    return used or 0
+    return await tx.find(_USED, {"account": account_id, "period": period}, returns=int) or 0
 
 
 async def billable_units(tx: Tx, account_id: str, start: datetime, end: datetime) -> int:
     """The same from one instant to another, whole quarter-hours both."""
     values = {"account": account_id, "start": start, "end": end, "valid": VALID, "live": LIVE}
-    units: int = await tx.find(_BETWEEN, values)
-    return units
+    return await tx.get(_BETWEEN, values, returns=int)
 
 
 async def close_period(tx: Tx, account_id: str, period: str) -> int | None:
@@ -55,8 +53,7 @@ async def close_period(tx: Tx, account_id: str, period: str) -> int | None:
 
     Returns the units that it has.
     """
-    used: int | None = await tx.find(_CLOSE, {"account": account_id, "period": period})
-    return used
+    return await tx.find(_CLOSE, {"account": account_id, "period": period}, returns=int)
 
 
 async def list_closed_periods(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:

@@ -37,7 +37,7 @@ async def create_partitions(database: Database, months: Iterable[datetime]) -> l
 async def _create_missing(database: Database, wanted: Iterable[tuple[str, datetime]]) -> list[str]:
     names = {partition_name(table, month): (table, month) for table, month in wanted}
     async with database.transaction() as tx:
-        existing = set(await tx.list(_ATTACHED, {"names": [*names]}))
+        existing = set(await tx.list(_ATTACHED, {"names": [*names]}, returns=str))
     missing = [name for name in names if name not in existing]
     for name in missing:
         await _create(database, name, *names[name])

@@ -44,7 +44,7 @@ async def count(database: Database, actor: Actor, key_id: str, **fields: Any) ->
     """One call at today's first minute, unless `fields` say otherwise."""
     at: datetime = fields.pop("at", TODAY + timedelta(seconds=30))
     async with database.transaction() as tx:
-        secret = await tx.find(select(KeySecret).where(col(KeySecret.key_id) == key_id))
+        secret = await tx.get(select(KeySecret).where(col(KeySecret.key_id) == key_id))
     given: dict[str, Any] = {"environment": "live", "resource": "GET /a", "code": "VALID", "cost": 1} | fields
     number = to_microseconds(at) << 72 | secrets.randbits(72)
     record = UsageRecord(

@@ -61,12 +61,12 @@ async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
 
 async def tables_of(database: Database, month: str) -> list[str]:
     async with database.owner_transaction() as tx:
-        return sorted(await tx.list(_TABLES, {"name": f"%{month}"}))
+        return sorted(await tx.list(_TABLES, {"name": f"%{month}"}, returns=str))
 
 
 async def pending(database: Database) -> list[str]:
     async with database.owner_transaction() as tx:
-        return await tx.list(_PENDING)
+        return await tx.list(_PENDING, returns=str)
 
 
 @asynccontextmanager
@@ -220,7 +220,8 @@ async def test_a_mark_is_taken_back_when_retention_grew_meanwhile(own: Database)
 async def test_a_new_partition_has_what_its_table_has(own: Database) -> None:
     """Keys, the BRIN index, and no way for an account to read it past the wall."""
     async with own.owner_transaction() as tx:
-        indexes = await tx.list(text("SELECT indexdef FROM pg_indexes WHERE tablename = 'usage_events_2026_08'"))
+        listed = text("SELECT indexdef FROM pg_indexes WHERE tablename = 'usage_events_2026_08'")
+        indexes = await tx.list(listed, returns=str)
         granted = await tx.find(text("SELECT has_table_privilege('portal_app', 'usage_events_2026_08', 'SELECT')"))
         written = await tx.find(text("SELECT has_table_privilege('portal_system', 'usage_events_2026_08', 'INSERT')"))
     assert any("UNIQUE" in one for one in indexes)
@@ -234,7 +235,7 @@ async def test_a_stretch_of_time_reads_its_months_alone(own: Database, table: st
     query = f"""EXPLAIN SELECT * FROM {table} WHERE account_id = 'acct_x'
         AND {column} >= '2026-11-01 00:00:00+00' AND {column} < '2026-11-20 00:00:00+00'"""
     async with own.transaction() as tx:
-        plan = "\n".join(await tx.list(text(query)))
+        plan = "\n".join(await tx.list(text(query), returns=str))
     assert f"{table}_2026_11" in plan
     assert f"{table}_2026_10" not in plan
     assert f"{table}_2026_12" not in plan

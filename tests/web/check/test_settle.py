@@ -46,7 +46,7 @@ async def units(served: Served, account_id: str) -> list[int]:
             ("used", "usage_periods"),
         ):
             statement = text(f"SELECT coalesce(sum({column}), 0)::int FROM {table} WHERE account_id = :account")
-            found.append(await tx.find(statement, {"account": account_id}))
+            found.append(await tx.get(statement, {"account": account_id}, returns=int))
         return found
 
 

@@ -74,8 +74,7 @@ async def open_at(database: Database, account_id: str, at: datetime) -> None:
 async def used(database: Database, account_id: str) -> int:
     statement = text("SELECT coalesce(sum(used), 0)::int FROM usage_periods WHERE account_id = :account")
     async with database.transaction() as tx:
-        count: int = await tx.find(statement, {"account": account_id})
-    return count
+        return await tx.get(statement, {"account": account_id}, returns=int)
 
 
 async def test_an_event_counts_to_usage_quota_and_period_once(
