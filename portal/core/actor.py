@@ -1,26 +1,39 @@
-"""Who acts, and the one table that says which role may do what."""
+"""Who acts, which role may do what, and how a verb says which permission it requires."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from functools import wraps
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from portal.core.errors import Forbidden, Unauthenticated
 from portal.core.ids import AccountId
 
 
 class Permission(StrEnum):
-    ACCOUNT_READ = "account:read"
-    ACCOUNT_WRITE = "account:write"
-    KEYS_READ = "keys:read"
-    KEYS_WRITE = "keys:write"
-    USAGE_READ = "usage:read"
-    PLAN_READ = "plan:read"
-    PLAN_WRITE = "plan:write"
-    INVOICES_READ = "invoices:read"
-    AUDIT_READ = "audit:read"
-    SELF_READ = "self:read"
-    SELF_WRITE = "self:write"
-    STAFF = "staff"
+    """What somebody may do. `description` is what the roles page and the form of a new token say about it."""
+
+    ACCOUNT_READ = "account:read", "See the account and its people"
+    ACCOUNT_WRITE = "account:write", "Change the account and its people"
+    KEYS_READ = "keys:read", "See keys and their limits"
+    KEYS_WRITE = "keys:write", "Create, change, rotate and revoke keys"
+    USAGE_READ = "usage:read", "See usage and quota"
+    PLAN_READ = "plan:read", "See the plan catalogue and the account's plan"
+    PLAN_WRITE = "plan:write", "Change the plan"
+    INVOICES_READ = "invoices:read", "See invoices"
+    AUDIT_READ = "audit:read", "Read the audit log"
+    SELF_READ = "self:read", "See your own sessions and tokens"
+    SELF_WRITE = "self:write", "Create and revoke your own tokens, end your own sessions, switch accounts"
+    STAFF = "staff", "Manage what belongs to the provider: service tokens, limit overrides, prices"
+
+    description: str
+
+    def __new__(cls, value: str, description: str) -> Self:
+        """Make a member that is equal to `value` and carries its description."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
 
 
 class Role(StrEnum):
@@ -57,59 +70,15 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _READ,
 }
 
-NEEDS: dict[str, Permission] = {
-    # what changes something, by its verb
-    "create_key": Permission.KEYS_WRITE,
-    "update_key": Permission.KEYS_WRITE,
-    "pause_key": Permission.KEYS_WRITE,
-    "resume_key": Permission.KEYS_WRITE,
-    "rotate_key": Permission.KEYS_WRITE,
-    "revoke_key": Permission.KEYS_WRITE,
-    "override_key_limit": Permission.STAFF,
-    "clear_key_override": Permission.STAFF,
-    "subscribe": Permission.PLAN_WRITE,
-    "add_member": Permission.ACCOUNT_WRITE,
-    "switch_account": Permission.SELF_WRITE,
-    "revoke_session": Permission.SELF_WRITE,
-    "revoke_other_sessions": Permission.SELF_WRITE,
-    "create_personal_token": Permission.SELF_WRITE,
-    "revoke_personal_token": Permission.SELF_WRITE,
-    "create_service_token": Permission.STAFF,
-    "revoke_service_token": Permission.STAFF,
-    # what is read, by its field
-    "key": Permission.KEYS_READ,
-    "keys": Permission.KEYS_READ,
-    "keys_needing_attention": Permission.KEYS_READ,
-    "usage": Permission.USAGE_READ,
-    "top_usage": Permission.USAGE_READ,
-    "request": Permission.USAGE_READ,
-    "requests": Permission.USAGE_READ,
-    "quota": Permission.USAGE_READ,
-    "plans": Permission.PLAN_READ,
-    "subscription": Permission.PLAN_READ,
-    "draft_invoice": Permission.INVOICES_READ,
-    "invoice": Permission.INVOICES_READ,
-    "invoices": Permission.INVOICES_READ,
-    "members": Permission.ACCOUNT_READ,
-    "audit_events": Permission.AUDIT_READ,
-    "audit_chain": Permission.AUDIT_READ,
-    "sessions": Permission.SELF_READ,
-    "personal_tokens": Permission.SELF_READ,
-    "service_tokens": Permission.STAFF,
-    # what is told while it happens, by its field
-    "usage_ticks": Permission.USAGE_READ,
-    "key_changed": Permission.KEYS_READ,
-}
-"""What each verb and each thing that is read needs. Tests hold every GraphQL operation to it, for every role."""
-
 ActorKind = Literal["anonymous", "person", "service", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The one on whose behalf a verb runs. `account_id` is the tenant that every query is confined to.
+    """The caller on whose behalf a verb runs. `account_id` is the tenant that every query is confined to.
 
-    `scopes` are what a token may at most (None: all that the role may); `credential` is the id of the session or token.
+    `scopes` are the most that a token may do (None: all that the role may); `credential` is the id of the session or
+    token.
     """
 
     kind: ActorKind
@@ -123,10 +92,11 @@ class Actor:
 
     @property
     def is_by_token(self) -> bool:
-        """A personal token is of one account, and shows nothing of its person's other ones."""
+        """Whether a personal token is used: it belongs to one account and shows nothing of its person's others."""
         return self.credential is not None and self.credential.startswith("pat_")
 
     def may(self, permission: Permission) -> bool:
+        """Return whether the caller has the permission. The system has all of them."""
         if self.kind == "system":
             return True
         if self.scopes is not None and permission.value not in self.scopes:
@@ -136,16 +106,62 @@ class Actor:
         return self.role is not None and permission in ROLE_PERMISSIONS[self.role]
 
     def require(self, permission: Permission) -> None:
-        """Raises Unauthenticated for nobody, Forbidden for somebody without the permission."""
+        """Refuse a caller without the permission. Raises Unauthenticated for an anonymous one, else Forbidden."""
         if self.may(permission):
             return
         if self.kind == "anonymous":
-            raise Unauthenticated("You are not signed in.", hint="Sign in, or send a token as Authorization: Bearer.")
+            raise not_signed_in()
         if self.scopes is not None and permission.value not in self.scopes:
             raise Forbidden(f"This token lacks the scope {permission}.", hint="Send one that has it.")
         raise Forbidden(f"Your role does not allow {permission}.", hint="Ask an owner or admin of the account.")
 
 
+def not_signed_in() -> Unauthenticated:
+    """Return the refusal of an anonymous caller."""
+    hint = "Sign in, or send a personal token as Authorization: Bearer pat_…."
+    return Unauthenticated("You are not signed in.", hint=hint)
+
+
 NO_ACCOUNT = AccountId("")
 ANONYMOUS = Actor("anonymous", "", NO_ACCOUNT)
 SYSTEM = Actor("system", "system", NO_ACCOUNT)
+
+Scope = TypeVar("Scope")
+Answer = TypeVar("Answer")
+Arguments = ParamSpec("Arguments")
+Verb = Callable[Concatenate[Scope, Actor, Arguments], Coroutine[Any, Any, Answer]]
+
+
+def requires(
+    permission: Permission,
+) -> Callable[[Verb[Scope, Arguments, Answer]], Verb[Scope, Arguments, Answer]]:
+    """Let a verb `(tx, actor, …)` run only for an actor with the permission, and register that on the function.
+
+    This is the only place that says what a verb requires: `requirement_of` reads it for the roles page and the schema.
+    """
+
+    def decorate(verb: Verb[Scope, Arguments, Answer]) -> Verb[Scope, Arguments, Answer]:
+        @wraps(verb)
+        async def check_and_run(
+            scope: Scope, actor: Actor, /, *args: Arguments.args, **kwargs: Arguments.kwargs
+        ) -> Answer:
+            actor.require(permission)
+            return await verb(scope, actor, *args, **kwargs)
+
+        return register_requirement(check_and_run, permission)
+
+    return decorate
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def register_requirement(function: Function, permission: Permission) -> Function:
+    """Note on a function that checks it which permission it requires."""
+    function.__dict__["requirement"] = permission
+    return function
+
+
+def requirement_of(function: object) -> Permission | None:
+    """Return the permission that a verb or resolver requires, or None where it declares none."""
+    return getattr(function, "requirement", None)

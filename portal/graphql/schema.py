@@ -27,7 +27,7 @@ from portal.graphql.types.sessions import SessionMutations, SessionQueries, find
 from portal.graphql.types.subscriptions import Live
 from portal.graphql.types.usage import UsageQueries
 
-_FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
+FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "acct": find_account,
     "aud": find_audit_event,
     "inv": find_invoice,
@@ -60,7 +60,7 @@ class Query(
         self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Its id.")]
     ) -> Node | None:
         info.context.require_caller()
-        find = _FINDERS.get(node_id.partition("_")[0])
+        find = FINDERS.get(node_id.partition("_")[0])
         return await find(info, node_id) if find else None
 
 

@@ -2,7 +2,7 @@
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyChanged
@@ -10,9 +10,9 @@ from portal.keys.models import Key
 from portal.keys.overrides import overrides_of, stored_overrides
 
 
+@requires(Permission.STAFF)
 async def clear_key_override(tx: Tx, actor: Actor, key_id: str, name: str) -> Key:
     """Idempotent. `actor` is staff, acting for the key's account. Raises Forbidden, NotFound, Conflict if revoked."""
-    actor.require(Permission.STAFF)
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     before = overrides_of(key, tx.now)
     if any(override.name == name for override in before):

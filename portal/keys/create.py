@@ -7,7 +7,7 @@ from typing import Any
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.environments import ENVIRONMENTS, LIVE
 from portal.core.errors import Invalid
@@ -39,9 +39,9 @@ class CreatedKey:
     secret: str
 
 
+@requires(Permission.KEYS_WRITE)
 async def create_key(tx: Tx, actor: Actor, new: NewKey) -> CreatedKey:
     """Raises Invalid with the field, Forbidden."""
-    actor.require(Permission.KEYS_WRITE)
     if new.environment not in ENVIRONMENTS:
         raise Invalid("The environment is live or test.", path=("environment",))
     key = await tx.insert(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Invalid
 from portal.keys import store
@@ -27,12 +27,12 @@ class NewOverride:
     expires_at: datetime | None = None
 
 
+@requires(Permission.STAFF)
 async def override_key_limit(tx: Tx, actor: Actor, key_id: str, new: NewOverride) -> Key:
     """`actor` is staff, acting for the key's account; an earlier override of the same limit is replaced.
 
     Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key.
     """
-    actor.require(Permission.STAFF)
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     override = LimitOverride(
         new.name, new.amount, new.window_ms, new.burst, new.reason.strip(), actor.id, tx.now, new.expires_at

@@ -2,16 +2,16 @@
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyChanged
 from portal.keys.models import Key
 
 
+@requires(Permission.KEYS_WRITE)
 async def pause_key(tx: Tx, actor: Actor, key_id: str) -> Key:
     """Idempotent. Raises Forbidden, NotFound, Conflict for a revoked key."""
-    actor.require(Permission.KEYS_WRITE)
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     if key.paused_at is None:
         key.paused_at = tx.now

@@ -2,7 +2,7 @@
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyRevoked
@@ -11,9 +11,9 @@ from portal.keys.models import Key
 MAX_REASON = 500
 
 
+@requires(Permission.KEYS_WRITE)
 async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = None) -> Key:
     """Idempotent: a revoked key stays as it is. Raises Forbidden, NotFound."""
-    actor.require(Permission.KEYS_WRITE)
     key = await store.lock_key(tx, actor.account_id, key_id)
     if key.revoked_at is None:
         key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:MAX_REASON] or None

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict, Invalid
 from portal.keys import store
@@ -24,12 +24,12 @@ class RotatedKey:
     secret: str
 
 
+@requires(Permission.KEYS_WRITE)
 async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, prefix: str = "pk") -> RotatedKey:
     """With an overlap of zero the old secret ends at once; rotating again meanwhile ends the oldest at once.
 
     Raises Invalid, Forbidden, NotFound, Conflict for a revoked or expired key.
     """
-    actor.require(Permission.KEYS_WRITE)
     if not timedelta(0) <= overlap <= MAX_OVERLAP:
         raise Invalid(f"The overlap is 0 to {MAX_OVERLAP.days} days.", path=("overlapSeconds",))
     key = await store.lock_open_key(tx, actor.account_id, key_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.names import check_name
 from portal.keys import store
@@ -35,9 +35,9 @@ class KeyChanges:
     limits: Sequence[KeyLimit] | Unset = UNSET
 
 
+@requires(Permission.KEYS_WRITE)
 async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> Key:
     """Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key."""
-    actor.require(Permission.KEYS_WRITE)
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     if not isinstance(changes.name, Unset):
         key.name = check_name(changes.name)

@@ -3,16 +3,16 @@
 from typing import Any
 
 from portal import audit
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict
 from portal.plans import store
 from portal.plans.models import Plan
 
 
+@requires(Permission.STAFF)
 async def set_tariff(tx: Tx, actor: Actor, slug: str, tariff: dict[str, Any]) -> Plan:
     """`tariff` is a document that portal.billing has read. Raises Forbidden, NotFound, Conflict (another currency)."""
-    actor.require(Permission.STAFF)
     plan = await store.lock_plan_called(tx, slug)
     if tariff["currency"] != plan.currency:
         raise Conflict(

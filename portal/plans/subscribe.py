@@ -2,16 +2,16 @@
 
 from portal import audit
 from portal.accounts import bump_policy_version
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict
 from portal.plans import store
 from portal.plans.models import Plan, Subscription
 
 
+@requires(Permission.PLAN_WRITE)
 async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
     """Idempotent for the plan that the account is on. Raises Forbidden, NotFound, Conflict."""
-    actor.require(Permission.PLAN_WRITE)
     plan = await store.get_plan(tx, plan_id)
     subscription = await store.find_subscription(tx, actor.account_id)
     if subscription is not None and subscription.plan_id == plan.id:

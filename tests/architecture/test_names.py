@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from graphql import build_schema
 
-from portal.core.actor import NEEDS, Permission
 from portal.graphql import sdl
-from tests.architecture.roles_page import MEANINGS, page
+from portal.graphql.roles_page import page
 
 ROOT = Path(__file__).parent.parent.parent
 DOMAINS = ("accounts", "keys", "plans")
@@ -38,22 +37,7 @@ def test_a_mutation_a_verb_a_file_and_an_audit_action_share_a_name(mutation: str
         assert words == sorted(verb.removesuffix("s").split("_")) or action.endswith(f".{verb}"), action
 
 
-def test_every_verb_that_is_listed_requires_what_the_table_says() -> None:
-    """The verbs name their permission themselves; this reads it back."""
-    by_name = {permission.name: permission for permission in Permission}
-    found = {}
-    for domain in DOMAINS:
-        for path in (ROOT / "portal" / domain).rglob("*.py"):
-            for node in ast.parse(path.read_text()).body:
-                if isinstance(node, ast.AsyncFunctionDef) and node.name in NEEDS:
-                    (name,) = re.findall(r"actor\.require\(Permission\.(\w+)\)", ast.unparse(node))
-                    found[node.name] = by_name[name]
-    assert found.items() <= NEEDS.items()
-    assert {snake(mutation) for mutation in MUTATIONS} <= found.keys()
-
-
 def test_the_page_on_roles_is_the_codes() -> None:
-    assert set(MEANINGS) == set(Permission)
     assert (ROOT / "docs" / "guides" / "roles.md").read_text() == page(), (
-        "run `python -m tests.architecture.roles_page > docs/guides/roles.md`"
+        "run `python -m portal.graphql.roles_page > docs/guides/roles.md`, and read which rights changed"
     )

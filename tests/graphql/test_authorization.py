@@ -1,6 +1,7 @@
 """The authorization matrix: every query field, mutation, subscription and node type × role × own or another account.
 
-Generated from the schema and held to `portal.core.actor.NEEDS`: a new operation without an expectation fails here.
+Generated from the schema and held to the committed tables of docs/guides/roles.md, so that a weaker right shows in a
+diff: a new operation without a line there fails here.
 Another account's object is answered exactly like one that does not exist.
 """
 
@@ -9,6 +10,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +26,15 @@ from graphql import (
 )
 from sqlalchemy import text
 
-from portal.core.actor import NEEDS, Actor
+from portal import accounts, keys, plans
+from portal.core.actor import Actor, Permission, requirement_of
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.ids import new_id
-from portal.graphql import Options, Result, SubscriptionContext, execute, open_stream, sdl
+from portal.graphql import Options, Result, SubscriptionContext, execute, open_stream, schema, sdl
+from portal.graphql.engine.resolvers import mutation
 from portal.graphql.live import Publisher, SubscriptionHub
+from portal.graphql.roles_page import requirements
 from portal.limits import Limiter
 from tests.graphql.world import CALLERS, MAKE_ID, OF_ALL, Arguments, Caller, Tenant, new_caller, new_tenant
 from tests.matrix import count_cells, expect_cells
@@ -46,21 +51,21 @@ NODES = sorted(kind.name for kind in SCHEMA.get_implementations(NODE).objects)
 CELLS = (len(QUERIES) + len(MUTATIONS) + len(SUBSCRIPTIONS) + len(NODES)) * len(CALLERS) * 2
 expect_cells(CELLS)
 
-FREE = frozenset({"node", "viewer"})
-"""Any signed-in caller may: what `node` shows is told by the type, what `viewer` shows is the caller."""
-READ_AS = {
-    "Account": "members",
-    "Person": "members",
-    "AuditEvent": "audit_events",
-    "Invoice": "invoice",
-    "Key": "key",
-    "PersonalToken": "personal_tokens",
-    "Plan": "plans",
-    "ServiceToken": "service_tokens",
-    "Session": "sessions",
-    "UsageRequest": "request",
-}
-"""By which entry of NEEDS an object is found by its id."""
+ROLES_PAGE = Path(__file__).parents[2] / "docs" / "guides" / "roles.md"
+
+
+def read_rights() -> dict[str, frozenset[str]]:
+    """The callers that may, by operation, as the page on roles says. Staff may besides what its role may."""
+    _, table = ROLES_PAGE.read_text().split("## What each operation requires\n")
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()]
+    rights = {}
+    for name, _, *marks in rows:
+        callers = {caller for caller, mark in zip(head[2:], marks, strict=True) if mark == "yes"}
+        rights[name.strip("`")] = frozenset(callers | ({"staff"} if "viewer" in callers else set()))
+    return rights
+
+
+RIGHTS = read_rights()
 NAMES = {
     "invoice": "Invoice",
     "key": "Key",
@@ -86,10 +91,6 @@ INPUTS: dict[str, Any] = {"String": "burst", "BigInt": 1000, "DateTime": "2026-1
 
 PATIENT = Options(timeout_seconds=30)
 """A busy machine is no denial."""
-
-
-def snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def arguments_of(field: GraphQLField, object_id: str | None, account_id: str | None = None) -> Arguments:
@@ -165,36 +166,42 @@ def outcome(result: Result, name: str) -> str:
     return str(answer["code"]) if isinstance(answer, dict) and "code" in answer else "OK"
 
 
-def expected(caller: Caller, needs: str) -> str:
+def expected(caller: Caller, operation: str) -> str:
     if caller.name == "anonymous":
         return "UNAUTHENTICATED"
-    return "OK" if needs in FREE or caller.actor.may(NEEDS[needs]) else "FORBIDDEN"
+    return "OK" if caller.name in RIGHTS[operation] else "FORBIDDEN"
 
 
 def test_every_operation_has_its_expectation() -> None:
-    operations = {snake(name) for name in (*QUERIES, *MUTATIONS, *SUBSCRIPTIONS)}
-    assert operations - set(NEEDS) - FREE == set(), "say in portal/core/actor.py what it needs"
-    assert set(NEEDS) - operations == {"add_member"}, "a verb that no mutation calls yet"
-    assert set(NODES) == set(READ_AS) == set(MAKE_ID), "say how an object of the new type is made and read"
+    fields = {"Query": QUERIES, "Mutation": MUTATIONS, "Live": SUBSCRIPTIONS}
+    operations = {f"{root}.{name}" for root, found in fields.items() for name in found}
+    nodes = {f"node: {name}" for name in NODES}
+    assert operations | nodes <= set(RIGHTS), "put @requires at the field, and write docs/guides/roles.md anew"
+    assert {name for name in RIGHTS if name.partition(" ")[0] in ("node:", "verb:")} == nodes | {
+        "verb: add_member",
+        "verb: set_tariff",
+        "verb: start_export",
+    }
+    assert set(NODES) == set(MAKE_ID), "say how an object of the new type is made"
     named = {
         name
         for name, field in {**QUERIES, **MUTATIONS}.items()
         for argument in [*field.args.values()]
         if get_named_type(argument.type).name == "ID" or "id" in getattr(get_named_type(argument.type), "fields", {})
     }
-    assert named - FREE == set(NAMES), "say of which type the object is that the operation names"
+    assert named - {"node", "viewer"} == set(NAMES), "say of which type the object is that the operation names"
 
 
 @pytest.mark.parametrize("name", QUERIES)
 async def test_query(database: Database, own: Tenant, other: Tenant, callers: dict[str, Caller], name: str) -> None:
-    field, needs = QUERIES[name], snake(name)
+    field = QUERIES[name]
     document = document_of("query", name, field, "{ __typename }")
     for caller in callers.values():
         for tenant in (own, other):
             kind = NAMES.get(name, "Key" if name == "node" else None)
             object_id = await MAKE_ID[kind](database, tenant, caller) if kind else None
             result = await run(database, caller, document, arguments_of(field, object_id))
-            wanted = expected(caller, "key" if name == "node" else needs)
+            wanted = expected(caller, "node: Key" if name == "node" else f"Query.{name}")
             assert outcome(result, name) == wanted, (name, caller.name)
             if kind and wanted == "OK":
                 assert (result.data or {})[name] == ({"__typename": kind} if tenant is own else None)
@@ -220,7 +227,7 @@ async def test_mutation(database: Database, own: Tenant, other: Tenant, name: st
     document = document_of("mutation", name, field, "{ __typename ... on Problem { code message path } }")
     for role in CALLERS:
         caller = await new_caller(database, own, role)
-        wanted = expected(caller, snake(name))
+        wanted = expected(caller, f"Mutation.{name}")
         for tenant in (own, other):
             account_id = tenant.owner.account_id if name in ACROSS else None
             object_id = await MAKE_ID[kind](database, tenant, caller) if kind else None
@@ -252,7 +259,7 @@ async def test_node(database: Database, own: Tenant, other: Tenant, callers: dic
     selection = f"{{ __typename ... on {kind} {leaves(SCHEMA.type_map[kind])} }}"
     document = f"query Tried($id: ID!) {{ node(id: $id) {selection} }}"
     for caller in callers.values():
-        wanted = expected(caller, READ_AS[kind])
+        wanted = expected(caller, f"node: {kind}")
         for tenant in (own, other):
             object_id = await MAKE_ID[kind](database, tenant, caller)
             result = await run(database, caller, document, {"id": object_id})
@@ -317,7 +324,7 @@ async def test_subscription(
             await publisher.relayed(json.dumps(event).encode())
 
     for caller in callers.values():
-        wanted = expected(caller, snake(name))
+        wanted = expected(caller, f"Live.{name}")
         for _ in (own, other):
             result = await first_told(place, caller, f"subscription {{ {TOLD[name]} }}", happen)
             assert outcome(result, name) == wanted, (name, caller.name, result.to_json())
@@ -342,5 +349,63 @@ async def test_a_token_without_the_scope_subscribes_to_nothing(
 
 def test_scopes_take_from_a_role_and_never_add(own: Tenant) -> None:
     scoped = Actor("person", own.owner.id, own.owner.account_id, role=own.owner.role, scopes=frozenset({"keys:read"}))
-    allowed = {needs for needs, permission in NEEDS.items() if scoped.may(permission)}
-    assert allowed == {"key", "keys", "keys_needing_attention", "key_changed"}
+    assert [permission for permission in Permission if scoped.may(permission)] == [Permission.KEYS_READ]
+
+
+PUBLIC = {"Query.node", "Query.viewer"}
+"""Any signed-in caller may: what `node` shows is told by the type, what `viewer` shows is the caller."""
+MORE_OF_AN_OBJECT = {
+    "AuditActor.name",
+    "AuditEvent.subjectName",
+    "Bill.lines",
+    "DraftInvoice.lines",
+    "Invoice.lines",
+    "Key.lastUsedAddress",
+    "Key.lastUsedAt",
+    "Key.liveLimits",
+    "Key.maskedSecret",
+    "Key.secrets",
+    "KeySecret.lastUsedAddress",
+    "KeySecret.lastUsedAt",
+    "Quota.forecast",
+    "Usage.freshAt",
+    "UsageRequest.keyName",
+}
+"""What is read with an object belongs to it: who may see the object may see this."""
+
+
+def reading_fields() -> set[str]:
+    """Every field of an object that reads on its own: those whose resolver is a coroutine. Pages count their rows."""
+    found = set()
+    for kind in schema.graphql_schema.type_map.values():
+        for name, field in getattr(kind, "fields", {}).items():
+            definition: Any = field.extensions.get("strawberry-definition")
+            base = getattr(definition, "base_resolver", None)
+            if base is not None and base.is_async and not kind.name.endswith("Connection"):
+                found.add(f"{kind.name}.{name}")
+    return found
+
+
+def test_no_field_that_reads_or_changes_an_account_is_without_a_requirement() -> None:
+    declared = {name for name, permission in requirements().items() if permission is not None}
+    changing = {f"Mutation.{name}" for name in MUTATIONS} | {f"Live.{name}" for name in SUBSCRIPTIONS}
+    assert changing <= declared
+    assert reading_fields() - declared == PUBLIC | MORE_OF_AN_OBJECT
+    assert not {name for name, permission in requirements().items() if permission is None} - PUBLIC
+
+
+def test_a_mutation_is_refused_whose_verb_requires_nothing() -> None:
+    async def free(tx: Any, actor: Actor) -> None: ...
+
+    with pytest.raises(TypeError, match="free has no @requires"):
+        mutation("Do something.", free)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_mutation_repeats_what_the_verb_of_its_name_requires(name: str) -> None:
+    verb = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    (found,) = [getattr(domain, verb) for domain in (accounts, keys, plans) if hasattr(domain, verb)]
+    permission = requirement_of(found)
+    assert permission is not None
+    assert requirements()[f"Mutation.{name}"] is permission
+    assert f"Requires `{permission.value}`." in (MUTATIONS[name].description or "")

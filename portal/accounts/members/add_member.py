@@ -6,7 +6,7 @@ from portal import audit
 from portal.accounts import store
 from portal.accounts.models import Membership, Person
 from portal.accounts.rules import normal_email
-from portal.core.actor import Actor, Permission, Role
+from portal.core.actor import Actor, Permission, Role, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict, Forbidden
 from portal.core.ids import new_id
@@ -20,9 +20,9 @@ class NewMember:
     role: Role
 
 
+@requires(Permission.ACCOUNT_WRITE)
 async def add_member(tx: Tx, actor: Actor, new: NewMember) -> Person:
     """The person has no password and so cannot sign in yet. Raises Invalid, Forbidden, Conflict for a known address."""
-    actor.require(Permission.ACCOUNT_WRITE)
     if new.role is Role.OWNER and actor.role is not Role.OWNER:
         raise Forbidden("Only an owner can make an owner.", path=("role",))
     email = normal_email(new.email)

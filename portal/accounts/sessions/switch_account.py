@@ -6,19 +6,19 @@ from portal import audit
 from portal.accounts import store
 from portal.accounts.models import Account, Membership
 from portal.accounts.sessions import store as session_store
-from portal.core.actor import Actor, Permission, Role
+from portal.core.actor import Actor, Permission, Role, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict, NotFound
 from portal.core.ids import AccountId
 
 
+@requires(Permission.SELF_WRITE)
 async def switch_account(tx: Tx, actor: Actor, account_id: str) -> tuple[Account, Membership]:
     """Both accounts' audit logs tell it, neither names the other. Idempotent for the account that one is in.
 
     Raises NotFound unless the person is a member, Conflict for a token, which belongs to one account and is not told of
     which others its person is a member, Forbidden.
     """
-    actor.require(Permission.SELF_WRITE)
     session = await session_store.find_own_session(tx, actor.id, actor.credential or "")
     if session is None:
         raise Conflict("A token belongs to one account.", hint="Make one there.", path=("accountId",))

@@ -9,7 +9,7 @@ from portal import audit
 from portal.accounts.models import PersonalToken
 from portal.accounts.rules import check_scopes, token_digest
 from portal.accounts.tokens import store as token_store
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Forbidden, Invalid
 from portal.core.ids import new_id
@@ -24,6 +24,7 @@ class CreatedToken:
     token: str
 
 
+@requires(Permission.SELF_WRITE)
 async def create_personal_token(
     tx: Tx, actor: Actor, name: str, expires_at: datetime | None = None, scopes: Collection[str] | None = None
 ) -> CreatedToken:
@@ -33,7 +34,6 @@ async def create_personal_token(
     """
     if actor.kind != "person":
         raise Forbidden("Only a person can have a personal token.")
-    actor.require(Permission.SELF_WRITE)
     chosen = check_scopes(scopes)
     if expires_at is not None and expires_at <= tx.now:
         raise Invalid("The expiry lies in the past.", hint="Choose a later one.", path=("expiresAt",))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from portal import audit
 from portal.accounts.models import ServiceToken
 from portal.accounts.rules import token_digest
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.ids import new_id
 from portal.core.names import check_name
@@ -22,9 +22,9 @@ class CreatedServiceToken:
     token: str
 
 
+@requires(Permission.STAFF)
 async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedServiceToken:
     """Staff and the command line only. Raises Invalid, Forbidden."""
-    actor.require(Permission.STAFF)
     token = f"svc_{secrets.token_urlsafe(32)}"
     row = await tx.insert(
         ServiceToken(

@@ -3,14 +3,14 @@
 from portal import audit
 from portal.accounts.models import PersonalToken
 from portal.accounts.tokens import store as token_store
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 
 
+@requires(Permission.SELF_WRITE)
 async def revoke_personal_token(tx: Tx, actor: Actor, token_id: str) -> PersonalToken:
     """One's own only. Idempotent: a revoked token stays as it is. Raises Forbidden, NotFound."""
-    actor.require(Permission.SELF_WRITE)
     token = await token_store.find_own_token(tx, actor.account_id, actor.id, token_id)
     if token is None:
         raise NotFound("There is no such token.", path=("id",))

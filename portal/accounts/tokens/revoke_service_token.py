@@ -3,14 +3,14 @@
 from portal import audit
 from portal.accounts.models import ServiceToken
 from portal.accounts.tokens import store as token_store
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 
 
+@requires(Permission.STAFF)
 async def revoke_service_token(tx: Tx, actor: Actor, token_id: str) -> ServiceToken:
     """Staff only. Idempotent: a revoked token stays as it is. Raises Forbidden, NotFound."""
-    actor.require(Permission.STAFF)
     token = await token_store.find_service_token_by_id(tx, token_id)
     if token is None:
         raise NotFound("There is no such token.", path=("id",))

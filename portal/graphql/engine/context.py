@@ -6,9 +6,8 @@ import strawberry
 from graphql import DocumentNode
 
 from portal.accounts import Person
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, not_signed_in
 from portal.core.database import Tx
-from portal.core.errors import Unauthenticated
 from portal.graphql.engine.loaders import Loaders
 from portal.graphql.live import SubscriptionHub
 from portal.limits import Limiter
@@ -38,9 +37,7 @@ class GraphQLContext:
     def tx(self) -> Tx:
         """Raises Unauthenticated for nobody."""
         if self._tx is None:
-            raise Unauthenticated(
-                "You are not signed in.", hint="Sign in, or send a personal token as Authorization: Bearer pat_…."
-            )
+            raise not_signed_in()
         return self._tx
 
     @cached_property
@@ -50,12 +47,6 @@ class GraphQLContext:
     def require_caller(self) -> None:
         """Raises Unauthenticated for nobody."""
         _ = self.tx
-
-    def permitted(self, permission: Permission) -> Tx:
-        """The transaction, for a caller who may. Raises Unauthenticated, Forbidden."""
-        tx = self.tx
-        self.actor.require(permission)
-        return tx
 
 
 Info = strawberry.Info[GraphQLContext, None]

@@ -11,7 +11,7 @@ from portal.core.errors import Unauthenticated
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
-from portal.graphql.engine.resolvers import mutation, resolver
+from portal.graphql.engine.resolvers import mutation, requires, resolver
 
 
 @strawberry.type(description="Somebody who signs in.")
@@ -76,8 +76,9 @@ class Viewer:
     @resolver(
         "Every account that the caller may act in, the oldest membership first; at most 100. A token acts in one."
     )
+    @requires(Permission.SELF_READ)
     async def memberships(self, info: Info) -> list[Membership]:
-        context, tx = info.context, info.context.permitted(Permission.SELF_READ)
+        context, tx = info.context, info.context.tx
         within = context.actor.account_id if context.actor.is_by_token else None
         return [
             Membership(
@@ -107,8 +108,9 @@ class AccountQueries:
         )
 
     @resolver("The people of this account, who joined first comes first.")
+    @requires(Permission.ACCOUNT_READ)
     async def members(self, info: Info, first: First = 25, after: After = None) -> Connection[Member]:
-        tx, account_id = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         seen = decode_cursor(after) if after else None
         rows = await accounts.list_members(tx, account_id, most=check_first(first) + 1, after=seen)
         items = [((row.joined_at, row.id), Member.of(row)) for row in rows]
@@ -129,7 +131,10 @@ SwitchAccountResult = Annotated[
 
 @strawberry.type
 class AccountMutations:
-    @mutation("Let this session act in another account of its person. A token belongs to one account.")
+    @mutation(
+        "Let this session act in another account of its person. A token belongs to one account.",
+        accounts.switch_account,
+    )
     async def switch_account(
         self,
         info: Info,
@@ -139,9 +144,10 @@ class AccountMutations:
         return SwitchedAccount(account=Account.of(account), role=membership.role)
 
 
+@requires(Permission.ACCOUNT_READ)
 async def find_account(info: Info, account_id: str) -> Account | None:
     """Only those that the caller may act in: a token in its own only."""
-    tx, actor = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor
+    tx, actor = info.context.tx, info.context.actor
     is_own = account_id == actor.account_id or (
         not actor.is_by_token and await accounts.find_membership(tx, account_id, actor.id) is not None
     )
@@ -149,8 +155,9 @@ async def find_account(info: Info, account_id: str) -> Account | None:
     return None if row is None else Account.of(row)
 
 
+@requires(Permission.ACCOUNT_READ)
 async def find_person(info: Info, person_id: str) -> Person | None:
     """Only those of the account."""
-    tx, account_id = info.context.permitted(Permission.ACCOUNT_READ), info.context.actor.account_id
+    tx, account_id = info.context.tx, info.context.actor.account_id
     rows = await accounts.list_members_by_id(tx, account_id, [person_id])
     return Person.of(rows[0]) if rows else None

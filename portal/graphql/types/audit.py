@@ -13,7 +13,7 @@ from portal.core.ids import BODY_LENGTH
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import resolver
+from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, Json
 
 MAX_VERIFIED = 500
@@ -98,10 +98,11 @@ Where = Annotated[AuditFilter | None, strawberry.argument(name="filter", descrip
 @strawberry.type
 class AuditQueries:
     @resolver("What was done in the account, the newest first.")
+    @requires(Permission.AUDIT_READ)
     async def audit_events(
         self, info: Info, first: First = 25, after: After = None, where: Where = None
     ) -> Connection[AuditEvent]:
-        tx, account_id = info.context.permitted(Permission.AUDIT_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         which = where.to_filter() if where else audit.AuditFilter()
         before = _sequence_of(account_id, decode_cursor(after)[1]) if after else None
         if after and before is None:
@@ -112,8 +113,9 @@ class AuditQueries:
         return connection_of(items, first, after, lambda: audit.count_audit_events(tx, account_id, which))
 
     @resolver(f"Whether the log holds: its newest {MAX_VERIFIED} rows are verified for each answer.")
+    @requires(Permission.AUDIT_READ)
     async def audit_chain(self, info: Info) -> AuditChain:
-        tx, account_id = info.context.permitted(Permission.AUDIT_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         state = await audit.verify_newest(tx, account_id, MAX_VERIFIED)
         return AuditChain(
             events=BigInt(state.events),
@@ -137,8 +139,9 @@ def _sequence_of(account_id: str, event_id: str) -> int | None:
     return int(number) if is_known else None
 
 
+@requires(Permission.AUDIT_READ)
 async def find_audit_event(info: Info, event_id: str) -> AuditEvent | None:
-    tx, account_id = info.context.permitted(Permission.AUDIT_READ), info.context.actor.account_id
+    tx, account_id = info.context.tx, info.context.actor.account_id
     sequence = _sequence_of(account_id, event_id)
     row = await audit.find_audit_event(tx, account_id, sequence) if sequence is not None else None
     return None if row is None else AuditEvent.of(row)

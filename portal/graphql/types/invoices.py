@@ -12,7 +12,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import resolver
+from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.plans import Price
 
@@ -122,17 +122,25 @@ class DraftInvoice(Bill):
         )
 
 
+@requires(Permission.INVOICES_READ)
+async def find_invoice(info: Info, invoice_id: str) -> Invoice | None:
+    tx = info.context.tx
+    row = await billing.find_invoice(tx, info.context.actor.account_id, invoice_id)
+    return None if row is None else Invoice.of(row)
+
+
 @strawberry.type
 class InvoiceQueries:
     @resolver("The account's invoices, the newest first.")
+    @requires(Permission.INVOICES_READ)
     async def invoices(self, info: Info, first: First = 25, after: After = None) -> Connection[Invoice]:
-        tx, account_id = info.context.permitted(Permission.INVOICES_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         before = decode_cursor(after) if after else None
         rows = await billing.list_invoices(tx, account_id, most=check_first(first) + 1, after=before)
         items = [((row.finalized_at, row.id), Invoice.of(row)) for row in rows]
         return connection_of(items, first, after, lambda: billing.count_invoices(tx, account_id))
 
-    @resolver("An invoice of this account by its id; null if it has none such.")
+    @resolver("An invoice of this account by its id; null if it has none such.", find_invoice)
     async def invoice(
         self,
         info: Info,
@@ -141,12 +149,7 @@ class InvoiceQueries:
         return await find_invoice(info, invoice_id)
 
     @resolver("The next invoice as it would be now.")
+    @requires(Permission.INVOICES_READ)
     async def draft_invoice(self, info: Info) -> DraftInvoice:
-        tx, account_id = info.context.permitted(Permission.INVOICES_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         return DraftInvoice.of(await billing.draft_invoice(tx, account_id))
-
-
-async def find_invoice(info: Info, invoice_id: str) -> Invoice | None:
-    tx = info.context.permitted(Permission.INVOICES_READ)
-    row = await billing.find_invoice(tx, info.context.actor.account_id, invoice_id)
-    return None if row is None else Invoice.of(row)

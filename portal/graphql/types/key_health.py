@@ -14,7 +14,7 @@ from portal.core.ids import AccountId
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import check_first
-from portal.graphql.engine.resolvers import resolver
+from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.keys import Key
 
@@ -86,12 +86,13 @@ class _Look:
 @strawberry.type
 class KeyHealthQueries:
     @resolver("Keys to look at: those that expire soon, then those over a limit, then unused ones (of the 100 oldest).")
+    @requires(Permission.KEYS_READ)
     async def keys_needing_attention(
         self,
         info: Info,
         first: Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")] = 10,
     ) -> list[KeyAttention]:
-        tx = info.context.permitted(Permission.KEYS_READ)
+        tx = info.context.tx
         look = _Look(info, tx, info.context.actor.account_id, check_first(first))
         found = [*await look.expiring(), *await look.limited()]
         if len(found) < first:

@@ -1,5 +1,6 @@
 """What a key is held to: its own limits, its plan's, and what staff put in the place of one of those."""
 
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Self
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Self
 import strawberry
 
 from portal import keys, plans
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.graphql.engine.context import Info
@@ -133,31 +134,32 @@ LimitName = Annotated[str, strawberry.argument(description="The plan's limit.")]
 
 @strawberry.type
 class KeyLimitMutations:
-    @mutation("Give one key another amount or window than its plan does. For the provider's staff.")
+    @mutation(
+        "Give one key another amount or window than its plan does. For the provider's staff.", keys.override_key_limit
+    )
     async def override_key_limit(
         self,
         info: Info,
         new: Annotated[OverrideKeyLimitInput, strawberry.argument(name="input", description="The override.")],
     ) -> OverrideKeyLimitResult:
-        tx, actor = _staff_for(info, new.account_id)
+        tx, actor = _acting_for(info, new.account_id)
         async with tx.acting_for(actor.account_id):
             key = await keys.override_key_limit(tx, actor, new.id, new.to_new())
         return _changed(key, tx)
 
-    @mutation("Hold a key to its plan's limit again. For the provider's staff.")
+    @mutation("Hold a key to its plan's limit again. For the provider's staff.", keys.clear_key_override)
     async def clear_key_override(
         self, info: Info, account_id: AccountOfKey, key_id: KeyOfAccount, name: LimitName
     ) -> ClearKeyOverrideResult:
-        tx, actor = _staff_for(info, account_id)
+        tx, actor = _acting_for(info, account_id)
         async with tx.acting_for(actor.account_id):
             key = await keys.clear_key_override(tx, actor, key_id, name)
         return _changed(key, tx)
 
 
-def _staff_for(info: Info, account_id: str) -> tuple[Tx, Actor]:
-    """The caller, acting for another account without a role in it. Raises Unauthenticated, Forbidden."""
-    tx, caller = info.context.permitted(Permission.STAFF), info.context.actor
-    return tx, Actor(caller.kind, caller.id, AccountId(account_id), is_staff=True, address=caller.address)
+def _acting_for(info: Info, account_id: str) -> tuple[Tx, Actor]:
+    """Return the caller as an actor in another account without a role there, so that only staff may do anything."""
+    return info.context.tx, replace(info.context.actor, account_id=AccountId(account_id), role=None)
 
 
 def _changed(key: keys.Key, tx: Tx) -> LimitOverridesChanged:

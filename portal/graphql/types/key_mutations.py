@@ -144,7 +144,7 @@ Overlap = Annotated[int, strawberry.argument(description="For how long the old s
 
 @strawberry.type
 class KeyMutations:
-    @mutation("Create a key. Its secret is in this answer only.")
+    @mutation("Create a key. Its secret is in this answer only.", keys.create_key)
     async def create_key(
         self,
         info: Info,
@@ -154,7 +154,7 @@ class KeyMutations:
         created = await keys.create_key(tx, info.context.actor, new.to_new(info.context.key_prefix))
         return CreatedKey(key=Key.of(created.key, tx.now), secret=created.secret)
 
-    @mutation("Change name, scopes, networks, metadata, expiry or own limits.")
+    @mutation("Change name, scopes, networks, metadata, expiry or own limits.", keys.update_key)
     async def update_key(
         self,
         info: Info,
@@ -164,19 +164,19 @@ class KeyMutations:
             info, await keys.update_key(info.context.tx, info.context.actor, changes.id, changes.to_changes())
         )
 
-    @mutation("Refuse a key until it is resumed.")
+    @mutation("Refuse a key until it is resumed.", keys.pause_key)
     async def pause_key(self, info: Info, key_id: KeyId) -> PauseKeyResult:
         return _changed(info, await keys.pause_key(info.context.tx, info.context.actor, key_id))
 
-    @mutation("Let a paused key verify again.")
+    @mutation("Let a paused key verify again.", keys.resume_key)
     async def resume_key(self, info: Info, key_id: KeyId) -> ResumeKeyResult:
         return _changed(info, await keys.resume_key(info.context.tx, info.context.actor, key_id))
 
-    @mutation("End a key for ever. After this answer it verifies nowhere.")
+    @mutation("End a key for ever. After this answer it verifies nowhere.", keys.revoke_key)
     async def revoke_key(self, info: Info, key_id: KeyId, reason: Reason = None) -> RevokeKeyResult:
         return _changed(info, await keys.revoke_key(info.context.tx, info.context.actor, key_id, reason))
 
-    @mutation("Give a key a new secret; the old one works on during the overlap.")
+    @mutation("Give a key a new secret; the old one works on during the overlap.", keys.rotate_key)
     async def rotate_key(self, info: Info, key_id: KeyId, overlap_seconds: Overlap = 86_400) -> RotateKeyResult:
         context = info.context
         overlap = timedelta(seconds=overlap_seconds)

@@ -11,7 +11,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import Environment, value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import resolver
+from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, Json
 from portal.graphql.types.key_limits import KeyLimit, LimitInForce, LimitOverride, limits_in_force
 from portal.graphql.types.usage import (
@@ -132,8 +132,8 @@ class Key(Node):
         )
 
     @resolver("Every limit that its checks are held to: the plan's, overrides in their place, its own.")
+    @requires(Permission.PLAN_READ)
     async def limits_in_force(self, info: Info) -> list[LimitInForce]:
-        info.context.permitted(Permission.PLAN_READ)
         return await limits_in_force(info, self.row)
 
     @resolver("Its secrets, the newest first: one, or more after rotations.")
@@ -166,6 +166,7 @@ class Key(Node):
         return [use for use in uses if use is not None]
 
     @resolver("Usage of this key over time.")
+    @requires(Permission.USAGE_READ)
     async def usage(
         self,
         info: Info,
@@ -186,13 +187,21 @@ InEnvironment = Annotated[Environment | None, strawberry.argument(description="O
 WithStatus = Annotated[KeyStatus | None, strawberry.argument(description="Only keys that are so now.")]
 
 
+@requires(Permission.KEYS_READ)
+async def find_key(info: Info, key_id: str) -> Key | None:
+    tx = info.context.tx
+    row = await keys.find_key(tx, info.context.actor.account_id, key_id)
+    return None if row is None else Key.of(row, tx.now)
+
+
 @strawberry.type
 class KeyQueries:
-    @resolver("A key; null if there is none of this id in this account.")
+    @resolver("A key; null if there is none of this id in this account.", find_key)
     async def key(self, info: Info, key_id: KeyId) -> Key | None:
         return await find_key(info, key_id)
 
     @resolver("The account's keys, the newest first.")
+    @requires(Permission.KEYS_READ)
     async def keys(
         self,
         info: Info,
@@ -202,7 +211,7 @@ class KeyQueries:
         environment: InEnvironment = None,
         status: WithStatus = None,
     ) -> Connection[Key]:
-        tx, account_id = info.context.permitted(Permission.KEYS_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         which = keys.KeyFilter(
             search=search,
             environment=environment.value if environment else None,
@@ -212,9 +221,3 @@ class KeyQueries:
         rows = await keys.list_keys(tx, account_id, which, most=check_first(first) + 1, before=before)
         items = [((row.created_at, row.id), Key.of(row, tx.now)) for row in rows]
         return connection_of(items, first, after, lambda: keys.count_keys(tx, account_id, which))
-
-
-async def find_key(info: Info, key_id: str) -> Key | None:
-    tx = info.context.permitted(Permission.KEYS_READ)
-    row = await keys.find_key(tx, info.context.actor.account_id, key_id)
-    return None if row is None else Key.of(row, tx.now)

@@ -12,7 +12,7 @@ from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
-from portal.graphql.engine.resolvers import mutation, resolver
+from portal.graphql.engine.resolvers import mutation, requires, resolver
 
 
 @strawberry.enum(description="Whether a token is accepted.")
@@ -68,8 +68,9 @@ class CreatePersonalTokenInput:
 @strawberry.type
 class PersonalTokenQueries:
     @resolver("The caller's tokens for this account, the newest first; ended ones for 30 days more.")
+    @requires(Permission.SELF_READ)
     async def personal_tokens(self, info: Info, first: First = 25, after: After = None) -> Connection[PersonalToken]:
-        tx, actor = info.context.permitted(Permission.SELF_READ), info.context.actor
+        tx, actor = info.context.tx, info.context.actor
         whose = actor.account_id, actor.id
         seen = decode_cursor(after) if after else None
         rows = await accounts.list_personal_tokens(tx, *whose, most=check_first(first) + 1, before=seen)
@@ -100,7 +101,10 @@ RevokePersonalTokenResult = Annotated[
 
 @strawberry.type
 class PersonalTokenMutations:
-    @mutation("Make a personal access token for this account. The token is in this answer only.")
+    @mutation(
+        "Make a personal access token for this account. The token is in this answer only.",
+        accounts.create_personal_token,
+    )
     async def create_personal_token(
         self,
         info: Info,
@@ -110,7 +114,7 @@ class PersonalTokenMutations:
         created = await accounts.create_personal_token(tx, actor, new.name, new.expires_at, new.scopes)
         return CreatedPersonalToken(personal_token=PersonalToken.of(created.row, tx.now), token=created.token)
 
-    @mutation("Refuse one of the caller's tokens from now on.")
+    @mutation("Refuse one of the caller's tokens from now on.", accounts.revoke_personal_token)
     async def revoke_personal_token(
         self,
         info: Info,
@@ -121,8 +125,9 @@ class PersonalTokenMutations:
         return RevokedPersonalToken(personal_token=PersonalToken.of(row, tx.now))
 
 
+@requires(Permission.SELF_READ)
 async def find_personal_token(info: Info, token_id: str) -> PersonalToken | None:
     """Only the caller's own."""
-    tx, actor = info.context.permitted(Permission.SELF_READ), info.context.actor
+    tx, actor = info.context.tx, info.context.actor
     row = await accounts.find_own_token(tx, actor.account_id, actor.id, token_id)
     return None if row is None else PersonalToken.of(row, tx.now)

@@ -13,7 +13,7 @@ from portal.core.money import Money
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import Node
 from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
-from portal.graphql.engine.resolvers import mutation, resolver
+from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.tariffs import Tariff
 
@@ -143,19 +143,21 @@ class Quota:
 @strawberry.type
 class PlanQueries:
     @resolver("The catalogue, in its order.")
+    @requires(Permission.PLAN_READ)
     async def plans(self, info: Info) -> list[Plan]:
-        tx = info.context.permitted(Permission.PLAN_READ)
+        tx = info.context.tx
         return [Plan.of(row) for row in await plans.list_plans(tx)]
 
     @resolver("The plan that the account is on.")
+    @requires(Permission.PLAN_READ)
     async def subscription(self, info: Info) -> Subscription:
-        info.context.permitted(Permission.PLAN_READ)
         chosen = await info.context.loaders.plan.load(info.context.actor.account_id)
         return Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at)
 
     @resolver("The quota of the current billing month, and what is left of it.")
+    @requires(Permission.USAGE_READ)
     async def quota(self, info: Info) -> Quota:
-        tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         loaders = info.context.loaders
         entitlement = plans.entitlement_from((await loaders.plan.load(account_id)).plan)
         account = await loaders.account.load(account_id)
@@ -179,7 +181,9 @@ SubscribeResult = Annotated[
 
 @strawberry.type
 class PlanMutations:
-    @mutation("Put the account on a plan. Its limits and quota hold for every check from this answer on.")
+    @mutation(
+        "Put the account on a plan. Its limits and quota hold for every check from this answer on.", plans.subscribe
+    )
     async def subscribe(
         self, info: Info, plan_id: Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
     ) -> SubscribeResult:
@@ -189,8 +193,9 @@ class PlanMutations:
         return Subscribed(subscription=Subscription(plan=plan, started_at=row.started_at))
 
 
+@requires(Permission.PLAN_READ)
 async def find_plan(info: Info, plan_id: str) -> Plan | None:
-    tx = info.context.permitted(Permission.PLAN_READ)
+    tx = info.context.tx
     try:
         return Plan.of(await plans.get_plan(tx, plan_id))
     except NotFound:

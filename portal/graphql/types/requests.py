@@ -10,7 +10,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import Environment
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.resolvers import resolver
+from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.usage import Where, usage_filter
 
@@ -73,13 +73,23 @@ Since = Annotated[
 Until = Annotated[datetime | None, strawberry.argument(name="to", description="The instant after the last; null: now.")]
 
 
+@requires(Permission.USAGE_READ)
+async def find_request(info: Info, request_id: str) -> UsageRequest | None:
+    tx = info.context.tx
+    row = await usage.find_request(tx, info.context.actor.account_id, request_id)
+    return None if row is None else UsageRequest.of(row)
+
+
 @strawberry.type
 class RequestQueries:
-    @resolver("A counted check by the id that its caller got; null if none of this account has it, or not yet.")
+    @resolver(
+        "A counted check by the id that its caller got; null if none of this account has it, or not yet.", find_request
+    )
     async def request(self, info: Info, request_id: RequestId) -> UsageRequest | None:
         return await find_request(info, request_id)
 
     @resolver("Single counted checks, the newest first. `totalCount` is exact.")
+    @requires(Permission.USAGE_READ)
     async def requests(
         self,
         info: Info,
@@ -89,7 +99,7 @@ class RequestQueries:
         first: First = 25,
         after: After = None,
     ) -> Connection[UsageRequest]:
-        tx, account_id = info.context.permitted(Permission.USAGE_READ), info.context.actor.account_id
+        tx, account_id = info.context.tx, info.context.actor.account_id
         last = end or tx.now
         begin = start or (last - DEFAULT_SPAN if last.year > 1 else last)
         query = usage.RequestQuery(begin, last, usage_filter(where))
@@ -97,9 +107,3 @@ class RequestQueries:
         rows = await usage.list_requests(tx, account_id, query, most=check_first(first) + 1, after=before)
         items = [((row.occurred_at, row.request_id), UsageRequest.of(row)) for row in rows]
         return connection_of(items, first, after, lambda: usage.count_requests(tx, account_id, query))
-
-
-async def find_request(info: Info, request_id: str) -> UsageRequest | None:
-    tx = info.context.permitted(Permission.USAGE_READ)
-    row = await usage.find_request(tx, info.context.actor.account_id, request_id)
-    return None if row is None else UsageRequest.of(row)

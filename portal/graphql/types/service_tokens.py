@@ -10,7 +10,7 @@ from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
-from portal.graphql.engine.resolvers import mutation, resolver
+from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.types.personal_tokens import TokenStatus
 
 
@@ -39,8 +39,9 @@ class ServiceToken(Node):
 @strawberry.type
 class ServiceTokenQueries:
     @resolver("The provider's service tokens, revoked ones too, the newest first. For staff.")
+    @requires(Permission.STAFF)
     async def service_tokens(self, info: Info, first: First = 25, after: After = None) -> Connection[ServiceToken]:
-        tx = info.context.permitted(Permission.STAFF)
+        tx = info.context.tx
         seen = decode_cursor(after) if after else None
         rows = await accounts.list_service_tokens(tx, most=check_first(first) + 1, before=seen)
         items = [((row.created_at, row.id), ServiceToken.of(row, tx.now)) for row in rows]
@@ -70,7 +71,10 @@ RevokeServiceTokenResult = Annotated[
 
 @strawberry.type
 class ServiceTokenMutations:
-    @mutation("Make a service token for a gateway. The token is in this answer only. For staff.")
+    @mutation(
+        "Make a service token for a gateway. The token is in this answer only. For staff.",
+        accounts.create_service_token,
+    )
     async def create_service_token(
         self, info: Info, name: Annotated[str, strawberry.argument(description="Which gateway gets it.")]
     ) -> CreateServiceTokenResult:
@@ -78,7 +82,7 @@ class ServiceTokenMutations:
         created = await accounts.create_service_token(tx, info.context.actor, name)
         return CreatedServiceToken(service_token=ServiceToken.of(created.row, tx.now), token=created.token)
 
-    @mutation("Refuse checks from a gateway. For staff.")
+    @mutation("Refuse checks from a gateway. For staff.", accounts.revoke_service_token)
     async def revoke_service_token(
         self,
         info: Info,
@@ -89,7 +93,8 @@ class ServiceTokenMutations:
         return RevokedServiceToken(service_token=ServiceToken.of(row, tx.now))
 
 
+@requires(Permission.STAFF)
 async def find_service_token(info: Info, token_id: str) -> ServiceToken | None:
-    tx = info.context.permitted(Permission.STAFF)
+    tx = info.context.tx
     row = await accounts.find_service_token_by_id(tx, token_id)
     return None if row is None else ServiceToken.of(row, tx.now)

@@ -10,7 +10,7 @@ from portal.core.actor import Actor, Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem
-from portal.graphql.engine.resolvers import mutation, resolver
+from portal.graphql.engine.resolvers import mutation, requires, resolver
 
 
 @strawberry.type(description="A browser in which the caller is signed in.")
@@ -38,8 +38,9 @@ class Session(Node):
 @strawberry.type
 class SessionQueries:
     @resolver("The caller's sessions that go on, in whichever account, the newest first.")
+    @requires(Permission.SELF_READ)
     async def sessions(self, info: Info, first: First = 25, after: After = None) -> Connection[Session]:
-        tx, actor = info.context.permitted(Permission.SELF_READ), info.context.actor
+        tx, actor = info.context.tx, info.context.actor
         seen = decode_cursor(after) if after else None
         rows = await accounts.list_sessions(tx, actor.id, most=check_first(first) + 1, before=seen)
         items = [((row.created_at, row.id), Session.of(row, actor)) for row in rows]
@@ -68,7 +69,7 @@ RevokeOtherSessionsResult = Annotated[
 
 @strawberry.type
 class SessionMutations:
-    @mutation("End one of the caller's sessions; its browser has to sign in again.")
+    @mutation("End one of the caller's sessions; its browser has to sign in again.", accounts.revoke_session)
     async def revoke_session(
         self,
         info: Info,
@@ -79,13 +80,14 @@ class SessionMutations:
             session=Session.of(await accounts.revoke_session(info.context.tx, actor, session_id), actor)
         )
 
-    @mutation("End all of the caller's sessions but this one; from a script, all.")
+    @mutation("End all of the caller's sessions but this one; from a script, all.", accounts.revoke_other_sessions)
     async def revoke_other_sessions(self, info: Info) -> RevokeOtherSessionsResult:
         return RevokedOtherSessions(count=await accounts.revoke_other_sessions(info.context.tx, info.context.actor))
 
 
+@requires(Permission.SELF_READ)
 async def find_session(info: Info, session_id: str) -> Session | None:
     """Only the caller's own."""
-    tx, actor = info.context.permitted(Permission.SELF_READ), info.context.actor
+    tx, actor = info.context.tx, info.context.actor
     row = await accounts.find_own_session(tx, actor.id, session_id)
     return None if row is None else Session.of(row, actor)

@@ -12,7 +12,7 @@ from portal.core.errors import Unavailable
 from portal.graphql import live
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import value
-from portal.graphql.engine.resolvers import resolver, subscription
+from portal.graphql.engine.resolvers import requires, resolver, subscription
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.keys import Key, find_key
 
@@ -71,7 +71,7 @@ class KeyChange:
             at=happening.at,
         )
 
-    @resolver("The key as it is when this is told.")
+    @resolver("The key as it is when this is told.", find_key)
     async def key(self, info: Info) -> Key | None:
         return await find_key(info, self.key_id)
 
@@ -82,25 +82,23 @@ OnlyKey = Annotated[strawberry.ID | None, strawberry.argument(description="Only 
 @strawberry.type(description="What is told while it happens: over graphql-transport-ws, or as server-sent events.")
 class Live:
     @subscription("The account's counters: as they are, then whenever they have changed, at most once a second.")
+    @requires(Permission.USAGE_READ)
     async def usage_ticks(self, info: Info) -> AsyncGenerator[UsageTick, None]:
-        hub = _feeds(info, Permission.USAGE_READ)
-        async with hub.watch_counters(info.context.actor.account_id) as mailbox:
+        async with _hub(info).watch_counters(info.context.actor.account_id) as mailbox:
             while True:
                 yield UsageTick.of(await mailbox.take())
 
     @subscription("Changes of the account's keys, whoever made them, from now on.")
+    @requires(Permission.KEYS_READ)
     async def key_changed(self, info: Info, key_id: OnlyKey = None) -> AsyncGenerator[KeyChange, None]:
-        hub = _feeds(info, Permission.KEYS_READ)
-        async with hub.watch_keys(info.context.actor.account_id) as mailbox:
+        async with _hub(info).watch_keys(info.context.actor.account_id) as mailbox:
             while True:
                 happening = await mailbox.take()
                 if key_id in (None, happening.key_id):
                     yield KeyChange.of(happening)
 
 
-def _feeds(info: Info, permission: Permission) -> live.SubscriptionHub:
-    """Raises Unauthenticated, Forbidden."""
-    info.context.actor.require(permission)
+def _hub(info: Info) -> live.SubscriptionHub:
     if info.context.hub is None:
         raise Unavailable("This process tells nothing live.")
     return info.context.hub

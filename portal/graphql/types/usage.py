@@ -14,7 +14,7 @@ from portal.core.errors import Invalid
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.enums import Environment, value
 from portal.graphql.engine.pagination import check_first
-from portal.graphql.engine.resolvers import resolver
+from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt
 
 MAX_FIGURES = 4_000
@@ -119,6 +119,7 @@ class Usage:
         return await info.context.loaders.counted_until.load(info.context.actor.account_id)
 
     @resolver("The stretch before: as many months if this one is whole months, as many days, else as many hours.")
+    @requires(Permission.USAGE_READ)
     async def previous(self, info: Info) -> UsageBefore:
         before = await read_series(info, usage.query_before(self.query))
         labels = await _labels(info, before.groups, self.query.group_by)
@@ -168,6 +169,7 @@ class UsageRange:
 @strawberry.type
 class UsageQueries:
     @resolver("The account's usage over time.")
+    @requires(Permission.USAGE_READ)
     async def usage(
         self,
         info: Info,
@@ -181,6 +183,7 @@ class UsageQueries:
         return await read_usage(info, UsageRange(start, end, granularity, time_zone), group_by, where)
 
     @resolver("What was used most in a stretch: the endpoints with the most calls, the keys, the outcomes.")
+    @requires(Permission.USAGE_READ)
     async def top_usage(
         self,
         info: Info,
@@ -190,7 +193,7 @@ class UsageQueries:
         first: Annotated[int, strawberry.argument(description="How many: 1 to 100. The rest follows as `other`.")] = 10,
         where: Where = None,
     ) -> list[UsageGroupTotals]:
-        tx = info.context.permitted(Permission.USAGE_READ)
+        tx = info.context.tx
         group_by, only = usage.UsageGroup[by.name], usage_filter(where)
         query = usage.UsageQuery(start=start, end=end, group_by=group_by, filter=only)
         groups = await usage.top_usage(tx, info.context.actor.account_id, query, check_first(first))
@@ -226,7 +229,7 @@ def usage_filter(where: UsageFilter | None, key_id: str | None = None) -> usage.
 
 async def read_series(info: Info, query: usage.UsageQuery) -> usage.UsageSeries:
     """Raises Invalid for a stretch, zone or number of figures that is not served."""
-    tx = info.context.permitted(Permission.USAGE_READ)
+    tx = info.context.tx
     series = await usage.usage_series(tx, info.context.actor.account_id, query)
     if sum(len(point.groups) for point in series.points) > MAX_FIGURES:
         raise Invalid(

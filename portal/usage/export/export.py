@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import DateTime, TextClause, bindparam, text
 
 from portal import audit
-from portal.core.actor import Actor, Permission
+from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.usage.export.encoders import ENCODERS, Encoder, ExportFormat, Shape
 from portal.usage.history import series_store as history
@@ -74,12 +74,12 @@ ORDER BY {order}
 _COUNT = "SELECT count(*) FROM usage_{rows} WHERE account_id = :account AND {time} >= :start AND {time} < :end{where}"
 
 
+@requires(Permission.USAGE_READ)
 async def start_export(tx: Tx, actor: Actor, query: ExportQuery, file_format: ExportFormat) -> int:
     """Write down who takes what; returns about how many rows it will be. Raises Forbidden, Invalid.
 
     In a transaction of its own: the log stays locked until its end, and the file may take an hour.
     """
-    actor.require(Permission.USAGE_READ)
     rows = await estimate_rows(tx, actor.account_id, query)
     said = {"format": file_format.value, "rows": query.rows.value}
     stretch = {"from": query.start.isoformat(), "to": query.end.isoformat()}

@@ -80,7 +80,7 @@ async def test_a_duplicate_does_not_wait_for_ever(ask: Ask, owner: Actor, monkey
         await asyncio.sleep(1.5)
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("portal.graphql.engine.execute"), "keep_answer", hang)
+        patch.setattr(import_module("portal.graphql.engine.execute"), "store_response", hang)
         first = asyncio.ensure_future(ask(owner, CREATE, options=slow, input={"name": "A"}))
         await started.wait()
         duplicate = await ask(owner, CREATE, options=idempotency_key(timeout_seconds=0.1), input={"name": "A"})

@@ -14,20 +14,6 @@ from web.pages.keys.key_state import State
 
 EXPIRIES = {"30d": "30 days", "90d": "90 days", "1y": "1 year", "never": "Never"}
 DAYS = {"30d": 30, "90d": 90, "1y": 365}
-SCOPES = {
-    Permission.KEYS_READ: "See keys",
-    Permission.KEYS_WRITE: "Create, change and revoke keys",
-    Permission.USAGE_READ: "See usage and quota",
-    Permission.PLAN_READ: "See plans",
-    Permission.PLAN_WRITE: "Change the plan",
-    Permission.ACCOUNT_READ: "See the account and its people",
-    Permission.ACCOUNT_WRITE: "Change the account and its people",
-    Permission.INVOICES_READ: "See invoices",
-    Permission.AUDIT_READ: "Read the audit log",
-    Permission.SELF_READ: "See my sessions and tokens",
-    Permission.SELF_WRITE: "Make and revoke my tokens, end my sessions",
-    Permission.STAFF: "Act as staff",
-}
 STATES = {"ACTIVE": State("good", "Active"), "EXPIRED": State("bad", "Expired"), "REVOKED": State("bad", "Revoked")}
 DONE = {
     "session": "The session has ended. Its browser has to sign in again.",
@@ -39,7 +25,7 @@ DONE = {
 
 def new_token(page_request: PageRequest) -> dict[str, Any]:
     form = page_request.form or Form()
-    chosen = [scope.value for scope in SCOPES if form.get(f"scope-{scope.value}")]
+    chosen = [scope.value for scope in Permission if form.get(f"scope-{scope.value}")]
     return {
         "input": {
             "name": form.get("name", "").strip(),
@@ -66,8 +52,8 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "expiry": form.get("expiry", "90d"),
         "access": form.get("access", "all"),
         "scopes": [
-            {"name": scope.value, "text": text, "is_chosen": bool(form.get(f"scope-{scope.value}"))}
-            for scope, text in SCOPES.items()
+            {"name": scope.value, "text": scope.description, "is_chosen": bool(form.get(f"scope-{scope.value}"))}
+            for scope in Permission
             if scope.value in may
         ],
         "done": DONE.get(page_request.query("done")),
