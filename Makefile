@@ -5,8 +5,11 @@ INSTALLED := .venv/.installed
 THROUGH_RABBITMQ := tests/core/test_rabbit.py tests/workers tests/cli/commands/test_dlq.py tests/cli/commands/test_worker.py \
   tests/faults/test_usage_deliveries.py tests/faults/test_usage_kills.py
 
+WORKERS ?= 3
+EXACT := */rules.py,portal/billing/*.py
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench faults broker4 lock screenshots
+.PHONY: help run test test-fast cover check fmt bench faults broker4 lock screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -14,8 +17,18 @@ help: ## List the targets
 run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
 
-test: check browser broker servers strace ## Check everything, then run every test
-	$(BIN)/pytest
+test: check browser broker servers strace ## Check everything, run every test, and measure coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup
+	@$(MAKE) --no-print-directory cover
+
+cover: ## What the last `make test` covered: all of it, then rules and money, each with its own floor
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --skip-empty --fail-under=95 | tail -n 40
+	$(BIN)/coverage report --include='$(EXACT)' --fail-under=100
+
+test-fast: check ## Lint, types, contracts, tests without servers and one a domain with them
+	$(BIN)/pytest -q -m "fast or not server"
 
 check: $(INSTALLED) ## Format, lint, types and import order
 	$(BIN)/ruff format --check .

@@ -17,11 +17,23 @@ from portal.core.settings import Settings, load_settings
 from portal.usage import ensure_partitions
 from tests.broker.find import running_broker
 from tests.matrix import summary
+from tests.selection import count_left_out, left_out, mark_item
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        mark_item(item)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    count_left_out(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if text := summary():
-        terminalreporter.write_line(text)
+    for text in (summary(), left_out()):
+        if text:
+            terminalreporter.write_line(text)
 
 
 MakeAccount = Callable[..., Awaitable[Actor]]

@@ -1,6 +1,7 @@
 """The house keeps its own rules: migrations match models, files stay small, tenants are walled in."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from portal.core.embedded import EmbeddedServices
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted(path for folder in ("portal", "web", "workers") for path in (ROOT / folder).rglob("*.py"))
-MAX_FILE, MAX_FUNCTION = 400, 50
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 450, 60, 16
 
 
 @pytest.mark.usefixtures("database")
@@ -58,12 +59,24 @@ async def read_as_application(database: Database, table: str) -> None:
         await tx.execute(text(f"SELECT 1 FROM {table}"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_stay_small(path: Path) -> None:
-    source = path.read_text()
-    tree = ast.parse(source)
-    assert source.count("\n") <= MAX_FILE
-    assert ast.get_docstring(tree) is not None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or node.lineno) - node.lineno < MAX_FUNCTION, node.name
+def test_every_module_has_a_docstring_and_no_outlier_is_unknown() -> None:
+    """One report over the whole tree: size is a symptom, so an outlier may stay where its module says why."""
+    report = []
+    for path in SOURCES:
+        source, name = path.read_text(), path.relative_to(ROOT)
+        tree = ast.parse(source)
+        docstring = ast.get_docstring(tree)
+        if docstring is None:
+            report.append(f"{name}: no docstring")
+        if source.count("\n") > MAX_FILE_LINES:
+            report.append(f"{name}: {source.count(chr(10))} lines")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    report.append(f"{name}:{node.lineno}: {node.name} has {lines} lines")
+    folders = Counter(path.parent for path in SOURCES if path.name != "__init__.py")
+    for folder, count in folders.items():
+        if count > MAX_FOLDER_FILES:
+            report.append(f"{folder.relative_to(ROOT)}: {count} source files in one folder")
+    assert not report, "\n".join(report)

@@ -17,6 +17,7 @@ from tests.faults.tools.processes import SERVERS, Served
 from tests.faults.tools.report import Report
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test of this folder is one of faults."""
     for item in items:
