@@ -1,6 +1,6 @@
-"""Write the pages of docs/reference from the code: `python docs/generate.py`. A test compares them with what is committed.
+"""Write the pages of docs/reference from the code: `python docs/generate.py`. A test compares them with the committed.
 
-Settings come from their fields, commands from Typer, errors from their types, metrics and log events from the calls that
+Settings come from their fields, commands from Typer, errors from their types, metrics and log events from calls that
 make them. So a page can be wrong only where the code is.
 """
 
@@ -43,7 +43,11 @@ def settings_page() -> str:
 
 def commands_page() -> str:
     """Return the page of every command with its arguments and options."""
-    lines = ["# Commands", "Errors are one line on stderr that says what to do next: exit code 2 for usage, 1 for failure.", ""]
+    lines = [
+        "# Commands",
+        "Errors are one line on stderr that says what to do next: exit code 2 for usage, 1 for failure.",
+        "",
+    ]
     for name, command in _commands(typer.main.get_command(app), "portal"):
         usage = " ".join([name, *(part.strip() for part in command.collect_usage_pieces(_context(command, name)))])
         lines += [f"## {name}", _sentences(command.help or ""), "", f"    {usage}", ""]
@@ -56,7 +60,12 @@ def commands_page() -> str:
 
 def errors_page() -> str:
     """Return the page of the codes that checks, GraphQL problems and REST documents carry."""
-    lines = ["# Error codes", "## Of a check", "In the order in which they are decided; [the check](../check.md) says what each means.", ""]
+    lines = [
+        "# Error codes",
+        "## Of a check",
+        "In the order in which they are decided; [the check](../check.md) says what each means.",
+        "",
+    ]
     lines += [", ".join(f"`{code.value}`" for code in Code), ""]
     lines += ["## Of everything else", "`code` of a GraphQL problem or error, and of a REST problem document.", ""]
     lines += ["| code | status | meaning |", "|---|---|---|"]
@@ -73,7 +82,7 @@ def errors_page() -> str:
 def metrics_page() -> str:
     """Return the page of every metric that a process shows under /metrics."""
     rows = {}
-    for path, call in _calls():
+    for _, call in _calls():
         kind = METRICS.get(call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", ""))
         texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
         if kind and len(texts) >= 2 and isinstance(texts[0], str) and texts[0].startswith("portal_"):
@@ -96,7 +105,10 @@ def log_events_page() -> str:
         fields = ", ".join(f"`{word.arg}`" for word in call.keywords if word.arg and word.arg != "exc_info")
         level = "error" if call.func.attr == "exception" else call.func.attr
         rows[name] = f"| `{name}` | {level} | {fields} | `{path.relative_to(ROOT)}` |"
-    lead = "One JSON object a line on stderr when it is piped, coloured text on a terminal; `event` is the name. No line holds a secret."
+    lead = (
+        "One JSON object a line on stderr when it is piped, coloured text on a terminal; `event` is the name."
+        " No line holds a secret."
+    )
     table = ["| event | level | fields | logged by |", "|---|---|---|---|", *(rows[name] for name in sorted(rows))]
     return "\n".join(["# Log events", lead, "", *table, ""])
 
@@ -140,7 +152,7 @@ def _sentences(text: str) -> str:
 
 def _cell(text: str) -> str:
     text = _sentences(text).replace("|", "\\|")
-    return text[:1].upper() + text[1:] + ("" if not text or text.endswith(".") else ".")
+    return text + ("" if not text or text.endswith(".") else ".")
 
 
 def _bounds(metadata: list[Any]) -> str:

@@ -2,7 +2,9 @@
 
 import json
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from typer.main import get_command
@@ -12,17 +14,41 @@ from portal.cli.main import app
 from portal.core.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+_spec = spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+assert _spec
+assert _spec.loader
+generate = module_from_spec(_spec)
+_spec.loader.exec_module(generate)
 PAGES = [
-    ROOT / "README.md",
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if "node_modules" not in page.parts),
 ]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: str(document.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", document.read_text()):
+        page = (document.parent / target) if target else document
+        assert page.exists(), target
+        if anchor and page.suffix == ".md":
+            assert anchor in anchors(page), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as forges make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: str(document.relative_to(ROOT)))
+def test_outer_links_are_well_formed(document: Path) -> None:
+    for target in re.findall(r"\]\((https?://[^)]*)\)", document.read_text()):
+        parts = urlsplit(target)
+        assert parts.scheme == "https", target
+        assert parts.hostname, target
+        assert "." in parts.hostname, target
+        assert " " not in target, target
 
 
 def test_every_command_that_is_named_exists() -> None:
@@ -46,16 +72,17 @@ def test_the_example_answer_is_json() -> None:
     assert json.loads(example[1])["code"] == Code.VALID
 
 
-def test_the_settings_page_names_settings_and_their_defaults() -> None:
-    rows = re.findall(
-        r"^\| `PORTAL_([A-Z_]+)` \| `?([^|`]+?)`? \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE
-    )
-    assert len(rows) > 5
-    for name, default in rows:
-        field = Settings.model_fields[name.lower()]
-        assert field.is_required() == (default == "–")
-        if not field.is_required():
-            assert str(field.default).lower() == default.lower()
+def test_settings_that_pages_mention_exist_and_each_says_what_it_is() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    names = set(re.findall(r"`PORTAL_([A-Z_]+)`", text))
+    assert names <= {name.upper() for name in Settings.model_fields}, names
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_a_generated_page_is_the_codes(name: str) -> None:
+    committed = (ROOT / "docs" / "reference" / name).read_text()
+    assert committed == generate.PAGES[name](), "run `.venv/bin/python docs/generate.py`"
 
 
 def test_every_code_of_the_check_is_described() -> None:

@@ -12,60 +12,73 @@ from portal.core.redis.address import parse_shard, split_shards
 
 
 class Settings(BaseSettings):
-    """One instance a process, made by the cli and passed down. Durations carry their unit in the name."""
+    """One instance a process, made at its start and passed down. Names carry their unit.
 
-    model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore")
+    The text under a field is its row in docs/reference/settings.md.
+    """
 
-    database_url: SecretStr = Field(description="postgresql+asyncpg://…, the role that owns the tables")
-    redis_urls: Annotated[list[SecretStr], NoDecode] = Field(
-        min_length=1, description="one URL a shard, by commas; see shard_address.py"
-    )
-    base_url: str = Field(default="http://127.0.0.1:8000", description="links in mails and cookies' security follow it")
-    data: Path = Field(default=Path(".portal"), description="folder of the journal and of embedded services")
+    model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore", use_attribute_docstrings=True)
+
+    database_url: SecretStr
+    """`postgresql+asyncpg://…`: PostgreSQL 15 or newer, as the role that owns the tables."""
+    redis_urls: Annotated[list[SecretStr], NoDecode] = Field(min_length=1)
+    """One URL a shard, separated by commas; see [shards](../operations.md#shards)."""
+    base_url: str = "http://127.0.0.1:8000"
+    """Where the portal is reached. Links and the security of cookies follow it; use https beyond loopback."""
+    data: Path = Path(".portal")
+    """Folder of the journal, and of the embedded servers of `portal run`."""
     product_name: str = Field(default="API Key Portal", max_length=60)
+    """The name that pages show."""
     key_prefix: str = Field(default="pk", pattern=r"^[a-z][a-z0-9]{0,9}$")
+    """What API keys begin with."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """The least severe log line that is written: DEBUG, INFO, WARNING or ERROR."""
 
     database_pool_size: int = Field(default=10, ge=1, le=200)
-    check_deadline_ms: int = Field(default=25, ge=1, le=1000, description="longest wait for Redis in a check")
-    expected_processes: int = Field(
-        default=2, ge=1, le=1000, description="how many serve checks: each admits its part where a plan says local"
-    )
-    policy_max_age_seconds: int = Field(default=3600, ge=1, description="a cached policy is loaded anew after this")
+    """Connections to PostgreSQL that a process opens at most."""
+    check_deadline_ms: int = Field(default=25, ge=1, le=1000)
+    """The longest that a check waits for Redis."""
+    expected_processes: int = Field(default=2, ge=1, le=1000)
+    """How many processes serve checks; each admits its part of a limit where a plan's failure policy is `local`."""
+    policy_max_age_seconds: int = Field(default=3600, ge=1)
+    """A cached policy is loaded again after this; while PostgreSQL is away it serves for 24 times as long."""
     policy_cache_size: int = Field(default=100_000, ge=1)
-    is_pubsub_enabled: bool = Field(default=True, description="spares a round trip after a change; never needed")
+    """Keys that a process remembers."""
+    is_pubsub_enabled: bool = True
+    """Spares a round trip after a change; correctness never depends on it."""
     journal_segment_bytes: int = Field(default=16 * 1024 * 1024, ge=4096)
-    journal_sync_ms: int = Field(
-        default=200, ge=0, description="longest stretch a power failure can lose; 0: each turn"
-    )
-    graphql_allowance: int = Field(
-        default=100_000, ge=20_000, le=100_000_000, description="what a caller may spend on GraphQL within a minute"
-    )
+    """Size at which the journal begins another file."""
+    journal_sync_ms: int = Field(default=200, ge=0)
+    """The longest stretch of usage that a power failure can lose; a kill -9 loses none. 0: sync in each turn."""
+    graphql_allowance: int = Field(default=100_000, ge=20_000, le=100_000_000)
+    """What a caller may spend on GraphQL within a minute; see [its guide](../guides/graphql.md)."""
     shipper_batch: int = Field(default=5000, ge=1, le=50_000)
-    amqp_url: SecretStr | None = Field(
-        default=None, description="amqp(s)://…: usage goes through RabbitMQ; without it the courier ingests itself"
-    )
-    amqp_prefetch: int = Field(default=64, ge=1, le=1000, description="batches that an ingest worker holds at most")
-    dead_letter_days: int = Field(default=90, ge=0, le=3650, description="dead letters are kept so long; 0: for ever")
-    worker_port: int = Field(
-        default=0, ge=0, le=65535, description="where a worker tells how it is, on worker_host; 0: nowhere"
-    )
-    worker_host: str = Field(default="127.0.0.1")
+    """Usage records in a message at most."""
+    amqp_url: SecretStr | None = None
+    """`amqp(s)://…`: RabbitMQ 3.10 or newer. Without it the shipper ingests by itself."""
+    amqp_prefetch: int = Field(default=64, ge=1, le=1000)
+    """Batches that an ingest worker holds at most."""
+    dead_letter_days: int = Field(default=90, ge=0, le=3650)
+    """How long dead letters are kept; 0: for ever."""
+    worker_port: int = Field(default=0, ge=0, le=65535)
+    """Where a worker serves its health and metrics; 0: nowhere."""
+    worker_host: str = "127.0.0.1"
+    """The address of that port."""
 
-    retention_raw_months: int = Field(default=13, ge=1, le=1200, description="whole months kept beside the current one")
+    retention_raw_months: int = Field(default=13, ge=1, le=1200)
+    """Whole months of raw usage events kept beside the current one; see [retention](../usage.md#retention)."""
     retention_minute_months: int = Field(default=3, ge=1, le=1200)
+    """The same for minute buckets."""
     retention_quarter_months: int = Field(default=25, ge=1, le=1200)
+    """The same for quarter-hour buckets."""
     retention_day_months: int = Field(default=120, ge=1, le=1200)
-    retention_quarantine_days: int = Field(
-        default=400, ge=0, le=3650, description="what could not be counted is kept so long; 0: for ever"
-    )
-    invoice_grace_minutes: int = Field(
-        default=60,
-        ge=0,
-        le=10_080,
-        description="an invoice is finalized so long after its period, for what is on its way",
-    )
-    metering_late_days: int = Field(default=35, ge=1, le=365, description="how old an external usage event may be")
+    """The same for day buckets."""
+    retention_quarantine_days: int = Field(default=400, ge=0, le=3650)
+    """How long the quarantine keeps what could not be counted; 0: for ever."""
+    invoice_grace_minutes: int = Field(default=60, ge=0, le=10_080)
+    """An invoice is finalized this long after the end of its month, for usage that is still on its way."""
+    metering_late_days: int = Field(default=35, ge=1, le=365)
+    """How old an event at `POST /usage/events` may be; see [usage](../usage.md#external-metering)."""
 
     @field_validator("redis_urls", mode="before")
     @classmethod
