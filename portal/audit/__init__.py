@@ -4,6 +4,7 @@ A row's hash covers the one before it, so altering, deleting or reordering rows 
 Writes of one account queue behind an advisory lock of the transaction. Never holds a secret.
 """
 
+from portal.audit.action import Action, find_action, list_actions
 from portal.audit.models import AuditEvent
 from portal.audit.record import record
 from portal.audit.store import (
@@ -18,12 +19,15 @@ from portal.audit.store import (
 from portal.audit.verify import Break, ChainState, verify_chain, verify_newest
 
 __all__ = [
+    "Action",
     "AuditEvent",
     "AuditFilter",
     "Break",
     "ChainState",
     "count_audit_events",
+    "find_action",
     "find_audit_event",
+    "list_actions",
     "list_audit_events",
     "list_chains",
     "list_newest",

@@ -3,14 +3,15 @@
 from typing import Any
 
 from portal.audit import store
+from portal.audit.action import Action
 from portal.audit.models import AuditEvent
 from portal.audit.rules import FIRST, chain_hash
 from portal.core.actor import Actor
 from portal.core.database import Tx
 
 
-async def record(tx: Tx, actor: Actor, action: str, subject: str, **details: Any) -> None:
-    """Append to the chain of the actor's account: `action` as domain.verb, `details` JSON without secrets."""
+async def record(tx: Tx, actor: Actor, action: Action, subject: str, **details: Any) -> None:
+    """Append a row to the chain of the actor's account. `details` become JSON and hold no secret."""
     last = await store.lock_chain(tx, actor.account_id)
     row = AuditEvent(
         account_id=actor.account_id,
@@ -19,7 +20,7 @@ async def record(tx: Tx, actor: Actor, action: str, subject: str, **details: Any
         actor_kind=actor.kind,
         actor_id=actor.id,
         address=actor.address,
-        action=action,
+        action=action.name,
         subject=subject,
         details=details,
         hash=b"",

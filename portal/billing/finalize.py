@@ -22,6 +22,8 @@ from portal.core.database import Tx
 from portal.core.ids import AccountId, new_id
 from portal.plans import Period
 
+FINALIZE = audit.Action("invoice.finalize", "finalized the invoice")
+
 STATEMENT_SECONDS, WAITING_SECONDS = 10.0, 2.0
 """Whoever holds something of an account delays this account, and nobody else's invoice."""
 
@@ -87,5 +89,5 @@ async def _write(
     )
     await store.insert_invoice(tx, invoice, lines_of(billed, account_id, invoice.id))
     actor = Actor("system", SYSTEM.id, AccountId(account_id))
-    await audit.record(tx, actor, "invoice.finalize", invoice.id, number=invoice.number, total=str(sums.total))
+    await audit.record(tx, actor, FINALIZE, invoice.id, number=invoice.number, total=str(sums.total))
     return invoice

@@ -39,7 +39,7 @@ def relayed_settlements(limiter: Limiter) -> Handler:
 
     async def relayed(message: bytes) -> None:
         event = msgspec.json.decode(message)
-        if event["type"] == UsageSettled.type_name():
+        if event["type"] == UsageSettled.wire_type:
             await limiter.add_used(msgspec.convert(event["body"], Settled))
 
     return relayed

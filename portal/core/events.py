@@ -1,20 +1,27 @@
 """Facts that a verb leaves for others. A lower domain tells a higher one by an event, never by a call."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact; the class name is its type on the wire. Subclasses add their fields."""
+    """One fact. Subclasses add their fields and say their `wire_type`: what the outbox stores and handlers look for.
 
+    A wire type never changes, whatever the class is called: rows with it may be waiting when a new version starts.
+    """
+
+    wire_type: ClassVar[str]
     account_id: str
 
-    @classmethod
-    def type_name(cls) -> str:
-        return cls.__name__
+    def __init_subclass__(cls) -> None:
+        """Refuse a class without a wire type of its own."""
+        super().__init_subclass__()
+        if "wire_type" not in cls.__dict__:
+            raise TypeError(f"{cls.__name__} has no wire_type")
 
     def to_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
         document: dict[str, Any] = msgspec.to_builtins(self)
         return document
 
@@ -22,4 +29,5 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class PolicyChanged(Event, frozen=True, kw_only=True):
     """What a key of the account may do has changed; `version` is accounts.policy_version after the change."""
 
+    wire_type = "PolicyChanged"
     version: int

@@ -29,7 +29,7 @@ class OutboxRow(SQLModel, table=True):
 
 
 async def insert_events(session: AsyncSession, events: Sequence[Event]) -> None:
-    rows = [{"type": event.type_name(), "body": event.to_json()} for event in events]
+    rows = [{"type": event.wire_type, "body": event.to_json()} for event in events]
     # Without RETURNING: portal_app may add events and read none.
     await session.execute(insert(OutboxRow.__table__).inline(), rows)  # type: ignore[attr-defined]  # SQLModel adds it
 

@@ -8,7 +8,7 @@ that no process answers from an older state. Never counts and never decides: see
 from portal.keys.clear_override import clear_key_override
 from portal.keys.create import CreatedKey, NewKey, create_key
 from portal.keys.end_overrides import end_overrides
-from portal.keys.events import KeyChanged, KeyCreated, KeyRevoked
+from portal.keys.events import KeyAction, change_told_by
 from portal.keys.models import Key, KeySecret
 from portal.keys.override_limit import NewOverride, override_key_limit
 from portal.keys.overrides import LimitOverride, overrides_of, with_overrides
@@ -36,18 +36,17 @@ from portal.keys.update import KeyChanges, update_key
 __all__ = [
     "CreatedKey",
     "Key",
-    "KeyChanged",
+    "KeyAction",
     "KeyChanges",
-    "KeyCreated",
     "KeyFilter",
     "KeyLimit",
-    "KeyRevoked",
     "KeySecret",
     "KeyStatus",
     "LimitOverride",
     "NewKey",
     "NewOverride",
     "RotatedKey",
+    "change_told_by",
     "clear_key_override",
     "count_keys",
     "create_key",

@@ -13,10 +13,12 @@ from portal.core.environments import ENVIRONMENTS, LIVE
 from portal.core.errors import Invalid
 from portal.core.ids import new_id
 from portal.core.names import check_name
-from portal.keys.events import KeyCreated
+from portal.keys.events import KeyAction, KeyCreated
 from portal.keys.models import Key
 from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
 from portal.keys.secrets import add_secret
+
+CREATE = KeyAction("key.create", "created the key", "created")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ async def create_key(tx: Tx, actor: Actor, new: NewKey) -> CreatedKey:
         )
     )
     _, secret = await add_secret(tx, key, new.prefix)
-    await audit.record(tx, actor, "key.create", key.id, name=key.name, environment=key.environment)
+    await audit.record(tx, actor, CREATE, key.id, name=key.name, environment=key.environment)
     await bump_policy_version(tx, key.account_id)
     tx.emit(KeyCreated(account_id=key.account_id, key_id=key.id))
     return CreatedKey(key, secret)

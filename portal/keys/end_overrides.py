@@ -6,9 +6,11 @@ from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.keys import store
-from portal.keys.events import KeyChanged
+from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
 from portal.keys.overrides import overrides_of, stored_overrides
+
+END_OVERRIDE = KeyAction("key.end_override", "ended a temporary limit of the key")
 
 BATCH_SIZE = 100
 
@@ -27,6 +29,6 @@ async def _end(tx: Tx, key: Key) -> None:
     key.overrides, key.overrides_end_at = stored_overrides(kept)
     await tx.flush()
     actor = Actor("system", SYSTEM.id, AccountId(key.account_id))
-    await audit.record(tx, actor, "key.end_override", key.id, names=names)
+    await audit.record(tx, actor, END_OVERRIDE, key.id, names=names)
     await bump_policy_version(tx, key.account_id)
-    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="end_override"))
+    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=END_OVERRIDE.verb))

@@ -9,10 +9,12 @@ from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Invalid
 from portal.keys import store
-from portal.keys.events import KeyChanged
+from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
 from portal.keys.overrides import LimitOverride, check_override, overrides_of, stored_overrides
 from portal.plans import entitlement_of
+
+OVERRIDE_LIMIT = KeyAction("key.override_limit", "changed a limit of the key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ async def override_key_limit(tx: Tx, actor: Actor, key_id: str, new: NewOverride
     await tx.flush()
     details = {"amount": new.amount, "window_ms": new.window_ms, "burst": new.burst, "reason": override.reason}
     ends = new.expires_at.isoformat() if new.expires_at is not None else None
-    await audit.record(tx, actor, "key.override_limit", key.id, name=new.name, expires_at=ends, **details)
+    await audit.record(tx, actor, OVERRIDE_LIMIT, key.id, name=new.name, expires_at=ends, **details)
     await bump_policy_version(tx, key.account_id)
-    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="override_limit"))
+    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=OVERRIDE_LIMIT.verb))
     return key

@@ -5,8 +5,10 @@ from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.keys import store
-from portal.keys.events import KeyChanged
+from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
+
+RESUME = KeyAction("key.resume", "resumed the key", "resumed")
 
 
 @requires(Permission.KEYS_WRITE)
@@ -16,7 +18,7 @@ async def resume_key(tx: Tx, actor: Actor, key_id: str) -> Key:
     if key.paused_at is not None:
         key.paused_at = None
         await tx.flush()
-        await audit.record(tx, actor, "key.resume", key.id)
+        await audit.record(tx, actor, RESUME, key.id)
         await bump_policy_version(tx, key.account_id)
-        tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="resume"))
+        tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=RESUME.verb))
     return key

@@ -5,8 +5,10 @@ from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.keys import store
-from portal.keys.events import KeyRevoked
+from portal.keys.events import KeyAction, KeyRevoked
 from portal.keys.models import Key
+
+REVOKE = KeyAction("key.revoke", "revoked the key", "revoked")
 
 MAX_REASON = 500
 
@@ -18,7 +20,7 @@ async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = Non
     if key.revoked_at is None:
         key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:MAX_REASON] or None
         await tx.flush()
-        await audit.record(tx, actor, "key.revoke", key.id, reason=key.revoked_reason)
+        await audit.record(tx, actor, REVOKE, key.id, reason=key.revoked_reason)
         await bump_policy_version(tx, key.account_id)
         tx.emit(KeyRevoked(account_id=key.account_id, key_id=key.id))
     return key

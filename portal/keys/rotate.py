@@ -9,9 +9,11 @@ from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict, Invalid
 from portal.keys import store
-from portal.keys.events import KeyChanged
+from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key, KeySecret
 from portal.keys.secrets import add_secret
+
+ROTATE = KeyAction("key.rotate", "rotated the key", "rotated")
 
 MAX_OVERLAP = timedelta(days=30)
 
@@ -40,9 +42,9 @@ async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, pref
     _end([current], tx, overlap)
     await tx.flush()
     _, secret = await add_secret(tx, key, prefix)
-    await audit.record(tx, actor, "key.rotate", key.id, overlap_seconds=int(overlap.total_seconds()))
+    await audit.record(tx, actor, ROTATE, key.id, overlap_seconds=int(overlap.total_seconds()))
     await bump_policy_version(tx, key.account_id)
-    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="rotate"))
+    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=ROTATE.verb))
     return RotatedKey(key, secret)
 
 

@@ -11,9 +11,11 @@ from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.names import check_name
 from portal.keys import store
-from portal.keys.events import KeyChanged
+from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
 from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
+
+UPDATE = KeyAction("key.update", "changed the key")
 
 
 class Unset:
@@ -52,7 +54,7 @@ async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> 
     if not isinstance(changes.limits, Unset):
         key.limits = check_limits(changes.limits)
     await tx.flush()
-    await audit.record(tx, actor, "key.update", key.id, name=key.name, scopes=key.scopes, ips=key.allowed_ips)
+    await audit.record(tx, actor, UPDATE, key.id, name=key.name, scopes=key.scopes, ips=key.allowed_ips)
     await bump_policy_version(tx, key.account_id)
-    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change="update"))
+    tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=UPDATE.verb))
     return key

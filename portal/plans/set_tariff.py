@@ -9,6 +9,8 @@ from portal.core.errors import Conflict
 from portal.plans import store
 from portal.plans.models import Plan
 
+SET_TARIFF = audit.Action("plan.set_tariff", "set the usage prices of a plan")
+
 
 @requires(Permission.STAFF)
 async def set_tariff(tx: Tx, actor: Actor, slug: str, tariff: dict[str, Any]) -> Plan:
@@ -22,5 +24,5 @@ async def set_tariff(tx: Tx, actor: Actor, slug: str, tariff: dict[str, Any]) ->
         )
     plan.tariff = tariff
     await tx.flush()
-    await audit.record(tx, actor, "plan.set_tariff", plan.id, slug=plan.slug)
+    await audit.record(tx, actor, SET_TARIFF, plan.id, slug=plan.slug)
     return plan

@@ -10,6 +10,8 @@ from portal.core.ids import new_id
 from portal.plans import store
 from portal.plans.models import Plan
 
+CREATE = audit.Action("plan.create", "created a plan")
+
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
 
@@ -63,4 +65,4 @@ async def ensure_catalogue(tx: Tx) -> None:
         return
     for position, fields in enumerate(STARTER_PLANS):
         plan = await tx.insert(Plan(id=new_id("plan"), position=position, created_at=tx.now, **fields))
-        await audit.record(tx, SYSTEM, "plan.create", plan.id, slug=plan.slug)
+        await audit.record(tx, SYSTEM, CREATE, plan.id, slug=plan.slug)

@@ -8,6 +8,8 @@ from portal.core.errors import Conflict
 from portal.plans import store
 from portal.plans.models import Plan, Subscription
 
+SUBSCRIBE = audit.Action("plan.subscribe", "switched to the plan")
+
 
 @requires(Permission.PLAN_WRITE)
 async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
@@ -18,7 +20,7 @@ async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
         return subscription
     await _check_currency(tx, subscription, plan)
     subscription = await store.upsert_subscription(tx, actor.account_id, plan.id)
-    await audit.record(tx, actor, "plan.subscribe", actor.account_id, plan=plan.slug)
+    await audit.record(tx, actor, SUBSCRIBE, actor.account_id, plan=plan.slug)
     await bump_policy_version(tx, actor.account_id)
     return subscription
 

@@ -9,6 +9,7 @@ class UsageSettled(Event, frozen=True, kw_only=True):
     `settled` is what all settlements of the period have added, this one too.
     """
 
+    wire_type = "UsageSettled"
     request_id: str
     period: str
     added: int

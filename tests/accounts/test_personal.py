@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from portal import accounts, audit
 from portal.accounts.rules import check_scopes, device_name
 from portal.accounts.sessions.sign_in import Credentials, open_session
-from portal.core.actor import ANONYMOUS, Actor, Permission, Role
+from portal.core.actor import ANONYMOUS, SYSTEM, Actor, Permission, Role
 from portal.core.database import Database
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from portal.core.ids import new_id
@@ -85,8 +85,10 @@ async def test_a_token_needs_a_future_a_name_and_known_scopes(database: Database
             with pytest.raises(Invalid) as refused:
                 await accounts.create_personal_token(tx, owner, *arguments)
             assert refused.value.path == (field,)
-        with pytest.raises(Forbidden):
+        with pytest.raises(Unauthenticated):
             await accounts.create_personal_token(tx, ANONYMOUS, "x")
+        with pytest.raises(Forbidden):
+            await accounts.create_personal_token(tx, SYSTEM, "x")
 
 
 async def test_revoking_a_token_is_for_its_person(database: Database, owner: Actor, stranger: Actor) -> None:

@@ -7,11 +7,13 @@ from portal import audit
 from portal.core.actor import Actor
 from portal.core.database import Database
 
+ACT = audit.Action("test.act", "did something to")
+
 
 async def write(database: Database, actor: Actor, count: int) -> None:
     async with database.transaction(actor.account_id) as tx:
         for number in range(count):
-            await audit.record(tx, actor, "test.act", f"subject_{number}", number=number)
+            await audit.record(tx, actor, ACT, f"subject_{number}", number=number)
 
 
 async def verify(database: Database, account_id: str) -> audit.Break | None:

@@ -32,6 +32,8 @@ from tests.billing.account import (
 )
 from tests.usage.sample import request_id
 
+HOLD = audit.Action("test.hold", "held the log of")
+
 CLOSERS = 8
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -176,7 +178,7 @@ async def test_who_writes_in_an_accounts_audit_log_keeps_no_other_invoice_waitin
     for account_id in (held, free):
         await use(own, account_id, month(1) + DAY, 1)
     async with own.transaction() as tx:
-        await audit.record(tx, Actor("system", SYSTEM.id, AccountId(held)), "key.create", "key_1")
+        await audit.record(tx, Actor("system", SYSTEM.id, AccountId(held)), HOLD, "key_1")
         waiting = asyncio.create_task(finalize_next(own, held))
         await asyncio.sleep(0.3)
         assert await finalize_next(own, free) is not None

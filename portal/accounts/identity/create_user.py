@@ -9,6 +9,8 @@ from portal.accounts.models import Account, Person
 from portal.core.actor import SYSTEM
 from portal.core.database import Tx
 
+CREATE = audit.Action("user.create", "created the login")
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedUser:
@@ -32,5 +34,5 @@ async def create_user(
     if is_staff:
         person.is_staff = True
         await tx.flush()
-    await audit.record(tx, SYSTEM, "user.create", person.id, is_staff=is_staff)
+    await audit.record(tx, SYSTEM, CREATE, person.id, is_staff=is_staff)
     return CreatedUser(person, account, chosen)

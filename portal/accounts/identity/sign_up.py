@@ -15,6 +15,8 @@ from portal.core.errors import Conflict
 from portal.core.ids import AccountId, new_id
 from portal.core.names import check_name
 
+SIGN_UP = audit.Action("account.sign_up", "opened the account")
+
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
@@ -48,7 +50,7 @@ async def sign_up(
     account = await tx.insert(Account(id=new_id("acct"), name=account_name, created_at=tx.now))
     await tx.insert(Membership(account_id=account.id, person_id=person.id, role=Role.OWNER.value, created_at=tx.now))
     actor = Actor("person", person.id, AccountId(account.id), role=Role.OWNER, address=address)
-    await audit.record(tx, actor, "account.sign_up", account.id)
+    await audit.record(tx, actor, SIGN_UP, account.id)
     return person, account
 
 

@@ -12,6 +12,8 @@ from portal.core.errors import Conflict, Forbidden
 from portal.core.ids import new_id
 from portal.core.names import check_name
 
+ADD = audit.Action("member.add", "added")
+
 
 @dataclass(frozen=True, slots=True)
 class NewMember:
@@ -33,5 +35,5 @@ async def add_member(tx: Tx, actor: Actor, new: NewMember) -> Person:
     await tx.insert(
         Membership(account_id=actor.account_id, person_id=person.id, role=new.role.value, created_at=tx.now)
     )
-    await audit.record(tx, actor, "member.add", person.id, role=new.role.value)
+    await audit.record(tx, actor, ADD, person.id, role=new.role.value)
     return person

@@ -14,6 +14,8 @@ from portal.core.database import Database, Tx
 from portal.core.errors import Invalid
 from portal.core.ids import AccountId, new_id
 
+SIGN_IN = audit.Action("session.sign_in", "signed in")
+
 WRONG = "E-mail address and password do not match."
 
 
@@ -84,5 +86,5 @@ async def open_session(tx: Tx, person: Person, credentials: Credentials) -> Sign
     )
     role = Role(memberships[0].role)
     actor = Actor("person", person.id, AccountId(session.account_id), role=role, address=credentials.address)
-    await audit.record(tx, actor, "session.sign_in", session.id)
+    await audit.record(tx, actor, SIGN_IN, session.id)
     return SignedIn(token, person, session)

@@ -11,6 +11,8 @@ from portal.core.database import Tx
 from portal.core.errors import Conflict, NotFound
 from portal.core.ids import AccountId
 
+SWITCH = audit.Action("account.switch", "switched accounts")
+
 
 @requires(Permission.SELF_WRITE)
 async def switch_account(tx: Tx, actor: Actor, account_id: str) -> tuple[Account, Membership]:
@@ -28,9 +30,9 @@ async def switch_account(tx: Tx, actor: Actor, account_id: str) -> tuple[Account
         raise NotFound("You are not a member of such an account.", path=("accountId",))
     if session.account_id == account.id:
         return account, membership
-    await audit.record(tx, actor, "account.switch", session.id, to="another account")
+    await audit.record(tx, actor, SWITCH, session.id, to="another account")
     await session_store.update_session_account(tx, session, account.id)
     there = replace(actor, account_id=AccountId(account.id), role=Role(membership.role))
     async with tx.acting_for(account.id):
-        await audit.record(tx, there, "account.switch", session.id, to="this account")
+        await audit.record(tx, there, SWITCH, session.id, to="this account")
     return account, membership

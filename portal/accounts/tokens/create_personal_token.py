@@ -15,6 +15,8 @@ from portal.core.errors import Forbidden, Invalid
 from portal.core.ids import new_id
 from portal.core.names import check_name
 
+CREATE = audit.Action("personal_token.create", "created a personal token")
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedToken:
@@ -52,7 +54,7 @@ async def create_personal_token(
             expires_at=expires_at,
         )
     )
-    await audit.record(tx, actor, "personal_token.create", row.id, name=row.name, scopes=chosen)
+    await audit.record(tx, actor, CREATE, row.id, name=row.name, scopes=chosen)
     return CreatedToken(row, token)
 
 

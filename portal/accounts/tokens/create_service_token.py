@@ -11,6 +11,8 @@ from portal.core.database import Tx
 from portal.core.ids import new_id
 from portal.core.names import check_name
 
+CREATE = audit.Action("service_token.create", "created a service token")
+
 CHECK = "check"
 
 
@@ -36,5 +38,5 @@ async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedServic
             created_at=tx.now,
         )
     )
-    await audit.record(tx, actor, "service_token.create", row.id, name=row.name)
+    await audit.record(tx, actor, CREATE, row.id, name=row.name)
     return CreatedServiceToken(row, token)

@@ -7,6 +7,8 @@ from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 
+REVOKE = audit.Action("personal_token.revoke", "revoked a personal token")
+
 
 @requires(Permission.SELF_WRITE)
 async def revoke_personal_token(tx: Tx, actor: Actor, token_id: str) -> PersonalToken:
@@ -17,5 +19,5 @@ async def revoke_personal_token(tx: Tx, actor: Actor, token_id: str) -> Personal
     if token.revoked_at is None:
         token.revoked_at = tx.now
         await tx.flush()
-        await audit.record(tx, actor, "personal_token.revoke", token.id, name=token.name)
+        await audit.record(tx, actor, REVOKE, token.id, name=token.name)
     return token

@@ -7,6 +7,8 @@ from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 
+REVOKE = audit.Action("service_token.revoke", "revoked a service token")
+
 
 @requires(Permission.STAFF)
 async def revoke_service_token(tx: Tx, actor: Actor, token_id: str) -> ServiceToken:
@@ -17,5 +19,5 @@ async def revoke_service_token(tx: Tx, actor: Actor, token_id: str) -> ServiceTo
     if token.revoked_at is None:
         token.revoked_at = tx.now
         await tx.flush()
-        await audit.record(tx, actor, "service_token.revoke", token.id, name=token.name)
+        await audit.record(tx, actor, REVOKE, token.id, name=token.name)
     return token

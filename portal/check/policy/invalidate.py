@@ -37,7 +37,7 @@ class PolicyInvalidator:
     async def relayed(self, message: bytes) -> None:
         """The same from the outbox, in case the process died between its commit and Redis. Raises LimitsUnavailable."""
         event = msgspec.json.decode(message)
-        if event["type"] == PolicyChanged.type_name():
+        if event["type"] == PolicyChanged.wire_type:
             await self.apply(event["body"]["account_id"], event["body"]["version"])
 
     async def _raise(self, account_id: str, version: int) -> None:

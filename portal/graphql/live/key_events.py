@@ -4,8 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-TYPES = {"KeyCreated": "created", "KeyRevoked": "revoked", "KeyChanged": "updated"}
-CHANGES = {"pause": "paused", "resume": "resumed", "rotate": "rotated", "update": "updated"}
+from portal.keys import change_told_by
 
 
 class KeyEvent(msgspec.Struct, frozen=True):
@@ -29,15 +28,15 @@ def channel_of(account_id: str) -> str:
 def key_event_from(message: bytes) -> KeyEvent | None:
     """From what the relay publishes on the bus; None for what is no business of a key."""
     event = msgspec.json.decode(message)
-    kind = TYPES.get(event["type"])
-    if kind is None:
-        return None
     body = event["body"]
+    change = change_told_by(event["type"], body)
+    if change is None:
+        return None
     return KeyEvent(
         number=event["id"],
         account_id=body["account_id"],
         key_id=body["key_id"],
-        change=CHANGES.get(body.get("change", ""), kind),
+        change=change,
         at=datetime.fromisoformat(event["createdAt"]),
     )
 

@@ -23,6 +23,8 @@ from portal.usage.history.bucket_ranges import plan_buckets
 from portal.usage.history.series import UsageFilter
 from portal.usage.rules import Granularity, aligned_range, check_range
 
+EXPORT = audit.Action("usage.export", "exported usage")
+
 _INSTANT = DateTime(timezone=True)
 
 
@@ -83,7 +85,7 @@ async def start_export(tx: Tx, actor: Actor, query: ExportQuery, file_format: Ex
     rows = await estimate_rows(tx, actor.account_id, query)
     said = {"format": file_format.value, "rows": query.rows.value}
     stretch = {"from": query.start.isoformat(), "to": query.end.isoformat()}
-    await audit.record(tx, actor, "usage.export", actor.account_id, **said, **stretch)
+    await audit.record(tx, actor, EXPORT, actor.account_id, **said, **stretch)
     return rows
 
 
