@@ -17,6 +17,7 @@ from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import FinalizedInvoice, finalize_invoice
 from portal.billing.line_rows import part_document, parts_from
 from portal.billing.models import Invoice, InvoiceLine
+from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
 from portal.billing.prorate import WHOLE, Share, days_covered, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
 from portal.billing.store import (
@@ -30,16 +31,7 @@ from portal.billing.store import (
     list_lines,
     register_accounts,
 )
-from portal.billing.tariff import (
-    Charge,
-    ChargeModel,
-    Tariff,
-    Tier,
-    currency_from,
-    parse_tariff_or_none,
-    tariff_document,
-    tariff_from,
-)
+from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, tariff_document
 
 __all__ = [
     "WHOLE",
@@ -73,6 +65,7 @@ __all__ = [
     "list_invoiced",
     "list_invoices",
     "list_lines",
+    "parse_tariff",
     "parse_tariff_or_none",
     "part_document",
     "parts_from",
@@ -81,5 +74,4 @@ __all__ = [
     "register_accounts",
     "signed_decimal_from",
     "tariff_document",
-    "tariff_from",
 ]

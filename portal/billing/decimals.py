@@ -1,4 +1,4 @@
-"""Numbers in documents and on command lines: written out, exact, with so few digits that arithmetic stays exact."""
+"""Numbers in documents and on command lines: written out, and with so few digits that arithmetic stays exact."""
 
 import re
 from decimal import Decimal
@@ -14,8 +14,11 @@ MAX_DIGITS = 15
 WRITTEN_OUT = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
 
 
-def signed_decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
-    """From an integer or a string like "-0.002". Raises Invalid, for a float too: it is not what was written."""
+def signed_decimal_from(value: object, path: tuple[str, ...] = ()) -> Decimal:
+    """Return the number that an integer or a string like "-0.002" says.
+
+    Raises Invalid for what is neither, for a float, since it is not what was written, and for too many digits.
+    """
     if isinstance(value, float):
         raise Invalid("A float is not exact.", hint='Write the number as a string, like "0.002".', path=path)
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -30,8 +33,8 @@ def signed_decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
     return _within(Decimal(value), path)
 
 
-def decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
-    """The same, not below 0."""
+def decimal_from(value: object, path: tuple[str, ...] = ()) -> Decimal:
+    """Return a number of 0 or more, read as by `signed_decimal_from`. Raises Invalid."""
     number = signed_decimal_from(value, path)
     if number < 0:
         raise Invalid("The number is below 0.", hint="Write 0 or more.", path=path)
@@ -39,7 +42,7 @@ def decimal_from(value: object, path: tuple[str, ...]) -> Decimal:
 
 
 def format_decimal(number: Decimal) -> str:
-    """The one way in which equal numbers are written: no exponent, no zeros at the end."""
+    """Write a number in the one form that equal numbers share: no exponent, no zeros at the end."""
     return format(number.normalize(EXACT), "f")
 
 

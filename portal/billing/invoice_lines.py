@@ -15,9 +15,10 @@ import msgspec
 
 from portal.billing.decimals import ZERO
 from portal.billing.fees import Fee
+from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.billing.prorate import Share, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
-from portal.billing.tariff import Charge, ChargeModel, Tariff, parse_tariff_or_none
+from portal.billing.tariff import Charge, ChargeModel, Tariff
 from portal.core.errors import Invalid
 from portal.core.money import exactly
 

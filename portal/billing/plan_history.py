@@ -18,7 +18,7 @@ from portal.billing.fees import (
     rates_on,
 )
 from portal.billing.invoice_lines import PeriodUsage
-from portal.billing.tariff import parse_tariff_or_none
+from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.plans import Period, Plan

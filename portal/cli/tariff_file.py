@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from portal.billing import Tariff, currency_from, tariff_from
+from portal.billing import Tariff, currency_from, parse_tariff
 from portal.core.errors import Invalid
 
 
@@ -17,4 +17,4 @@ def read_tariff(path: Path, currency: str | None = None) -> Tariff:
         raise Invalid(f"{path} is no JSON.", hint="Name a tariff file.") from None
     if currency is not None and isinstance(document, dict):
         document["currency"] = currency_from(currency, ("--currency",))
-    return tariff_from(document)
+    return parse_tariff(document)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from portal.billing import Charge, ChargeModel, Share, Tariff, Tier, rate_usage, tariff_from
+from portal.billing import Charge, ChargeModel, Share, Tariff, Tier, parse_tariff, rate_usage
 
 D = Decimal
 GRADUATED = {
@@ -33,7 +33,7 @@ def document_of(*charges: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def tariff_of(*charges: dict[str, Any], **fields: Any) -> Tariff:
-    return tariff_from(document_of(*charges, **fields))
+    return parse_tariff(document_of(*charges, **fields))
 
 
 def amounts_of(tariff: Tariff, quantity: str | int, share: Share | None = None) -> list[Decimal]:
@@ -85,4 +85,33 @@ def tariffs(draw: st.DrawFn) -> Tariff:
         minimum=draw(st.sampled_from((None, bounds[0]))),
         maximum=draw(st.sampled_from((None, bounds[1]))),
         tax_percent=draw(st.none() | st.decimals(0, 100, places=3)),
+    )
+
+
+def sloppy_documents() -> st.SearchStrategy[Any]:
+    """Documents of tariffs, valid ones and ones with a mistake or several anywhere."""
+    good = st.sampled_from(("0", "1", "0.05", "12.50", "-0", 0, 5, 100, "999999999999999", "0.000000000001"))
+    numbers = st.one_of(
+        *[good] * 9, st.text(max_size=3), st.sampled_from((None, 0.5, True, -1, "1e3", "1_0", "\uff11"))
+    )
+    no_charges: list[Any] = [None, 7, "x", [], {}, {"code": "calls"}]
+    entries = st.sampled_from(no_charges)
+    ends = st.lists(st.integers(0, 9) | numbers, max_size=3)
+    tier_lists = ends.map(lambda some: [{"up_to": end, "unit": "1"} for end in (*some, None)]) | st.lists(entries)
+    prices = {"unit": numbers, "tiers": tier_lists, "size": numbers, "price": numbers}
+    bounds = {"minimum": numbers, "maximum": numbers}
+    own = {"per_unit": ("unit",), "graduated": ("tiers",), "volume": ("tiers",), "package": ("size", "price")}
+    own |= {"flat": ("price",)}
+
+    def charges_of(model: str) -> st.SearchStrategy[Any]:
+        code = st.sampled_from(("calls", "calls", "calls", "my calls", None))
+        of_model = {name: prices[name] for name in own[model]}
+        others = st.dictionaries(st.sampled_from((*prices, "unitt")), numbers, max_size=1)
+        right = st.fixed_dictionaries({"code": code, "model": st.just(model), **of_model}, optional=bounds)
+        return st.one_of(right, right, st.tuples(others, right).map(lambda both: both[0] | both[1]))
+
+    charge = st.sampled_from([*own]).flatmap(charges_of)
+    return st.fixed_dictionaries(
+        {"currency": st.sampled_from(("EUR", "JPY", "eur")), "charges": st.lists(st.one_of(charge, charge, entries))},
+        optional={**bounds, "tax_percent": numbers},
     )

@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from portal.billing import ChargeModel, rate_usage, tariff_from
-from portal.billing.tariff import CHARGE_FIELDS, TARIFF_FIELDS, TIER_FIELDS
+from portal.billing import ChargeModel, parse_tariff, rate_usage
+from portal.billing.parse_tariff import CHARGE_FIELDS, TARIFF_FIELDS, TIER_FIELDS
 from tests.billing.sample import GRADUATED, D, amounts_of, tariff_of
 
 GUIDE = (Path(__file__).parents[2] / "docs/guides/pricing.md").read_text()
@@ -14,7 +14,7 @@ GUIDE = (Path(__file__).parents[2] / "docs/guides/pricing.md").read_text()
 def test_its_tariff_is_read_and_gives_free_units_first() -> None:
     example = re.search(r"```json\n(.+?)```", GUIDE, re.DOTALL)
     assert example
-    tariff = tariff_from(json.loads(example[1]))
+    tariff = parse_tariff(json.loads(example[1]))
     assert [line.amount for line in rate_usage(tariff, {"calls": D(1000)})] == [0, 49, 1]
     assert [line.amount for line in rate_usage(tariff, {"calls": D(12_000)})] == [26, 49]
 

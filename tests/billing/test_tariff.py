@@ -1,14 +1,16 @@
 """A tariff's document: read strictly, written in one form, and each mistake named with its place."""
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from portal.billing import Charge, ChargeModel, Tariff, Tier, tariff_document, tariff_from
+from portal.billing import Charge, ChargeModel, Tariff, Tier, parse_tariff, tariff_document
 from portal.core.errors import Invalid
-from tests.billing.sample import GRADUATED, PER_UNIT, D, document_of, tariff_of, tariffs, unhurried
+from tests.billing.sample import GRADUATED, PER_UNIT, D, document_of, sloppy_documents, tariff_of, tariffs, unhurried
 
 EXAMPLE = """{"currency": "EUR", "charges": [
   {"code": "calls", "model": "graduated", "free_units": 5,
@@ -20,6 +22,8 @@ EXAMPLE = """{"currency": "EUR", "charges": [
 UNIT = {"model": "per_unit"}
 PACKAGE = {"model": "package", "size": 10, "price": 1}
 TIERS = ("charges", "0", "tiers")
+RECORDED = json.loads((Path(__file__).parent / "tariff_documents.json").read_text())
+"""Documents with what the first parser made of them: the canonical form and its hash, or the refusal word for word."""
 
 
 def of_tiers(*ends: Any) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def of_tiers(*ends: Any) -> dict[str, Any]:
 
 
 def test_an_example_is_read() -> None:
-    assert tariff_from(json.loads(EXAMPLE)) == Tariff(
+    assert parse_tariff(json.loads(EXAMPLE)) == Tariff(
         "EUR",
         (
             Charge(
@@ -46,7 +50,7 @@ def test_an_example_is_read() -> None:
 
 
 def test_the_canonical_form_has_the_models_fields_and_writes_numbers_in_one_way() -> None:
-    document = tariff_document(tariff_from(json.loads(EXAMPLE)))
+    document = tariff_document(parse_tariff(json.loads(EXAMPLE)))
     assert document["charges"][0] == {
         "code": "calls",
         "model": "graduated",
@@ -72,8 +76,8 @@ def test_equal_tariffs_have_one_document() -> None:
 @given(tariffs())
 def test_the_document_is_read_back(tariff: Tariff) -> None:
     document = json.loads(json.dumps(tariff_document(tariff)))
-    assert tariff_from(document) == tariff
-    assert tariff_document(tariff_from(document)) == document
+    assert parse_tariff(document) == tariff
+    assert tariff_document(parse_tariff(document)) == document
 
 
 @pytest.mark.parametrize(
@@ -174,6 +178,31 @@ def test_what_is_no_object_is_refused(document: Any) -> None:
     assert refusal(document, "no object") == ()
 
 
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: json.dumps(recorded["document"])[:90])
+def test_a_document_is_read_or_refused_as_ever(recorded: dict[str, Any]) -> None:
+    read = outcome(recorded["document"])
+    if isinstance(read, Invalid):
+        assert (read.message, read.hint, [*read.path]) == (recorded["message"], recorded["hint"], recorded["path"])
+    else:
+        canonical = json.dumps(tariff_document(read))
+        assert canonical == json.dumps(recorded["tariff"])
+        assert hashlib.sha256(canonical.encode()).hexdigest() == recorded["sha256"]
+
+
+@unhurried
+@given(sloppy_documents())
+def test_any_document_is_read_or_refused_with_a_place_in_it(document: dict[str, Any]) -> None:
+    read = outcome(document)
+    if isinstance(read, Tariff):
+        assert outcome(tariff_document(read)) == read
+    else:
+        place: Any = document
+        for step in read.path[:-1]:
+            place = place[int(step) if isinstance(place, list) else step]
+        assert isinstance(place, dict | list)
+        assert read.hint
+
+
 def test_bounds_may_be_equal_and_the_tax_all_of_it() -> None:
     tariff = tariff_of(minimum="5", maximum=5, tax_percent=100)
     assert (tariff.minimum, tariff.maximum, tariff.tax_percent) == (D(5), D(5), D(100))
@@ -182,6 +211,13 @@ def test_bounds_may_be_equal_and_the_tax_all_of_it() -> None:
 def refusal(document: Any, told: str) -> tuple[str, ...]:
     """The path of it; each has a hint."""
     with pytest.raises(Invalid, match=told) as refused:
-        tariff_from(document)
+        parse_tariff(document)
     assert refused.value.hint
     return refused.value.path
+
+
+def outcome(document: Any) -> Tariff | Invalid:
+    try:
+        return parse_tariff(document)
+    except Invalid as refused:
+        return refused
