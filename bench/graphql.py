@@ -20,8 +20,7 @@ from portal.core.actor import Actor
 from portal.core.clock import utc_now
 from portal.core.embedded import start_services
 from portal.core.settings import load_settings
-from portal.graphql import Options, execute, schema
-from portal.graphql.engine.validation import prepare
+from portal.graphql import Options, execute, prepare, schema
 from portal.runtime.container import Container, open_container
 from tests.web.attacks.documents import documents
 from web.pages.framework.run_document import document

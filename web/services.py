@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
-from portal.accounts.sessions.sign_in import Throttle
+from portal.accounts import Throttle
 from portal.core.database import Database
 from portal.core.settings import Settings
-from portal.graphql import GraphQLRateLimiter
+from portal.graphql import GraphQLRateLimiter, SubscriptionHub
 from portal.limits import Limiter
 
 if TYPE_CHECKING:
     from portal.check import Checker, ServiceTokens
-    from portal.graphql.live import SubscriptionHub
     from portal.metering import Meter
     from web.check.handler import CheckHandler
     from web.graphql.live_connections import ConnectionRegistry

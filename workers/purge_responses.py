@@ -5,7 +5,7 @@ import asyncio
 from portal.core.backoff import repeat
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.graphql.engine.idempotency import purge_responses
+from portal.graphql import purge_responses
 
 EVERY_SECONDS = 300.0
 _log = get_log(__name__)

@@ -3,6 +3,13 @@
 Owns `people`, `accounts`, `memberships`, `sessions`, `personal_tokens`, `service_tokens`. Emits `PolicyChanged`
 through `bump_policy_version`, which every verb calls that changes what a key may do. Every token is 256 random bits,
 shown once and stored as SHA-256. Never sends mail, never renders.
+
+    identity/  people and their passwords     members/  who belongs to an account, with which role
+    sessions/  signed-in browsers             tokens/   personal and service tokens
+    authenticate.py  credential_status.py     from a session or token to an actor; whether it is still valid
+    policy_version.py                         what every verb calls that changes what a key may do
+    purge_expired.py                          deletes what nobody can use any more
+    rules.py  models.py  store.py             what is valid; the tables; statements on people, accounts, memberships
 """
 
 from portal.accounts.authenticate import AuthenticatedPerson, authenticate_session, authenticate_token
@@ -13,10 +20,10 @@ from portal.accounts.members.add_member import NewMember, add_member
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
 from portal.accounts.policy_version import bump_policy_version
 from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
-from portal.accounts.rules import device_name, token_digest
+from portal.accounts.rules import MAX_SESSION_AGE, device_name, token_digest
 from portal.accounts.sessions.revoke_other_sessions import revoke_other_sessions
 from portal.accounts.sessions.revoke_session import revoke_session
-from portal.accounts.sessions.sign_in import SignedIn, open_session, sign_in
+from portal.accounts.sessions.sign_in import Credentials, SignedIn, Throttle, open_session, sign_in
 from portal.accounts.sessions.sign_in_throttle import SignInThrottle
 from portal.accounts.sessions.sign_out import sign_out
 from portal.accounts.sessions.store import count_sessions, find_own_session, list_sessions
@@ -36,7 +43,7 @@ from portal.accounts.store import (
     list_policy_versions,
 )
 from portal.accounts.tokens.authenticate_service import authenticate_service
-from portal.accounts.tokens.create_personal_token import CreatedToken, create_personal_token
+from portal.accounts.tokens.create_personal_token import create_personal_token
 from portal.accounts.tokens.create_service_token import CreatedServiceToken, create_service_token
 from portal.accounts.tokens.revoke_personal_token import revoke_personal_token
 from portal.accounts.tokens.revoke_service_token import revoke_service_token
@@ -50,13 +57,14 @@ from portal.accounts.tokens.store import (
 )
 
 __all__ = [
+    "MAX_SESSION_AGE",
     "PURGE_BATCH_SIZE",
     "Account",
     "AuthenticatedPerson",
     "CreatedServiceToken",
-    "CreatedToken",
     "CreatedUser",
     "CredentialStatus",
+    "Credentials",
     "Member",
     "Membership",
     "NewAccount",
@@ -67,6 +75,7 @@ __all__ = [
     "Session",
     "SignInThrottle",
     "SignedIn",
+    "Throttle",
     "add_member",
     "authenticate_service",
     "authenticate_session",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from portal.accounts import store
 from portal.accounts.models import Person, PersonalToken, Session
-from portal.accounts.rules import IDLE, SEEN_STEP, token_digest
+from portal.accounts.rules import MAX_IDLE_TIME, SEEN_STEP, token_digest
 from portal.accounts.sessions import store as session_store
 from portal.accounts.tokens import store as token_store
 from portal.core.actor import Actor, Role
@@ -23,7 +23,7 @@ async def authenticate_session(
 ) -> AuthenticatedPerson | None:
     """None for an unknown, idle (30 min) or expired (12 h) session. Only `is_use` keeps it from becoming idle."""
     session = await session_store.find_session(tx, token_digest(token))
-    if session is None or tx.now >= session.expires_at or tx.now - session.seen_at >= IDLE:
+    if session is None or tx.now >= session.expires_at or tx.now - session.seen_at >= MAX_IDLE_TIME:
         return None
     if is_use and tx.now - session.seen_at >= SEEN_STEP:
         await session_store.update_session_seen(tx, session, tx.now, address)

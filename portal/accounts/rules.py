@@ -10,8 +10,8 @@ from portal.core.errors import Invalid
 
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 128
-IDLE = timedelta(minutes=30)
-ABSOLUTE = timedelta(hours=12)
+MAX_IDLE_TIME = timedelta(minutes=30)
+MAX_SESSION_AGE = timedelta(hours=12)
 SEEN_STEP = timedelta(minutes=1)
 """How long a session lasts unused, how long at most, and how closely its last use is told."""
 COMMON_PASSWORDS = frozenset(

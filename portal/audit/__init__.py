@@ -2,6 +2,10 @@
 
 A row's hash covers the one before it, so altering, deleting or reordering rows breaks the chain at that place.
 Writes of one account queue behind an advisory lock of the transaction. Never holds a secret.
+
+    action.py  what can be recorded: each verb declares its Action (name and words) beside itself
+    record.py  append a row     verify.py  the first row that does not follow     rules.py  the hash
+    models.py  store.py         its table and every statement on it
 """
 
 from portal.audit.action import Action, find_action, list_actions
@@ -16,14 +20,13 @@ from portal.audit.store import (
     list_newest,
     lock_chain,
 )
-from portal.audit.verify import Break, ChainState, verify_chain, verify_newest
+from portal.audit.verify import Break, verify_chain, verify_newest
 
 __all__ = [
     "Action",
     "AuditEvent",
     "AuditFilter",
     "Break",
-    "ChainState",
     "count_audit_events",
     "find_action",
     "find_audit_event",

@@ -3,6 +3,17 @@
 Owns `keys` and `key_secrets`. A key is one identity with one or two secrets; a secret is shown once and stored as
 SHA-256. Emits `KeyCreated`, `KeyChanged`, `KeyRevoked`, and bumps the account's policy version with every change, so
 that no process answers from an older state. Never counts and never decides: see portal.check.
+
+    create.py  update.py  pause.py  resume.py  rotate.py  revoke.py  the verbs of an account
+    override_limit.py  clear_override.py  end_overrides.py           the verbs of staff, and of a worker
+    events.py  what is done to keys (KeyAction) and the events about it
+    rules.py  overrides.py  secrets.py                               what keys and secrets look like; what is in force
+    models.py  store.py                                              its tables and every statement on them
+
+A verb lists itself once, in its own file: `@requires` says the permission (the schema and docs/guides/roles.md repeat
+it), its KeyAction the name in the audit log, the words of the activity page and what subscribers are told. Adding one
+touches that file, this face, its mutation in portal/graphql/types and, for a page, its document and form;
+tests/architecture/test_names.py shows the list.
 """
 
 from portal.keys.clear_override import clear_key_override
@@ -15,7 +26,7 @@ from portal.keys.overrides import LimitOverride, overrides_of, with_overrides
 from portal.keys.pause import pause_key
 from portal.keys.resume import resume_key
 from portal.keys.revoke import revoke_key
-from portal.keys.rotate import RotatedKey, rotate_key
+from portal.keys.rotate import rotate_key
 from portal.keys.rules import KeyLimit, KeyStatus, key_status, secret_digest, secret_problem
 from portal.keys.store import (
     KeyFilter,
@@ -45,7 +56,6 @@ __all__ = [
     "LimitOverride",
     "NewKey",
     "NewOverride",
-    "RotatedKey",
     "change_told_by",
     "clear_key_override",
     "count_keys",

@@ -12,8 +12,7 @@ from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
 from portal.core.rabbit import RabbitBus
 from portal.core.settings import Settings
-from portal.graphql import GraphQLRateLimiter
-from portal.graphql.live import SubscriptionHub
+from portal.graphql import GraphQLRateLimiter, SubscriptionHub
 from portal.limits import Limiter, LimitsUnavailable
 from portal.metering import Meter
 from portal.runtime.check_metrics import CheckMetrics, shown

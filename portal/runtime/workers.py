@@ -8,7 +8,7 @@ from portal.check import relayed_settlements
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
-from portal.graphql.live import Publisher
+from portal.graphql import Publisher
 from portal.runtime.container import Container, journal_folder, retention_of
 from portal.usage import IngestBatcher, JournalShipper
 from workers import (

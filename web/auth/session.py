@@ -6,8 +6,7 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
-from portal.accounts import Account, Person, authenticate_session, get_account
-from portal.accounts.rules import ABSOLUTE
+from portal.accounts import MAX_SESSION_AGE, Account, Person, authenticate_session, get_account
 from portal.core.actor import Actor
 from web.services import services_of
 
@@ -73,7 +72,7 @@ def session_token(connection: HTTPConnection) -> str:
 
 def set_session(request: Request, response: Response, token: str) -> None:
     """Hand the browser its session."""
-    set_cookie(request, response, "session", token, int(ABSOLUTE.total_seconds()))
+    set_cookie(request, response, "session", token, int(MAX_SESSION_AGE.total_seconds()))
 
 
 def end_session(request: Request, response: Response) -> None:

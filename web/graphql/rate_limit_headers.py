@@ -1,7 +1,6 @@
 """The headers of a GraphQL allowance, as draft-ietf-httpapi-ratelimit-headers-11 has them, and those of old clients."""
 
-from portal.graphql import RateLimitResult
-from portal.graphql.engine.rate_limit import WINDOW_SECONDS
+from portal.graphql import RATE_LIMIT_WINDOW_SECONDS, RateLimitResult
 
 POLICY = "graphql"
 
@@ -9,7 +8,7 @@ POLICY = "graphql"
 def allowance_headers(charged: RateLimitResult) -> dict[str, str]:
     """Retry-After only where the allowance was not enough; never earlier than the allowance admits."""
     headers = {
-        "RateLimit-Policy": f'"{POLICY}";q={charged.limit};w={WINDOW_SECONDS}',
+        "RateLimit-Policy": f'"{POLICY}";q={charged.limit};w={RATE_LIMIT_WINDOW_SECONDS}',
         "RateLimit": f'"{POLICY}";r={charged.remaining};t={charged.reset_seconds}',
         "X-RateLimit-Limit": str(charged.limit),
         "X-RateLimit-Remaining": str(charged.remaining),

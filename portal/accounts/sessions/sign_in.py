@@ -8,7 +8,7 @@ from portal import audit
 from portal.accounts import store
 from portal.accounts.identity.passwords import is_password
 from portal.accounts.models import Person, Session
-from portal.accounts.rules import ABSOLUTE, MAX_PASSWORD_LENGTH, token_digest
+from portal.accounts.rules import MAX_PASSWORD_LENGTH, MAX_SESSION_AGE, token_digest
 from portal.core.actor import Actor, Role
 from portal.core.database import Database, Tx
 from portal.core.errors import Invalid
@@ -81,7 +81,7 @@ async def open_session(tx: Tx, person: Person, credentials: Credentials) -> Sign
             user_agent=(credentials.user_agent or "")[:300],
             created_at=tx.now,
             seen_at=tx.now,
-            expires_at=tx.now + ABSOLUTE,
+            expires_at=tx.now + MAX_SESSION_AGE,
         )
     )
     role = Role(memberships[0].role)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from portal.accounts.models import Session
-from portal.accounts.rules import IDLE
+from portal.accounts.rules import MAX_IDLE_TIME
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 
@@ -91,11 +91,11 @@ SELECT held.token_digest, held.account_id, member.role, person.is_staff FROM (
 
 async def list_standing(tx: Tx, digests: Collection[bytes]) -> Sequence[tuple[bytes, str, str, bool]]:
     """(digest, account_id, role, is_staff) of what still opens an account: sessions, none kept alive, and tokens."""
-    rows = await tx.execute(_STANDING, {"digests": [*digests], "now": tx.now, "idle_since": tx.now - IDLE})
+    rows = await tx.execute(_STANDING, {"digests": [*digests], "now": tx.now, "idle_since": tx.now - MAX_IDLE_TIME})
     return [(bytes(row.token_digest), row.account_id, row.role, row.is_staff) for row in rows]
 
 
 def _living(statement: Select[Selected], person_id: str, now: datetime) -> Select[Selected]:
     return statement.where(
-        col(Session.person_id) == person_id, col(Session.expires_at) > now, col(Session.seen_at) > now - IDLE
+        col(Session.person_id) == person_id, col(Session.expires_at) > now, col(Session.seen_at) > now - MAX_IDLE_TIME
     )

@@ -1,1 +1,15 @@
-"""How any operation is treated: bounded, validated, charged, run in one transaction, repeated safely."""
+"""How any operation is treated, whatever it asks for. For portal.graphql only; no import work here.
+
+prepare.py     from a request to an operation that may run, with
+    validation.py  text to a bounded, parsed, validated document (cached)
+    cost.py        how much work its fields are at most
+    rate_limit.py  what the caller has left of it
+execute.py     run a query or mutation in one transaction, with
+    idempotency.py, models.py  a mutation that is sent again runs once
+    context.py, loaders.py     what every resolver gets
+    errors.py                  what of an error a caller sees
+subscribe.py   run a subscription: each event as a query of its own
+options.py     what a request may say besides its document, and the result
+resolvers.py   the decorators of fields: description, requirement, savepoint
+problems.py, pagination.py, scalars.py  what the types of all domains share
+"""

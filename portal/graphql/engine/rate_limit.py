@@ -1,10 +1,10 @@
-"""What a caller may spend on GraphQL: a token bucket of the product's own limiter, filled again within a minute.
+"""The rate limit of GraphQL by cost: a token bucket of the product's own limiter for each caller, refilled in a minute.
 
 Failure: while Redis is away nobody is charged and nobody is refused; the bounds on each single operation hold without
 it. The answer then has no allowance in its extensions and no RateLimit headers, and a metric counts it.
 
 Being refused costs too, as reading a document is work: whoever sends what they cannot pay for soon has less left than
-that, and is then refused before anything is read (spent.py).
+that, and is then refused before anything is read (RateLimitCache).
 """
 
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from time import monotonic
 
 from portal.core.actor import Actor
 from portal.core.logs import get_log
-from portal.graphql.engine.rate_limit_cache import RateLimitCache
 from portal.limits import ADMITS, NEVER, Bucket, Limiter, LimitRequest, LimitsUnavailable, Mode, Subject
 
-WINDOW_SECONDS = 60
+RATE_LIMIT_WINDOW_SECONDS = 60
 ANONYMOUS_SHARE = 100
 """Nobody in particular gets this part of it, by address."""
 REFUSED_COST = 10
 """Of a document that is not run: reading and checking it was work too."""
+MAX_CALLERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,36 @@ class RateLimitResult:
     retry_seconds: int | None = None
 
 
+class RateLimitCache:
+    """Callers that have not even left what a refusal costs, and until when: refusing them again reads nothing.
+
+    Another process does not know of them and finds out by a charge. Holds at most `most` callers; one that does not fit
+    is not remembered. Instants are seconds of one clock.
+    """
+
+    def __init__(self, most: int = MAX_CALLERS) -> None:
+        self._most = most
+        self._until: dict[str, float] = {}
+
+    def remember(self, name: str, until: float, now: float) -> None:
+        if len(self._until) >= self._most:
+            self._until = {other: end for other, end in self._until.items() if end > now}
+        if len(self._until) < self._most:
+            self._until[name] = until
+
+    def seconds_left(self, name: str, now: float) -> float | None:
+        """None where nothing is known against the caller."""
+        until = self._until.get(name)
+        if until is None:
+            return None
+        if until <= now:
+            del self._until[name]
+            return None
+        return until - now
+
+
 class GraphQLRateLimiter:
-    """Of everybody; one a process."""
+    """Charges every caller of this process."""
 
     def __init__(self, limiter: Limiter, per_minute: int) -> None:
         self._limiter = limiter
@@ -46,7 +74,7 @@ class GraphQLRateLimiter:
         wait = self._spent.seconds_left(name, monotonic())
         if wait is None:
             return None
-        remaining = max(0, int(min(REFUSED_COST, limit) - wait * limit / WINDOW_SECONDS))
+        remaining = max(0, int(min(REFUSED_COST, limit) - wait * limit / RATE_LIMIT_WINDOW_SECONDS))
         return RateLimitResult(limit, remaining, _full_again(limit - remaining, limit), int(wait) + 1)
 
     async def charge(self, actor: Actor, cost: int) -> RateLimitResult | None:
@@ -65,7 +93,7 @@ class GraphQLRateLimiter:
 
     async def _take(self, actor: Actor, cost: int) -> RateLimitResult | None:
         name, limit = _name(actor), self._limit(actor)
-        subject = Subject(name, bucket=Bucket(limit, limit, WINDOW_SECONDS * 1_000_000))
+        subject = Subject(name, bucket=Bucket(limit, limit, RATE_LIMIT_WINDOW_SECONDS * 1_000_000))
         shard = name if actor.kind == "anonymous" else actor.account_id
         try:
             decision = await self._limiter.decide_one(
@@ -78,7 +106,7 @@ class GraphQLRateLimiter:
         if state.retry_us == ADMITS:
             remaining = max(0, limit - state.used - cost)
             return RateLimitResult(limit, remaining, _full_again(limit - remaining, limit))
-        wait = WINDOW_SECONDS if state.retry_us == NEVER else -(-state.retry_us // 1_000_000)
+        wait = RATE_LIMIT_WINDOW_SECONDS if state.retry_us == NEVER else -(-state.retry_us // 1_000_000)
         return RateLimitResult(limit, max(0, limit - state.used), _full_again(state.used, limit), wait)
 
     def _remember(self, actor: Actor, charged: RateLimitResult) -> None:
@@ -86,7 +114,7 @@ class GraphQLRateLimiter:
         short = min(REFUSED_COST, charged.limit) - charged.remaining
         if short > 0:
             now = monotonic()
-            self._spent.remember(_name(actor), now + short * WINDOW_SECONDS / charged.limit, now)
+            self._spent.remember(_name(actor), now + short * RATE_LIMIT_WINDOW_SECONDS / charged.limit, now)
 
     def _limit(self, actor: Actor) -> int:
         return self._per_minute // ANONYMOUS_SHARE if actor.kind == "anonymous" else self._per_minute
@@ -99,4 +127,4 @@ def _name(actor: Actor) -> str:
 
 
 def _full_again(used: int, limit: int) -> int:
-    return -(-used * WINDOW_SECONDS // limit)
+    return -(-used * RATE_LIMIT_WINDOW_SECONDS // limit)

@@ -1,7 +1,11 @@
-"""Scalars: instants, JSON documents and whole numbers beyond 32 bits. Each takes what it writes, and nothing looser."""
+"""Scalars (instants, JSON documents, whole numbers beyond 32 bits) and the enum that several domains share.
+
+Each scalar accepts what it writes and nothing looser.
+"""
 
 import math
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, NewType
 
 import strawberry
@@ -86,3 +90,15 @@ SCALARS: dict[object, ScalarDefinition] = {
         parse_value=_parse_json,
     ),
 }
+
+
+def value(text: str, description: str) -> str:
+    """A described member; to the code it is `text`."""
+    member: str = strawberry.enum_value(text, description=description)  # type: ignore[assignment]  # the enum decorator puts the text in its place
+    return member
+
+
+@strawberry.enum(description="What a key is for.")
+class Environment(Enum):
+    LIVE = value("live", "Real work; units are billed.")
+    TEST = value("test", "Trying out; counted, never billed.")

@@ -135,14 +135,14 @@ def measure(document: DocumentNode) -> Size:
             total = total.beside(walk.selections(node.selection_set)).beside(
                 Size(directives=len(node.directives or ()))
             )
-    return replace(total, repeats=max(walk.format_decimal.values(), default=0))
+    return replace(total, repeats=max(walk.occurrences.values(), default=0))
 
 
 class _Walk:
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self._fragments = fragments
         self._known: dict[str, Size] = {}
-        self.format_decimal: Counter[str] = Counter()
+        self.occurrences: Counter[str] = Counter()
 
     def selections(self, selection_set: SelectionSetNode | None) -> Size:
         total = Size()
@@ -157,7 +157,7 @@ class _Walk:
         return total
 
     def _field(self, node: FieldNode) -> Size:
-        self.format_decimal[(node.alias or node.name).value] += 1
+        self.occurrences[(node.alias or node.name).value] += 1
         inner = self.selections(node.selection_set)
         depth = 0 if node.name.value.startswith("__") else inner.depth + (node.selection_set is not None)
         return Size(depth, inner.fields + 1, inner.aliases + (node.alias is not None), inner.directives)

@@ -1,8 +1,13 @@
-"""What changes while somebody looks: the account's counters, and what happened to its keys.
+"""What subscriptions are told: the account's counters, and what happened to its keys.
+
+    hub.py        SubscriptionHub: who watches which account in this process
+    snapshots.py  the counters, read by the hub's poller
+    publish.py    from the outbox relay to Redis     key_events.py  the message between them
+    listener.py   from Redis to the hub              queue.py       each subscriber's bounded queue
 
 One poller reads an account's counters each second for all who watch it in this process; one connection to each Redis
 shard hears what happened to keys, also in other processes: the outbox relay publishes it there after the commit. Each
-subscriber has a mailbox of a fixed size. Counters keep only the newest for a slow reader; a reader too slow for events
+subscriber has a queue of a fixed size. Counters keep only the newest for a slow reader; a reader too slow for events
 is told so and cut off. With the last subscriber of an account its poller and channel end.
 
 Failure: while PostgreSQL is away counters stand still. When Redis goes, events may have been missed: the subscriptions

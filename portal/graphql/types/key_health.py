@@ -12,10 +12,9 @@ from portal.core.actor import Permission
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.graphql.engine.context import Info
-from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import check_first
 from portal.graphql.engine.resolvers import requires, resolver
-from portal.graphql.engine.scalars import BigInt
+from portal.graphql.engine.scalars import BigInt, value
 from portal.graphql.types.keys import Key
 
 SOON = timedelta(days=14)

@@ -12,10 +12,9 @@ from portal.core.actor import Actor
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.graphql.engine.context import Info
-from portal.graphql.engine.enums import value
 from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
 from portal.graphql.engine.resolvers import mutation
-from portal.graphql.engine.scalars import BigInt
+from portal.graphql.engine.scalars import BigInt, value
 
 
 @strawberry.type(description="At most `amount` units of one key in any `windowMs`.")

@@ -8,7 +8,6 @@ import strawberry
 from portal import keys
 from portal.core.errors import Invalid
 from portal.graphql.engine.context import Info
-from portal.graphql.engine.enums import Environment
 from portal.graphql.engine.problems import (
     ConflictProblem,
     ForbiddenProblem,
@@ -16,7 +15,7 @@ from portal.graphql.engine.problems import (
     ValidationProblem,
 )
 from portal.graphql.engine.resolvers import mutation
-from portal.graphql.engine.scalars import BigInt, Json
+from portal.graphql.engine.scalars import BigInt, Environment, Json
 from portal.graphql.types.keys import Key, KeyId
 
 

@@ -9,10 +9,9 @@ import strawberry
 from portal import check, keys, usage
 from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
-from portal.graphql.engine.enums import Environment, value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.resolvers import requires, resolver
-from portal.graphql.engine.scalars import BigInt, Json
+from portal.graphql.engine.scalars import BigInt, Environment, Json, value
 from portal.graphql.types.key_limits import KeyLimit, LimitInForce, LimitOverride, limits_in_force
 from portal.graphql.types.usage import (
     From,

@@ -9,10 +9,10 @@ import strawberry
 from portal import accounts
 from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
-from portal.graphql.engine.enums import value
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
 from portal.graphql.engine.resolvers import mutation, requires, resolver
+from portal.graphql.engine.scalars import value
 
 
 @strawberry.enum(description="Whether a token is accepted.")

@@ -8,10 +8,9 @@ import strawberry
 from portal import check, usage
 from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
-from portal.graphql.engine.enums import Environment
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.resolvers import requires, resolver
-from portal.graphql.engine.scalars import BigInt
+from portal.graphql.engine.scalars import BigInt, Environment
 from portal.graphql.types.usage import Where, usage_filter
 
 DEFAULT_SPAN = timedelta(days=30)

@@ -7,7 +7,7 @@ from typing import Self
 import strawberry
 
 from portal import billing
-from portal.graphql.engine.enums import value
+from portal.graphql.engine.scalars import value
 
 
 @strawberry.enum(description="How a charge prices units.")

@@ -20,8 +20,7 @@ from portal.graphql.engine.cost import (
     WEIGHTS,
     cost_of,
 )
-from portal.graphql.engine.rate_limit import REFUSED_COST
-from portal.graphql.engine.rate_limit_cache import RateLimitCache
+from portal.graphql.engine.rate_limit import REFUSED_COST, RateLimitCache
 from portal.graphql.engine.validation import _prepare_cached
 from portal.limits import Limiter
 from portal.usage import rules

@@ -4,8 +4,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from portal.accounts import NewAccount, SignedIn, hash_new_password, open_session, sign_in, sign_out, sign_up
-from portal.accounts.sessions.sign_in import Credentials
+from portal.accounts import (
+    Credentials,
+    NewAccount,
+    SignedIn,
+    hash_new_password,
+    open_session,
+    sign_in,
+    sign_out,
+    sign_up,
+)
 from portal.core.errors import Conflict, Invalid, PortalError, TooManyAttempts
 from web.auth.session import address_of, current_person, end_session, safe_next, session_token, set_session
 from web.pages.framework.form import Form, read_form
