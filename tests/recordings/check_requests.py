@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.recordings.wire import Exchange, as_json, request
+from tests.recordings.wire import LAST_REQUEST, SILENCE_SECONDS, Exchange, as_json, request
 
 Body = dict[str, Any]
+SETTLE_SECONDS = 8.0
+"""Settling waits for a check that is still on its way from the journal."""
 PATHS = ("/check", "/check/http")
 STRANGE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 1.5, 10**6, 10**6 + 1, 10**30, "", "1", "é", "\u0000", "x" * 600, [], ["a"], [1], {},
@@ -39,6 +41,7 @@ def check_exchanges(credentials: Credentials) -> Iterator[Exchange]:
     yield from _bodies(credentials)
     yield from _heads(credentials)
     yield from _batches(credentials)
+    yield from _settlements(credentials)
     yield from _connections(credentials)
     yield from _integrations(credentials)
 
@@ -102,10 +105,23 @@ def _wrong_settles() -> Iterator[tuple[str, Body]]:
 
 
 def _three_ways(credentials: Credentials, path: str, name: str, body: bytes) -> Iterator[Exchange]:
-    yield Exchange(f"{path} {name} lane", [_post(credentials, path, body)])
-    yield Exchange(f"{path} {name} asgi", [_post(credentials, path, body, [("X-A", "1"), ("X-A", "2")])])
+    patience = SETTLE_SECONDS if path == "/check/settle" else SILENCE_SECONDS
+    odd = [("X-A", "1"), ("X-A", "2")]
+    yield Exchange(f"{path} {name} lane", [_post(credentials, path, body)], silence=patience)
+    yield Exchange(f"{path} {name} asgi", [_post(credentials, path, body, odd)], silence=patience)
     if not name.startswith(("value", "settle")):
         yield Exchange(f"{path} {name} chunked", [_chunked(credentials, path, body)])
+
+
+def _settlements(credentials: Credentials) -> Iterator[Exchange]:
+    """Each check is settled twice, then by another cost: once counts."""
+    last = LAST_REQUEST.decode()
+    for name, cost, more in (("lane", 3, []), ("asgi", 0, [("X-A", "1"), ("X-A", "2")]), ("dearer", 9, [])):
+        body = as_json({"key": credentials.keys["enterprise"], "cost": 5})
+        yield Exchange(f"settle {name}: check", [_post(credentials, "/check", body)])
+        for step, settled in (("first", cost), ("same", cost), ("other", cost + 1)):
+            data = _post(credentials, "/check/settle", as_json({"requestId": last, "cost": settled}), more)
+            yield Exchange(f"settle {name}: {step}", [data], silence=SETTLE_SECONDS)
 
 
 def _heads(credentials: Credentials) -> Iterator[Exchange]:
@@ -271,7 +287,6 @@ def _post(credentials: Credentials, path: str, body: bytes, more: list[tuple[str
 
 
 def _chunked(credentials: Credentials, path: str, body: bytes) -> bytes:
-    half = len(body) // 2
-    pieces = [part for part in (body[:half], body[half:]) if part]
+    pieces = [part for part in (body[:8], body[8:]) if part]
     data = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in pieces) + b"0\r\n\r\n"
     return _post(credentials, path, b"", [("Transfer-Encoding", "chunked")]) + data

@@ -43,7 +43,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\b\d\d:\d\d(?::\d\d)?\b(?! GMT)", "<time>"),
     (r"\b\d+(?:\.\d+)? (second|minute|hour|day|week|month)s?\b(?= (?:ago|left|from now))", r"<n> \1s"),
     # Counters of the limiter
-    (r'("(?:remaining|used|resetMs|ingested|occurredAtUs|totalCount|lagEvents)": ?)"?\d+"?', r"\1<n>"),
+    (r'("(?:remaining|used|resetMs|ingested|occurredAtUs|totalCount|lagEvents|resetSeconds)": ?)"?\d+"?', r"\1<n>"),
     (r'("retryAfterMs": ?)\d+', r"\1<n>"),
     (r'("(?:sequence|number|events|verified)": ?)"?\d+"?', r"\1<n>"),
     (r";r=\d+;t=\d+", ";r=<n>;t=<n>"),
@@ -62,8 +62,12 @@ DRAWN_RULES: tuple[tuple[str, str], ...] = (
     # What the draw decides in a page: which endpoint or outcome stands in a row, how a point is described
     (r"\b(?:GET|POST|PUT|PATCH|DELETE) /v1/[\w/{}-]+", "<endpoint>"),
     (r'text-anchor="\w+"', 'text-anchor="…"'),
+    (r"(<text[^>]*>)<date>[^<:]*(?:<time>)?: [^<]*(?:<n>[^<]*)*</text>", r"\1<point></text>"),
     (r"<n> allowed(?: · <n> denied)?", "<calls>"),
-    (r"[+−-]?<n> ?%|no change", "<n> %"),
+    (r"[+−±-]?<n> ?%|no change", "<n> %"),
+    (r"mostly [A-Z_]+", "mostly <outcome>"),
+    (r"(?:<n> (?:s|min|h|days?) ago|now)</time>", "<ago></time>"),
+    (r"in <n> (?:s|min|h|days?)</time>", "<ahead></time>"),
 )
 _drawn = tuple((re.compile(pattern), replacement) for pattern, replacement in DRAWN_RULES)
 _compiled = tuple((re.compile(pattern), replacement) for pattern, replacement in RULES)
@@ -71,6 +75,7 @@ _compiled = tuple((re.compile(pattern), replacement) for pattern, replacement in
 NUMBER = re.compile(r"(?<![\w#<&])-?\d[\d,.\u00a0\u202f]*(?:[KMkB]\b)?")
 TAG = re.compile(r"<!--.*?-->|<[a-zA-Z/!][^>]*>", re.DOTALL)
 ICON = re.compile(r'(<svg class="icon".*?</svg>)', re.DOTALL)
+LOG_TABLE = re.compile(r'(<table class="stack log">.*?<tbody>)(.*?)(</tbody>)', re.DOTALL)
 ROW = re.compile(r"(?<!\n)<(tr|li|g|option|td|th|path|rect|text|circle)\b")
 DRAWN = re.compile(r'\b(d|points|x|y|x1|x2|y1|y2|cx|cy|r|width|height|transform|viewBox|style)="[^"]*"')
 TOLD = re.compile(r'\b(title|aria-label|aria-valuenow|datetime|href|value|data-[\w-]+|alt|content|max)="([^"]*)"')
@@ -97,7 +102,14 @@ def mask_html(text: str) -> str:
     masked = ROW.sub(r"\n<\1", "".join(parts))
     for pattern, replacement in _drawn:
         masked = pattern.sub(replacement, masked)
-    return collapse(masked)
+    return collapse(LOG_TABLE.sub(_first_row, masked))
+
+
+def _first_row(table: re.Match[str]) -> str:
+    """A log of drawn requests: its form is in one row, without what the draw decides."""
+    row = table[2].partition("</tr>")[0]
+    row = re.sub(r'class="(?:state|tag) \w+"', 'class="<state>"', row)
+    return f"{table[1]}{re.sub(r'>[^<>]+<(?=/)', '>…<', row)}</tr>{table[3]}"
 
 
 def _mask_outside_icons(text: str) -> str:

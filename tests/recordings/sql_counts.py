@@ -14,6 +14,8 @@ from tests.recordings.product import connect, run_async
 IDLE_SECONDS = 7.0
 LINE = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] LOG:  (?:statement|execute [^:]*): (.*)$")
 ENDS = ("COMMIT", "ROLLBACK")
+OF_WORKERS = re.compile(r"INTO billing_accounts|pg_advisory|FOR UPDATE SKIP LOCKED", re.IGNORECASE)
+"""What workers do more seldom than the idle time would show."""
 NEW_CONNECTION = ("typeinfo", "pg_catalog", "pg_type", "SET SESSION", "recordings", "pg_reload_conf")
 TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?([a-z_]+)", re.IGNORECASE)
 SPACE = re.compile(r"\s+")
@@ -53,7 +55,7 @@ class SqlCounts:
         """Since `begin`: how many statements, and of which kind on which table."""
         kinds: Counter[str] = Counter()
         for statements in self._transactions():
-            if not self._of_workers.isdisjoint(statements):
+            if not self._of_workers.isdisjoint(statements) or any(OF_WORKERS.search(text) for text in statements):
                 continue
             if len(statements) <= 2 and all(_verb(text) in ("BEGIN", *ENDS) for text in statements):
                 continue
@@ -61,7 +63,7 @@ class SqlCounts:
         return kinds.total(), ", ".join(f"{name} ×{count}" for name, count in sorted(kinds.items()))
 
     def _transactions(self) -> list[list[str]]:
-        """Statements of each backend, split where a transaction ends."""
+        """Whole transactions. An answer leaves after its own; what is cut by the borders is a worker's."""
         with self._log.open("rb") as file:
             file.seek(self._at)
             text = file.read().decode(errors="replace")
@@ -75,7 +77,7 @@ class SqlCounts:
             running[found[1]].append(statement)
             if _verb(statement) in ENDS:
                 done.append(running.pop(found[1]))
-        return [*done, *running.values()]
+        return [statements for statements in done if _verb(statements[0]) == "BEGIN"]
 
     async def _set(self, *settings: str) -> None:
         connection = await connect(self._data)

@@ -9,9 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.recordings.normalise import normalise
+
 SILENCE_SECONDS = 1.5
 CLOSE_SECONDS = 3.0
 PAUSE_SECONDS = 0.06
+LAST_REQUEST = b"req_LAST_REQUEST_OF_A_CHECK_00"
+"""As long as a real id, so that lengths hold."""
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
@@ -24,6 +28,7 @@ class Exchange:
     """One conversation. `pieces` are sent with a pause between them; `answers` is how many final ones to await.
 
     `shows_counts`: the body tells of demo usage, which is drawn anew for each folder, so its numbers are masked.
+    LAST_REQUEST in the bytes stands for the id of the last check that was answered.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Exchange:
     answers: int = 1
     is_head: bool = False
     shows_counts: bool = False
+    silence: float = SILENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +76,19 @@ def as_json(value: Any) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def converse(port: int, exchange: Exchange) -> str:
+def converse(port: int, exchange: Exchange, last_request: str) -> str:
     """Send, read, and render both sides. The head as it came, the body decoded from chunks and gzip."""
+    pieces = [piece.replace(LAST_REQUEST, last_request.encode()) for piece in exchange.pieces]
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        for number, piece in enumerate(exchange.pieces):
+        for number, piece in enumerate(pieces):
             if number:
                 time.sleep(PAUSE_SECONDS)
             try:
                 sock.sendall(piece)
             except OSError:
                 break
-        answers, end = read_answers(sock, exchange.answers, is_head=exchange.is_head)
-    parts = [_shown(b"".join(exchange.pieces)), "\n"]
+        answers, end = read_answers(sock, exchange.answers, is_head=exchange.is_head, silence=exchange.silence)
+    parts = [_shown(b"".join(pieces)), "\n"]
     for answer in answers:
         parts += [
             "--- answer\n",
@@ -193,5 +200,5 @@ def _shown_body(answer: Answer) -> str:
 
 
 def _shown(data: bytes, most: int = 1200) -> str:
-    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+    text = normalise(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
     return text if len(text) <= most else f"{text[:most]}… [{len(data)} bytes]"
