@@ -1,6 +1,7 @@
 """`python -m tests.recordings record|compare|upgrade`."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def main() -> int:
     upgrading.add_argument("--from", dest="old", type=Path, required=True, help="The old command.")
     upgrading.add_argument("--portal", type=Path, default=OWN_PORTAL, help="The new one; else this environment's.")
     options = parser.parse_args()
+    # Also where a shell started it in the background or a supervisor ends it: what was started is stopped.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     if options.command == "record":
         record(options.portal.absolute(), options.folder)
         return 0

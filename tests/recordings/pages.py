@@ -63,7 +63,7 @@ class PageRecord:
 
 
 def record_pages(product: Product, counts: SqlCounts) -> Iterator[PageRecord]:
-    """Each address twice before it is counted, so that caches of the process are warm."""
+    """Each address once before it is counted, so that caches of the process are warm; then the fewer of two."""
     yield from _crawl("anonymous", Browser(product.port), counts)
     for who, login in sorted(product.ready["logins"].items()):
         browser = Browser(product.port)
@@ -92,7 +92,6 @@ def _crawl(who: str, browser: Browser, counts: SqlCounts) -> Iterator[PageRecord
         name = f"{who} {pattern} #{like[pattern]}"
         browser.get(path)
         for kind, headers in (("page", BROWSER), ("fragment", FRAGMENT)):
-            browser.get(path, headers)
             told = []
             for _ in range(2):
                 counts.begin()

@@ -9,9 +9,11 @@ handshake and the first events of the stream are recorded).
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 
 from tests.recordings.browser_requests import browser_exchanges
@@ -70,17 +72,23 @@ def _record(portal: Path, recorder: Recorder, place: Path) -> None:
     recorder.write("schema", [("portal schema", f"exit {code}\n{output}{errors}")])
     folder = place / "commands"
     make_files(folder)
+    stopping = threading.Event()
     with ThreadPoolExecutor(1) as aside:
-        others = aside.submit(_commands_aside, portal, folder)
-        _record_running(portal, recorder, place)
+        others = aside.submit(_commands_aside, portal, folder, stopping)
+        try:
+            _record_running(portal, recorder, place)
+        except BaseException:
+            stopping.set()
+            raise
         for subject, records in others.result().items():
             recorder.write(subject, records)
     tell(f"{sum(recorder.counts.values())} records")
 
 
-def _commands_aside(portal: Path, folder: Path) -> dict[str, list[tuple[str, str]]]:
+def _commands_aside(portal: Path, folder: Path, stopping: threading.Event) -> dict[str, list[tuple[str, str]]]:
     """What needs no running portal; meanwhile the other core works for what does."""
-    return {"help": list(help_texts(portal, folder)), "commands-alone": list(texts_without_portal(portal, folder))}
+    subjects = {"help": help_texts(portal, folder), "commands-alone": texts_without_portal(portal, folder)}
+    return {name: [*takewhile(lambda _: not stopping.is_set(), texts)] for name, texts in subjects.items()}
 
 
 def _record_running(portal: Path, recorder: Recorder, place: Path) -> None:
