@@ -20,6 +20,7 @@ def main() -> int:
     recording = commands.add_parser("record", help="Write what the product answers into a folder.")
     recording.add_argument("folder", type=Path)
     recording.add_argument("--portal", type=Path, default=OWN_PORTAL, help="The command; else this environment's.")
+    recording.add_argument("--only", nargs="+", default=[], metavar="FILE", help="Only these, like pages check.")
     comparing = commands.add_parser("compare", help="Print differences of two folders; exit 1 if there are any.")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
@@ -32,7 +33,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     if options.command == "record":
-        record(options.portal.absolute(), options.folder)
+        record(options.portal.absolute(), options.folder, set(options.only))
         return 0
     if options.command == "compare":
         return compare(options.before, options.after, options.explained)

@@ -72,6 +72,8 @@ DRAWN_RULES: tuple[tuple[str, str], ...] = (
 _drawn = tuple((re.compile(pattern), replacement) for pattern, replacement in DRAWN_RULES)
 _compiled = tuple((re.compile(pattern), replacement) for pattern, replacement in RULES)
 
+ALLOW = re.compile(r"(?im)^(allow: )([A-Z, ]+)$")
+"""Starlette keeps methods in a set, so their order changes with each process."""
 NUMBER = re.compile(r"(?<![\w#<&])-?\d[\d,.\u00a0\u202f]*(?:[KMkB]\b)?")
 TAG = re.compile(r"<!--.*?-->|<[a-zA-Z/!][^>]*>", re.DOTALL)
 ICON = re.compile(r'(<svg class="icon".*?</svg>)', re.DOTALL)
@@ -87,7 +89,7 @@ def normalise(text: str, places: dict[str, str] | None = None) -> str:
         text = text.replace(place, (places or {})[place])
     for pattern, replacement in _compiled:
         text = pattern.sub(replacement, text)
-    return text
+    return ALLOW.sub(lambda found: found[1] + ", ".join(sorted(found[2].split(", "))), text)
 
 
 def mask_numbers(text: str) -> str:

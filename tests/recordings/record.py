@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from pathlib import Path
@@ -29,19 +29,27 @@ from tests.recordings.wire import Exchange, as_json, ask, converse, request
 SETTLE_SECONDS = 2.0
 BALLAST_SECONDS = 15.0
 REQUEST_ID = re.compile(r'"requestId":"(req_\w+)"')
+Named = tuple[str, str]
+"""A record: its name and text."""
 NAME_LINE = "=== "
 
 
 class Recorder:
     """Writes named records into files; the same name again gets a number."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, subjects: set[str]) -> None:
         self._folder = folder
+        self._subjects = subjects
         self._names: dict[str, int] = {}
         self.places: dict[str, str] = {}
         self.counts: dict[str, int] = {}
 
-    def write(self, subject: str, records: Iterable[tuple[str, str]]) -> None:
+    def wants(self, subject: str) -> bool:
+        return not self._subjects or subject in self._subjects
+
+    def write(self, subject: str, records: Iterable[Named]) -> None:
+        if not self.wants(subject):
+            return
         path = self._folder / f"{subject}.txt"
         begun = time.monotonic()
         with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
@@ -55,13 +63,15 @@ class Recorder:
         tell(f"{subject}: {self.counts.get(subject, 0)} records, {time.monotonic() - begun:.0f} s")
 
 
-def record(portal: Path, folder: Path) -> None:
+def record(portal: Path, folder: Path, subjects: set[str]) -> None:
+    """Everything, or only the files that are named (`pages`, `check`, …); others in the folder stay as they are."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.txt"):
-        old.unlink()
+        if not subjects or old.stem in subjects:
+            old.unlink()
     place = Path(tempfile.mkdtemp(prefix="recordings-"))
     try:
-        _record(portal, Recorder(folder), place)
+        _record(portal, Recorder(folder, subjects), place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -74,7 +84,9 @@ def _record(portal: Path, recorder: Recorder, place: Path) -> None:
     make_files(folder)
     stopping = threading.Event()
     with ThreadPoolExecutor(1) as aside:
-        others = aside.submit(_commands_aside, portal, folder, stopping)
+        texts = {"help": help_texts(portal, folder), "commands-alone": texts_without_portal(portal, folder)}
+        wanted = {name: records for name, records in texts.items() if recorder.wants(name)}
+        others = aside.submit(_commands_aside, wanted, stopping)
         try:
             _record_running(portal, recorder, place)
         except BaseException:
@@ -85,10 +97,9 @@ def _record(portal: Path, recorder: Recorder, place: Path) -> None:
     tell(f"{sum(recorder.counts.values())} records")
 
 
-def _commands_aside(portal: Path, folder: Path, stopping: threading.Event) -> dict[str, list[tuple[str, str]]]:
+def _commands_aside(texts: dict[str, Iterator[Named]], stopping: threading.Event) -> dict[str, list[Named]]:
     """What needs no running portal; meanwhile the other core works for what does."""
-    subjects = {"help": help_texts(portal, folder), "commands-alone": texts_without_portal(portal, folder)}
-    return {name: [*takewhile(lambda _: not stopping.is_set(), texts)] for name, texts in subjects.items()}
+    return {name: [*takewhile(lambda _: not stopping.is_set(), records)] for name, records in texts.items()}
 
 
 def _record_running(portal: Path, recorder: Recorder, place: Path) -> None:
@@ -123,7 +134,7 @@ def _record_running(portal: Path, recorder: Recorder, place: Path) -> None:
     )
 
 
-def _conversations(product: Product, exchanges: Iterable[Exchange]) -> Iterable[tuple[str, str]]:
+def _conversations(product: Product, exchanges: Iterable[Exchange]) -> Iterable[Named]:
     last_request, ballast_at = "", 0.0
     for exchange in exchanges:
         if time.monotonic() > ballast_at + BALLAST_SECONDS:

@@ -14,9 +14,17 @@ from tests.recordings.product import connect, run_async
 IDLE_SECONDS = 7.0
 LINE = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] LOG:  (?:statement|execute [^:]*): (.*)$")
 ENDS = ("COMMIT", "ROLLBACK")
-OF_WORKERS = re.compile(r"INTO billing_accounts|FOR UPDATE SKIP LOCKED", re.IGNORECASE)
+OF_WORKERS = re.compile(r"INTO billing_accounts|WHERE billing_accounts.next_at|FOR UPDATE SKIP LOCKED", re.IGNORECASE)
 """What workers do more seldom than the idle time would show."""
-NEW_CONNECTION = ("typeinfo", "pg_catalog", "pg_type", "SET SESSION", "recordings", "pg_reload_conf")
+NEW_CONNECTION = (
+    "typeinfo",
+    "pg_catalog",
+    "pg_type",
+    "SET SESSION",
+    "recordings",
+    "pg_reload_conf",
+    "current_setting('jit')",
+)
 TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?([a-z_]+)", re.IGNORECASE)
 SPACE = re.compile(r"\s+")
 
