@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.recordings.product import Product, free_port, running_beside
+from tests.recordings.product import START_SECONDS, Product, free_port, running_beside
 from tests.recordings.wire import ask, request
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ")
@@ -73,7 +73,7 @@ def process_texts(product: Product) -> list[tuple[str, str]]:
 
 
 def _await(port: int, path: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
             if ask(port, request("GET", path, {})).status == 200:

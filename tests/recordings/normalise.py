@@ -53,6 +53,8 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"(?i)((?:^|\n)date: ).*", r"\1<date>"),
     # wire.py and the client check the length against the body; it follows what stands above
     (r"(?i)((?:^|\n)content-length: )[1-9]\d*(?=\n)", r"\1<length>"),
+    # Progress lines: one a second, so how many depends on the machine
+    (r"(?m)^[A-Z][\w ]+: [\d,]+ of [\d,]+\n", ""),
     # Places
     (r"\b(127\.0\.0\.1|localhost):\d{4,5}\b", r"\1:<port>"),
     (r"(?<=object at )0x[0-9a-f]+", "<address>"),

@@ -18,7 +18,7 @@ import asyncpg
 
 START_SECONDS = 180.0
 STOP_SECONDS = 60.0
-COMMAND_SECONDS = 120.0
+COMMAND_SECONDS = 300.0
 Result = TypeVar("Result")
 KNOWN_DRAW = """
 import secrets

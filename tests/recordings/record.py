@@ -53,13 +53,14 @@ class Recorder:
         path = self._folder / f"{subject}.txt"
         begun = time.monotonic()
         with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            for name, text in records:
+            for told_name, text in records:
+                name = normalise(told_name, self.places)
                 self.counts[subject] = self.counts.get(subject, 0) + 1
                 known = f"{subject} {name}"
                 self._names[known] = self._names.get(known, 0) + 1
                 again = f" ({self._names[known]})" if self._names[known] > 1 else ""
                 cleaned = normalise(text, self.places).replace(f"\n{NAME_LINE}", f"\n {NAME_LINE}")
-                file.write(f"{NAME_LINE}{normalise(name, self.places)}{again}\n{cleaned.rstrip()}\n\n")
+                file.write(f"{NAME_LINE}{name}{again}\n{cleaned.rstrip()}\n\n")
         tell(f"{subject}: {self.counts.get(subject, 0)} records, {time.monotonic() - begun:.0f} s")
 
 
