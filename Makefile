@@ -43,6 +43,9 @@ fmt: $(INSTALLED) ## Format and mend what can be mended
 bench: $(INSTALLED) broker ## Measure the check (results under bench/results)
 	$(BIN)/python -m bench
 
+walks: $(INSTALLED) ## Which files a check, a mutation and the pages enter, beside their guides
+	$(BIN)/python -m tests.walks
+
 faults: $(INSTALLED) broker servers strace ## The long form of the fault tests, with a report under build/faults
 	PORTAL_FAULTS=long $(BIN)/pytest tests/faults tests/graphql/engine/test_fuzz.py tests/web/graphql/test_fuzz.py -s
 	$(MAKE) broker4
