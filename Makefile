@@ -9,7 +9,7 @@ WORKERS ?= 3
 EXACT := */rules.py,portal/billing/*.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast cover check fmt bench faults broker4 lock screenshots
+.PHONY: help run test test-fast cover check fmt bench walks faults broker4 lock screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'

@@ -1,69 +1,192 @@
-"""What a check costs: CPU time by process, and how many travel together. `python -m bench.cost [--group windows]`.
+"""Did a change make a check dearer for the server? `python -m bench.cost --against CHECKOUT [--rounds 15]`.
 
-CPU time is what a busy machine cannot distort much, so this tells what a change saved where throughput is noisy.
+What is measured
+    CPU µs a check of the server: user and system time of the process that serves in `portal run --demo`, with all its
+    threads and workers, and of Python processes that it starts; not of PostgreSQL, Valkey and the load generator. That
+    is the check up to its answer *and* what follows for its usage, shipped and counted, since both are this process's
+    work; what it uses when idle is subtracted. CPU time, because throughput on a shared machine says little.
+
+How
+    This checkout and CHECKOUT run side by side, each from its own .venv and on its own folder, and are driven from
+    outside only: the `portal` command, its ready file, HTTP. So both may be built however they like. The one that is
+    not measured idles. A round starts both anew (with the same hash seed), warms them, and sends for each kind the same
+    checks four times: this, other, other, this, and the other way about in the next round, so that a drift of the
+    machine hits both alike. Servers are not kept from one round to the next, because a process has its luck (where
+    memory lies, in which order it was filled) for as long as it lives: two processes that are measured fifteen times
+    are one sample of that, and the interval would be too narrow.
+
+What is said
+    For each kind the median of each side, and the ratio this ÷ other of the rounds with its 95 % interval (Student's t
+    on the logarithms). The gate is 1.02. `within`: all of the interval lies below it. `dearer`: all of it lies above.
+    `open`: the gate lies inside; more rounds or a quieter machine tell. Exit code 0 only when every kind is within, so
+    1 means "not shown to be within 2 %", which few rounds on a busy machine cannot show either.
+
+Limits
+    The load comes from one Python process in a closed loop: how many checks share a turn of the event loop, and so
+    their cost, depends a little on how many cores are free. Compare within a run, never between runs. A part of the
+    check that grows by 5 % may be 2 % of what is measured here: `python -m bench.breakdown` and `bench.profile` show
+    parts. An answer that is not as expected, or degraded, ends the run with exit code 2.
 """
 
 import argparse
 import asyncio
+import json
 import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
-from redis.asyncio import Redis
+import uvloop
 
-from bench.contenders import CHECKOUT, start_portal
-from bench.cpu import Group, Usage
-from bench.install import install
-from bench.processes import Processes
-from bench.run import own_folder
-from bench.world import BATCH, World, open_world
-from bench.wrk import Load, run_wrk
+from bench.closed_loop import ClosedLoop
+from bench.contender import WrongAnswers
+from bench.cost_kinds import KINDS, Kind, make_keys
+from bench.demo_portal import DemoPortal
+from bench.intervals import GATE, Interval, ratio_interval, verdict
+from bench.processes import DidNotStart
+
+CHECKOUT = Path(__file__).parents[1]
+WARM_CHECKS = 1000
+IDLE_SECONDS = 3.0
+MAX_DEGRADED = 0.001
+ENVIRONMENT = {"PORTAL_CHECK_DEADLINE_MS": "250", "PORTAL_GRAPHQL_ALLOWANCE": "10000000"}
+"""On a machine that is busy on purpose every check shall still be decided by Redis; and keys are made in one go."""
+
+
+@dataclass
+class Side:
+    """One of the two: its portal, its keys by kind, and CPU µs a check of each round by kind."""
+
+    name: str
+    portal: DemoPortal
+    keys: dict[str, list[str]] = field(default_factory=dict)
+    idle: float = 0.0
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+
+    async def send(self, kind: Kind, checks: int) -> float:
+        """Return the CPU seconds a check. Raises WrongAnswers."""
+        requests = kind.requests(self.portal.facts["service_token"], self.keys[kind.name], checks)
+        async with ClosedLoop(self.portal.url, kind.connections) as load:
+            began, before = time.monotonic(), self.portal.cpu_seconds()
+            answers = await load.send(requests)
+            await self.portal.settle(self.idle)
+            used = self.portal.cpu_seconds() - before - self.idle * (time.monotonic() - began)
+        sent = len(requests) * kind.each
+        if answers.degraded > sent * MAX_DEGRADED:
+            raise WrongAnswers(f"{self.name}, {kind.name}: {answers.degraded} of {sent} answers are degraded")
+        if answers.codes != {kind.expected: sent}:
+            raise WrongAnswers(f"{self.name}, {kind.name}: {dict(answers.codes)} where {kind.expected} is right")
+        return used / sent
+
+    async def warm(self, kinds: Sequence[Kind]) -> None:
+        """Load every policy and run the code hot. What is answered does not matter yet: a first check is no denial."""
+        for kind in kinds:
+            requests = kind.requests(self.portal.facts["service_token"], self.keys[kind.name], WARM_CHECKS)
+            async with ClosedLoop(self.portal.url, kind.connections) as load:
+                await load.send(requests)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.cost", description="CPU time of a check by process.")
-    parser.add_argument("--group", nargs="+", default=["windows"], help="windows, buckets, one, denied or batch")
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--against", type=Path, default=None, help="another checkout, measured after ours")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.cost", description="Compare the server's CPU a check with another checkout's."
+    )
+    parser.add_argument("--against", type=Path, required=True, metavar="CHECKOUT", help="with a .venv of its own")
+    parser.add_argument("--rounds", type=int, default=15, help="2 or more")
+    parser.add_argument("--checks", type=int, default=4000, help="of each measurement; a round has four of each kind")
+    parser.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS], metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     given = parser.parse_args()
-    install()
-    against = given.against.resolve() if given.against else None
-    asyncio.run(_measure(given.group, given.connections, given.seconds, against))
-    return 0
+    if given.rounds < 2:
+        parser.error("an interval needs two rounds at least")
+    kinds = [KINDS[name] for name in given.kinds]
+    try:
+        sides = uvloop.run(_compare(given.against.resolve(), kinds, given.rounds, given.checks))
+    except (WrongAnswers, DidNotStart, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    found = {kind.name: ratio_interval(_pairs(sides, kind)) for kind in kinds}
+    _tell("\n" + report(sides, found))
+    if given.json:
+        given.json.write_text(json.dumps({side.name: side.rounds for side in sides}, indent=2) + "\n")
+    return 0 if all(verdict(interval) == "within" for interval in found.values()) else 1
 
 
-async def _measure(groups: list[str], connections: int, seconds: float, against: Path | None) -> None:
-    checkouts = [CHECKOUT] if against is None else [CHECKOUT, against]
-    with own_folder() as folder:
-        async with open_world(folder) as world:
-            with Processes(folder) as processes:
-                for checkout in checkouts:
-                    portal = await start_portal(world, processes, f"check-{checkout.name}", checkout)
-                    for group in groups:
-                        path = "/check/batch" if group == "batch" else "/check"
-                        load = Load(f"{portal.url}{path}", world.bodies[group], world.token, connections)
-                        await run_wrk(load, 1)
-                        sys.stdout.write(f"\n## {checkout.name}: {group}, {connections} connections\n")
-                        await _tell(world, load, portal.group, seconds)
+async def _compare(against: Path, kinds: Sequence[Kind], rounds: int, checks: int) -> tuple[Side, Side]:
+    with tempfile.TemporaryDirectory(prefix="portal-cost-", ignore_cleanup_errors=True) as folder:
+        this, other = [
+            Side(name, DemoPortal(checkout, _make_folder(Path(folder), name), ENVIRONMENT))
+            for name, checkout in (("this", CHECKOUT), ("other", against))
+        ]
+        try:
+            for number in range(rounds):
+                await _start((this, other), kinds, number)
+                order = (this, other, other, this) if number % 2 == 0 else (other, this, this, other)
+                for kind in kinds:
+                    await _measure(order, kind, checks)
+                    ours, theirs = this.rounds[kind.name][-1], other.rounds[kind.name][-1]
+                    told = f"{ours:7.2f} µs, other {theirs:7.2f} µs, ratio {ours / theirs:.3f}"
+                    _tell(f"{number + 1}/{rounds}  {kind.name:8} this {told}")
+                await asyncio.gather(this.portal.stop(), other.portal.stop())
+        finally:
+            await asyncio.gather(this.portal.stop(), other.portal.stop())
+    return this, other
 
 
-async def _tell(world: World, load: Load, server: Group, seconds: float) -> None:
-    async with Redis.from_url(world.redis_url, decode_responses=True) as redis:
-        valkey = int((await redis.info("server"))["process_id"])
-        await redis.config_resetstat()
-        before = server.usage(), Usage.of(valkey), Usage.of_children()
-        result = await run_wrk(load, seconds)
-        after = server.usage(), Usage.of(valkey), Usage.of_children()
-        script = (await redis.info("commandstats"))["cmdstat_evalsha"]
-    checks = result.requests * (BATCH if load.url.endswith("/batch") else 1)
-    rows = ["| CPU µs a check | all | user | system |", "|---|---|---|---|"]
-    for name, now, then in zip(("server", "Valkey", "wrk"), after, before, strict=True):
-        user, system = (now.user - then.user) / checks * 1e6, (now.system - then.system) / checks * 1e6
-        rows.append(f"| {name} | {user + system:6.1f} | {user:6.1f} | {system:6.1f} |")
-    rate = checks / result.duration_us * 1e6
-    together, script_us = checks / script["calls"], script["usec"] / checks
-    rows.append(f"\n{rate:,.0f} checks/s; {together:.1f} a script call, {script_us:.1f} µs of it a check")
-    sys.stdout.write("\n".join(rows) + "\n")
+async def _start(sides: Sequence[Side], kinds: Sequence[Kind], number: int) -> None:
+    await asyncio.gather(*[side.portal.start(PYTHONHASHSEED=str(number + 1)) for side in sides])
+    for side in sides:
+        if not side.keys:
+            side.keys = await make_keys(side.portal, kinds)
+        await side.warm(kinds)
+    await asyncio.sleep(1)
+    for side, idle in zip(
+        sides, await asyncio.gather(*[side.portal.idle_share(IDLE_SECONDS) for side in sides]), strict=True
+    ):
+        side.idle = idle
+
+
+async def _measure(order: Sequence[Side], kind: Kind, checks: int) -> None:
+    costs: dict[str, list[float]] = {}
+    for side in order:
+        costs.setdefault(side.name, []).append(await side.send(kind, checks))
+    for side in {side.name: side for side in order}.values():
+        side.rounds.setdefault(kind.name, []).append(sum(costs[side.name]) / len(costs[side.name]) * 1e6)
+
+
+def _pairs(sides: tuple[Side, Side], kind: Kind) -> list[tuple[float, float]]:
+    this, other = sides
+    return list(zip(this.rounds[kind.name], other.rounds[kind.name], strict=True))
+
+
+def report(sides: tuple[Side, Side], found: dict[str, Interval]) -> str:
+    this, other = sides
+    rows = [
+        f"| CPU µs a check, median | this | other | this ÷ other | 95 % interval | gate {GATE} |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {name} | {median(this.rounds[name]):.2f} | {median(other.rounds[name]):.2f} | {interval.ratio:.4f} | "
+        f"{interval.low:.4f} to {interval.high:.4f} | {verdict(interval)} |"
+        for name, interval in found.items()
+    ]
+    return "\n".join(rows)
+
+
+def _make_folder(parent: Path, name: str) -> Path:
+    """Others may pass through it: PostgreSQL does not run as root."""
+    folder = parent / name
+    folder.mkdir()
+    for place in (parent, folder):
+        place.chmod(0o755)
+    return folder
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
