@@ -5,6 +5,8 @@ What is measured
     threads and workers, and of Python processes that it starts; not of PostgreSQL, Valkey and the load generator. That
     is the check up to its answer *and* what follows for its usage, shipped and counted, since both are this process's
     work; what it uses when idle is subtracted. CPU time, because throughput on a shared machine says little.
+    With `--alone` it is that of `portal serve --only check` on the same servers: up to the answer and nothing else. The
+    sharper question, since what counting costs depends on how long the load lasts: transactions come by the clock.
 
 How
     This checkout and CHECKOUT run side by side, each from its own .venv and on its own folder, and are driven from
@@ -31,6 +33,7 @@ Limits
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -89,6 +92,17 @@ class Side:
                 await load.send(requests)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was asked for."""
+
+    against: Path
+    kinds: Sequence[Kind]
+    rounds: int
+    checks: int
+    is_check_alone: bool
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.cost", description="Compare the server's CPU a check with another checkout's."
@@ -97,13 +111,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15, help="2 or more")
     parser.add_argument("--checks", type=int, default=4000, help="of each measurement; a round has four of each kind")
     parser.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS], metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--alone", action="store_true", help="measure `portal serve --only check`, without ingest")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     given = parser.parse_args()
     if given.rounds < 2:
         parser.error("an interval needs two rounds at least")
     kinds = [KINDS[name] for name in given.kinds]
+    run = Run(given.against.resolve(), kinds, given.rounds, given.checks, is_check_alone=given.alone)
     try:
-        sides = uvloop.run(_compare(given.against.resolve(), kinds, given.rounds, given.checks))
+        sides = uvloop.run(_compare(run))
+    except asyncio.CancelledError:
+        return 143
+    except KeyboardInterrupt:
+        return 130
     except (WrongAnswers, DidNotStart, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -114,21 +134,28 @@ def main() -> int:
     return 0 if all(verdict(interval) == "within" for interval in found.values()) else 1
 
 
-async def _compare(against: Path, kinds: Sequence[Kind], rounds: int, checks: int) -> tuple[Side, Side]:
+async def _compare(run: Run) -> tuple[Side, Side]:
+    """SIGTERM ends it as Ctrl-C does: with everything stopped."""
+    task = asyncio.ensure_future(_run_rounds(run))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
+async def _run_rounds(run: Run) -> tuple[Side, Side]:
     with tempfile.TemporaryDirectory(prefix="portal-cost-", ignore_cleanup_errors=True) as folder:
         this, other = [
-            Side(name, DemoPortal(checkout, _make_folder(Path(folder), name), ENVIRONMENT))
-            for name, checkout in (("this", CHECKOUT), ("other", against))
+            Side(name, DemoPortal(checkout, _make_folder(Path(folder), name), ENVIRONMENT, run.is_check_alone))
+            for name, checkout in (("this", CHECKOUT), ("other", run.against))
         ]
         try:
-            for number in range(rounds):
-                await _start((this, other), kinds, number)
+            for number in range(run.rounds):
+                await _start((this, other), run.kinds, number)
                 order = (this, other, other, this) if number % 2 == 0 else (other, this, this, other)
-                for kind in kinds:
-                    await _measure(order, kind, checks)
+                for kind in run.kinds:
+                    await _measure(order, kind, run.checks)
                     ours, theirs = this.rounds[kind.name][-1], other.rounds[kind.name][-1]
                     told = f"{ours:7.2f} µs, other {theirs:7.2f} µs, ratio {ours / theirs:.3f}"
-                    _tell(f"{number + 1}/{rounds}  {kind.name:8} this {told}")
+                    _tell(f"{number + 1}/{run.rounds}  {kind.name:8} this {told}")
                 await asyncio.gather(this.portal.stop(), other.portal.stop())
         finally:
             await asyncio.gather(this.portal.stop(), other.portal.stop())

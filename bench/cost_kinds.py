@@ -84,7 +84,7 @@ KINDS = {
 async def make_keys(portal: DemoPortal, kinds: Sequence[Kind]) -> dict[str, list[str]]:
     """Return secrets by kind. Raises WrongAnswers where the portal refuses."""
     names = {kind.name for kind in kinds}
-    ask = _asking(portal.url)
+    ask = _asking(portal.facts["url"])
     keys: dict[str, list[str]] = {}
     if names & {"windows", "batch"}:
         keys["windows"] = keys["batch"] = await asyncio.to_thread(_overridden, ask, portal.facts, KEYS, WINDOWS)
@@ -147,12 +147,7 @@ def _overridden(ask: Ask, facts: Mapping[str, Any], count: int, limits: Mapping[
 
 async def _give_buckets(portal: DemoPortal) -> None:
     """By the one way there is: the database, whose password the data folder keeps."""
-    endpoint = json.loads((portal.data / "postgres.json").read_text())
-    database = urlsplit(portal.facts["database_url"])
-    name = database.path.lstrip("/")
-    connection = await asyncpg.connect(
-        host=database.hostname, port=database.port, user=name, database=name, password=endpoint["password"]
-    )
+    connection = await asyncpg.connect(portal.database_url())
     try:
         await connection.execute("UPDATE plans SET limits = $1 WHERE slug = 'enterprise'", json.dumps(BUCKETS))
     finally:

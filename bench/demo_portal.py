@@ -1,4 +1,7 @@
-"""`portal run --demo` of a checkout, as a process of its own: nothing of it is known but its command and ready file."""
+"""`portal run --demo` of a checkout, and `portal serve --only check` on its servers, as processes of their own.
+
+Nothing of them is known but the command, the ready file, and where the data folder keeps PostgreSQL's password.
+"""
 
 import asyncio
 import json
@@ -6,78 +9,74 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from bench.processes import STOP_SECONDS, DidNotStart
+from bench.processes import STOP_SECONDS, DidNotStart, answers, free_port
 
 READY_SECONDS = 240.0
 QUIET_SECONDS = 0.2
 QUIET_SHARE = 0.05
 """Of a core, beyond what it uses when idle: with less it is done with what it was asked."""
 PATIENCE_SECONDS = 30.0
-LINE_BYTES = 3000
+LOG_CHARACTERS = 3000
 
 
 @dataclass
 class DemoPortal:
-    """On a folder of its own, which it keeps from one start to the next. `facts` is the ready file."""
+    """On a folder of its own, which it keeps from one start to the next.
+
+    `facts` is the ready file. `url` and `pid` are those of the process that serves checks: the portal itself, or with
+    `is_check_alone` a process beside it that does nothing else, and whose usage nobody ships.
+    """
 
     checkout: Path
     folder: Path
     environment: Mapping[str, str]
+    is_check_alone: bool = False
 
     def __post_init__(self) -> None:
         self.facts: dict[str, Any] = {}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return str(self.facts["url"])
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
+        self.url = ""
+        self.pid = 0
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     async def start(self, **environment: str) -> None:
         """Until it answers. Raises DidNotStart."""
         ready = self.folder / "ready.json"
         ready.unlink(missing_ok=True)
-        command = [str(self.checkout / ".venv" / "bin" / "portal"), "run", "--demo", "--port", "0"]
-        options = ["--data", str(self.data), "--ready-file", str(ready)]
-        with (self.folder / "output").open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: ASYNC220, S603 our own command, waited for below
-                [*command, *options],
-                cwd=self.checkout,
-                env=_without_settings() | dict(self.environment) | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        until = time.monotonic() + READY_SECONDS
-        while not ready.exists():
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise DidNotStart(f"{self.checkout}:\n{(self.folder / 'output').read_text()[-LINE_BYTES:]}")
-            await asyncio.sleep(0.05)
+        options = ["run", "--demo", "--port", "0", "--data", str(self.folder / "data"), "--ready-file", str(ready)]
+        await self._launch(options, environment, ready.exists)
         self.facts = json.loads(ready.read_text())
+        self.url, self.pid = str(self.facts["url"]), int(self.facts["pid"])
+        if self.is_check_alone:
+            await self._serve_checks(environment)
 
     async def stop(self) -> None:
-        """As Ctrl-C does; what is left after that is killed. Idempotent."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(process.wait, STOP_SECONDS * 2)
+        """As Ctrl-C does, the last one first; what is left after that is killed. Idempotent."""
+        while self._processes:
+            process = self._processes.pop()
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, STOP_SECONDS * 2)
+            with suppress(ProcessLookupError):
+                process.kill()
+            await asyncio.to_thread(process.wait)
         for pid in self._left_behind():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        await asyncio.to_thread(process.wait)
+
+    def database_url(self) -> str:
+        """As the role that owns everything: its name is the database's."""
+        password = json.loads((self.folder / "data" / "postgres.json").read_text())["password"]
+        database = urlsplit(self.facts["database_url"])
+        name = database.path.lstrip("/")
+        return f"postgresql://{name}:{password}@{database.hostname}:{database.port}/{name}"
 
     def cpu_seconds(self) -> float:
         """User and system time so far of the process that serves, and of Python processes below it.
@@ -85,7 +84,42 @@ class DemoPortal:
         Not of PostgreSQL and Valkey. Workers in processes of their own count, or moving work into one would look like
         saving it.
         """
-        return sum(process_cpu_seconds(pid) for pid in python_family(int(self.facts["pid"])))
+        return sum(process_cpu_seconds(pid) for pid in python_family(self.pid))
+
+    async def _serve_checks(self, environment: Mapping[str, str]) -> None:
+        port = free_port()
+        settings = {
+            "PORTAL_DATABASE_URL": self.database_url().replace("postgresql:", "postgresql+asyncpg:", 1),
+            "PORTAL_REDIS_URLS": ",".join(self.facts["redis_urls"]),
+            "PORTAL_DATA": str(self.folder / "check"),
+            "PORTAL_LOG_LEVEL": "WARNING",
+        }
+        options = ["serve", "--only", "check", "--port", str(port)]
+        self.pid = await self._launch(options, {**environment, **settings}, lambda: answers(port))
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def _launch(
+        self, options: Sequence[str], environment: Mapping[str, str], is_ready: Callable[[], bool]
+    ) -> int:
+        """Return the pid of a portal that is ready. Raises DidNotStart with the end of its output."""
+        log = self.folder / f"{options[0]}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: ASYNC220, S603 our own command, waited for in `stop`
+                [str(self.checkout / ".venv" / "bin" / "portal"), *options],
+                cwd=self.checkout,
+                env=_without_settings() | dict(self.environment) | dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        until = time.monotonic() + READY_SECONDS
+        while not is_ready():
+            if process.poll() is not None or time.monotonic() > until:
+                raise DidNotStart(f"{self.checkout}: portal {options[0]}\n{log.read_text()[-LOG_CHARACTERS:]}")
+            await asyncio.sleep(0.05)
+        return process.pid
 
     async def idle_share(self, seconds: float) -> float:
         """CPU seconds a second while nobody asks for anything."""
