@@ -24,6 +24,8 @@ What is said
     1 means "not shown to be within 2 %", which few rounds on a busy machine cannot show either.
 
 Limits
+    CPU time is stretched severalfold too where other work shares the cores: by turns that hits both sides, yet the
+    interval widens, and a run takes many times as long as on a quiet machine. `--checks` and `--kinds` shorten it.
     The load comes from one Python process in a closed loop: how many checks share a turn of the event loop, and so
     their cost, depends a little on how many cores are free. Compare within a run, never between runs. A part of the
     check that grows by 5 % may be 2 % of what is measured here: `python -m bench.breakdown` and `bench.profile` show
