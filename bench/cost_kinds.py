@@ -22,12 +22,12 @@ from bench.closed_loop import encode_request
 from bench.contender import WrongAnswers
 from bench.demo_portal import DemoPortal
 
-KEYS = 100
-DENIED_KEYS = 20
+KEYS = 50
+DENIED_KEYS = 10
 BATCH = 100
 MANY = 1_000_000_000
 DAY_MS = 24 * 60 * 60 * 1000
-WINDOWS = {"burst": (MANY, 300), "sustained": (MANY, 2_000)}
+WINDOWS = {"burst": (MANY, 300), "sustained": (MANY, 1_000)}
 DENIED = {"burst": (1, DAY_MS), "sustained": (1, DAY_MS)}
 BUCKETS = [
     {"name": name, "algorithm": "token_bucket", "amount": amount, "window_ms": window_ms, "per": "key"}
