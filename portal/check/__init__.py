@@ -16,7 +16,6 @@ from portal.check.checker import Checker, CheckUnavailable
 from portal.check.live import LiveLimit, look_at_limits, look_at_used
 from portal.check.policy.cache import PolicyCache
 from portal.check.policy.invalidate import PolicyInvalidator
-from portal.check.policy.subscribe import listen_to_changes
 from portal.check.reasons import Reason, reason_of
 from portal.check.request import (
     BatchRequest,
@@ -45,7 +44,6 @@ __all__ = [
     "ServiceTokens",
     "SettleRequest",
     "check_atomic",
-    "listen_to_changes",
     "look_at_limits",
     "look_at_used",
     "parse_batch",

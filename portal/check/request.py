@@ -15,16 +15,6 @@ MAX_ATOMIC = 100
 Parsed = TypeVar("Parsed")
 
 
-class SignedRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The original request, for keys whose signature is verified."""
-
-    method: Annotated[str, Meta(max_length=20)]
-    authority: Annotated[str, Meta(max_length=255)] = ""
-    path: Annotated[str, Meta(max_length=8192)] = "/"
-    query: Annotated[str, Meta(max_length=8192)] = ""
-    headers: dict[str, str] = {}
-
-
 class CheckRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One question. `cost` in units, 0 looks without consuming; `id` makes a retry safe for 10 minutes."""
 
@@ -35,7 +25,6 @@ class CheckRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ip: Annotated[str, Meta(max_length=64)] | None = None
     id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     explain: bool = False
-    request: SignedRequest | None = None
 
 
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -44,8 +44,6 @@ class Settings(BaseSettings):
     """A cached policy is loaded again after this; while PostgreSQL is away it serves for 24 times as long."""
     policy_cache_size: int = Field(default=100_000, ge=1)
     """Keys that a process remembers."""
-    is_pubsub_enabled: bool = True
-    """Spares a round trip after a change; correctness never depends on it."""
     journal_segment_bytes: int = Field(default=16 * 1024 * 1024, ge=4096)
     """Size at which the journal begins another file."""
     journal_sync_ms: int = Field(default=200, ge=0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portal.accounts import SignInThrottle
-from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens, listen_to_changes
+from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens
 from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
 from portal.core.rabbit import RabbitBus
@@ -49,7 +49,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Connected parts; a Redis that is away is no reason not to start."""
     urls = [url.get_secret_value() for url in settings.redis_urls]
     limiter = Limiter(urls, settings.check_deadline_ms)
-    changes = PolicyInvalidator(limiter, is_published=settings.is_pubsub_enabled)
+    changes = PolicyInvalidator(limiter)
     database = Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_pool_size,
@@ -109,7 +109,6 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
     checker = Checker(container.database, container.limiter, journal, policies, processes=settings.expected_processes)
     await _hear_time(container.limiter, checker)
     tokens = ServiceTokens(container.database)
-    listeners = _listen(settings, policies)
     hub = SubscriptionHub(
         container.database, container.limiter, [url.get_secret_value() for url in settings.redis_urls]
     )
@@ -131,9 +130,6 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
             )
     finally:
         await hub.close()
-        for listener in listeners:
-            listener.cancel()
-        await asyncio.gather(*listeners, return_exceptions=True)
         await checker.close()
         await asyncio.to_thread(journal.close)
 
@@ -150,9 +146,3 @@ async def _hear_time(limiter: Limiter, checker: Checker) -> None:
 def journal_folder(settings: Settings) -> Path:
     """Shared by the processes of a node."""
     return settings.data / "journal"
-
-
-def _listen(settings: Settings, policies: PolicyCache) -> list[asyncio.Task[None]]:
-    if not settings.is_pubsub_enabled:
-        return []
-    return [asyncio.create_task(listen_to_changes(url.get_secret_value(), policies)) for url in settings.redis_urls]

@@ -50,7 +50,7 @@ async def make_process(
 ) -> AsyncIterator[Process]:
     """`urls` are shards in place of the session's."""
     limiter = Limiter(urls or services.redis_urls, deadline_ms)
-    changes = PolicyInvalidator(limiter, is_published=False)
+    changes = PolicyInvalidator(limiter)
     database = Database(services.database_url, after_commit=changes.after_commit)
     journal = Journal(folder / "journal", segment_bytes=1 << 20, sync_ms=100)
     await limiter.open()

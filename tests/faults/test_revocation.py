@@ -1,4 +1,4 @@
-"""After a revocation was answered nothing says VALID, on no process, with or without pub/sub."""
+"""After a revocation was answered nothing says VALID, on any process; with an open circuit breaker, not after 2 s."""
 
 import asyncio
 from collections import Counter
@@ -16,6 +16,7 @@ from portal.limits import LimitRequest, Mode, Seed, Status
 from tests.faults.conftest import serve
 from tests.faults.tools.client_process import Plan
 from tests.faults.tools.oracle import node_of
+from tests.faults.tools.outages import frozen
 from tests.faults.tools.place import Customer, Place, ask_graphql
 from tests.faults.tools.processes import SERVERS, Served, Swarm
 from tests.faults.tools.report import Report, sized
@@ -24,24 +25,31 @@ REVOCATIONS = sized(20, 1000)
 PAUSES = sized(20, 300)
 PROCESSES = 3
 PAUSE_SECONDS = 0.05
+SILENT_SECONDS = 0.6
+"""Longer than the deadline, shorter than a silence that ends the connection, which would close the breaker."""
+OBSERVED_SECONDS = 3.5
+KNOWN_SECONDS = 2.0
 CHANGED = "{ __typename ... on KeyChanged { key { id } } ... on Problem { code message } }"
 
 
-@pytest.fixture(params=["with pub/sub", "without pub/sub"], scope="module")
-async def served(
-    request: pytest.FixtureRequest, place: Place, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Served]:
+@pytest.fixture(scope="module")
+async def served(place: Place, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """No worker beside it: the outbox relay would repeat what the edge must have done by itself."""
-    is_enabled = str(request.param == "with pub/sub").lower()
     folder = tmp_path_factory.mktemp("served")
-    async with serve(
-        place, folder, has_worker=False, PORTAL_IS_PUBSUB_ENABLED=is_enabled, PORTAL_CHECK_DEADLINE_MS="1000"
-    ) as served:
+    async with serve(place, folder, has_worker=False, PORTAL_CHECK_DEADLINE_MS="1000") as served:
+        yield served
+
+
+@pytest.fixture
+async def prompt(place: Place, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """Servers that wait so briefly for Redis that a short silence opens their circuit breakers."""
+    folder = tmp_path_factory.mktemp("prompt")
+    async with serve(place, folder, has_worker=False, PORTAL_CHECK_DEADLINE_MS="50") as served:
         yield served
 
 
 async def test_nothing_is_valid_after_a_revocation_was_answered(
-    place: Place, served: Served, report: Report, tmp_path: Path, request: pytest.FixtureRequest
+    place: Place, served: Served, report: Report, tmp_path: Path
 ) -> None:
     """The keys of two accounts in turn: each revocation also makes the other keys' policies old."""
     customers = [await place.customer(), await place.customer()]
@@ -58,7 +66,7 @@ async def test_nothing_is_valid_after_a_revocation_was_answered(
     early = [noted for noted in swarm.notes if noted.heard_ns < revoked_ns[noted.key]]
     codes = Counter(noted.code for noted in late)
     report.tell(
-        f"revocation {request.node.callspec.id}",
+        "revocation",
         f"{REVOCATIONS} revoked under {len(swarm.notes)} checks by {PROCESSES} processes;"
         f" sent after the answer: {dict(codes)}; before: {dict(Counter(noted.code for noted in early))}",
     )
@@ -70,7 +78,7 @@ async def test_nothing_is_valid_after_a_revocation_was_answered(
 
 
 async def test_a_pause_and_a_resumption_work_at_once_everywhere(
-    place: Place, served: Served, report: Report, tmp_path: Path, request: pytest.FixtureRequest
+    place: Place, served: Served, report: Report, tmp_path: Path
 ) -> None:
     customer = await place.customer()
     (created,) = await place.make_keys(customer)
@@ -88,12 +96,38 @@ async def test_a_pause_and_a_resumption_work_at_once_everywhere(
                 await _change(http, customer, verb, created.key.id)
                 seen.update((verb, code) for code in await _codes(clients, created.secret))
     report.tell(
-        f"pause and resume {request.node.callspec.id}",
+        "pause and resume",
         f"{PAUSES} times under {len(swarm.notes)} checks: {_told(seen)}",
     )
     assert seen.keys() == {("pauseKey", "DISABLED"), ("resumeKey", "VALID")}
     assert {noted.status for noted in swarm.notes} == {200}
     assert {noted.code for noted in swarm.notes} <= {"VALID", "DISABLED"}
+
+
+async def test_with_an_open_breaker_a_revocation_is_known_within_two_seconds(
+    place: Place, prompt: Served, report: Report, tmp_path: Path
+) -> None:
+    """The shard was silent for a moment and is left alone for five seconds: no script refuses the old policy."""
+    customer = await place.customer(failure_policy="open")
+    (created,) = await place.make_keys(customer)
+    plan = Plan(
+        prompt.url, place.service_token, [created.secret], str(tmp_path / "swarm"), processes=SERVERS, connections=8
+    )
+    async with Swarm(prompt, plan) as swarm, httpx2.AsyncClient(base_url=prompt.url) as http:
+        with frozen([place.services.valkey_pid]):
+            await asyncio.sleep(SILENT_SECONDS)
+        await _change(http, customer, "revokeKey", created.key.id)
+        revoked_ns = monotonic_ns()
+        await asyncio.sleep(OBSERVED_SECONDS)
+    late = [noted for noted in swarm.notes if noted.sent_ns > revoked_ns]
+    admitted = [noted for noted in late if noted.valid]
+    longest = max([noted.sent_ns - revoked_ns for noted in admitted], default=0) / 1e9
+    refused = Counter(node_of(noted.request_id) for noted in late if noted.code == "REVOKED" and noted.is_degraded)
+    report.tell("revocation, breaker open", f"{len(admitted)} of {len(late)} admitted, until {longest:.2f} s after it")
+    assert longest < KNOWN_SECONDS
+    assert all(noted.is_degraded for noted in admitted)
+    assert len(refused) == SERVERS
+    assert {noted.code for noted in late} <= {"VALID", "REVOKED"}
 
 
 async def test_a_seed_read_before_a_change_cannot_undo_it(place: Place) -> None:

@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from portal.check import PolicyCache, listen_to_changes
-from portal.check.policy import subscribe as policy_changes
-from portal.core.database import Database
 from portal.graphql.live import listener as key_changes
 from portal.graphql.live.listener import Listener
-from portal.limits import Limiter
 from tests.limits.sentinels import Server, plain_servers
 
 RETRY_SECONDS = 0.02
@@ -22,18 +18,11 @@ OUTAGE_SECONDS = 0.5
 
 
 @asynccontextmanager
-async def hearing(what: str, url: str, database: Database) -> AsyncIterator[None]:
-    if what == "key_changes":
-        listener = Listener(url, lambda _: None, lambda: None)
-        listener.open()
-        yield
-        await listener.close()
-    else:
-        policies = PolicyCache(database, Limiter([url], 1000), size=1, max_age_seconds=1)
-        task = asyncio.create_task(listen_to_changes(url, policies))
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+async def hearing(url: str) -> AsyncIterator[None]:
+    listener = Listener(url, lambda _: None, lambda: None)
+    listener.open()
+    yield
+    await listener.close()
 
 
 async def told(logs: list[Any], count: int) -> None:
@@ -49,14 +38,10 @@ async def listeners(server: Server) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("what", ["key_changes", "policy_changes"])
-async def test_an_outage_is_told_twice(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+async def test_an_outage_is_told_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_changes, "RETRY_SECONDS", RETRY_SECONDS)
-    monkeypatch.setattr(policy_changes, "RETRY_SECONDS", RETRY_SECONDS)
     with capture_logs() as logs:
-        async with plain_servers(tmp_path, 1) as [server], hearing(what, server.url, database):
+        async with plain_servers(tmp_path, 1) as [server], hearing(server.url):
             for outages in (1, 2):
                 await listeners(server)
                 server.stop()
@@ -64,6 +49,6 @@ async def test_an_outage_is_told_twice(
                 await asyncio.sleep(OUTAGE_SECONDS)
                 await server.start()
                 await told(logs, 2 * outages)
-    assert [line["event"] for line in logs] == [f"{what}_not_heard", f"{what}_heard_again"] * 2
+    assert [line["event"] for line in logs] == ["key_changes_not_heard", "key_changes_heard_again"] * 2
     assert {line["server"] for line in logs} == {server.name}
     assert all(line["after_seconds"] >= OUTAGE_SECONDS for line in logs[1::2])

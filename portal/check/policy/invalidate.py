@@ -10,7 +10,6 @@ from portal.core.events import Event, PolicyChanged
 from portal.core.logs import get_log
 from portal.limits import Limiter, LimitsUnavailable
 
-CHANNEL = "policy.changed"
 TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 
@@ -18,9 +17,8 @@ RETRY_SECONDS = 0.05
 class PolicyInvalidator:
     """Given to the Database as `after_commit`, and to the outbox relay, which repeats it."""
 
-    def __init__(self, limiter: Limiter, *, is_published: bool) -> None:
+    def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
-        self._is_published = is_published
         self.listeners: list[Callable[[str, int], None]] = []
         """Told of each change of this process at once, Redis or not."""
         self._later: set[asyncio.Task[None]] = set()
@@ -68,6 +66,3 @@ class PolicyInvalidator:
     async def apply(self, account_id: str, version: int) -> None:
         """Idempotent. Raises LimitsUnavailable."""
         await self._limiter.raise_policy_version(account_id, version)
-        if self._is_published:
-            shard = self._limiter.shard_of(account_id)
-            await shard.connection.call("PUBLISH", CHANNEL, f"{account_id} {version}")

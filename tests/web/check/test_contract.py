@@ -89,6 +89,7 @@ async def test_native_statuses(
         (b'{"key": ', 400, "not valid JSON"),
         (b'{"key": "k", "cost": NaN}', 400, "not valid JSON"),
         (b'{"key": "k", "colour": 1}', 422, "colour"),
+        (b'{"key": "k", "request": {"method": "GET"}}', 422, "request"),
         (b'{"key": 5}', 422, "$.key"),
         (b'{"key": "k", "cost": -1}', 422, "$.cost"),
         (b'{"key": "k", "cost": 1000000000}', 422, "$.cost"),
