@@ -57,7 +57,7 @@ class ConstantDesk:
 class App:
     """Never called."""
 
-    state = SimpleNamespace(services=SimpleNamespace(desk=ConstantDesk()))
+    state = SimpleNamespace(services=SimpleNamespace(check_handler=ConstantDesk()))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 

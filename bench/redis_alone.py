@@ -17,8 +17,8 @@ import hiredis
 from bench.contender import Sample, WrongAnswers
 from portal.core.clock import to_microseconds, utc_now
 from portal.limits import Bucket, LimitRequest, Mode, Quota, Status, Subject, Window
+from portal.limits.limiter import DECIDE, Script
 from portal.limits.requests import decode_decisions, encode_call
-from portal.limits.shard import DECIDE, Script
 
 CHECKS_A_CALL = 32
 CALLS_AHEAD = 16

@@ -23,7 +23,7 @@ class WebServices:
     settings: Settings
     database: Database
     checker: "Checker"
-    desk: "CheckHandler"
+    check_handler: "CheckHandler"
     tokens: "ServiceTokens"
     meter: "Meter"
     throttle: Throttle

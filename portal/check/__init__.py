@@ -1,33 +1,40 @@
-"""The decision: looks up the key's policy, asks the limits, appends to the usage journal, answers.
+"""The decision: is this key valid, inside its limits and its quota? `Checker` is behind every /check route.
 
-Owns no table. `Checker.check` is the one implementation behind every /check route. Per check: the key's form and
-checksum, its policy (process cache, Redis, PostgreSQL), the pure pre-checks, one script call on the account's shard,
-one write to the journal, and only then the answer.
+Owns no table. The way of a warm check through its callbacks (everything in one process; ~~> is a later loop turn):
+
+    web/check  bytes -> CheckHandler.serve -> parse_check -> Checker.start
+    Checker    start              policy in memory? else a task loads it: Redis, then PostgreSQL (single flight)
+               _request_decision  pre-checks, a remembered denial, the prepared request -> Limiter.decide
+    limits     Shard.decide       queues ~~> Shard._flush: one script call for all checks of the turn
+    Redis      decide.lua         every limit, the quota and the policy's version, all or nothing
+    limits     RedisLink.data_received ~~> Shard._handle_reply -> on_decision, check by check
+    Checker    _on_decision -> _handle_decision
+                 STALE     -> a task reloads the policy    -> _request_decision again
+                 UNSEEDED  -> a task loads the counters    -> _request_decision again
+                 no Redis  -> _on_redis_unavailable: the plan's failure policy -> _answer_degraded
+                 otherwise -> _answer: response, limits, usage record -> JournalBatch.add
+               JournalBatch._flush ~~> one write() for the turn, then on_outcome, check by check
+    web/check  RENDERERS: headers and body -> on_reply -> PendingReply.complete: in the order of the requests
 
 Why no answer comes from an old policy: each policy carries the account's version of the snapshot that it was read in;
 the script compares it with the account's record, which the edge raises before a mutation is answered. A denial by the
-pre-checks is confirmed the same way, so a resumed key works at once. Failure: without Redis the plan's failure policy
-answers, marked degraded; without PostgreSQL known policies keep serving; without a journal nothing is answered.
+pre-checks is confirmed the same way, so a resumed key works at once.
+
+How it fails: without Redis the plan's failure policy answers, marked degraded, and PostgreSQL is asked once a second
+for newer versions; without PostgreSQL known policies keep serving; without a journal nothing is answered.
 """
 
-from portal.check.answer import CheckOutcome, CheckResponse
 from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
-from portal.check.live import LiveLimit, look_at_limits, look_at_used
-from portal.check.policy.cache import PolicyCache
-from portal.check.policy.invalidate import PolicyInvalidator
-from portal.check.reasons import Reason, reason_of
-from portal.check.request import (
-    BatchRequest,
-    CheckRequest,
-    SettleRequest,
-    parse_batch,
-    parse_check,
-    parse_settle,
-)
+from portal.check.journal_batch import Outcome
+from portal.check.live import load_live_limits, load_live_used
+from portal.check.policy import PolicyCache, PolicyInvalidator, PreparedPolicy
+from portal.check.reasons import reason_of
+from portal.check.request import BatchRequest, CheckRequest, SettleRequest, parse_batch, parse_check, parse_settle
+from portal.check.response import CheckOutcome, CheckResponse, LimitAnswer
 from portal.check.rules import Code
 from portal.check.service_tokens import ServiceTokens
-from portal.check.settle import relayed_settlements, settle_check
+from portal.check.settle import build_settlement_handler, settle_check
 
 __all__ = [
     "BatchRequest",
@@ -37,19 +44,20 @@ __all__ = [
     "CheckUnavailable",
     "Checker",
     "Code",
-    "LiveLimit",
+    "LimitAnswer",
+    "Outcome",
     "PolicyCache",
     "PolicyInvalidator",
-    "Reason",
+    "PreparedPolicy",
     "ServiceTokens",
     "SettleRequest",
+    "build_settlement_handler",
     "check_atomic",
-    "look_at_limits",
-    "look_at_used",
+    "load_live_limits",
+    "load_live_used",
     "parse_batch",
     "parse_check",
     "parse_settle",
     "reason_of",
-    "relayed_settlements",
     "settle_check",
 ]

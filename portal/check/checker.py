@@ -1,32 +1,28 @@
-"""Decide checks. Every route and every test goes through `Checker`.
+"""Decide checks. Every route and every test goes through `Checker`; the package's docstring draws its way.
 
 A check whose policy is in memory runs in callbacks, without a task of its own: it leaves with the others of its loop
 turn in one script call and one journal write. What needs PostgreSQL (a cold policy, a stale one, lost counters) awaits.
 """
 
-import asyncio
 from collections.abc import Coroutine
 from functools import partial
 from time import monotonic
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from portal.check.answer import CheckOutcome, CheckResponse, add_limits, build_response, code_of
-from portal.check.degraded.failure_policy import DegradedDecider, retry_after_ms
-from portal.check.denials import find_denial, store_denial
+from portal.check.degraded import DegradedDecider, retry_after_ms
 from portal.check.explain import explain
-from portal.check.journal_batch import JournalBatch, OnChecked, Outcome
-from portal.check.journal_entry import JournalEntry, usage_record
-from portal.check.policy.cache import CachedPolicy, PolicyCache
-from portal.check.policy.compile import load_seed
-from portal.check.policy.prepared import PreparedPolicy
-from portal.check.policy.single_flight import SingleFlight
-from portal.check.policy.version_poller import VersionPoller
+from portal.check.journal_batch import JournalBatch, JournalEntry, OnOutcome, usage_record
+from portal.check.policy import CachedPolicy, PolicyCache, PreparedPolicy, VersionPoller, load_seed
 from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
+from portal.check.response import CheckOutcome, CheckResponse, add_limits, build_response, code_of
 from portal.check.rules import Code, pre_check
+from portal.core.background_tasks import BackgroundTasks
 from portal.core.database import Database
+from portal.core.single_flight import SingleFlight
+from portal.core.waiting import wait_for_callback
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status
 from portal.usage import Journal
@@ -40,22 +36,24 @@ class CheckUnavailable(Exception):
 
 
 class _Job(msgspec.Struct, gc=False):
-    """One check on its way; `terms` and `asked` from the moment at which its policy is known."""
+    """One check on its way, from the moment at which its policy is known.
+
+    `denial`: what the pre-checks said. `requested_at`: monotonic seconds at which the limiter was asked last.
+    """
 
     service_id: str
     request: CheckRequest
     digest: bytes
-    on_checked: OnChecked
-    prepared: PreparedPolicy = cast(PreparedPolicy, None)
-    asked: LimitRequest = cast(LimitRequest, None)
+    on_outcome: OnOutcome
+    prepared: PreparedPolicy
     denial: Code | None = None
     seed: Seed | None = None
     rounds: int = 0
-    asked_at: float = 0.0
+    requested_at: float = 0.0
 
 
 class Checker:
-    """One a process."""
+    """The decision of one process."""
 
     def __init__(
         self, database: Database, limiter: Limiter, journal: Journal, policies: PolicyCache, *, processes: int = 1
@@ -66,192 +64,190 @@ class Checker:
         self.journal = journal
         self.database = database
         self.ids = RequestIds()
-        self.turn = JournalBatch(journal)
+        self.journal_batch = JournalBatch(journal)
         self.degraded_decider = DegradedDecider(database, processes)
-        self.stale = self.unseeded = 0
-        self.versions = VersionPoller(database, policies)
+        self.stale_count = self.unseeded_count = 0
+        self.version_poller = VersionPoller(database, policies)
         self._seeds: SingleFlight[Seed] = SingleFlight()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     async def close(self) -> None:
-        """No more checks come: what still runs on their behalf ends."""
-        await self.versions.close()
+        """End what still runs on behalf of checks: no more of them come."""
+        await self.version_poller.close()
 
-    def start(self, service_id: str, request: CheckRequest, on_checked: OnChecked) -> None:
-        """Decide; `on_checked` is called later with what is counted by then, or the error that prevented an answer.
+    def start(self, service_id: str, request: CheckRequest, on_outcome: OnOutcome) -> None:
+        """Decide; `on_outcome` is called later with what is counted by then, or the error that prevented an answer.
 
         Errors: CheckUnavailable, JournalUnavailable, and whatever PostgreSQL raises when it is needed and away.
         """
-        job = _Job(service_id, request, secret_digest(request.key), on_checked)
-        cached = self.policies.known(job.digest)
+        digest = secret_digest(request.key)
+        cached = self.policies.find_in_memory(digest)
         if cached is not None:
-            self._request_decision(job, cached)
+            prepared = cached.prepared_for(request.resource)
+            self._request_decision(_Job(service_id, request, digest, on_outcome, prepared))
         elif secret_problem(request.key) is None:
-            self._await(job, self._look_up(job))
+            self._spawn(self._look_up(service_id, request, digest, on_outcome), on_outcome)
         else:
-            self.turn.add(self._not_found(), None, on_checked)
+            self._answer_not_found(on_outcome)
 
     async def check(self, service_id: str, request: CheckRequest) -> CheckOutcome:
-        """The same, awaited; raises the errors."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.start(service_id, request, lambda outcome: None if future.done() else future.set_result(outcome))
-        outcome = await future
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        """Decide and wait; raises the errors."""
+        return await wait_for_callback(partial(self.start, service_id, request))
 
-    def _request_decision(self, job: _Job, cached: CachedPolicy) -> None:
+    def _request_decision(self, job: _Job) -> None:
         """Ask the limiter; a denial by the pre-checks only has its policy confirmed."""
-        request = job.request
-        job.prepared = prepared = cached.prepared_for(request.resource)
+        request, prepared = job.request, job.prepared
         if prepared.is_plain and not request.scopes:
             job.denial = None
         else:
             job.denial = pre_check(prepared.policy, request, self.ids.now_us())
         if job.denial is None and job.seed is None and request.id is None and not request.explain:
-            job.asked = prepared.consume_request(request.cost)
-            denied = find_denial(prepared, request.cost) if prepared.denials else None
+            limit_request = prepared.consume_request(request.cost)
+            denied = prepared.denials.find(request.cost) if prepared.denials else None
             if denied is not None:
                 self._answer(job, denied)
                 return
         else:
-            job.asked = self._build_request(job)
-        job.asked_at = monotonic()
-        self.limiter.decide(job.asked, partial(self._decided, job))
+            limit_request = self._build_limit_request(job)
+        job.requested_at = monotonic()
+        self.limiter.decide(limit_request, partial(self._on_decision, job, limit_request))
 
-    def _build_request(self, job: _Job) -> LimitRequest:
-        """A request to the limiter with what is of this check alone."""
+    def _build_limit_request(self, job: _Job) -> LimitRequest:
+        """Build a request to the limiter with what is of this check alone."""
         request, policy = job.request, job.prepared.policy
         mode = Mode.LOOK if request.explain else Mode.CONSUME if job.denial is None else Mode.CONFIRM
-        asked = job.prepared.build_request(mode, request.cost, job.seed)
+        limit_request = job.prepared.build_request(mode, request.cost, job.seed)
         if request.id is not None and mode is Mode.CONSUME:
-            stored = JournalEntry(self.ids.next(0), policy.secret_id, request.resource, request.cost, request.ip or "")
+            draft = JournalEntry(self.ids.next(0), policy.secret_id, request.resource, request.cost, request.ip or "")
             name = f"{job.service_id}:{policy.key_id}:{request.id}"
-            asked.retry = (name, msgspec.json.encode(stored).decode())
-        return asked
+            limit_request.retry = (name, msgspec.json.encode(draft).decode())
+        return limit_request
 
-    def _decided(self, job: _Job, decision: Decision | LimitsUnavailable) -> None:
-        """What a decision leads to; an error of ours reaches this caller alone, not those of the same batch."""
+    def _on_decision(self, job: _Job, limit_request: LimitRequest, decision: Decision | LimitsUnavailable) -> None:
+        """Act on a decision; an error of ours reaches this caller alone, not those of the same batch."""
         try:
             if isinstance(decision, LimitsUnavailable):
-                self._on_redis_unavailable(job, decision)
+                self._on_redis_unavailable(job, limit_request, decision)
             else:
-                self._handle_decision(job, decision)
+                self._handle_decision(job, limit_request, decision)
         except Exception as error:
-            job.on_checked(error)
+            job.on_outcome(error)
 
-    def _handle_decision(self, job: _Job, decision: Decision) -> None:
+    def _handle_decision(self, job: _Job, limit_request: LimitRequest, decision: Decision) -> None:
         status = decision.status
         if status is not _REPEATED:
-            self.ids.heard(decision.now_us)
+            self.ids.sync_clock(decision.now_us)
         if status is _STALE:
-            self.stale += 1
-            self._await(job, self._reload(job))
+            self.stale_count += 1
+            self._spawn(self._reload(job), job.on_outcome)
         elif status is _UNSEEDED:
-            self.unseeded += 1
-            self._await(job, self._seed(job))
+            self.unseeded_count += 1
+            self._spawn(self._load_seed(job), job.on_outcome)
         elif job.request.explain:
             explained = explain(job.prepared, job.request, decision, self.ids.next(decision.now_us))
-            self.turn.add(explained, None, job.on_checked)
+            self.journal_batch.add(explained, None, job.on_outcome)
         elif job.denial is not None:
             self._answer(job, decision, job.denial)
         else:
             if status is not _ADMITTED:
-                store_denial(job.prepared, job.asked, decision, job.asked_at)
+                job.prepared.store_denial(limit_request, decision, job.requested_at)
             if job.prepared.policy.failure_policy == "local" and status is not _REPEATED:
-                self.degraded_decider.heard(job.prepared.policy, decision, job.request.cost)
-            if job.asked.retry is None:
+                self.degraded_decider.note_decision(job.prepared.policy, decision, job.request.cost)
+            if limit_request.retry is None:
                 self._answer(job, decision)
             else:
-                self._answer_retried(job, decision)
+                self._answer_retried(job, decision, limit_request.retry[1])
 
     def _answer(self, job: _Job, decision: Decision, denial: Code | None = None) -> None:
-        """The answer that the limiter's decision makes, or a denial by the pre-checks that it confirmed."""
+        """Answer what the limiter decided, or a denial by the pre-checks that it confirmed."""
         request, prepared = job.request, job.prepared
         now_us, cost, is_admitted = decision.now_us, request.cost, decision.status is _ADMITTED
-        answer = build_response(prepared.policy, denial or code_of(decision.status), self.ids.next(now_us))
-        checked = CheckOutcome(answer, prepared, decision)
-        add_limits(checked, cost, cost if is_admitted else 0)
-        counted = JournalEntry(answer.request_id, prepared.policy.secret_id, request.resource, cost, request.ip or "")
-        record = usage_record(prepared.policy, answer, counted, now_us, decision.period)
-        self.turn.add(checked, record, job.on_checked)
+        response = build_response(prepared.policy, denial or code_of(decision.status), self.ids.next(now_us))
+        outcome = CheckOutcome(response, prepared, decision)
+        add_limits(outcome, cost, cost if is_admitted else 0)
+        entry = JournalEntry(response.request_id, prepared.policy.secret_id, request.resource, cost, request.ip or "")
+        record = usage_record(prepared.policy, response, entry, now_us, decision.period)
+        self.journal_batch.add(outcome, record, job.on_outcome)
 
-    def _answer_retried(self, job: _Job, decision: Decision) -> None:
-        """To a check with an id: a repeated answer repeats the first check's record too."""
+    def _answer_retried(self, job: _Job, decision: Decision, draft: str) -> None:
+        """Answer a check with an id: a repeated answer repeats the first check's record, else `draft` is its record."""
         is_repeated = decision.status is _REPEATED
-        blob = decision.blob if is_repeated else cast(tuple[str, str], job.asked.retry)[1]
-        first = msgspec.json.decode(blob, type=JournalEntry)
+        entry = msgspec.json.decode(decision.blob if is_repeated else draft, type=JournalEntry)
         policy, prepared = job.prepared.policy, job.prepared
-        if first.resource != job.request.resource:
-            prepared = PreparedPolicy(policy, first.resource)
+        if entry.resource != job.request.resource:
+            prepared = PreparedPolicy(policy, entry.resource)
         code = code_of(decision.first_status if is_repeated else decision.status)
-        answer = build_response(policy, code, self.ids.at(first.request_id, decision.now_us))
+        response = build_response(policy, code, self.ids.with_time(entry.request_id, decision.now_us))
         if len(prepared.limits) != len(decision.states):
             # Limits were added or dropped since the first answer: its states have no names any more.
             decision = msgspec.structs.replace(decision, states=[])
-        checked = CheckOutcome(answer, prepared, decision)
-        add_limits(checked, first.cost, first.cost if code is Code.VALID else 0)
-        self.turn.add(checked, usage_record(policy, answer, first, decision.now_us), job.on_checked)
+        outcome = CheckOutcome(response, prepared, decision)
+        add_limits(outcome, entry.cost, entry.cost if code is Code.VALID else 0)
+        self.journal_batch.add(outcome, usage_record(policy, response, entry, decision.now_us), job.on_outcome)
 
-    def _answer_degraded(self, job: _Job, code: Code, *, is_degraded: bool, decision: Decision | None = None) -> None:
-        """An answer that Redis had no part in; `decision` is the failure policy's."""
+    def _answer_degraded(self, job: _Job, code: Code, decision: Decision | None = None) -> None:
+        """Answer without Redis; `decision` is the failure policy's, None for a denial by the pre-checks."""
         now_us, policy, request = self.ids.now_us(), job.prepared.policy, job.request
-        answer = build_response(policy, code, self.ids.next(now_us), is_degraded=is_degraded)
-        checked = CheckOutcome(answer, job.prepared)
+        response = build_response(policy, code, self.ids.next(now_us), is_degraded=True)
+        outcome = CheckOutcome(response, job.prepared)
         if decision is not None and decision.states:
-            answer.retry_after_ms = retry_after_ms(decision)
-            checked.decision = decision
+            response.retry_after_ms = retry_after_ms(decision)
+            outcome.decision = decision
         cost = 0 if request.explain else request.cost
-        first = JournalEntry(answer.request_id, policy.secret_id, request.resource, cost, request.ip or "")
-        self.turn.add(checked, usage_record(policy, answer, first, now_us), job.on_checked)
+        entry = JournalEntry(response.request_id, policy.secret_id, request.resource, cost, request.ip or "")
+        self.journal_batch.add(outcome, usage_record(policy, response, entry, now_us), job.on_outcome)
 
-    def _on_redis_unavailable(self, job: _Job, error: LimitsUnavailable) -> None:
-        """Without Redis: what the pre-checks deny stays denied; the rest goes by the plan's failure policy."""
+    def _on_redis_unavailable(self, job: _Job, limit_request: LimitRequest, error: LimitsUnavailable) -> None:
+        """Act without Redis: what the pre-checks deny stays denied; the rest goes by the plan's failure policy."""
         policy = job.prepared.policy
-        self.versions.answered_without_redis(policy.account_id)
+        self.version_poller.watch(policy.account_id)
         if job.denial is not None:
-            self._answer_degraded(job, job.denial, is_degraded=True)
+            self._answer_degraded(job, job.denial)
             return
         now_us = self.ids.now_us()
-        decision = None if job.request.explain else self.degraded_decider.decide(policy, job.asked, now_us)
+        decision = None if job.request.explain else self.degraded_decider.decide(policy, limit_request, now_us)
         if decision is None:
-            job.on_checked(CheckUnavailable(str(error)))
+            job.on_outcome(CheckUnavailable(str(error)))
         else:
-            self._answer_degraded(job, code_of(decision.status), is_degraded=True, decision=decision)
+            self._answer_degraded(job, code_of(decision.status), decision)
 
-    def _not_found(self) -> CheckOutcome:
-        return CheckOutcome(
-            CheckResponse(valid=False, code=Code.NOT_FOUND, request_id=self.ids.next(self.ids.now_us()))
-        )
+    def _answer_not_found(self, on_outcome: OnOutcome) -> None:
+        response = CheckResponse(valid=False, code=Code.NOT_FOUND, request_id=self.ids.next(self.ids.now_us()))
+        self.journal_batch.add(CheckOutcome(response), None, on_outcome)
 
-    def _await(self, job: _Job, step: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, step: Coroutine[Any, Any, None], on_outcome: OnOutcome) -> None:
         async def guarded() -> None:
             try:
                 await step
             except Exception as error:
-                job.on_checked(error)
+                on_outcome(error)
 
-        task = asyncio.create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(guarded())
 
-    async def _look_up(self, job: _Job) -> None:
-        self._retry(job, await self.policies.get(job.digest))
+    async def _look_up(self, service_id: str, request: CheckRequest, digest: bytes, on_outcome: OnOutcome) -> None:
+        cached = await self.policies.find(digest)
+        if cached is None:
+            self._answer_not_found(on_outcome)
+        else:
+            prepared = cached.prepared_for(request.resource)
+            self._request_decision(_Job(service_id, request, digest, on_outcome, prepared, rounds=1))
 
     async def _reload(self, job: _Job) -> None:
         job.seed = None
         self._retry(job, await self.policies.reload(job.digest))
 
-    async def _seed(self, job: _Job) -> None:
+    async def _load_seed(self, job: _Job) -> None:
         policy = job.prepared.policy
         job.seed = await self._seeds.run(policy.account_id, lambda: load_seed(self.database, policy))
         self._retry(job, CachedPolicy(policy))
 
     def _retry(self, job: _Job, cached: CachedPolicy | None) -> None:
+        """Ask the limiter again, by a newer policy or with a seed."""
         job.rounds += 1
         if cached is None:
-            self.turn.add(self._not_found(), None, job.on_checked)
+            self._answer_not_found(job.on_outcome)
         elif job.rounds > MAX_ROUNDS:
-            job.on_checked(CheckUnavailable("the account changes faster than it can be read"))
+            job.on_outcome(CheckUnavailable("the account changes faster than it can be read"))
         else:
-            self._request_decision(job, cached)
+            job.prepared = cached.prepared_for(job.request.resource)
+            self._request_decision(job)

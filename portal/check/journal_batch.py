@@ -1,69 +1,92 @@
-"""One write to the journal for all checks that a loop turn decided, and only then their answers."""
+"""What checks leave in the usage journal: one write for all that a loop turn decided, and only then their answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from portal.check.answer import CheckOutcome
+import msgspec
+
+from portal.check.policy import KeyPolicy, period_at
+from portal.check.response import CheckOutcome, CheckResponse
+from portal.check.rules import Code
 from portal.core.logs import get_log
 from portal.usage import Journal, UsageRecord
 
 Outcome = CheckOutcome | Exception
-OnChecked = Callable[[Outcome], None]
+OnOutcome = Callable[[Outcome], None]
+
+_TEXTS = {code: code.value for code in Code}
+
+
+class JournalEntry(msgspec.Struct, array_like=True, gc=False):
+    """What a check is counted with; stored for its retries where it has an id."""
+
+    request_id: str
+    secret_id: str
+    resource: str
+    cost: int
+    ip: str = ""
+
+
+def usage_record(
+    policy: KeyPolicy, response: CheckResponse, entry: JournalEntry, now_us: int, period: int = -1
+) -> UsageRecord | None:
+    """Return the row of usage; None for a look (cost 0), which leaves none.
+
+    `period`: which of the policy's; -1: the script was not asked.
+    """
+    if entry.cost == 0:
+        return None
+    return UsageRecord(
+        response.request_id,
+        policy.account_id,
+        policy.key_id,
+        entry.secret_id,
+        policy.environment,
+        entry.resource,
+        _TEXTS[response.code],
+        entry.cost,
+        period_at(policy, now_us) if period < 0 else policy.periods[period][0],
+        entry.ip,
+    )
 
 
 class JournalBatch:
-    """Gathers decided checks; flushes once the event loop comes round."""
+    """Gathers decided checks and flushes once the event loop comes round."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._records: list[UsageRecord] = []
-        self._answers: list[tuple[OnChecked, CheckOutcome]] = []
+        self._outcomes: list[tuple[OnOutcome, CheckOutcome]] = []
 
-    def add(self, checked: CheckOutcome, record: UsageRecord | None, on_checked: OnChecked) -> None:
-        """`on_checked` gets the answer after `record` (if it counts) is written, or why it was not."""
-        if not self._answers:
+    def add(self, outcome: CheckOutcome, record: UsageRecord | None, on_outcome: OnOutcome) -> None:
+        """Call `on_outcome` with the outcome after `record` (if it counts) is written, or with why it was not."""
+        if not self._outcomes:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._answers.append((on_checked, checked))
+        self._outcomes.append((on_outcome, outcome))
         if record is not None:
             self._records.append(record)
 
     def _flush(self) -> None:
         records, self._records = self._records, []
-        answers, self._answers = self._answers, []
+        outcomes, self._outcomes = self._outcomes, []
         try:
             if records:
                 self._journal.append(records)
         except Exception as error:
             # Mostly JournalUnavailable; whatever it is, nobody may wait for ever.
-            for on_checked, _ in answers:
-                _tell(on_checked, error)
+            for on_outcome, _ in outcomes:
+                _report(on_outcome, error)
             return
-        for on_checked, checked in answers:
+        for on_outcome, outcome in outcomes:
             try:
-                on_checked(checked)
+                on_outcome(outcome)
             except Exception as error:
-                # An answer that cannot be told must not keep the others of this turn from theirs.
-                _tell(on_checked, error)
+                # An answer that cannot be sent must not keep the others of this turn from theirs.
+                _report(on_outcome, error)
 
 
-def _tell(on_checked: OnChecked, error: Exception) -> None:
+def _report(on_outcome: OnOutcome, error: Exception) -> None:
     try:
-        on_checked(error)
+        on_outcome(error)
     except Exception as failure:
         get_log(__name__).error("check_not_answered", exc_info=failure)
-
-
-def wait_for(turn: JournalBatch, checked: CheckOutcome, record: UsageRecord | None) -> Awaitable[CheckOutcome]:
-    """Add at once; awaiting gives the answer once it is written, or raises JournalUnavailable."""
-    future: asyncio.Future[CheckOutcome] = asyncio.get_running_loop().create_future()
-
-    def settle(outcome: Outcome) -> None:
-        if future.done():  # nobody waits any more
-            return
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-    turn.add(checked, record, settle)
-    return future

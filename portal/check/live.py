@@ -1,62 +1,47 @@
-"""Where limits and quota stand this moment: a look at the counters that decide, which takes nothing from them."""
+"""How limits and quota stand this moment: a look at the counters that decide, which takes nothing from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from portal.check.policy.compile import NamedLimit, compile_rules, own_limits
+from portal.check.policy import NamedLimit, compile_rules, limits_of_key
+from portal.check.response import LimitAnswer
 from portal.core.clock import to_microseconds
 from portal.keys import Key, overrides_of, with_overrides
-from portal.limits import Limiter, LimitRequest, LimitsUnavailable, Mode, Quota, Status
+from portal.limits import Limiter, LimitRequest, LimitState, LimitsUnavailable, Mode, Quota, Status
 from portal.plans import Limit, Period
 
 ANY_VERSION = 2**53 - 1
 """Newer than every policy, so that a look at the account's record is never sent back for being stale."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveLimit:
-    """`remaining` units pass now; `reset_ms`: until the oldest counted unit is free again, 0 when none is counted."""
-
-    name: str
-    amount: int
-    window_ms: int
-    resource: str | None
-    remaining: int
-    reset_ms: int
-
-
-async def look_at_limits(
+async def load_live_limits(
     limiter: Limiter, key: Key, plan_limits: Sequence[Limit], now: datetime
-) -> list[LiveLimit] | None:
-    """Every limit of the key, its plan's with its overrides and its own; None while Redis does not answer."""
-    held = with_overrides(plan_limits, overrides_of(key, now))
-    rules = compile_rules(key, [*held, *own_limits(key)])
+) -> list[LimitAnswer] | None:
+    """Return every limit of the key, its plan's with its overrides and its own; None while Redis does not answer."""
+    in_force = with_overrides(plan_limits, overrides_of(key, now))
+    rules = compile_rules(key, [*in_force, *limits_of_key(key)])
     subjects = tuple(rule.subject for rule in rules)
-    asked = LimitRequest(key.account_id, 0, Mode.LOOK, 0, subjects, None)
+    request = LimitRequest(key.account_id, 0, Mode.LOOK, 0, subjects, None)
     try:
-        decision = await limiter.decide_one(asked)
+        decision = await limiter.decide_one(request)
     except LimitsUnavailable:
         return None
     if decision.status not in (Status.ADMITTED, Status.RATE_LIMITED):
         return None
-    named = [(limit, rule.resource) for rule in rules for limit in rule.limits]
-    return [
-        _live(limit, resource, state.used, state.reset_us)
-        for (limit, resource), state in zip(named, decision.states, strict=True)
-    ]
+    limits = [(limit, rule.resource) for rule in rules for limit in rule.limits]
+    return [_live(limit, resource, state) for (limit, resource), state in zip(limits, decision.states, strict=True)]
 
 
-async def look_at_used(limiter: Limiter, account_id: str, period: Period) -> int | None:
-    """Units of the period as checks count them; None while Redis does not answer or has not counted any yet."""
-    known = Quota(-1, ((period.name, to_microseconds(period.start), to_microseconds(period.end)),))
+async def load_live_used(limiter: Limiter, account_id: str, period: Period) -> int | None:
+    """Return the period's units as checks count them; None while Redis does not answer or has not counted any yet."""
+    quota = Quota(-1, ((period.name, to_microseconds(period.start), to_microseconds(period.end)),))
     try:
-        decision = await limiter.decide_one(LimitRequest(account_id, ANY_VERSION, Mode.LOOK, 0, (), known))
+        decision = await limiter.decide_one(LimitRequest(account_id, ANY_VERSION, Mode.LOOK, 0, (), quota))
     except LimitsUnavailable:
         return None
     return decision.used if decision.status is Status.ADMITTED else None
 
 
-def _live(limit: NamedLimit, resource: str | None, used: int, reset_us: int) -> LiveLimit:
-    remaining = max(0, limit.amount - used)
-    return LiveLimit(limit.name, limit.amount, limit.window_ms, resource, remaining, -(-reset_us // 1000))
+def _live(limit: NamedLimit, resource: str | None, state: LimitState) -> LimitAnswer:
+    remaining, reset_ms = max(0, limit.amount - state.used), -(-state.reset_us // 1000)
+    return LimitAnswer(limit.name, limit.amount, remaining, reset_ms, limit.window_ms, resource)

@@ -44,7 +44,7 @@ _REASONS = {
     ),
     Code.RATE_LIMITED: Reason(
         "A limit of the plan or of the key had no room for this call in its time window.",
-        "Wait for the time that Retry-After told, spread calls out, or take a plan with higher limits.",
+        "Wait for the time that Retry-After gave, spread calls out, or take a plan with higher limits.",
     ),
     Code.QUOTA_EXCEEDED: Reason(
         "The quota of the billing period was used up.",
@@ -58,5 +58,5 @@ _UNKNOWN = Reason(
 
 
 def reason_of(code: str) -> Reason:
-    """Also for a code that an older or newer version has counted."""
+    """Return the reason for a code, also for one that an older or newer version has counted."""
     return _REASONS[Code(code)] if code in Code.__members__ else _UNKNOWN

@@ -16,7 +16,7 @@ Parsed = TypeVar("Parsed")
 
 
 class CheckRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One question. `cost` in units, 0 looks without consuming; `id` makes a retry safe for 10 minutes."""
+    """One check. `cost` in units, 0 looks without consuming; `id` makes a retry safe for 10 minutes."""
 
     key: Annotated[str, Meta(min_length=1, max_length=512)]
     cost: Annotated[int, Meta(ge=0, le=MAX_COST)] = 1
@@ -47,7 +47,7 @@ _batch_decoder = msgspec.json.Decoder(BatchRequest)
 
 
 def parse_check(body: bytes) -> CheckRequest:
-    """Raises MalformedBody, InvalidBody."""
+    """Parse the body of /check. Raises MalformedBody, InvalidBody."""
     request = _decode(_check_decoder, body)
     if request.ip is not None or not request.resource.isprintable():
         _check_texts(request)
@@ -55,7 +55,7 @@ def parse_check(body: bytes) -> CheckRequest:
 
 
 def parse_batch(body: bytes) -> BatchRequest:
-    """Raises MalformedBody, InvalidBody."""
+    """Parse the body of /check/batch. Raises MalformedBody, InvalidBody."""
     batch = _decode(_batch_decoder, body)
     for request in batch.checks:
         _check_texts(request)
@@ -65,7 +65,7 @@ def parse_batch(body: bytes) -> BatchRequest:
 
 
 def parse_settle(body: bytes) -> SettleRequest:
-    """Raises MalformedBody, InvalidBody."""
+    """Parse the body of /check/settle. Raises MalformedBody, InvalidBody."""
     return _decode(_settle_decoder, body)
 
 

@@ -14,33 +14,35 @@ ENDING_MASK = (1 << ENDING_BITS) - 1
 
 
 class RequestIds:
-    """One a process. `heard` keeps an estimate of Redis's clock for decisions in which Redis had no part."""
+    """The ids of one process, and its estimate of Redis's clock for decisions in which Redis had no part."""
 
     def __init__(self) -> None:
         self._node = secrets.randbits(40) << 32
         self._counter = 0
-        self._beginning, self._begins = -1, ""
-        self._heard_us = 0
+        self._head, self._prefix = -1, ""
+        self._synced_us = 0
         self._offset_us = to_microseconds(utc_now()) - monotonic_ns() // 1000
 
     def next(self, decided_us: int) -> str:
+        """Return a new id for a decision of this time."""
         self._counter = (self._counter + 1) & 0xFFFFFFFF
         number = decided_us << 72 | self._node | self._counter
-        if number >> ENDING_BITS != self._beginning:
+        if number >> ENDING_BITS != self._head:
             # All checks of one script call were decided at one instant: their ids differ in the ending alone.
-            self._beginning = number >> ENDING_BITS
-            self._begins = "req_" + encode_128(number)[:-ENDING_LENGTH]
-        return self._begins + encode_30(number & ENDING_MASK)
+            self._head = number >> ENDING_BITS
+            self._prefix = "req_" + encode_128(number)[:-ENDING_LENGTH]
+        return self._prefix + encode_30(number & ENDING_MASK)
 
-    def at(self, request_id: str, decided_us: int) -> str:
-        """The id of a stored draft (drawn for time 0) once its time is known."""
+    def with_time(self, request_id: str, decided_us: int) -> str:
+        """Return the id of a stored draft (drawn for time 0) once its time is known."""
         return "req_" + encode_128(decode_128(request_id[4:]) | decided_us << 72)
 
-    def heard(self, redis_now_us: int) -> None:
-        if redis_now_us != self._heard_us:  # all checks of one script call are told the same
-            self._heard_us = redis_now_us
+    def sync_clock(self, redis_now_us: int) -> None:
+        """Take over the time of a reply."""
+        if redis_now_us != self._synced_us:  # all checks of one script call bring the same
+            self._synced_us = redis_now_us
             self._offset_us = redis_now_us - monotonic_ns() // 1000
 
     def now_us(self) -> int:
-        """Redis's clock as far as this process knows it."""
+        """Return Redis's clock as far as this process knows it."""
         return monotonic_ns() // 1000 + self._offset_us

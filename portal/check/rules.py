@@ -1,11 +1,11 @@
-"""Pure rules of the check: what denies before any limit is asked, and how limits are told."""
+"""Pure rules of the check: what denies before any limit is asked."""
 
 import ipaddress
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 
-from portal.check.policy.compile import KeyPolicy
+from portal.check.policy import KeyPolicy
 from portal.check.request import CheckRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -28,24 +28,24 @@ class Code(StrEnum):
 
 
 def pre_check(policy: KeyPolicy, request: CheckRequest, now_us: int) -> Code | None:
-    """The first reason to deny, or None."""
+    """Return the first reason to deny, or None."""
     return next((code for code, is_denied in pre_checks(policy, request, now_us) if is_denied), None)
 
 
 def pre_checks(policy: KeyPolicy, request: CheckRequest, now_us: int) -> list[tuple[Code, bool]]:
-    """(code, whether it denies) of every rule that needs no limit, in order."""
+    """Return (code, whether it denies) of every rule that needs no limit, in order."""
     return [
         (Code.ACCOUNT_SUSPENDED, policy.is_suspended),
         (Code.DISABLED, policy.is_paused),
         (Code.REVOKED, policy.is_revoked),
-        (Code.EXPIRED, _is_over(policy.expires_us, now_us) or _is_over(policy.secret_ends_us, now_us)),
+        (Code.EXPIRED, _has_passed(policy.expires_us, now_us) or _has_passed(policy.secret_ends_us, now_us)),
         (Code.IP_NOT_ALLOWED, bool(policy.allowed_ips) and not is_ip_allowed(request.ip, policy.allowed_ips)),
         (Code.INSUFFICIENT_SCOPE, bool(request.scopes) and not has_scopes(policy.scopes, request.scopes)),
     ]
 
 
 def is_ip_allowed(address: str | None, ranges: tuple[str, ...]) -> bool:
-    """Whether the address lies in one of the ranges; an IPv4 address written as IPv6 counts as IPv4."""
+    """Return whether the address lies in one of the ranges; an IPv4 address written as IPv6 counts as IPv4."""
     if address is None:
         return False
     ip = ipaddress.ip_address(address)
@@ -55,7 +55,7 @@ def is_ip_allowed(address: str | None, ranges: tuple[str, ...]) -> bool:
 
 
 def has_scopes(granted: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether each wanted scope is granted: `orders:*` grants all that begin with `orders:`, `*` everything."""
+    """Return whether each wanted scope is granted: `orders:*` grants all that begin with `orders:`, `*` everything."""
     return all(any(_grants(grant, scope) for grant in granted) for scope in wanted)
 
 
@@ -65,7 +65,7 @@ def _grants(grant: str, scope: str) -> bool:
     return grant == scope
 
 
-def _is_over(instant_us: int | None, now_us: int) -> bool:
+def _has_passed(instant_us: int | None, now_us: int) -> bool:
     return instant_us is not None and now_us >= instant_us
 
 

@@ -1,6 +1,6 @@
 """Settle a check: see portal.usage.periods.settle. PostgreSQL decides; Redis's counter follows.
 
-It is told at once and again from the outbox, which waits for a Redis that is away; the second time changes nothing.
+Redis is told at once and again from the outbox, which waits for a Redis that is away; the second time changes nothing.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ from portal.core.bus import Handler
 from portal.core.database import Database
 from portal.core.errors import NotFound
 from portal.core.logs import get_log
-from portal.limits import Limiter, LimitsUnavailable, Settled
+from portal.limits import Limiter, LimitsUnavailable, QuotaCorrection
 from portal.usage import Settlement, UsageSettled, settle_usage
 
-TIMEOUT_SECONDS = 2.0
-STEP_SECONDS = 0.1
+INGEST_TIMEOUT_SECONDS = 2.0
+INGEST_POLL_SECONDS = 0.1
 
 
 async def settle_check(database: Database, limiter: Limiter, request: SettleRequest) -> Settlement:
-    """Waits a moment for a check that is still on its way from the journal. Raises NotFound, Conflict."""
-    settlement = await _when_ingested(database, request)
+    """Settle a check, waiting a moment for one that is still on its way from the journal. Raises NotFound, Conflict."""
+    settlement = await _settle_once_ingested(database, request)
     if settlement.added and settlement.is_billable:
         try:
             await limiter.add_used(
-                Settled(
+                QuotaCorrection(
                     settlement.account_id, request.request_id, settlement.period, settlement.added, settlement.settled
                 )
             )
@@ -34,23 +34,26 @@ async def settle_check(database: Database, limiter: Limiter, request: SettleRequ
     return settlement
 
 
-def relayed_settlements(limiter: Limiter) -> Handler:
-    """The outbox's events; others are none of ours. Raises LimitsUnavailable: then it is relayed again."""
+def build_settlement_handler(limiter: Limiter) -> Handler:
+    """Build what tells Redis of the outbox's settlements again; other events are left alone.
 
-    async def relayed(message: bytes) -> None:
+    The handler raises LimitsUnavailable: then the event is relayed again.
+    """
+
+    async def handle(message: bytes) -> None:
         event = msgspec.json.decode(message)
         if event["type"] == UsageSettled.wire_type:
-            await limiter.add_used(msgspec.convert(event["body"], Settled))
+            await limiter.add_used(msgspec.convert(event["body"], QuotaCorrection))
 
-    return relayed
+    return handle
 
 
-async def _when_ingested(database: Database, request: SettleRequest) -> Settlement:
-    for _ in range(int(TIMEOUT_SECONDS / STEP_SECONDS)):
+async def _settle_once_ingested(database: Database, request: SettleRequest) -> Settlement:
+    for _ in range(int(INGEST_TIMEOUT_SECONDS / INGEST_POLL_SECONDS)):
         try:
             async with database.transaction() as tx:
                 return await settle_usage(tx, request.request_id, request.cost)
         except NotFound:
-            await asyncio.sleep(STEP_SECONDS)
+            await asyncio.sleep(INGEST_POLL_SECONDS)
     async with database.transaction() as tx:
         return await settle_usage(tx, request.request_id, request.cost)

@@ -7,26 +7,29 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from portal.core.redis.address import parse_shard
-from portal.limits.link import LimitsUnavailable
+from portal.limits.redis_link import LimitsUnavailable
 from portal.limits.sentinels import Sentinels
 
-CONNECT_SECONDS = 2.0
+CONNECT_TIMEOUT_SECONDS = 2.0
 
 
 async def listening_client(url: str) -> Redis:
-    """One that may hear nothing for ever, and says at once when its server is away. Raises LimitsUnavailable."""
+    """Return a client that may hear nothing for ever and fails at once when its server is away.
+
+    Raises LimitsUnavailable.
+    """
     return await shard_client(
-        url, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS, retry=Retry(NoBackoff(), 0)
+        url, socket_timeout=None, socket_connect_timeout=CONNECT_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
     )
 
 
 async def shard_client(url: str, **options: Any) -> Redis:
-    """Of the server that is the shard's master now; the caller closes it. Raises LimitsUnavailable.
+    """Return a client of the server that is the shard's master now; the caller closes it. Raises LimitsUnavailable.
 
     `options` are Redis's own. A promotion is not followed: ask for another client.
     """
     address = parse_shard(url)
-    host, port = address.places[0]
+    host, port = address.servers[0]
     if address.master is not None:
         sentinels = Sentinels(address)
         try:

@@ -70,7 +70,7 @@ class Seed(msgspec.Struct, frozen=True, array_like=True):
     used: dict[str, int]
 
 
-class Settled(msgspec.Struct, frozen=True):
+class QuotaCorrection(msgspec.Struct, frozen=True):
     """A check's cost was replaced: its period has `added` units more (negative: fewer), and by all so far `settled`."""
 
     account_id: str
@@ -146,26 +146,26 @@ _REPEATED = int(Status.REPEATED)
 
 
 def encode_call(script: Sequence[bytes], requests: Sequence[LimitRequest], *more: int) -> bytes:
-    """The whole command in the protocol's own form, for all requests together.
+    """Return the whole command in the protocol's own form, for all requests together.
 
     `script`: EVALSHA and its name, or EVAL and its text. Then come the keys in the order in which the script takes
     them, the fields of all requests in one array, and `more` numbers.
     """
     encoded = [request.encoded or encode(request) for request in requests]
     count, length = 0, 0
-    for one in encoded:
-        count += one.key_count
-        length += one.length
-    body = b"\xdd" + length.to_bytes(4, "big") + b"".join([one.fields for one in encoded])
+    for request in encoded:
+        count += request.key_count
+        length += request.length
+    body = b"\xdd" + length.to_bytes(4, "big") + b"".join([request.fields for request in encoded])
     head = b"*%d\r\n" % (len(script) + 2 + count + len(more))
-    keys = b"".join([one.keys for one in encoded])
+    keys = b"".join([request.keys for request in encoded])
     return b"".join(
         [head, *map(_bulk, script), _bulk(b"%d" % count), keys, _bulk(body), *[_bulk(b"%d" % n) for n in more]]
     )
 
 
 def encode(request: LimitRequest) -> Encoded:
-    """For a request that is asked once; keep it in `request.encoded` where it is asked again."""
+    """Return a request as it travels; keep it in `request.encoded` where the same is asked again."""
     keys = [f"account:{request.account_id}", *[f"limit:{subject.name}" for subject in request.subjects]]
     if request.retry is not None:
         keys.append(f"answer:{request.account_id}:{request.retry[0]}")
@@ -192,7 +192,7 @@ def _quota(quota: Quota | None) -> list[Any]:
 
 
 def _subject(cost: int, subject: Subject) -> list[int]:
-    """No windows: a bucket."""
+    """Return the fields of a subject; no windows means a bucket."""
     if subject.bucket is not None:
         bucket = subject.bucket
         return [cost, 0, bucket.capacity, bucket.amount, bucket.window_us]
@@ -201,7 +201,7 @@ def _subject(cost: int, subject: Subject) -> list[int]:
 
 
 def decode_decisions(reply: bytes) -> tuple[int, list[Decision]]:
-    """Redis's clock, and decisions in the order of the requests: none when the script came to them too late."""
+    """Return Redis's clock, and decisions in the order of the requests: none when the script came to them too late."""
     values = _decoder.decode(reply)
     decisions: list[Decision] = []
     at, end = 1, len(values)

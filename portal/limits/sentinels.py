@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from portal.core.redis.address import Place, ShardAddress
+from portal.core.redis.address import HostPort, ShardAddress
 
 TIMEOUT_SECONDS = 0.3
 
@@ -30,21 +30,22 @@ class Sentinels:
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
-            for host, port in address.places
+            for host, port in address.servers
         ]
 
-    async def masters(self) -> Counter[Place]:
-        """How many Sentinels name which server; empty when none of them answers.
+    async def masters(self) -> Counter[HostPort]:
+        """Return how many Sentinels name which server; empty when none of them answers.
 
         They disagree while a promotion spreads, or when one is cut off, so each is asked, and the most win.
         """
-        told = await asyncio.gather(*[self._ask(client) for client in self._clients])
-        return Counter(place for place in told if place is not None)
+        answers = await asyncio.gather(*[self._ask(client) for client in self._clients])
+        return Counter(server for server in answers if server is not None)
 
     async def close(self) -> None:
+        """Close the connections to all Sentinels."""
         await asyncio.gather(*[client.aclose() for client in self._clients])
 
-    async def _ask(self, client: Redis) -> Place | None:
+    async def _ask(self, client: Redis) -> HostPort | None:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 found = await client.sentinel_get_master_addr_by_name(self._master, return_responses=True)

@@ -40,19 +40,21 @@ class CheckMetrics(Collector):
         for shard in self._limiter.shards():
             name = [shard.connection.name]
             is_connected.add_metric(name, shard.connection.is_connected)
-            connected.add_metric(name, shard.connection.connected)
-            opened.add_metric(name, shard.breaker.opened)
+            connected.add_metric(name, shard.connection.link_count)
+            opened.add_metric(name, shard.breaker.open_count)
         yield from (is_connected, connected, opened)
 
     def _answers(self) -> Iterator[Metric]:
         degraded = CounterMetricFamily(
             "portal_checks_degraded", "Checks left to the plan's failure policy.", labels=["policy", "outcome"]
         )
-        for (policy, outcome), count in self._checker.degraded_decider.answered.items():
+        for (policy, outcome), count in self._checker.degraded_decider.decision_counts.items():
             degraded.add_metric([policy, outcome.lower()], count)
         yield degraded
-        yield CounterMetricFamily("portal_checks_stale", "Checks by an older policy.", self._checker.stale)
-        yield CounterMetricFamily("portal_checks_unseeded", "Checks Redis had no counters for.", self._checker.unseeded)
+        yield CounterMetricFamily("portal_checks_stale", "Checks by an older policy.", self._checker.stale_count)
+        yield CounterMetricFamily(
+            "portal_checks_unseeded", "Checks Redis had no counters for.", self._checker.unseeded_count
+        )
 
 
 @contextmanager

@@ -119,7 +119,7 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
                 settings=settings,
                 database=container.database,
                 checker=checker,
-                desk=CheckHandler(checker, tokens),
+                check_handler=CheckHandler(checker, tokens),
                 tokens=tokens,
                 meter=Meter(container.database, container.limiter, retention_of(settings), settings.metering_late_days),
                 throttle=SignInThrottle(container.limiter),
@@ -138,8 +138,8 @@ async def _hear_time(limiter: Limiter, checker: Checker) -> None:
     """An expiry goes by Redis's clock, of the very first check too: that of this machine may be wrong."""
     for shard in limiter.shards():
         with suppress(LimitsUnavailable):
-            seconds, micros = await shard.connection.call("TIME", patience_s=TIMEOUT_SECONDS)
-            checker.ids.heard(int(seconds) * 1_000_000 + int(micros))
+            seconds, micros = await shard.connection.call("TIME", timeout_seconds=TIMEOUT_SECONDS)
+            checker.ids.sync_clock(int(seconds) * 1_000_000 + int(micros))
             return
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from portal.check import relayed_settlements
+from portal.check import build_settlement_handler
 from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
@@ -46,8 +46,8 @@ def build_workers(container: Container, shipper: JournalShipper) -> WorkerSet:
         journal_folder(container.settings), container.database, container.broker, container.settings.invoice_grace
     )
     container.usage_bus.subscribe(USAGE_RECORDED, batcher.add)
-    container.bus.subscribe(EVENTS, container.changes.relayed)
-    container.bus.subscribe(EVENTS, relayed_settlements(container.limiter))
+    container.bus.subscribe(EVENTS, container.changes.handle_relayed)
+    container.bus.subscribe(EVENTS, build_settlement_handler(container.limiter))
     container.bus.subscribe(EVENTS, Publisher(container.limiter).relayed)
     workers: dict[str, Worker] = {
         "ship_journal": lambda stop: ship_journal.run(shipper, stop),

@@ -16,7 +16,7 @@ SERVICE = "svc_1"
 
 async def ask(process: Process, key: str, **fields: object) -> CheckResponse:
     checked = await process.checker.check(SERVICE, CheckRequest(key=key, **fields))  # type: ignore[arg-type]  # tests pass fields by name
-    return checked.answer
+    return checked.response
 
 
 async def test_a_valid_check_tells_the_key_its_limits_and_quota(

@@ -7,7 +7,7 @@ import pytest
 
 from portal import keys
 from portal.check import Code
-from portal.check.answer import Explanation
+from portal.check.response import Explanation
 from portal.core.actor import Actor, Role
 from portal.core.clock import utc_now
 from portal.core.database import Database

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from portal import keys
 from portal.check import Code
-from portal.check.policy.compile import compile_rules
+from portal.check.policy import compile_rules
 from portal.core.actor import Actor
 from portal.plans import Limit
 from tests.check.conftest import MakeKey, Process

@@ -29,8 +29,8 @@ async def test_strangers_push_out_nobody_and_leave_connections_free(
         await tx.flush()
     assert set(await gathered) == {None}
     assert known is not None
-    assert tokens.known(token) == known
-    assert (len(tokens._known), len(tokens._strange)) == (1, 3)
+    assert tokens.find_in_memory(token) == known
+    assert (len(tokens._cached), len(tokens._unknown)) == (1, 3)
 
 
 async def test_a_revoked_token_is_a_stranger_once_it_was_looked_up_again(

@@ -4,12 +4,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 from time import monotonic
-from types import SimpleNamespace
-from typing import cast
 
-from portal.check.denials import find_denial, store_denial
-from portal.check.policy.compile import KeyPolicy
-from portal.check.policy.prepared import PreparedPolicy
+from portal.check.policy.denials import DenialCache
 from portal.cli.demo.check_client import CheckClient
 from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status
 from tests.faults.tools.client_process import Plan
@@ -84,30 +80,23 @@ async def test_a_client_at_the_limit_is_never_denied(place: Place, portal: Serve
     report.tell("exactly at the limit", f"{len(admitted)} admitted, {len(denied)} denied, each rightly and to the ms")
 
 
-def terms_of_nobody() -> PreparedPolicy:
-    """Of a key without limits."""
-    policy = SimpleNamespace(rules=(), is_suspended=False, is_paused=False, is_revoked=False, allowed_ips=())
-    policy.expires_us = policy.secret_ends_us = None
-    return PreparedPolicy(cast(KeyPolicy, policy), "")
-
-
 async def test_a_wait_told_from_memory_is_not_too_short() -> None:
     """The script answered half a second after it was asked: what it named is counted from its answer."""
-    terms = terms_of_nobody()
-    asked = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), None)
+    denials = DenialCache()
+    request = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), None)
     decision = Decision(Status.RATE_LIMITED, 0, states=[LimitState(LIMIT, 900_000, 900_000)])
-    store_denial(terms, asked, decision, asked_at=monotonic() - 0.5)
-    recalled = find_denial(terms, 1)
+    denials.store(request, decision, requested_at=monotonic() - 0.5)
+    recalled = denials.find(1)
     assert recalled is not None
     assert recalled.states[0].retry_us > 900_000 - 400_000
 
 
 async def test_a_quota_s_denial_ends_with_its_period() -> None:
-    terms = terms_of_nobody()
+    denials = DenialCache()
     quota = Quota(QUOTA, (("2026-01", 0, 1_000_000), ("2026-02", 1_000_000, 2_000_000)))
-    asked = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), quota)
-    store_denial(terms, asked, Decision(Status.QUOTA_EXCEEDED, 990_000, QUOTA, 0), asked_at=monotonic() - 0.02)
-    assert find_denial(terms, 1) is None
+    request = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), quota)
+    denials.store(request, Decision(Status.QUOTA_EXCEEDED, 990_000, QUOTA, 0), requested_at=monotonic() - 0.02)
+    assert denials.find(1) is None
 
 
 async def test_a_client_that_waits_for_room_is_never_denied(place: Place, portal: Served, report: Report) -> None:

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from portal.core.clock import to_microseconds, utc_now
 from portal.limits import Limiter, LimitRequest, LimitsUnavailable, Mode, Quota, Seed
-from portal.limits.connection import Connection
+from portal.limits.redis_link import RedisConnection
 from tests.faults.tools.place import Place
 from tests.faults.tools.proxy import DelayingProxy
 from tests.faults.tools.report import Report, sized
@@ -52,14 +52,14 @@ async def slow(place: Place) -> AsyncIterator[Slow]:
 
 
 @pytest.fixture
-async def connection(slow: Slow) -> AsyncIterator[Connection]:
-    connection = Connection(slow.url, DEADLINE_MS / 1000)
+async def connection(slow: Slow) -> AsyncIterator[RedisConnection]:
+    connection = RedisConnection(slow.url, DEADLINE_MS / 1000)
     await connection.open()
     yield connection
     await connection.close()
 
 
-async def test_no_caller_gets_the_reply_of_another(slow: Slow, connection: Connection, report: Report) -> None:
+async def test_no_caller_gets_the_reply_of_another(slow: Slow, connection: RedisConnection, report: Report) -> None:
     async def call(number: int) -> str:
         asked = b"value-%d" % number
         try:
@@ -105,7 +105,7 @@ async def test_no_check_gets_the_decision_of_another(slow: Slow, report: Report)
 
 
 async def test_a_cut_connection_answers_everybody_and_resends_nothing(
-    place: Place, slow: Slow, connection: Connection, report: Report
+    place: Place, slow: Slow, connection: RedisConnection, report: Report
 ) -> None:
     """Each call leaves its number in a list: who got a reply is in it once, the others at most once."""
     name, cuts = f"faults:cut:{slow.proxy.port}", 0

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from portal.cli.demo.check_client import CheckClient
 from portal.core.ids import new_id
-from portal.limits import Limiter, LimitRequest, Mode, Quota, Seed, Settled
+from portal.limits import Limiter, LimitRequest, Mode, Quota, QuotaCorrection, Seed
 from tests.faults.tools.outages import redis_away
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import Served
@@ -65,7 +65,7 @@ async def test_a_total_of_ingest_in_between_counts_nothing_twice(
 ) -> None:
     """10 units are ingested. A total that has the settlement may be told before it, one that has it not after it."""
     limiter, account = Limiter(place.services.redis_urls, 1000), new_id("acct")
-    settlement = Settled(account, new_id("req"), "2026-11", added, added)
+    settlement = QuotaCorrection(account, new_id("req"), "2026-11", added, added)
     await limiter.open()
     try:
         await limiter.decide_one(_request(account, 10))
@@ -88,7 +88,7 @@ async def test_a_counter_that_was_lost_has_the_settlements_of_postgresql(place: 
     try:
         await limiter.decide_one(_request(account, 0, seeded=6))  # 10, of which a settlement took 4 back
         await limiter.raise_used(account, "2026-11", 6, -4)
-        await limiter.add_used(Settled(account, new_id("req"), "2026-11", -2, -6))
+        await limiter.add_used(QuotaCorrection(account, new_id("req"), "2026-11", -2, -6))
         await limiter.raise_used(account, "2026-11", 4, -6)
         assert (await limiter.decide_one(_request(account, 0))).used == 4
         await limiter.raise_used(account, "2026-11", 14, -6)

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from portal.limits import Bucket, Decision, LimitRequest
+from portal.limits.limiter import DECIDE
 from portal.limits.requests import decode_decisions, encode_call
-from portal.limits.shard import DECIDE
 
 START_US = 1_790_000_000_000_000
 LIFE = b"'PX', 599999"

@@ -86,12 +86,12 @@ async def test_after_a_kill_the_promoted_one_decides(
         watched.first.signal(signal.SIGKILL)
         took = await through_the_failover(process, opened, kept)
         assert median(took) < ANSWER_SECONDS
-        assert process.limiter.shards()[0].connection.place == ("127.0.0.1", watched.second.port)
-        seeded = process.checker.unseeded
+        assert process.limiter.shards()[0].connection.master == ("127.0.0.1", watched.second.port)
+        seeded = process.checker.unseeded_count
         answer = await ask(process, lost)
         assert answer.quota is not None
         assert (answer.quota.used, answer.limits[0].remaining) == (701, LIMIT - 1)
-        assert process.checker.unseeded == seeded + 1
+        assert process.checker.unseeded_count == seeded + 1
         assert 30 + 1 + await valid_of(process, lost, LIMIT + 10) <= 2 * LIMIT
         # One unit of `kept` was admitted as the first answer of the promoted one.
         assert 30 + 1 + await valid_of(process, kept, LIMIT) == LIMIT
@@ -144,13 +144,13 @@ async def test_a_master_that_hung_is_not_used_when_it_goes_on(watched: Watched, 
     finally:
         watched.first.signal(signal.SIGCONT)
     assert median(waited) < ANSWER_SECONDS
-    assert connection.place == ("127.0.0.1", watched.second.port)
+    assert connection.master == ("127.0.0.1", watched.second.port)
     before = decision.states[0].used
     for count in range(1, 21):
         decision = await limiter.decide_one(one(account))
         assert decision.states[0].used == before + count
         await asyncio.sleep(0.1)
-    assert connection.place == ("127.0.0.1", watched.second.port)
+    assert connection.master == ("127.0.0.1", watched.second.port)
 
 
 async def test_a_promotion_by_hand_is_followed_though_the_old_master_answers(
@@ -161,7 +161,7 @@ async def test_a_promotion_by_hand_is_followed_though_the_old_master_answers(
     async with watched.sentinels[0].client() as client:
         await client.sentinel_failover(MASTER)
     until_at = monotonic() + FAILOVER_SECONDS
-    while connection.place != ("127.0.0.1", watched.second.port):
+    while connection.master != ("127.0.0.1", watched.second.port):
         assert monotonic() < until_at
         admitted += (await decided(limiter, account))[0].status is Status.ADMITTED
         await asyncio.sleep(0.02)

@@ -11,8 +11,7 @@ from time import monotonic
 import pytest
 
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status, Subject, Window
-from portal.limits.breaker import OPEN_SECONDS
-from portal.limits.shard import Shard
+from portal.limits.limiter import BREAKER_OPEN_SECONDS, Shard
 from tests.limits.sentinels import Server, plain_servers
 
 DEADLINE_SECONDS = 0.1
@@ -61,7 +60,7 @@ async def test_a_hung_shard_is_left_alone_after_one_deadline_and_found_again(thr
         together = await asyncio.gather(*[three.decide(account) for _ in range(40)])
         assert {decision for decision, _ in together} == {None}
         assert max(took for _, took in together) < 3 * DEADLINE_SECONDS
-        assert three.shard(account).breaker.opened == 1
+        assert three.shard(account).breaker.open_count == 1
         afterwards = [await three.decide(account) for _ in range(200)]
         assert {decision for decision, _ in afterwards} == {None}
         assert median(took for _, took in afterwards) < DEADLINE_SECONDS / 20
@@ -69,7 +68,7 @@ async def test_a_hung_shard_is_left_alone_after_one_deadline_and_found_again(thr
         hung.signal(signal.SIGCONT)
     begin = monotonic()
     while (await three.decide(account))[0] is None:
-        assert monotonic() - begin < OPEN_SECONDS + 3
+        assert monotonic() - begin < BREAKER_OPEN_SECONDS + 3
         await asyncio.sleep(0.02)
 
 
@@ -97,7 +96,7 @@ async def test_the_other_shards_never_notice(three: Three, number: signal.Signal
             away.signal(signal.SIGCONT)
     assert refused > 100
     assert answered > 100
-    assert [shard.breaker.opened > 0 for shard in three.limiter.shards()] == [True, False, False]
+    assert [shard.breaker.open_count > 0 for shard in three.limiter.shards()] == [True, False, False]
 
 
 async def test_each_shard_is_pinged_by_its_own_name(three: Three) -> None:

@@ -1,12 +1,10 @@
-"""From the bytes of a check request to the reply, whichever way they travel (lane or ASGI).
+"""From the bytes of a check request to the reply, whichever way they travel (CheckProtocol or ASGI).
 
 Works in callbacks, as the checker does: a warm check needs no task.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -16,6 +14,7 @@ from portal.check import (
     CheckOutcome,
     CheckResponse,
     CheckUnavailable,
+    Outcome,
     ServiceTokens,
     SettleRequest,
     check_atomic,
@@ -24,10 +23,11 @@ from portal.check import (
     parse_settle,
     settle_check,
 )
-from portal.check.journal_batch import Outcome
+from portal.core.background_tasks import BackgroundTasks
 from portal.core.database import is_connection_lost
 from portal.core.errors import Conflict, InvalidBody, MalformedBody, NotFound
 from portal.core.logs import get_log
+from portal.core.waiting import wait_for_callback
 from portal.usage import JournalUnavailable
 from web.check import replies
 from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply
@@ -39,28 +39,26 @@ OnReply = Callable[[Reply], None]
 
 
 class CheckHandler:
-    """One a process."""
+    """Serves all check routes of a process."""
 
     def __init__(self, checker: Checker, tokens: ServiceTokens) -> None:
         self._checker = checker
         self._tokens = tokens
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     def serve(self, path: str, token: str | None, body: bytes, on_reply: OnReply) -> None:
-        """`token` is the bearer token, None without one; `on_reply` is called once, at once or later."""
-        known = self._tokens.known(token) if token else None
-        if known is not None:
-            self._serve_known(path, known, body, on_reply)
+        """Serve a request; `token` is the bearer token or None. `on_reply` is called once, at once or later."""
+        service_id = self._tokens.find_in_memory(token) if token else None
+        if service_id is not None:
+            self._serve_service(path, service_id, body, on_reply)
         elif not token:
             on_reply(replies.no_token())
         else:
-            self._spawn(self._identify(path, token, body, on_reply))
+            self._tasks.start(self._identify(path, token, body, on_reply))
 
     async def answer(self, path: str, token: str | None, body: bytes) -> Reply:
-        """The same, awaited."""
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self.serve(path, token, body, lambda reply: None if future.done() else future.set_result(reply))
-        return await future
+        """Serve a request and wait for the reply."""
+        return await wait_for_callback(partial(self.serve, path, token, body))
 
     async def _identify(self, path: str, token: str, body: bytes, on_reply: OnReply) -> None:
         try:
@@ -71,17 +69,17 @@ class CheckHandler:
         if service_id is None:
             on_reply(replies.no_token())
         else:
-            self._serve_known(path, service_id, body, on_reply)
+            self._serve_service(path, service_id, body, on_reply)
 
-    def _serve_known(self, path: str, service_id: str, body: bytes, on_reply: OnReply) -> None:
+    def _serve_service(self, path: str, service_id: str, body: bytes, on_reply: OnReply) -> None:
         try:
-            tell = RENDERERS.get(path)
-            if tell is not None:
-                self._checker.start(service_id, parse_check(body), partial(tell, on_reply))
+            render = RENDERERS.get(path)
+            if render is not None:
+                self._checker.start(service_id, parse_check(body), partial(render, on_reply))
             elif path == CHECK_BATCH:
                 self._serve_batch(service_id, parse_batch(body), on_reply)
             else:
-                self._spawn(self._serve_settle(parse_settle(body), on_reply))
+                self._tasks.start(self._serve_settle(parse_settle(body), on_reply))
         except MalformedBody as error:
             on_reply(replies.malformed(str(error)))
         except InvalidBody as error:
@@ -91,12 +89,12 @@ class CheckHandler:
 
     def _serve_batch(self, service_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
         if batch.mode == "atomic":
-            self._spawn(self._serve_atomic(batch, on_reply))
+            self._tasks.start(self._serve_atomic(batch, on_reply))
             return
         outcomes: list[Outcome | None] = [None] * len(batch.checks)
         waiting = len(batch.checks)
 
-        def checked(position: int, outcome: Outcome) -> None:
+        def complete(position: int, outcome: Outcome) -> None:
             nonlocal waiting
             outcomes[position] = outcome
             waiting -= 1
@@ -104,15 +102,15 @@ class CheckHandler:
                 on_reply(_batch(outcomes))
 
         for position, request in enumerate(batch.checks):
-            self._checker.start(service_id, request, partial(checked, position))
+            self._checker.start(service_id, request, partial(complete, position))
 
     async def _serve_atomic(self, batch: BatchRequest, on_reply: OnReply) -> None:
         try:
-            checked = await check_atomic(self._checker, batch.checks)
+            outcomes = await check_atomic(self._checker, batch.checks)
         except Exception as error:
             on_reply(failure(error))
         else:
-            on_reply(batch_reply([one.answer for one in checked]))
+            on_reply(batch_reply([outcome.response for outcome in outcomes]))
 
     async def _serve_settle(self, request: SettleRequest, on_reply: OnReply) -> None:
         try:
@@ -122,14 +120,9 @@ class CheckHandler:
         else:
             on_reply(settled_reply(request))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
 
 def _batch(outcomes: Sequence[Outcome | None]) -> Reply:
-    """Never raises: a batch is told once, by the last of its checks."""
+    """Return the reply of a batch. Never raises: the last of its checks sends it, once."""
     try:
         return batch_reply([_result(outcome) for outcome in outcomes])
     except Exception as error:
@@ -137,9 +130,9 @@ def _batch(outcomes: Sequence[Outcome | None]) -> Reply:
 
 
 def _result(outcome: Outcome | None) -> CheckResponse | msgspec.Raw:
-    """An answer, or the problem document of the check that has none."""
+    """Return a response, or the problem document of the check that has none."""
     if isinstance(outcome, CheckOutcome):
-        return outcome.answer
+        return outcome.response
     assert outcome is not None  # noqa: S101 every place has been filled
     return msgspec.Raw(failure(outcome).body)
 
@@ -156,7 +149,7 @@ RENDERERS = {CHECK: _render_always_200, CHECK_HTTP: _render_native_status}
 
 
 def failure(error: Exception) -> Reply:
-    """Why there is no decision; a fault of ours is logged and told without its text."""
+    """Return the reply that says why there is no decision; a fault of ours is logged and its text not sent."""
     if isinstance(error, CheckUnavailable):
         return replies.unavailable(str(error))
     if isinstance(error, InvalidBody):
@@ -174,10 +167,11 @@ def failure(error: Exception) -> Reply:
 
 
 def bearer(header: str) -> str | None:
-    """The token of an Authorization header, or None."""
+    """Return the token of an Authorization header, or None."""
     scheme, _, token = header.partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def is_json(content_type: str) -> bool:
+    """Return whether a Content-Type header says JSON."""
     return content_type.partition(";")[0].strip().lower() == "application/json"

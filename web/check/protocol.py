@@ -1,8 +1,8 @@
-"""The lane: an asyncio protocol that answers plain check requests without ASGI, given to uvicorn as its HTTP class.
+"""The check lane: an asyncio protocol that answers plain check requests without ASGI, uvicorn's HTTP class.
 
-Each connection starts here. As long as its requests are plain checks (see head.py) they are answered here, pipelined
-ones in their order. The first other request hands the whole connection to uvicorn's own protocol, at a message
-boundary, after the answers before it, and for good; behind that the same desk answers /check over ASGI.
+Each connection starts here. As long as its requests are plain checks (see request_head.py) they are answered here,
+pipelined ones in their order. The first other request hands the whole connection to uvicorn's own protocol, at a
+message boundary, after the answers before it, and for good; behind that CheckHandler answers /check over ASGI.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ _STATUS_LINE = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phra
 class PendingReply:
     """The place of one request's answer in the line of its connection."""
 
-    __slots__ = ("_lane", "data", "is_last")
+    __pendings__ = ("_protocol", "data", "is_last")
 
-    def __init__(self, lane: "CheckProtocol", *, is_last: bool) -> None:
-        self._lane = lane
+    def __init__(self, protocol: "CheckProtocol", *, is_last: bool) -> None:
+        self._protocol = protocol
         self.data: bytes | None = None
         self.is_last = is_last
 
-    def settle(self, reply: Reply) -> None:
-        """An answer is there; it leaves once those before it have left."""
-        self.data = self._lane.encode(reply, is_last=self.is_last)
-        self._lane.answer(self)
+    def complete(self, reply: Reply) -> None:
+        """Take the answer; it leaves once those before it have left."""
+        self.data = self._protocol.encode(reply, is_last=self.is_last)
+        self._protocol.write_completed(self)
 
 
 class CheckProtocol(asyncio.Protocol):
@@ -59,44 +59,44 @@ class CheckProtocol(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._arguments = (config, server_state, app_state, _loop)
-        self._desk: CheckHandler = config.loaded_app.state.services.desk
+        self._handler: CheckHandler = config.loaded_app.state.services.check_handler
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._buffer = b""
-        self._line: deque[PendingReply] = deque()
+        self._pending: deque[PendingReply] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_ending = False
         self._is_handing_over = False
-        self._is_held = False
-        self._is_unread = False
-        self._is_over = False
-        self._told: list[tuple[bytes, bytes]] | None = None
-        self._always = b""
+        self._is_paused = False
+        self._is_writing_paused = False
+        self._is_half_closed = False
+        self._default_headers: list[tuple[bytes, bytes]] | None = None
+        self._default_lines = b""
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's own classes; ours has what it uses
-        self._heard_at = self._begun_at = self._loop.time()
+        self._received_at = self._begun_at = self._loop.time()
         self._timer = self._loop.call_later(SLOW_SECONDS, self._check_idle)
 
     def data_received(self, data: bytes) -> None:
         if self._is_ending:
             return
-        self._heard_at = self._loop.time()
+        self._received_at = self._loop.time()
         if self._buffer:
             self._buffer += data
         else:
-            self._buffer, self._begun_at = data, self._heard_at
-        if not self._is_handing_over and not self._is_held:
+            self._buffer, self._begun_at = data, self._received_at
+        if not self._is_handing_over and not self._is_paused:
             self._take_requests()
 
     def eof_received(self) -> bool:
         """The client asks no more and may still read: the connection ends with the last answer."""
-        self._is_over = True
-        return bool(self._line)
+        self._is_half_closed = True
+        return bool(self._pending)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cleanup()
@@ -105,17 +105,17 @@ class CheckProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
-        self._is_unread = True
+        self._is_writing_paused = True
         self._pause()
 
     def resume_writing(self) -> None:
-        self._is_unread = False
+        self._is_writing_paused = False
         self._resume()
 
     def shutdown(self) -> None:
         """uvicorn ends gracefully: answer what has been asked, then close."""
-        if self._line:
-            self._line[-1].is_last = True
+        if self._pending:
+            self._pending[-1].is_last = True
             self._is_ending = True
         else:
             self._transport.close()
@@ -125,7 +125,7 @@ class CheckProtocol(asyncio.Protocol):
     def _take_requests(self) -> None:
         """Serve every complete request that is in the buffer."""
         buffer, begin = self._buffer, 0
-        while not self._is_ending and not self._is_held:
+        while not self._is_ending and not self._is_paused:
             end = buffer.find(END_OF_HEAD, begin)
             if end < 0 or end - begin > MAX_HEAD:
                 self._buffer_rest(buffer, begin)
@@ -147,10 +147,10 @@ class CheckProtocol(asyncio.Protocol):
         self._buffer_rest(buffer, begin)
 
     def _buffer_rest(self, buffer: bytes, begin: int) -> None:
-        """What is not served yet; its time counts from its own first byte."""
+        """Hold what is not served yet; its time counts from its own first byte."""
         self._buffer = buffer[begin:]
         if begin:
-            self._begun_at = self._heard_at
+            self._begun_at = self._received_at
 
     def _wait_for_head(self) -> None:
         if not self._buffer:
@@ -160,62 +160,62 @@ class CheckProtocol(asyncio.Protocol):
             if is_complete(self._buffer) or len(self._buffer) > MAX_HEAD:
                 self._hand_over()
         elif len(self._buffer) > MAX_HEAD:
-            slot = self._enqueue(is_last=True)
-            slot.settle(replies.problem(431, "Headers too large", f"At most {MAX_HEAD} bytes."))
+            pending = self._enqueue(is_last=True)
+            pending.complete(replies.problem(431, "Headers too large", f"At most {MAX_HEAD} bytes."))
 
     def _dispatch(self, head: RequestHead, body: bytes, *, too_large: bool = False) -> None:
-        slot = self._enqueue(is_last=head.is_last or too_large)
+        pending = self._enqueue(is_last=head.is_last or too_large)
         if head.token is None:
-            slot.settle(replies.no_token())
+            pending.complete(replies.no_token())
         elif not head.is_json:
-            slot.settle(replies.wrong_type())
+            pending.complete(replies.wrong_type())
         elif too_large:
-            slot.settle(replies.too_large(MAX_BODY[head.path]))
+            pending.complete(replies.too_large(MAX_BODY[head.path]))
         else:
-            self._desk.serve(head.path, head.token, body, slot.settle)
+            self._handler.serve(head.path, head.token, body, pending.complete)
 
     def _enqueue(self, *, is_last: bool) -> PendingReply:
-        slot = PendingReply(self, is_last=is_last)
-        self._line.append(slot)
+        pending = PendingReply(self, is_last=is_last)
+        self._pending.append(pending)
         if is_last:
             self._is_ending = True
-        if len(self._line) >= MAX_PIPELINE:
+        if len(self._pending) >= MAX_PIPELINE:
             self._pause()
-        return slot
+        return pending
 
     # Answers
 
-    def answer(self, slot: PendingReply) -> None:
-        """Write what has come to the head of the line."""
-        line = self._line
-        if line[0] is not slot or self._transport.is_closing():
+    def write_completed(self, pending: PendingReply) -> None:
+        """Write the answers that have none left before them."""
+        queue = self._pending
+        if queue[0] is not pending or self._transport.is_closing():
             return
         parts = []
-        while line and line[0].data is not None:
-            slot = line.popleft()
-            parts.append(slot.data)
+        while queue and queue[0].data is not None:
+            pending = queue.popleft()
+            parts.append(pending.data)
         self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))  # type: ignore[arg-type]  # None was excluded
         self._state.total_requests += len(parts)
-        if slot.is_last:
+        if pending.is_last:
             self._transport.close()
-        elif not line and self._is_handing_over:
+        elif not queue and self._is_handing_over:
             self._hand_over()
-        elif self._is_held:
+        elif self._is_paused:
             self._resume()
-        if self._is_over and not line:
+        if self._is_half_closed and not queue:
             self._transport.close()
 
     def encode(self, reply: Reply, *, is_last: bool) -> bytes:
-        """The bytes of an answer, its end of the connection included."""
-        always = self._state.default_headers
-        if always is not self._told:
+        """Return the bytes of an answer, its end of the connection included."""
+        headers = self._state.default_headers
+        if headers is not self._default_headers:
             # uvicorn makes the list anew each second.
-            self._told, self._always = always, b"".join([b"%s: %s\r\n" % pair for pair in always])
+            self._default_headers, self._default_lines = headers, b"".join([b"%s: %s\r\n" % pair for pair in headers])
         start = _START_OF[reply.media_type]
         end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
         head = b"%b%b%b%d\r\n%b%b" % (
             _STATUS_LINE[reply.status],
-            self._always,
+            self._default_lines,
             start,
             len(reply.body),
             reply.headers,
@@ -227,7 +227,7 @@ class CheckProtocol(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """Let uvicorn's protocol go on from the request that is in the buffer, once ours are answered."""
-        if self._line:
+        if self._pending:
             self._is_handing_over = True
             self._transport.pause_reading()
             return
@@ -241,26 +241,26 @@ class CheckProtocol(asyncio.Protocol):
         other.data_received(data)
 
     def _pause(self) -> None:
-        if not self._is_held and not self._is_handing_over:
-            self._is_held = True
+        if not self._is_paused and not self._is_handing_over:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._is_held and not self._is_unread and len(self._line) < MAX_PIPELINE // 2:
-            self._is_held = False
+        if self._is_paused and not self._is_writing_paused and len(self._pending) < MAX_PIPELINE // 2:
+            self._is_paused = False
             self._transport.resume_reading()
             if self._buffer and not self._is_ending:
                 self._take_requests()
 
     def _check_idle(self) -> None:
         """Close a connection that has been idle too long, or that sends a request too slowly."""
-        patience, since = (SLOW_SECONDS, self._begun_at) if self._buffer else (IDLE_SECONDS, self._heard_at)
+        timeout, since = (SLOW_SECONDS, self._begun_at) if self._buffer else (IDLE_SECONDS, self._received_at)
         silent = self._loop.time() - since
-        if not self._line and silent >= patience:
+        if not self._pending and silent >= timeout:
             # What nobody reads cannot be flushed first.
-            (self._transport.abort if self._is_unread else self._transport.close)()
+            (self._transport.abort if self._is_writing_paused else self._transport.close)()
             return
-        self._timer = self._loop.call_later(max(min(patience - silent, SLOW_SECONDS), 0.5), self._check_idle)
+        self._timer = self._loop.call_later(max(min(timeout - silent, SLOW_SECONDS), 0.5), self._check_idle)
 
     def _cleanup(self) -> None:
         self._state.connections.discard(self)

@@ -51,36 +51,36 @@ class Reply(msgspec.Struct, gc=False, frozen=True):
     is_last: bool = False
 
 
-def plain_reply(checked: CheckOutcome) -> Reply:
-    """/check: 200 for every outcome of the verification."""
-    return Reply(200, encode(checked.answer), JSON, rate_limit_headers(checked))
+def plain_reply(outcome: CheckOutcome) -> Reply:
+    """Return the reply of /check: 200 for every code."""
+    return Reply(200, encode(outcome.response), JSON, rate_limit_headers(outcome))
 
 
-def native_reply(checked: CheckOutcome) -> Reply:
-    """/check/http: the same answer with native statuses; denials are problem documents."""
-    status = STATUS[checked.answer.code]
+def native_reply(outcome: CheckOutcome) -> Reply:
+    """Return the reply of /check/http: native statuses; denials are problem documents."""
+    status = STATUS[outcome.response.code]
     if status == 200:
-        return plain_reply(checked)
-    body: dict[str, Any] = msgspec.to_builtins(checked.answer)
+        return plain_reply(outcome)
+    body: dict[str, Any] = msgspec.to_builtins(outcome.response)
     body["type"] = QUOTA_EXCEEDED_TYPE if status == 429 else ABOUT_BLANK
-    body["title"], body["status"] = TITLE[checked.answer.code], status
+    body["title"], body["status"] = TITLE[outcome.response.code], status
     if status == 429:
-        body["violated-policies"] = violated_policies(checked)
-    return Reply(status, encode(body), PROBLEM_JSON, rate_limit_headers(checked))
+        body["violated-policies"] = violated_policies(outcome)
+    return Reply(status, encode(body), PROBLEM_JSON, rate_limit_headers(outcome))
 
 
 def batch_reply(results: Sequence[CheckResponse | msgspec.Raw]) -> Reply:
-    """/check/batch: the results in the order of the checks."""
+    """Return the reply of /check/batch: the results in the order of the checks."""
     return Reply(200, encode({"results": results}))
 
 
 def settled_reply(request: SettleRequest) -> Reply:
-    """/check/settle: what was asked, done."""
+    """Return the reply of /check/settle: what was requested, done."""
     return Reply(200, encode({"requestId": request.request_id, "cost": request.cost, "settled": True}))
 
 
 def problem(status: int, title: str, detail: str, *, headers: bytes = b"", is_last: bool = False) -> Reply:
-    """RFC 9457: `detail` tells what happened and what to do next."""
+    """Return a problem document (RFC 9457); `detail` says what happened and what to do next."""
     body = {"type": ABOUT_BLANK, "title": title, "status": status, "detail": detail}
     return Reply(status, encode(body), PROBLEM_JSON, headers, is_last)
 
@@ -98,8 +98,8 @@ def not_allowed() -> Reply:
     return problem(405, "Method not allowed", "A check is a POST with a JSON body.", headers=b"Allow: POST\r\n")
 
 
-def too_large(most: int) -> Reply:
-    return problem(413, "Body too large", f"This body has at most {most} bytes.", is_last=True)
+def too_large(max_bytes: int) -> Reply:
+    return problem(413, "Body too large", f"This body has at most {max_bytes} bytes.", is_last=True)
 
 
 def wrong_type() -> Reply:

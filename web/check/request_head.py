@@ -31,7 +31,7 @@ class RequestHead(NamedTuple):
 
 
 def parse_head(head: bytes) -> RequestHead | None:
-    """`head` up to and without the empty line. None when it is not the lane's to answer."""
+    """Parse a head, up to and without the empty line. None when CheckProtocol does not answer it."""
     try:
         return _remembered[head]
     except KeyError:
@@ -43,12 +43,12 @@ def parse_head(head: bytes) -> RequestHead | None:
 
 
 def could_match(data: bytes) -> bool:
-    """Whether bytes that have no complete head yet can still become a request of the lane."""
+    """Return whether bytes that have no complete head yet can still become a check request."""
     return any(start.startswith(data[: len(start)]) for start in _START)
 
 
 def is_complete(data: bytes) -> bool:
-    """Whether a head that is not ours is all there, or can already be seen to be none."""
+    """Return whether a head that is not ours is all there, or can already be seen to be none."""
     first, end, _ = data.partition(b"\n")
     return b"\n\n" in data or b"\n\r\n" in data or (bool(end) and _REQUEST.fullmatch(first) is None)
 

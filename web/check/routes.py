@@ -1,4 +1,4 @@
-"""The /check routes over ASGI: what the lane does not take (chunked bodies, Expect, unusual headers) arrives here."""
+"""The /check routes over ASGI: what CheckProtocol does not take (chunked bodies, Expect, unusual headers)."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,11 +12,11 @@ from web.services import services_of
 
 
 async def check(request: Request) -> Response:
-    """POST /check and its variants, by path."""
+    """Serve POST /check and its variants, by path."""
     if request.method != "POST":
         return response_of(replies.not_allowed())
     path, headers = request.url.path, request.headers
-    desk, token = services_of(request).desk, bearer(headers.get("authorization", ""))
+    handler, token = services_of(request).check_handler, bearer(headers.get("authorization", ""))
     if token is None:
         return response_of(replies.no_token())
     if not is_json(headers.get("content-type", "")):
@@ -24,11 +24,11 @@ async def check(request: Request) -> Response:
     body = await read_body(request, MAX_BODY[path])
     if body is None:
         return response_of(replies.too_large(MAX_BODY[path]))
-    return response_of(await desk.answer(path, token, body))
+    return response_of(await handler.answer(path, token, body))
 
 
 def response_of(reply: Reply) -> Response:
-    """For a route that answers in replies, as the lane does."""
+    """Return a Starlette response for a reply."""
     headers = dict(line.split(": ", 1) for line in reply.headers.decode().splitlines())
     if reply.is_last:
         headers["Connection"] = "close"

@@ -1,1 +1,9 @@
-"""Checks while Redis is away: the plan's failure policy, and each process's part of every limit."""
+"""Checks while Redis is away.
+
+failure_policy   what the plan says: admit all, decide nothing, or admit this process's part of each limit
+local_limiter    that part: counters of this process, always on the strict side
+"""
+
+from portal.check.degraded.failure_policy import DegradedDecider, retry_after_ms
+
+__all__ = ["DegradedDecider", "retry_after_ms"]

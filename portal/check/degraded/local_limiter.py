@@ -94,7 +94,7 @@ Demands = Sequence[tuple[Subject, int]]
 
 
 class LocalLimiter:
-    """One a process. Instants are monotonic microseconds."""
+    """The counters of one process. Instants are monotonic microseconds."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
@@ -104,13 +104,13 @@ class LocalLimiter:
     def __len__(self) -> int:
         return len(self._counters)
 
-    def look(self, demands: Demands, now_us: int) -> list[int]:
-        """What to wait for each limit, in the order of a decision's states: ADMITS, NEVER, or microseconds."""
+    def waits(self, demands: Demands, now_us: int) -> list[int]:
+        """Return what to wait for each limit, in the order of a decision's states: ADMITS, NEVER, or microseconds."""
         counters = self._counters_of(demands, now_us)
         return [NEVER if counter is None else counter.wait_us(now_us, cost) for counter, cost in counters]
 
-    def take(self, demands: Demands, now_us: int) -> None:
-        """Count what was looked at just now and admitted by all."""
+    def count(self, demands: Demands, now_us: int) -> None:
+        """Count what every limit has just admitted."""
         for counter, cost in self._counters_of(demands, now_us):
             if counter is not None and cost:
                 counter.add(now_us, cost)
@@ -123,7 +123,7 @@ class LocalLimiter:
         return found
 
     def _counter(self, name: str, limit: Window | Bucket, now_us: int) -> _Counter | None:
-        """None: there are too many in use."""
+        """Return the counter of a limit; None: there are too many in use."""
         counter = self._counters.get((name, limit))
         if counter is None and self._has_room(now_us):
             kind = _WindowCounter if isinstance(limit, Window) else _BucketCounter
@@ -132,8 +132,8 @@ class LocalLimiter:
         return counter
 
     def _has_room(self, now_us: int) -> bool:
-        """Forgetting a counter in use would admit its limit anew, so only idle ones make room."""
+        """Return whether another counter fits. Only idle ones make room: without one, its limit would begin anew."""
         if len(self._counters) >= MAX_COUNTERS and now_us - self._swept_us >= SWEEP_EVERY_US:
             self._swept_us = now_us
-            self._counters = {name: one for name, one in self._counters.items() if not one.is_idle(now_us)}
+            self._counters = {name: counter for name, counter in self._counters.items() if not counter.is_idle(now_us)}
         return len(self._counters) < MAX_COUNTERS

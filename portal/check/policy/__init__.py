@@ -1,1 +1,36 @@
-"""What a check needs to know of a key: compiled from PostgreSQL, cached, and never older than Redis knows."""
+"""What a check needs to know of a key, never older than Redis knows.
+
+compile          from PostgreSQL, in one snapshot, in the limiter's form: KeyPolicy and its rules
+cache            this process, then Redis, then PostgreSQL; PreparedPolicy: what checks of one resource share
+denials          remembered for up to a second beside the policy that denied
+invalidate       after a change: raises the account's version in Redis before the caller is answered
+version_poller   without Redis: asks PostgreSQL which accounts have a newer version
+"""
+
+from portal.check.policy.cache import CachedPolicy, PolicyCache, PreparedPolicy
+from portal.check.policy.compile import (
+    KeyPolicy,
+    NamedLimit,
+    compile_rules,
+    limits_of_key,
+    load_seed,
+    period_at,
+    rules_for,
+)
+from portal.check.policy.invalidate import PolicyInvalidator
+from portal.check.policy.version_poller import VersionPoller
+
+__all__ = [
+    "CachedPolicy",
+    "KeyPolicy",
+    "NamedLimit",
+    "PolicyCache",
+    "PolicyInvalidator",
+    "PreparedPolicy",
+    "VersionPoller",
+    "compile_rules",
+    "limits_of_key",
+    "load_seed",
+    "period_at",
+    "rules_for",
+]

@@ -10,45 +10,96 @@ from time import monotonic
 
 import msgspec
 
-from portal.check.policy.compile import KeyPolicy, load_policy, share
-from portal.check.policy.prepared import PreparedPolicy
-from portal.check.policy.single_flight import SingleFlight
+from portal.check.policy.compile import KeyPolicy, intern_policy, limits_of, load_policy, rules_for
+from portal.check.policy.denials import DenialCache
 from portal.core.database import Database
-from portal.limits import Limiter, LimitsUnavailable
+from portal.core.single_flight import SingleFlight
+from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, encode
 
 ABSENT_SECONDS = 1.0
 MAX_ABSENT = 10_000
 MAX_CONCURRENT_LOADS = 16
 SHARED_SECONDS = 600
 MAX_PREPARED = 64
-"""Resources of a key; one that asks for more of them has its terms worked out anew."""
+"""Resources of a key; one that asks for more of them is prepared anew."""
+MAX_COSTS = 8
+CONSUME = Mode.CONSUME
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(KeyPolicy).decode
 
 
+class PreparedPolicy:
+    """What all checks of one key and resource have in common, worked out at the first of them.
+
+    `limits` in the order of a decision's states. `is_plain`: nothing in the policy could deny before the limits.
+    `header_cache`: the part of the rate-limit headers that is the same in every answer, filled in by who writes them.
+    """
+
+    __slots__ = ("_requests", "denials", "header_cache", "is_plain", "limits", "policy", "subjects")
+
+    def __init__(self, policy: KeyPolicy, resource: str) -> None:
+        rules = rules_for(policy, resource)
+        self.policy = policy
+        self.is_plain = (
+            not (policy.is_suspended or policy.is_paused or policy.is_revoked or policy.allowed_ips)
+            and policy.expires_us is None
+            and policy.secret_ends_us is None
+        )
+        self.limits = limits_of(rules)
+        self.subjects = tuple([rule.subject for rule in rules])
+        self.denials: DenialCache | None = None
+        self.header_cache: tuple[str, int | None] | None = None
+        self._requests: dict[int, LimitRequest] = {}
+
+    def consume_request(self, cost: int) -> LimitRequest:
+        """Return the limiter's request, encoded once: nearly every check costs what the one before did.
+
+        It is shared and not to be changed.
+        """
+        request = self._requests.get(cost)
+        if request is None:
+            request = self.build_request(CONSUME, cost)
+            request.encoded = encode(request)
+            if len(self._requests) >= MAX_COSTS:
+                self._requests.clear()
+            self._requests[cost] = request
+        return request
+
+    def build_request(self, mode: Mode, cost: int, seed: Seed | None = None) -> LimitRequest:
+        """Build a request to the limiter that is used once."""
+        policy = self.policy
+        return LimitRequest(policy.account_id, policy.version, mode, cost, self.subjects, policy.quota, seed)
+
+    def store_denial(self, request: LimitRequest, decision: Decision, requested_at: float) -> None:
+        """Remember a denial for the checks that come after it."""
+        if self.denials is None:
+            self.denials = DenialCache()
+        self.denials.store(request, decision, requested_at)
+
+
 class CachedPolicy:
     """A policy and since when this process has it (monotonic seconds).
 
-    `heard`: how many changes, of any account, this process had heard of when the policy was last found current.
+    `change_count`: how many changes, of any account, this process knew of when the policy was last found current.
     """
 
-    __slots__ = ("_is_by_resource", "_terms", "heard", "kept_at", "policy")
+    __slots__ = ("_is_by_resource", "_prepared", "change_count", "loaded_at", "policy")
 
     def __init__(self, policy: KeyPolicy) -> None:
         self.policy = policy
-        self.kept_at = monotonic()
-        self.heard = -1
+        self.loaded_at = monotonic()
+        self.change_count = -1
         self._is_by_resource = any(rule.resource is not None for rule in policy.rules)
-        self._terms: dict[str, PreparedPolicy] | None = None
+        self._prepared: dict[str, PreparedPolicy] | None = None
 
     def prepared_for(self, resource: str) -> PreparedPolicy:
-        """Where no rule names a resource, all of them have the same: gateways know thousands."""
+        """Return the prepared policy of a resource, one for all where no rule names any: gateways know thousands."""
         if not self._is_by_resource:
             resource = ""
-        known = self._terms
+        known = self._prepared
         if known is None or len(known) > MAX_PREPARED:
-            known = self._terms = {}
+            known = self._prepared = {}
         prepared = known.get(resource)
         if prepared is None:
             prepared = known[resource] = PreparedPolicy(self.policy, resource)
@@ -56,35 +107,40 @@ class CachedPolicy:
 
 
 class PolicyCache:
+    """Policies by their secret's digest; one instance a process."""
+
     def __init__(self, database: Database, limiter: Limiter, *, size: int, max_age_seconds: int) -> None:
         self._database = database
         self._limiter = limiter
         self._size = size
         self._max_age = max_age_seconds
-        self._known: OrderedDict[bytes, CachedPolicy] = OrderedDict()
+        self._policies: OrderedDict[bytes, CachedPolicy] = OrderedDict()
         self._absent: OrderedDict[bytes, float] = OrderedDict()
         self._versions: OrderedDict[str, int] = OrderedDict()
-        self._heard = 0
+        self._change_count = 0
         self._loads: SingleFlight[CachedPolicy | None] = SingleFlight()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_LOADS)
 
-    def known(self, digest: bytes) -> CachedPolicy | None:
-        """What this process has in memory and may use; None says nothing about the secret."""
-        entry = self._known.get(digest)
-        if entry is None or monotonic() - entry.kept_at >= self._max_age:
+    def find_in_memory(self, digest: bytes) -> CachedPolicy | None:
+        """Return what this process has and may use; None says nothing about the secret."""
+        entry = self._policies.get(digest)
+        if entry is None or monotonic() - entry.loaded_at >= self._max_age:
             return None
-        if entry.heard != self._heard and not self._is_current(entry):
+        if entry.change_count != self._change_count and not self._is_current(entry):
             return None
-        self._known.move_to_end(digest)
+        self._policies.move_to_end(digest)
         return entry
 
-    async def get(self, digest: bytes) -> CachedPolicy | None:
-        """None when no key has this secret. Raises what PostgreSQL raises when it is asked and away."""
+    async def find(self, digest: bytes) -> CachedPolicy | None:
+        """Return the policy, from wherever it is; None when no key has this secret.
+
+        Raises what PostgreSQL raises when it is asked and away.
+        """
         now = monotonic()
-        entry = self.known(digest)
+        entry = self.find_in_memory(digest)
         if entry is not None:
             return entry
-        entry = self._known.get(digest)
+        entry = self._policies.get(digest)
         if self._absent.get(digest, 0.0) > now:
             return None
         if entry is None:
@@ -92,31 +148,31 @@ class PolicyCache:
         try:
             return await self._loads.run(digest, lambda: self._from_database(digest))
         except Exception:
-            if now - entry.kept_at < self._max_age * 24 and self._is_current(entry):
+            if now - entry.loaded_at < self._max_age * 24 and self._is_current(entry):
                 return entry
             raise
 
     async def reload(self, digest: bytes) -> CachedPolicy | None:
-        """From PostgreSQL, whatever the tiers hold."""
+        """Load the policy from PostgreSQL, whatever the tiers hold."""
         return await self._loads.run(digest, lambda: self._from_database(digest))
 
     def raise_version(self, account_id: str, version: int) -> None:
-        """Heard of a change: older policies of the account are loaded anew without asking Redis first."""
+        """Note a change: older policies of the account are loaded anew without asking Redis first."""
         if version > self._versions.get(account_id, 0):
-            self._heard += 1
+            self._change_count += 1
             self._versions[account_id] = version
             self._versions.move_to_end(account_id)
             while len(self._versions) > self._size:
                 self._versions.popitem(last=False)
 
     def sizes(self) -> dict[str, int]:
-        """How many secrets are remembered, and how many of them as nobody's."""
-        return {"known": len(self._known), "absent": len(self._absent)}
+        """Return how many secrets are remembered, and how many of them as nobody's."""
+        return {"known": len(self._policies), "absent": len(self._absent)}
 
     def _is_current(self, entry: CachedPolicy) -> bool:
         if entry.policy.version < self._versions.get(entry.policy.account_id, 0):
             return False
-        entry.heard = self._heard
+        entry.change_count = self._change_count
         return True
 
     async def _from_redis(self, digest: bytes) -> CachedPolicy | None:
@@ -124,7 +180,7 @@ class PolicyCache:
         try:
             body = await self._limiter.shard_of(name).connection.call("GET", name)
             if isinstance(body, bytes):
-                return self._keep(digest, CachedPolicy(share(_decode(body))))
+                return self._store(digest, CachedPolicy(intern_policy(_decode(body))))
         except (LimitsUnavailable, msgspec.MsgspecError):
             pass
         return await self._from_database(digest)
@@ -133,22 +189,22 @@ class PolicyCache:
         async with self._slots:
             policy = await load_policy(self._database, digest)
         if policy is None:
-            self._known.pop(digest, None)
+            self._policies.pop(digest, None)
             self._absent[digest] = monotonic() + ABSENT_SECONDS
             while len(self._absent) > MAX_ABSENT:
                 self._absent.popitem(last=False)
             return None
         name = f"policy:{digest.hex()}"
         self._limiter.shard_of(name).connection.send(_ignore, "SET", name, _encode(policy), "EX", SHARED_SECONDS)
-        return self._keep(digest, CachedPolicy(share(policy)))
+        return self._store(digest, CachedPolicy(intern_policy(policy)))
 
-    def _keep(self, digest: bytes, entry: CachedPolicy) -> CachedPolicy:
-        self._known[digest] = entry
-        self._known.move_to_end(digest)
-        while len(self._known) > self._size:
-            self._known.popitem(last=False)
+    def _store(self, digest: bytes, entry: CachedPolicy) -> CachedPolicy:
+        self._policies[digest] = entry
+        self._policies.move_to_end(digest)
+        while len(self._policies) > self._size:
+            self._policies.popitem(last=False)
         return entry
 
 
 def _ignore(_reply: object) -> None:
-    """The shared tier is an optimisation: a lost write costs one look-up."""
+    """Take the reply to a write to the shared tier, which is an optimisation: a lost write costs one look-up."""

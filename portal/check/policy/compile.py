@@ -1,4 +1,4 @@
-"""What the check knows of a key: everything that decides, read in one snapshot, compiled for the limiter."""
+"""Compile a key's policy: everything that decides its checks, read in one snapshot, in the limiter's form."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,6 +41,7 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
     resource: str | None = None
 
     def applies_to(self, resource: str) -> bool:
+        """Return whether a check of the resource is held to this rule; a trailing `*` matches any ending."""
         pattern = self.resource
         if pattern is None:
             return True
@@ -48,7 +49,7 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
 
 
 class KeyPolicy(msgspec.Struct, frozen=True, gc=False):
-    """`version` is the account's in the snapshot that all of this was read in. Instants in microseconds."""
+    """All that a check needs to know; `version` is the account's in the snapshot it was read in. Instants in µs."""
 
     version: int
     account_id: str
@@ -74,7 +75,7 @@ class KeyPolicy(msgspec.Struct, frozen=True, gc=False):
 
 
 async def load_policy(database: Database, digest: bytes) -> KeyPolicy | None:
-    """From PostgreSQL; None when no key has this secret."""
+    """Load the policy of a secret from PostgreSQL; None when no key has it."""
     async with database.snapshot() as tx:
         found = await find_secret_by_digest(tx, digest)
         if found is None:
@@ -90,21 +91,21 @@ async def load_policy(database: Database, digest: bytes) -> KeyPolicy | None:
 
 
 async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
-    """The account's version and used units as PostgreSQL knows them, for a Redis that does not."""
+    """Load the account's version and used units as PostgreSQL knows them, for a Redis that does not."""
     async with database.snapshot() as tx:
         account = await find_account(tx, policy.account_id)
         used = {name: await used_in_period(tx, policy.account_id, name) for name, _, _ in policy.periods}
         return Seed(account.policy_version if account else policy.version, used)
 
 
-def share(policy: KeyPolicy) -> KeyPolicy:
-    """The same, holding once what many keys have in common: a process knows a million of them."""
+def intern_policy(policy: KeyPolicy) -> KeyPolicy:
+    """Return an equal policy that holds once what many keys have in common: a process knows a million of them."""
     rules = tuple(
         [
             Rule(
-                Subject(rule.subject.name, _one(rule.subject.windows), _one(rule.subject.bucket)),
-                _one(rule.limits),
-                _one(rule.resource),
+                Subject(rule.subject.name, _intern(rule.subject.windows), _intern(rule.subject.bucket)),
+                _intern(rule.limits),
+                _intern(rule.resource),
             )
             for rule in policy.rules
         ]
@@ -114,23 +115,24 @@ def share(policy: KeyPolicy) -> KeyPolicy:
         account_id=intern(policy.account_id),
         environment=intern(policy.environment),
         failure_policy=intern(policy.failure_policy),
-        scopes=_one(policy.scopes),
-        allowed_ips=_one(policy.allowed_ips),
+        scopes=_intern(policy.scopes),
+        allowed_ips=_intern(policy.allowed_ips),
         rules=rules,
-        quota=_one(policy.quota),
-        periods=_one(policy.periods),
+        quota=_intern(policy.quota),
+        periods=_intern(policy.periods),
     )
 
 
 @lru_cache(maxsize=10_000)
-def _one(value: Value) -> Value:
-    """The first that was equal."""
+def _intern(value: Value) -> Value:
+    """Return the first value that was equal."""
     return value
 
 
 def compile_policy(
     secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: Sequence[Period]
 ) -> KeyPolicy:
+    """Compile what PostgreSQL says of a key into its policy."""
     compiled_periods = tuple((p.name, to_microseconds(p.start), to_microseconds(p.end)) for p in periods)
     amount = NO_LIMIT if entitlement.quota is None or entitlement.is_overage_allowed else entitlement.quota
     return KeyPolicy(
@@ -149,7 +151,7 @@ def compile_policy(
         expires_us=to_microseconds(key.expires_at) if key.expires_at else None,
         secret_ends_us=to_microseconds(secret.ends_at) if secret.ends_at else None,
         failure_policy=entitlement.failure_policy,
-        rules=compile_rules(key, [*entitlement.limits, *own_limits(key)]),
+        rules=compile_rules(key, [*entitlement.limits, *limits_of_key(key)]),
         quota=Quota(amount, compiled_periods) if key.environment == LIVE else None,
         periods=compiled_periods,
         quota_amount=entitlement.quota,
@@ -158,7 +160,9 @@ def compile_policy(
 
 
 def compile_rules(key: Key, limits: Sequence[Limit]) -> tuple[Rule, ...]:
-    """Windows of one subject share a log; each bucket is a state of its own. Live and test traffic share nothing.
+    """Compile limits into rules: windows of one subject share a log, each bucket is a state of its own.
+
+    Live and test traffic share nothing.
 
     A bucket's level is kept in units times its window, so one with another window is another bucket.
     """
@@ -179,9 +183,9 @@ def compile_rules(key: Key, limits: Sequence[Limit]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def own_limits(key: Key) -> list[Limit]:
-    """Named apart, so that they are never mistaken for the plan's."""
-    return [Limit(f"own-{own['name']}", own["amount"], own["window_ms"]) for own in key.limits]
+def limits_of_key(key: Key) -> list[Limit]:
+    """Return the limits that the key has besides its plan's, named apart from those."""
+    return [Limit(f"own-{limit['name']}", limit["amount"], limit["window_ms"]) for limit in key.limits]
 
 
 def _named(limit: Limit) -> NamedLimit:
@@ -191,7 +195,7 @@ def _named(limit: Limit) -> NamedLimit:
 
 
 def rules_for(policy: KeyPolicy, resource: str) -> tuple[Rule, ...]:
-    """Those that a check of the resource is held to."""
+    """Return the rules that a check of the resource is held to."""
     for rule in policy.rules:
         if rule.resource is not None:
             return tuple(rule for rule in policy.rules if rule.applies_to(resource))
@@ -199,12 +203,12 @@ def rules_for(policy: KeyPolicy, resource: str) -> tuple[Rule, ...]:
 
 
 def limits_of(rules: Sequence[Rule]) -> tuple[NamedLimit, ...]:
-    """In the order of a decision's states."""
+    """Return the limits of rules, in the order of a decision's states."""
     return rules[0].limits if len(rules) == 1 else tuple([limit for rule in rules for limit in rule.limits])
 
 
 def period_at(policy: KeyPolicy, instant_us: int) -> str:
-    """The name of the billing period that holds the instant; the first known one for an instant outside."""
+    """Return the name of the billing period that holds the instant; the first known one for an instant outside."""
     for name, start, end in policy.periods:
         if start <= instant_us < end:
             return name

@@ -6,6 +6,7 @@ from time import monotonic
 
 import msgspec
 
+from portal.core.background_tasks import BackgroundTasks
 from portal.core.events import Event, PolicyChanged
 from portal.core.logs import get_log
 from portal.limits import Limiter, LimitsUnavailable
@@ -20,8 +21,8 @@ class PolicyInvalidator:
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
         self.listeners: list[Callable[[str, int], None]] = []
-        """Told of each change of this process at once, Redis or not."""
-        self._later: set[asyncio.Task[None]] = set()
+        """Called with each change of this process at once, Redis or not."""
+        self._tasks = BackgroundTasks()
 
     async def after_commit(self, events: Sequence[Event]) -> None:
         """Raise each account's version. A Redis that stays away is left to the outbox relay, and logged."""
@@ -32,37 +33,34 @@ class PolicyInvalidator:
         for account_id, version in newest.items():
             await self._raise(account_id, version)
 
-    async def relayed(self, message: bytes) -> None:
-        """The same from the outbox, in case the process died between its commit and Redis. Raises LimitsUnavailable."""
+    async def handle_relayed(self, message: bytes) -> None:
+        """Raise the version again from the outbox: the process may have died between its commit and Redis.
+
+        Raises LimitsUnavailable.
+        """
         event = msgspec.json.decode(message)
         if event["type"] == PolicyChanged.wire_type:
-            await self.apply(event["body"]["account_id"], event["body"]["version"])
+            await self._limiter.raise_policy_version(event["body"]["account_id"], event["body"]["version"])
 
     async def _raise(self, account_id: str, version: int) -> None:
-        """For a second at most; a Redis that stays away is told in the background once it is back."""
+        """Try for a second at most; for a Redis that stays away the rest is done in the background once it is back."""
         for listener in self.listeners:
             listener(account_id, version)
         until = monotonic() + TIMEOUT_SECONDS
         while monotonic() < until:
             try:
-                await self.apply(account_id, version)
+                await self._limiter.raise_policy_version(account_id, version)
                 return
             except LimitsUnavailable:
                 await asyncio.sleep(RETRY_SECONDS)
         get_log(__name__).error("policy_version_not_raised", account=account_id, version=version)
-        task = asyncio.create_task(self._raise_later(account_id, version))
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        self._tasks.start(self._raise_later(account_id, version))
 
     async def _raise_later(self, account_id: str, version: int) -> None:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                await self.apply(account_id, version)
+                await self._limiter.raise_policy_version(account_id, version)
                 return
             except LimitsUnavailable:
                 continue
-
-    async def apply(self, account_id: str, version: int) -> None:
-        """Idempotent. Raises LimitsUnavailable."""
-        await self._limiter.raise_policy_version(account_id, version)

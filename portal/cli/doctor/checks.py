@@ -107,7 +107,7 @@ async def examine_sentinels(url: str) -> Finding | None:
     sentinels = Sentinels(address)
     votes = await sentinels.masters()
     await sentinels.close()
-    told, all_of_them = votes.total(), len(address.places)
+    told, all_of_them = votes.total(), len(address.servers)
     if told * 2 <= all_of_them:
         what = f"{told} of {all_of_them} tell where {address.name} is: too few for a promotion."
         return Finding("Sentinels", State.BAD, what, "Check their addresses, the master's name and sentinel_password.")

@@ -15,18 +15,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 REDIS_PORT, SENTINEL_PORT = 6379, 26379
 _FORM = re.compile(
-    r"(?P<scheme>rediss?(?:\+sentinel)?)://(?:(?P<login>[^@/?#]*)@)?(?P<places>[^@/?#]*)"
+    r"(?P<scheme>rediss?(?:\+sentinel)?)://(?:(?P<login>[^@/?#]*)@)?(?P<servers>[^@/?#]*)"
     r"(?:/(?P<path>[^?#]*))?(?:\?(?P<query>[^#]*))?"
 )
 
-Place = tuple[str, int]
+HostPort = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardAddress:
-    """`places`: the server, or the Sentinels that know where `master` is."""
+    """`servers`: the server, or the Sentinels that know where `master` is."""
 
-    places: tuple[Place, ...]
+    servers: tuple[HostPort, ...]
     master: str | None
     user: str | None
     password: str | None = field(repr=False)
@@ -41,16 +41,19 @@ class ShardAddress:
         """Stable: it decides which accounts the shard holds, so neither a promotion nor a new password changes it."""
         if self.master is not None:
             return f"{self.master}/{self.database}" if self.database else self.master
-        host, port = self.places[0]
+        host, port = self.servers[0]
         return f"{host}:{port}/{self.database}"
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """None without TLS. Raises OSError for a `ca` that is not there or holds no certificate."""
+        """Return how to verify the servers' certificates; None without TLS.
+
+        Raises OSError for a `ca` that is not there or holds no certificate.
+        """
         return ssl.create_default_context(cafile=self.ca) if self.is_tls else None
 
 
 def split_shards(text: str) -> list[str]:
-    """The URLs of a list by commas. Raises ValueError for a part that belongs to none."""
+    """Return the URLs of a list by commas. Raises ValueError for a part that belongs to none."""
     urls: list[str] = []
     for part in (part.strip() for part in text.split(",")):
         if "://" in part:
@@ -68,7 +71,7 @@ def _takes_more(url: str) -> bool:
 
 
 def parse_shard(url: str) -> ShardAddress:
-    """Raises ValueError; its text never holds the password."""
+    """Return the address that a URL names. Raises ValueError, whose text never holds the password."""
     form = _FORM.fullmatch(url)
     if form is None:
         raise ValueError(
@@ -81,7 +84,7 @@ def parse_shard(url: str) -> ShardAddress:
     is_tls = form["scheme"].startswith("rediss")
     query = _query(form["query"] or "", is_watched=is_watched, is_tls=is_tls)
     return ShardAddress(
-        places=_places(form["places"], is_watched=is_watched),
+        servers=_servers(form["servers"], is_watched=is_watched),
         master=master,
         user=unquote(user) or None,
         password=unquote(password) or None,
@@ -103,7 +106,7 @@ def _query(text: str, *, is_watched: bool, is_tls: bool) -> dict[str, str]:
 
 
 def _master(path: list[str]) -> str:
-    """Takes it from the path."""
+    """Take the master's name from the front of the path."""
     if not path or not path[0]:
         raise ValueError("redis+sentinel:// ends in the name of the master: redis+sentinel://s1,s2,s3/mymaster")
     return path.pop(0)
@@ -115,15 +118,15 @@ def _database(path: list[str]) -> int:
     return int(path[0]) if path else 0
 
 
-def _places(text: str, *, is_watched: bool) -> tuple[Place, ...]:
+def _servers(text: str, *, is_watched: bool) -> tuple[HostPort, ...]:
     parts = text.split(",")
     if len(parts) > 1 and not is_watched:
         raise ValueError("redis:// names one server; redis+sentinel:// takes several")
     port = SENTINEL_PORT if is_watched else REDIS_PORT
-    return tuple([_place(part, port) for part in parts])
+    return tuple([_host_port(part, port) for part in parts])
 
 
-def _place(text: str, port: int) -> Place:
+def _host_port(text: str, port: int) -> HostPort:
     try:
         parts = urlsplit(f"//{text}")
         if parts.hostname:

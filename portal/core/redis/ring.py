@@ -21,7 +21,7 @@ class RendezvousRing(Generic[Shard]):
         return iter([shard for _, shard in self._shards])
 
     def of(self, subject: str) -> Shard:
-        """The shard with the highest hash of (its name, the subject)."""
+        """Return the shard with the highest hash of (its name, the subject)."""
         if self._only is not None:
             return self._only
         shard = self._known.get(subject)
@@ -35,6 +35,6 @@ class RendezvousRing(Generic[Shard]):
 
 
 def _hash_key(name: str) -> bytes:
-    """The hash takes 64 bytes: of a longer name its digest, since long names often begin alike."""
+    """Return a hash key of at most 64 bytes: of a longer name its digest, since long names often begin alike."""
     encoded = name.encode()
     return encoded if len(encoded) <= blake2b.MAX_KEY_SIZE else blake2b(encoded).digest()

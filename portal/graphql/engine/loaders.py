@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 
 from portal import accounts, billing, keys, plans, usage
-from portal.check import LiveLimit, look_at_limits
+from portal.check import LimitAnswer, load_live_limits
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.limits import Limiter
@@ -57,7 +57,7 @@ class Loaders:
         self.plan = Shared[AccountId, ChosenPlan](self._plans)
         self.key_last_used = Shared[str, datetime | None](self._key_last_used)
         self.key_names = Shared[str, str | None](self._key_names)
-        self.live_limits = Shared[str, list[LiveLimit] | None](self._live_limits)
+        self.live_limits = Shared[str, list[LimitAnswer] | None](self._live_limits)
         self.counted_until = Shared[str, datetime](self._counted_until)
         self.invoice_lines = Shared[str, list[billing.InvoiceLine]](self._invoice_lines)
         self.members = Shared[str, accounts.Member | None](self._members)
@@ -93,13 +93,13 @@ class Loaders:
         uses = await asyncio.gather(*[self.last_used.load_many([one.id for one in of_key]) for of_key in secrets])
         return [max((use.at for use in of_key if use is not None), default=None) for of_key in uses]
 
-    async def _live_limits(self, key_ids: list[str]) -> Sequence[list[LiveLimit] | None]:
+    async def _live_limits(self, key_ids: list[str]) -> Sequence[list[LimitAnswer] | None]:
         """None for all while Redis does not answer."""
         if self._limiter is None:
             return [None for _ in key_ids]
         entitlement = await self.entitlements.load(self._account_id)
         rows = await keys.list_keys_by_id(self._tx, self._account_id, key_ids)
-        looks = [look_at_limits(self._limiter, row, entitlement.limits, self._tx.now) for row in rows]
+        looks = [load_live_limits(self._limiter, row, entitlement.limits, self._tx.now) for row in rows]
         found = dict(zip([row.id for row in rows], await asyncio.gather(*looks), strict=True))
         return [found.get(key_id) for key_id in key_ids]
 

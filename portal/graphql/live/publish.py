@@ -20,7 +20,7 @@ class Publisher:
         connection = self._limiter.shard_of(happening.account_id).connection
         try:
             await connection.call(
-                "PUBLISH", channel_of(happening.account_id), encode(happening), patience_s=TIMEOUT_SECONDS
+                "PUBLISH", channel_of(happening.account_id), encode(happening), timeout_seconds=TIMEOUT_SECONDS
             )
         except LimitsUnavailable as error:
             get_log(__name__).warning("key_change_not_published", account=happening.account_id, error=str(error))

@@ -78,10 +78,10 @@ class LiveLimit:
     )
 
     @classmethod
-    def of(cls, live: check.LiveLimit) -> Self:
+    def of(cls, live: check.LimitAnswer) -> Self:
         return cls(
             name=live.name,
-            amount=BigInt(live.amount),
+            amount=BigInt(live.limit),
             window_ms=BigInt(live.window_ms),
             resource=live.resource,
             remaining=BigInt(live.remaining),

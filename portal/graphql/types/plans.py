@@ -164,7 +164,7 @@ class PlanQueries:
         period, _ = plans.periods_around(tx.now, account.time_zone)
         ingested = await usage.used_in_period(tx, account_id, period.name)
         limiter = info.context.limiter
-        live = None if limiter is None else await check.look_at_used(limiter, account_id, period)
+        live = None if limiter is None else await check.load_live_used(limiter, account_id, period)
         return Quota.of(entitlement, period, ingested, live)
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from portal.check import CheckResponse, CheckUnavailable, Code, check_atomic
-from portal.check.request import CheckRequest
+from portal.check import CheckRequest, CheckResponse, CheckUnavailable, Code, check_atomic
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from tests.check.conftest import Process, make_customer, make_process
@@ -63,7 +62,7 @@ async def test_open_admits_and_counts(lonely: Lonely, database: Database) -> Non
     await lonely.lose()
     assert await lonely.codes(secret, 10) == {Code.VALID: 10}
     assert len(lonely.process.journalled()) == 11
-    assert lonely.process.checker.degraded_decider.answered == {("open", "ADMITTED"): 10}
+    assert lonely.process.checker.degraded_decider.decision_counts == {("open", "ADMITTED"): 10}
 
 
 async def test_closed_decides_and_counts_nothing(lonely: Lonely, database: Database) -> None:
@@ -73,7 +72,7 @@ async def test_closed_decides_and_counts_nothing(lonely: Lonely, database: Datab
     with pytest.raises(CheckUnavailable):
         await ask(lonely.process, secret)
     assert len(lonely.process.journalled()) == 1
-    assert lonely.process.checker.degraded_decider.answered == {("closed", "UNDECIDED"): 1}
+    assert lonely.process.checker.degraded_decider.decision_counts == {("closed", "UNDECIDED"): 1}
 
 
 async def test_local_admits_its_part_of_the_limit_and_says_when_to_come_back(
@@ -85,11 +84,11 @@ async def test_local_admits_its_part_of_the_limit_and_says_when_to_come_back(
     assert await lonely.codes(secret, 15) == {Code.VALID: 10, Code.RATE_LIMITED: 5}
     assert [row.code for row in lonely.process.journalled()] == ["VALID"] * 11 + ["RATE_LIMITED"] * 5
     checked = await lonely.process.checker.check("svc_1", CheckRequest(key=secret))
-    assert (checked.answer.retry_after_ms, checked.answer.limits) == (5000, [])
+    assert (checked.response.retry_after_ms, checked.response.limits) == (5000, [])
     reply = native_reply(checked)
     assert (reply.status, reply.headers) == (429, b"Retry-After: 5\r\n")
     assert b'"violated-policies":["w"]' in reply.body
-    assert lonely.process.checker.degraded_decider.answered["local", "ADMITTED"] == 10
+    assert lonely.process.checker.degraded_decider.decision_counts["local", "ADMITTED"] == 10
 
 
 async def test_local_keeps_to_what_was_left_of_the_quota(lonely: Lonely, database: Database) -> None:
@@ -130,9 +129,9 @@ async def test_atomic_checks_go_by_the_policy_too_all_or_none(lonely: Lonely, da
     await ask(lonely.process, secret)
     await lonely.lose()
     first = await check_atomic(lonely.process.checker, [CheckRequest(key=secret, cost=3)] * 3)
-    assert [(one.answer.code, one.answer.degraded) for one in first] == [(Code.VALID, True)] * 3
+    assert [(one.response.code, one.response.degraded) for one in first] == [(Code.VALID, True)] * 3
     second = await check_atomic(lonely.process.checker, [CheckRequest(key=secret)] * 2)
-    assert [one.answer.code for one in second] == [Code.RATE_LIMITED] * 2
+    assert [one.response.code for one in second] == [Code.RATE_LIMITED] * 2
     assert await lonely.codes(secret, 2) == {Code.VALID: 1, Code.RATE_LIMITED: 1}
 
 

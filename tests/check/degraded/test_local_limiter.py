@@ -19,10 +19,10 @@ steps = st.lists(
 )
 
 
-def take(allowance: LocalLimiter, subject: Subject, cost: int, now_us: int) -> list[int]:
-    waits = allowance.look([(subject, cost)], now_us)
+def take(limiter: LocalLimiter, subject: Subject, cost: int, now_us: int) -> list[int]:
+    waits = limiter.waits([(subject, cost)], now_us)
     if all(wait == ADMITS for wait in waits):
-        allowance.take([(subject, cost)], now_us)
+        limiter.count([(subject, cost)], now_us)
     return waits
 
 
@@ -32,12 +32,12 @@ def used(admitted: list[tuple[int, int]], since_us: int) -> int:
 
 @given(steps, st.integers(1, 40), st.integers(1, 4))
 def test_no_window_holds_more_than_the_part(steps: list[tuple[int, int]], amount: int, processes: int) -> None:
-    allowance, subject = LocalLimiter(processes), Subject("k", (Window(amount, LENGTH_US),))
+    limiter, subject = LocalLimiter(processes), Subject("k", (Window(amount, LENGTH_US),))
     admitted: list[tuple[int, int]] = []
     now, part = START_US, amount // processes
     for elapsed, cost in steps:
         now += elapsed
-        (wait,) = take(allowance, subject, cost, now)
+        (wait,) = take(limiter, subject, cost, now)
         is_late = LENGTH_US + LENGTH_US // SLOTS
         if wait == ADMITS:
             admitted.append((now, cost))
@@ -50,12 +50,12 @@ def test_no_window_holds_more_than_the_part(steps: list[tuple[int, int]], amount
 
 @given(steps, st.integers(1, 30), st.integers(1, 9), st.integers(1, 4))
 def test_a_bucket_is_exactly_the_part(steps: list[tuple[int, int]], capacity: int, amount: int, processes: int) -> None:
-    allowance, subject = LocalLimiter(processes), Subject("k", bucket=Bucket(capacity, amount, LENGTH_US))
+    limiter, subject = LocalLimiter(processes), Subject("k", bucket=Bucket(capacity, amount, LENGTH_US))
     level, now, rate = Fraction(0), START_US, Fraction(amount, LENGTH_US * processes)
     for elapsed, cost in steps:
         now, level = now + elapsed, max(Fraction(0), level - elapsed * rate)
         above = level + cost - Fraction(capacity, processes)
-        (wait,) = take(allowance, subject, cost, now)
+        (wait,) = take(limiter, subject, cost, now)
         if above <= 0:
             assert wait == ADMITS
             level += cost
@@ -64,11 +64,11 @@ def test_a_bucket_is_exactly_the_part(steps: list[tuple[int, int]], capacity: in
 
 
 def test_all_limits_admit_or_none_is_taken_from() -> None:
-    allowance = LocalLimiter(2)
+    limiter = LocalLimiter(2)
     subject = Subject("k", (Window(20, LENGTH_US), Window(6, 10 * LENGTH_US)))
-    waits = [take(allowance, subject, 1, START_US) for _ in range(4)]
+    waits = [take(limiter, subject, 1, START_US) for _ in range(4)]
     assert waits == [[ADMITS, ADMITS]] * 3 + [[ADMITS, 10 * LENGTH_US]]
-    assert take(allowance, Subject("k", (Window(20, LENGTH_US),)), 7, START_US) == [ADMITS]
+    assert take(limiter, Subject("k", (Window(20, LENGTH_US),)), 7, START_US) == [ADMITS]
 
 
 def test_a_limit_smaller_than_the_processes_admits_nothing() -> None:
@@ -76,19 +76,19 @@ def test_a_limit_smaller_than_the_processes_admits_nothing() -> None:
 
 
 def test_memory_is_bounded_and_no_counter_in_use_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COUNTERS_MOST", 10)
-    allowance = LocalLimiter(1)
+    monkeypatch.setattr(module, "MAX_COUNTERS", 10)
+    limiter = LocalLimiter(1)
     subjects = [Subject(f"k{number}", (Window(1, 2_000_000),)) for number in range(12)]
-    waits = [take(allowance, subject, 1, START_US)[0] for subject in subjects]
+    waits = [take(limiter, subject, 1, START_US)[0] for subject in subjects]
     assert waits == [ADMITS] * 10 + [NEVER] * 2
-    assert take(allowance, subjects[0], 1, START_US + 1_500_000) == [500_000]
-    assert take(allowance, subjects[11], 1, START_US + 2_000_000) == [ADMITS]
-    assert len(allowance) == 1
+    assert take(limiter, subjects[0], 1, START_US + 1_500_000) == [500_000]
+    assert take(limiter, subjects[11], 1, START_US + 2_000_000) == [ADMITS]
+    assert len(limiter) == 1
 
 
 def test_many_units_take_few_entries() -> None:
-    allowance, subject = LocalLimiter(1), Subject("k", (Window(10**6, LENGTH_US),))
+    limiter, subject = LocalLimiter(1), Subject("k", (Window(10**6, LENGTH_US),))
     for number in range(50_000):
-        take(allowance, subject, 1, START_US + 2 * number)
-    counter = allowance._counters["k", subject.windows[0]]
+        take(limiter, subject, 1, START_US + 2 * number)
+    counter = limiter._counters["k", subject.windows[0]]
     assert len(counter._entries) <= SLOTS + 1  # type: ignore[union-attr]  # it is a window's

@@ -45,9 +45,9 @@ def test_a_part_without_a_scheme_continues_the_sentinels_before_it() -> None:
     urls = split_shards("redis://a,redis+sentinel://s1,s2:26380,s3/b, rediss://:x@c:1/2")
     assert urls == ["redis://a", "redis+sentinel://s1,s2:26380,s3/b", "rediss://:x@c:1/2"]
     plain, watched, safe = [parse_shard(url) for url in urls]
-    assert (plain.name, plain.places, plain.is_tls) == ("a:6379/0", (("a", 6379),), False)
+    assert (plain.name, plain.servers, plain.is_tls) == ("a:6379/0", (("a", 6379),), False)
     assert (watched.name, watched.master) == ("b", "b")
-    assert watched.places == (("s1", 26379), ("s2", 26380), ("s3", 26379))
+    assert watched.servers == (("s1", 26379), ("s2", 26380), ("s3", 26379))
     assert (safe.name, safe.database, safe.is_tls, safe.password) == ("c:1/2", 2, True, "x")
 
 

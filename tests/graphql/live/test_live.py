@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from portal import keys, plans
-from portal.check.live import look_at_limits, look_at_used
-from portal.check.policy.compile import compile_rules, own_limits
+from portal.check import load_live_limits, load_live_used
+from portal.check.policy import compile_rules, limits_of_key
 from portal.core.actor import Actor
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
@@ -38,7 +38,7 @@ async def use(database: Database, limiter: Limiter, actor: Actor, key_id: str, u
     async with database.transaction(actor=actor) as tx:
         key = await keys.get_key(tx, actor.account_id, key_id)
         entitlement = await plans.entitlement_of(tx, actor.account_id)
-    rules = compile_rules(key, [*entitlement.limits, *own_limits(key)])
+    rules = compile_rules(key, [*entitlement.limits, *limits_of_key(key)])
     subjects = tuple(rule.subject for rule in rules)
     await limiter.decide_one(LimitRequest(actor.account_id, 0, Mode.CONSUME, units, subjects, None))
 
@@ -82,11 +82,11 @@ async def test_without_redis_limits_are_unknown_and_the_quota_is_what_was_ingest
 async def test_the_quota_is_what_checks_count(ask: Ask, database: Database, limiter: Limiter, owner: Actor) -> None:
     async with database.transaction() as tx:
         period, _ = plans.periods_around(tx.now, "UTC")
-    assert await look_at_used(limiter, owner.account_id, period) is None
+    assert await load_live_used(limiter, owner.account_id, period) is None
     counted = Quota(-1, ((period.name, to_microseconds(period.start), to_microseconds(period.end)),))
     seed = Seed(1, {period.name: 118})
     await limiter.decide_one(LimitRequest(owner.account_id, 1, Mode.CONSUME, 5, (), counted, seed))
-    assert await look_at_used(limiter, owner.account_id, period) == 123
+    assert await load_live_used(limiter, owner.account_id, period) == 123
     quota = ((await ask(owner, QUOTA, options=Options(limiter=limiter, timeout_seconds=30))).data or {})["quota"]
     assert (quota["used"], quota["ingested"], quota["isLive"], quota["remaining"]) == (123, 0, True, 9877)
 
@@ -101,7 +101,7 @@ async def test_many_looks_at_once_are_told_apart(
     async with database.transaction(actor=owner) as tx:
         rows = [await keys.get_key(tx, owner.account_id, key_id) for key_id in made]
         limits, now = (await plans.entitlement_of(tx, owner.account_id)).limits, tx.now
-    looks = await asyncio.gather(*[look_at_limits(limiter, row, limits, now) for row in rows])
+    looks = await asyncio.gather(*[load_live_limits(limiter, row, limits, now) for row in rows])
     assert [look[1].remaining for look in looks if look] == [100 - units for units in range(8)]
 
 

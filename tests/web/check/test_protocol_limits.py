@@ -59,7 +59,7 @@ class Clock:
 
 
 def connect() -> tuple[CheckProtocol, Wire, Clock]:
-    app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(desk=None)))
+    app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(check_handler=None)))
     config, wire, clock = SimpleNamespace(loaded_app=app), Wire(), Clock()
     wire.lane = CheckProtocol(config, ServerState(), {}, clock)  # type: ignore[arg-type]  # made-up ones have what it uses
     wire.lane.connection_made(wire)
@@ -111,7 +111,7 @@ def test_a_stream_of_requests_is_not_taken_for_one_that_is_slow() -> None:
 def test_who_asks_while_the_server_ends_is_not_counted_without_an_answer() -> None:
     asked: list[bytes] = []
     lane, wire, _ = connect()
-    lane._desk = SimpleNamespace(serve=lambda _path, _token, body, _on_reply: asked.append(body))  # type: ignore[assignment]  # what the lane uses of it
+    lane._handler = SimpleNamespace(serve=lambda _path, _token, body, _on_reply: asked.append(body))  # type: ignore[assignment]  # what the lane uses of it
     request = (
         b"POST /check HTTP/1.1\r\nHost: portal\r\nAuthorization: Bearer svc\r\n"
         b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"

@@ -1,4 +1,4 @@
-"""One look-up at a time for each name: who asks meanwhile waits for the same answer."""
+"""Single flight: one look-up at a time for each name, whose answer all concurrent callers share."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -8,11 +8,16 @@ Answer = TypeVar("Answer")
 
 
 class SingleFlight(Generic[Answer]):
+    """The look-ups under way, by name."""
+
     def __init__(self) -> None:
         self._flights: dict[Hashable, asyncio.Task[Answer]] = {}
 
     async def run(self, name: Hashable, look_up: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """A caller that is cancelled does not take the look-up from the others."""
+        """Return the answer of the look-up of this name that is under way, or begin one.
+
+        A caller that is cancelled does not cancel the look-up for the others.
+        """
         task = self._flights.get(name)
         if task is None:
             task = asyncio.create_task(look_up())

@@ -1,12 +1,11 @@
-"""The answer to a check: the contract's fields, in its order."""
+"""The response to a check: the contract's fields, in its order."""
 
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from portal.check.policy.compile import KeyPolicy, NamedLimit
-from portal.check.policy.prepared import PreparedPolicy
+from portal.check.policy import KeyPolicy, NamedLimit, PreparedPolicy
 from portal.check.rules import Code
 from portal.core.clock import from_microseconds
 from portal.limits import ADMITS, NEVER, Decision, Status
@@ -17,17 +16,23 @@ _ADMITTED, _CONFIRMED = Status.ADMITTED, Status.CONFIRMED
 _VALID = Code.VALID
 
 
-class LimitAnswer(msgspec.Struct, rename="camel", gc=False):
-    """`reset_ms`: until the oldest counted unit leaves the window, 0 when it is empty."""
+class LimitAnswer(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
+    """How one limit stands: at most `limit` units at once, of which `remaining` pass now.
+
+    `reset_ms`: until the oldest counted unit leaves the window, 0 when it is empty. `window_ms` and `resource` are for
+    who asks about a key's limits (live.py); the response to a check has neither.
+    """
 
     name: str
     limit: int
     remaining: int
     reset_ms: int
+    window_ms: int = 0
+    resource: str | None = None
 
 
 class QuotaAnswer(msgspec.Struct, rename="camel", gc=False):
-    """`limit` and `remaining` None: unlimited."""
+    """How the quota stands; `limit` and `remaining` None: unlimited."""
 
     limit: int | None
     used: int
@@ -36,7 +41,7 @@ class QuotaAnswer(msgspec.Struct, rename="camel", gc=False):
 
 
 class Explanation(msgspec.Struct, rename="camel"):
-    """`code` is what the check would answer, `passes_at` the instant at which it would pass (None: never)."""
+    """What the check would answer (`code`) and the instant at which it would pass (`passes_at`; None: never)."""
 
     code: Code
     rules: list[dict[str, Any]]
@@ -63,15 +68,15 @@ class CheckResponse(msgspec.Struct, rename="camel", gc=False):
 
 
 class CheckOutcome(msgspec.Struct, gc=False):
-    """An answer, what the check was held to (None for NOT_FOUND), and the limiter's decision if it was asked."""
+    """A response, what the check was held to (None for NOT_FOUND), and the limiter's decision if it was asked."""
 
-    answer: CheckResponse
+    response: CheckResponse
     prepared: PreparedPolicy | None = None
     decision: Decision | None = None
 
 
 def build_response(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: bool = False) -> CheckResponse:
-    """An answer without limits: a denial by the pre-checks, or one given without Redis."""
+    """Build a response that has no limits yet; one given without Redis stays so."""
     return CheckResponse(
         code is _VALID,
         code,
@@ -87,38 +92,39 @@ def build_response(policy: KeyPolicy, code: Code, request_id: str, *, is_degrade
 
 
 def code_of(status: Status) -> Code:
+    """Return the code of a limiter's decision."""
     return _CODES[status]
 
 
-def add_limits(checked: CheckOutcome, cost: int, taken: int) -> None:
+def add_limits(outcome: CheckOutcome, cost: int, taken: int) -> None:
     """Fill limits (the tightest first), quota and the time to wait, as they are after `taken` of `cost` units."""
-    answer, prepared, decision = checked.answer, checked.prepared, checked.decision
-    assert prepared is not None and decision is not None  # noqa: S101, PT018 only such answers have limits
+    response, prepared, decision = outcome.response, outcome.prepared, outcome.decision
+    assert prepared is not None and decision is not None  # noqa: S101, PT018 only such outcomes have limits
     policy = prepared.policy
-    answer.limits = _limits(prepared.limits, decision, taken)
+    response.limits = _limits(prepared.limits, decision, taken)
     if policy.quota is not None and decision.period >= 0:
         used = decision.used + taken
         total = policy.quota_amount
         end_us = policy.quota.periods[decision.period][2]
         remaining = None if total is None else total - used if total > used else 0
-        answer.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
+        response.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
     if decision.status is not _ADMITTED and decision.status is not _CONFIRMED:
-        answer.retry_after_ms = _retry_after_ms(policy, decision, cost)
+        response.retry_after_ms = _retry_after_ms(policy, decision, cost)
 
 
 def _limits(limits: tuple[NamedLimit, ...], decision: Decision, taken: int) -> list[LimitAnswer]:
-    """The one with the smallest part left comes first; of equal ones that which stays so for longest."""
+    """Return how each limit stands, the tightest first: the smallest part left, of equals the longest to stay so."""
     entries: list[LimitAnswer] = []
     order = []
     for limit, state in zip(limits, decision.states):  # noqa: B905 a repeated answer may have no states
         amount = limit.amount
-        left = amount - state.used - taken
-        if left < 0:
-            left = 0
+        remaining = amount - state.used - taken
+        if remaining < 0:
+            remaining = 0
         reset_us = state.reset_us
         reset_ms = -(-reset_us // 1000) if reset_us else limit.step_ms if taken else 0
-        order.append((left / amount, -reset_ms, len(entries)))
-        entries.append(LimitAnswer(limit.name, amount, left, reset_ms))
+        order.append((remaining / amount, -reset_ms, len(entries)))
+        entries.append(LimitAnswer(limit.name, amount, remaining, reset_ms))
     if len(entries) < 2:
         return entries
     order.sort()
@@ -126,7 +132,7 @@ def _limits(limits: tuple[NamedLimit, ...], decision: Decision, taken: int) -> l
 
 
 def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | None:
-    """Milliseconds until the same check would pass, rounded up; None when it can never pass."""
+    """Return the milliseconds until the same check would pass, rounded up; None when it can never pass."""
     waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
     if NEVER in waits:
         return None
@@ -140,6 +146,7 @@ def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | N
 
 @lru_cache(maxsize=1000)
 def format_instant(instant_us: int) -> str:
+    """Format microseconds as RFC 3339, to the second where that is exact and else to the millisecond."""
     text = from_microseconds(instant_us).isoformat(
         timespec="seconds" if instant_us % 1_000_000 == 0 else "milliseconds"
     )

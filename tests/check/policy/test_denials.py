@@ -5,9 +5,9 @@ import asyncio
 from redis.asyncio import Redis
 
 from portal.check import Code
-from portal.check.denials import _lasts_us
-from portal.check.policy.cache import CachedPolicy
-from portal.check.policy.compile import KeyPolicy, NamedLimit, Rule
+from portal.check.policy import CachedPolicy, KeyPolicy, NamedLimit
+from portal.check.policy.compile import Rule
+from portal.check.policy.denials import _lasts_us
 from portal.core.actor import Actor
 from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status, Subject, Window
 from tests.check.conftest import MakeKey, Process
@@ -58,14 +58,16 @@ async def test_denials_from_memory_are_counted(process: Process, make_key: MakeK
 
 
 def test_a_denial_is_not_told_beyond_its_period() -> None:
-    asked = LimitRequest("acct", 1, Mode.CONSUME, 1, (), Quota(10, (("2026-10", 0, 1_000), ("2026-11", 1_000, 9_000))))
+    request = LimitRequest(
+        "acct", 1, Mode.CONSUME, 1, (), Quota(10, (("2026-10", 0, 1_000), ("2026-11", 1_000, 9_000)))
+    )
     denied = Decision(Status.RATE_LIMITED, 900, used=1, period=0, states=[LimitState(1, 5_000_000, 5_000_000)])
-    assert _lasts_us(asked, denied) == 100
+    assert _lasts_us(request, denied) == 100
     denied.period = -1
-    assert _lasts_us(asked, denied) == 5_000_000
+    assert _lasts_us(request, denied) == 5_000_000
 
 
-def test_resources_share_their_terms_where_no_rule_tells_them_apart() -> None:
+def test_resources_share_a_prepared_policy_where_no_rule_tells_them_apart() -> None:
     policy = policy_of(None)
     cached = CachedPolicy(policy)
     assert cached.prepared_for("a") is cached.prepared_for("b")
