@@ -104,9 +104,9 @@ def questions(now: datetime) -> Iterator[Question]:
     top = UsageQuery(*month, group_by=UsageGroup.RESOURCE)
     yield Question("top endpoints of 30 days", lambda tx, account: top_usage(tx, account, top, 10))
     log = RequestQuery(now - timedelta(days=30), now)
-    yield Question("request log, a page of 50", lambda tx, account: list_requests(tx, account, log, most=51))
+    yield Question("request log, a page of 50", lambda tx, account: list_requests(tx, account, log, limit=51))
     denied = RequestQuery(now - timedelta(days=30), now, UsageFilter(outcome="RATE_LIMITED"))
-    yield Question("request log, denied only", lambda tx, account: list_requests(tx, account, denied, most=51))
+    yield Question("request log, denied only", lambda tx, account: list_requests(tx, account, denied, limit=51))
 
 
 def accounts_of(kind: str, usual: int) -> Iterator[str]:

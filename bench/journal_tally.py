@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from portal.usage.journal.segments import list_segments, read_portion
+from portal.usage.journal.segments import list_segments, read_chunk
 from portal.usage.records import decode_batch, join_batch
 
 MAX_READ = 10_000
@@ -23,7 +23,7 @@ class JournalTally:
         segments = list_segments(self._folder)
         for path in segments:
             while True:
-                portion = read_portion(path, self._offsets.get(path, 0), MAX_READ)
+                portion = read_chunk(path, self._offsets.get(path, 0), MAX_READ)
                 assert portion.damage_at is None, f"{path} is damaged"  # noqa: S101 the run must end here
                 records = decode_batch(join_batch(portion.payloads))
                 codes.update(record.code for record in records)

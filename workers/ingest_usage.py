@@ -1,19 +1,13 @@
-"""Count the batches that couriers put on the bus, and raise the quota counters in Redis to what is counted."""
+"""Ingest usage: take the batches that shippers put on the broker to the handler that counts them.
 
-from portal.core.bus import Handler
-from portal.core.database import Database
-from portal.usage import IngestBatcher, IngestResult, RaiseUsed, Retention, sync_quota_counters
+Without a broker there is no such worker: a shipper's batch is counted in its own process (portal.usage.IngestBatcher).
+"""
 
+import asyncio
 
-def handler(database: Database, raise_used: RaiseUsed) -> Handler:
-    """Returns for a batch once it is committed; an error keeps the batch with the bus."""
-    return batcher(database, raise_used).add
+from portal.core.bus import Bus
 
 
-def batcher(database: Database, raise_used: RaiseUsed, retention: Retention | None = None) -> IngestBatcher:
-    """Everything that one process ingests goes through one of these. Without a retention nothing is too late."""
-
-    async def raise_all(told: IngestResult) -> None:
-        await sync_quota_counters(raise_used, told.totals)
-
-    return IngestBatcher(database, raise_all, retention)
+async def run(bus: Bus, stop: asyncio.Event) -> None:
+    """Consume until stopped. What is not counted yet stays with the broker."""
+    await bus.run(stop)

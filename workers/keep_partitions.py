@@ -11,10 +11,10 @@ from portal.core.logs import get_log
 from portal.usage import (
     Retention,
     drop_expired_partitions,
-    drop_expired_quarantined,
     ensure_partitions,
     prune_resource_names,
     purge_external_ids,
+    purge_quarantine,
 )
 
 EVERY_SECONDS = 3600.0
@@ -44,6 +44,6 @@ async def keep_once(database: Database, retention: Retention) -> list[str]:
     days = await prune_resource_names(database, retention, utc_now())
     if ids or days:
         _log.info("usage_forgotten", external_ids=ids, resource_days=days)
-    for reason, count in (await drop_expired_quarantined(database, retention, utc_now())).items():
+    for reason, count in (await purge_quarantine(database, retention, utc_now())).items():
         EXPIRED.labels(reason).inc(count)
     return outcome.waiting

@@ -5,10 +5,13 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+INSTANT = DateTime(timezone=True)
+"""Type of a time that is bound to hand-written SQL: aware, in UTC."""
+
 
 def time_column(*, is_nullable: bool = False, is_indexed: bool = False) -> Column[Any]:
     """timestamp with time zone; values are aware and in UTC."""
-    return Column(DateTime(timezone=True), nullable=is_nullable, index=is_indexed)
+    return Column(INSTANT, nullable=is_nullable, index=is_indexed)
 
 
 def json_column(default: str = "{}") -> Column[Any]:

@@ -1,7 +1,11 @@
-"""Metering: usage that comes without a check, as CloudEvents, counted by the same ledger.
+"""Metering: usage that comes without a check, as CloudEvents, counted in the same ledger.
 
-Owns no table: subjects become keys and accounts, times become billing periods, and portal.usage counts each event once.
-It adds to quota and invoice like a check that was answered VALID, and is never denied.
+    bytes -> cloud_events.parse_event_batch   each event or its refusal
+          -> meter.Meter.count                subjects become keys and accounts, times become billing periods
+          -> portal.usage.count_external      each (account, source, id) once
+          -> sync_quota_counters              Redis follows
+
+Owns no table. External usage adds to quota and invoice like a check that was answered VALID, and is never denied.
 """
 
 from portal.metering.cloud_events import CloudEvent, Parse, Refusal, parse_event, parse_event_batch

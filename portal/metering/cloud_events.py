@@ -1,4 +1,4 @@
-"""External usage as it comes: CloudEvents 1.0 in JSON, one or a batch, each accepted or refused by itself."""
+"""External usage as it arrives: CloudEvents 1.0 in JSON, one or a batch, each accepted or refused by itself."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,8 +11,8 @@ from portal.core.errors import InvalidBody, MalformedBody
 
 MAX_EVENTS = 1000
 MAX_UNITS = 1_000_000_000
-SOURCE_BYTES = 1024
-ID_BYTES = 512
+MAX_SOURCE_BYTES = 1024
+MAX_ID_BYTES = 512
 """Account, source and id make an index entry, and PostgreSQL takes none of more than 2,700 bytes."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -29,6 +29,7 @@ class UsageData(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     @property
     def amount(self) -> int:
+        """The units to count."""
         return self.cost or self.units or 1
 
 
@@ -55,51 +56,51 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def parse_event(body: bytes) -> list[CloudEvent | Refusal]:
-    """One event. Raises MalformedBody."""
-    return [_event(0, _json(body))]
+    """Parse one event. Raises MalformedBody."""
+    return [_parse_item(0, _decode(body))]
 
 
 def parse_event_batch(body: bytes) -> list[CloudEvent | Refusal]:
-    """Every event of an array in its order. Raises MalformedBody, InvalidBody for what is no array of 1 to 1,000."""
-    items = _json(body)
+    """Parse every event of an array in its order. Raises MalformedBody, InvalidBody unless it has 1 to 1,000."""
+    items = _decode(body)
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_EVENTS:
         raise InvalidBody(f"Expected an array of 1 to {MAX_EVENTS} events")
-    return [_event(position, item) for position, item in enumerate(items)]
+    return [_parse_item(position, item) for position, item in enumerate(items)]
 
 
 Parse = Callable[[bytes], list[CloudEvent | Refusal]]
 
 
-def _json(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBody(str(error)) from None
 
 
-def _event(position: int, item: Any) -> CloudEvent | Refusal:
+def _parse_item(position: int, item: Any) -> CloudEvent | Refusal:
     try:
         event = msgspec.convert(item, CloudEvent)
-        problem = _problem(item, event)
+        problem = _find_problem(item, event)
     except msgspec.ValidationError as error:
         problem = str(error)
     if problem is None:
         return event
     event_id = item.get("id") if isinstance(item, dict) else None
-    return Refusal(position, "invalid", problem, event_id[:ID_BYTES] if isinstance(event_id, str) else None)
+    return Refusal(position, "invalid", problem, event_id[:MAX_ID_BYTES] if isinstance(event_id, str) else None)
 
 
-def _problem(item: dict[str, Any], event: CloudEvent) -> str | None:
-    """What types alone do not say."""
+def _find_problem(item: dict[str, Any], event: CloudEvent) -> str | None:
+    """Return what is wrong beyond what types say, or None."""
     data = event.data
     texts = {"id": event.id, "source": event.source, "subject": event.subject, "data.resource": data.resource}
     for name, text in texts.items():
         if not text.isprintable():
             return f"Expected text without control characters - at `$.{name}`"
-    if " " in event.source or len(event.source.encode()) > SOURCE_BYTES:
-        return f"Expected a URI reference of at most {SOURCE_BYTES} bytes - at `$.source`"
-    if len(event.id.encode()) > ID_BYTES:
-        return f"Expected at most {ID_BYTES} bytes - at `$.id`"
+    if " " in event.source or len(event.source.encode()) > MAX_SOURCE_BYTES:
+        return f"Expected a URI reference of at most {MAX_SOURCE_BYTES} bytes - at `$.source`"
+    if len(event.id.encode()) > MAX_ID_BYTES:
+        return f"Expected at most {MAX_ID_BYTES} bytes - at `$.id`"
     if "data_base64" in item or event.datacontenttype.partition(";")[0].strip().lower() != "application/json":
         return "Expected the data as JSON - at `$.data`"
     if data.cost is not None and data.units is not None:

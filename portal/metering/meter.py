@@ -18,19 +18,19 @@ from portal.metering.cloud_events import CloudEvent, Refusal
 from portal.plans import periods_around
 from portal.usage import (
     ExternalEvent,
-    ResourceNames,
+    ExternalStatus,
+    ResourceCap,
     Retention,
-    Verdict,
     count_external,
-    known_external,
+    find_counted,
     oldest_kept,
     sync_quota_counters,
 )
 
-AHEAD = timedelta(minutes=10)
+MAX_AHEAD = timedelta(minutes=10)
 """How far the clock of a product may be ahead of PostgreSQL's."""
-OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
-_UNKNOWN = "There is no such key or account - at `$.subject`"
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_UNKNOWN_SUBJECT = "There is no such key or account - at `$.subject`"
 
 
 class MeteringAccepted(msgspec.Struct, frozen=True, rename="camel"):
@@ -46,47 +46,55 @@ MeteringResult = MeteringAccepted | Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ResolvedSubject:
+    """What an event's subject names: a key, or an account (`key_id` empty, any environment).
+
+    `first_period` is the one in which the account was opened: nobody is billed for a month before.
+    """
+
     account_id: str
     key_id: str
     environment: str | None
     time_zone: str
     first_period: str
-    """In which its account was opened: nobody is billed for a month before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One a process. Events older than `late_days`, or than the raw events that are kept, are refused."""
+    """Counts external usage, one a process. Events older than `late_days`, or than the raw events kept, are refused."""
 
     database: Database
     limiter: Limiter
     retention: Retention
     late_days: int
-    names: ResourceNames = field(default_factory=ResourceNames)
+    cap: ResourceCap = field(default_factory=ResourceCap)
 
-    async def count(self, asked: Sequence[CloudEvent | Refusal], service_id: str) -> list[MeteringResult]:
-        """A result for each in its order. Raises database errors: then nothing was counted, and a retry is safe."""
-        results: list[MeteringResult | None] = [one if isinstance(one, Refusal) else None for one in asked]
+    async def count(self, parsed: Sequence[CloudEvent | Refusal], service_id: str) -> list[MeteringResult]:
+        """Count events and return a result for each in its order; what was refused on parsing stays refused.
+
+        Raises database errors: then nothing was counted, and a retry is safe.
+        """
+        results: list[MeteringResult | None] = [item if isinstance(item, Refusal) else None for item in parsed]
         events: dict[int, ExternalEvent] = {}
         late: dict[int, ExternalEvent] = {}
-        subjects, now = await self._subjects([one for one in asked if isinstance(one, CloudEvent)])
-        for position, one in enumerate(asked):
-            if isinstance(one, Refusal):
+        subjects, now = await self._load_subjects([item for item in parsed if isinstance(item, CloudEvent)])
+        for position, item in enumerate(parsed):
+            if isinstance(item, Refusal):
                 continue
-            found = _resolve(position, one, subjects, now)
-            if isinstance(found, Refusal):
-                results[position] = found
+            event = _resolve(position, item, subjects, now)
+            if isinstance(event, Refusal):
+                results[position] = event
             else:
-                (late if found.occurred_at < self.earliest(now) else events)[position] = found
-        await self._recognise(late, results)
-        await self._add(events, results, service_id)
-        return [one for one in results if one is not None]
+                (late if event.occurred_at < self.earliest_at(now) else events)[position] = event
+        await self._answer_late(late, results)
+        await self._count(events, results, service_id)
+        return [result for result in results if result is not None]
 
-    def earliest(self, now: datetime) -> datetime:
+    def earliest_at(self, now: datetime) -> datetime:
+        """Return since when events are taken."""
         return max(now - timedelta(days=self.late_days), oldest_kept(now, self.retention.raw))
 
-    async def _subjects(self, events: Sequence[CloudEvent]) -> tuple[dict[str, Subject], datetime]:
+    async def _load_subjects(self, events: Sequence[CloudEvent]) -> tuple[dict[str, ResolvedSubject], datetime]:
         names = sorted({event.subject for event in events})
         async with self.database.transaction() as tx:
             keys = await find_keys_anywhere(tx, names)
@@ -98,45 +106,47 @@ class Meter:
             subjects[key.id] = replace(account, key_id=key.id, environment=key.environment)
         return subjects, now
 
-    async def _recognise(self, late: dict[int, ExternalEvent], results: list[MeteringResult | None]) -> None:
-        """A retry that comes very late is still told that it was counted."""
+    async def _answer_late(self, late: dict[int, ExternalEvent], results: list[MeteringResult | None]) -> None:
+        """Refuse events that are too late, but for those that were counted before: a late retry is a duplicate."""
         if not late:
             return
         async with self.database.transaction() as tx:
-            known = await known_external(tx, [*late.values()])
+            counted = await find_counted(tx, [*late.values()])
         for position, event in late.items():
-            if event.name in known:
-                results[position] = _result(position, event, known[event.name])
+            if event.external_id in counted:
+                results[position] = _result(position, event, counted[event.external_id])
             else:
                 detail = f"Expected a time within the last {self.late_days} days - at `$.time`"
                 results[position] = Refusal(position, "too_late", detail, event.event_id)
 
-    async def _add(
+    async def _count(
         self, events: dict[int, ExternalEvent], results: list[MeteringResult | None], service_id: str
     ) -> None:
         if not events:
             return
-        outcome = await count_external(self.database, [*events.values()], service_id, self.names)
-        for (position, event), verdict in zip(events.items(), outcome.verdicts, strict=True):
-            results[position] = _result(position, event, verdict)
+        outcome = await count_external(self.database, [*events.values()], service_id, self.cap)
+        for (position, event), status in zip(events.items(), outcome.statuses, strict=True):
+            results[position] = _result(position, event, status)
         await sync_quota_counters(self.limiter.raise_used, outcome.totals)
 
 
-def _subject(account: Account) -> Subject:
+def _subject(account: Account) -> ResolvedSubject:
     opened = periods_around(account.created_at, account.time_zone)[0].name
-    return Subject(account.id, "", None, account.time_zone, opened)
+    return ResolvedSubject(account.id, "", None, account.time_zone, opened)
 
 
-def _resolve(position: int, event: CloudEvent, subjects: dict[str, Subject], now: datetime) -> ExternalEvent | Refusal:
+def _resolve(
+    position: int, event: CloudEvent, subjects: dict[str, ResolvedSubject], now: datetime
+) -> ExternalEvent | Refusal:
     subject, data = subjects.get(event.subject), event.data
     if subject is None:
-        return Refusal(position, "unknown_subject", _UNKNOWN, event.id)
+        return Refusal(position, "unknown_subject", _UNKNOWN_SUBJECT, event.id)
     if subject.environment and data.environment not in (None, subject.environment):
         detail = f"The key is a {subject.environment} key - at `$.data.environment`"
         return Refusal(position, "invalid", detail, event.id)
-    if event.time > now + AHEAD:
+    if event.time > now + MAX_AHEAD:
         return Refusal(position, "in_future", "Expected a time that has come - at `$.time`", event.id)
-    at = max(event.time, OLDEST).astimezone(UTC)
+    at = max(event.time, EARLIEST).astimezone(UTC)
     period = periods_around(at, subject.time_zone)[0].name
     if period < subject.first_period:
         detail = f"Expected a time since {subject.first_period}, when the account was opened - at `$.time`"
@@ -154,8 +164,8 @@ def _resolve(position: int, event: CloudEvent, subjects: dict[str, Subject], now
     )
 
 
-def _result(position: int, event: ExternalEvent, verdict: Verdict) -> MeteringResult:
-    if verdict is Verdict.CONFLICT:
+def _result(position: int, event: ExternalEvent, status: ExternalStatus) -> MeteringResult:
+    if status is ExternalStatus.CONFLICT:
         detail = "Another content was counted under this source and id - at `$.id`"
         return Refusal(position, "conflict", detail, event.event_id)
-    return MeteringAccepted(position, event.event_id, verdict.value, event.request_id)
+    return MeteringAccepted(position, event.event_id, status.value, event.request_id)

@@ -39,9 +39,9 @@ class WorkerSet:
 
 
 def build_workers(container: Container, shipper: JournalShipper) -> WorkerSet:
-    """Without a broker there is no ingest worker: what a courier ships is ingested in its own process."""
+    """Without a broker there is no ingest worker: what the shipper ships is ingested in its own process."""
     retention = retention_of(container.settings)
-    batcher = ingest_usage.batcher(container.database, container.limiter.raise_used, retention)
+    batcher = build_batcher(container)
     watch = UsageMonitor(
         journal_folder(container.settings), container.database, container.broker, container.settings.invoice_grace
     )
@@ -62,17 +62,19 @@ def build_workers(container: Container, shipper: JournalShipper) -> WorkerSet:
         WATCH: lambda stop: watch_usage.run(watch, stop),
     }
     if container.broker is not None:
-        workers["ingest_usage"] = container.broker.run
+        broker = container.broker
+        workers["ingest_usage"] = lambda stop: ingest_usage.run(broker, stop)
     return WorkerSet(workers, shipper, batcher, watch)
 
 
 def subscribe_ingest(container: Container) -> None:
     """What this process ships it also ingests, unless a broker takes it to the workers."""
     if container.broker is None:
-        batcher = ingest_usage.batcher(
-            container.database, container.limiter.raise_used, retention_of(container.settings)
-        )
-        container.bus.subscribe(USAGE_RECORDED, batcher.add)
+        container.bus.subscribe(USAGE_RECORDED, build_batcher(container).add)
+
+
+def build_batcher(container: Container) -> IngestBatcher:
+    return IngestBatcher(container.database, container.limiter.raise_used, retention_of(container.settings))
 
 
 def build_shipper(container: Container) -> JournalShipper:

@@ -1,10 +1,11 @@
-"""What is counted: one record a check, as the journal stores it and the bus carries it.
+"""Usage records: one a check, as the journal stores it and the bus carries it.
 
-A batch on the bus is a msgpack array of records. Since the journal stores each record in that same form, the courier
+A batch on the bus is a msgpack array of records. Since the journal stores each record in that same form, the shipper
 makes a batch by putting an array header in front of the stored bytes: nothing is decoded on the way.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -41,7 +42,7 @@ Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One answered check. `period` is the billing period (YYYY-MM in the account's zone), `cost` its units.
 
-    `ip` is where the caller's own caller called from, as the gateway told it; empty where it did not. The sizes are
+    `ip` is the address of the client, as the gateway passed it on; empty where it did not. The sizes are
     what decoding insists on, so that nothing reaches a table that cannot hold it.
     """
 
@@ -57,6 +58,14 @@ class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     ip: Word = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """A part of a batch that is no record: its bytes as a batch of its own, and what is wrong with it."""
+
+    batch: bytes
+    detail: str
+
+
 # RecursionError: arrays within arrays, a hundred thousand deep.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,28 +75,30 @@ _decode_one = msgspec.msgpack.Decoder(UsageRecord).decode
 
 
 def encode_record(record: UsageRecord) -> bytes:
+    """Encode one record as the journal stores it."""
     return _encode(record)
 
 
 def encode_batch(records: Sequence[UsageRecord]) -> bytes:
+    """Encode records as a batch on the bus."""
     return _encode(records)
 
 
 def join_batch(encoded: Sequence[bytes]) -> bytes:
-    """A batch from records that are encoded already."""
+    """Make a batch of records that are encoded already."""
     return b"\xdd" + len(encoded).to_bytes(4, "big") + b"".join(encoded)
 
 
 def decode_batch(batch: bytes) -> list[UsageRecord]:
-    """Raises PoisonBatch."""
+    """Decode a batch. Raises PoisonBatch."""
     try:
         return _decode(batch)
     except _UNREADABLE as error:
         raise PoisonBatch(f"This is no batch of usage records: {error}.") from error
 
 
-def decode_apart(batch: bytes) -> list[UsageRecord | tuple[bytes, str]]:
-    """Each record of a batch, or its bytes (as a batch of its own) and what is wrong with it. Raises PoisonBatch."""
+def decode_apart(batch: bytes) -> list[UsageRecord | BrokenRecord]:
+    """Decode each record of a batch by itself, so that a broken one costs only itself. Raises PoisonBatch."""
     try:
         parts = _decode_apart(batch)
     except _UNREADABLE as error:
@@ -96,7 +107,7 @@ def decode_apart(batch: bytes) -> list[UsageRecord | tuple[bytes, str]]:
 
 
 def count_in(batch: bytes) -> int:
-    """How many records a batch says that it has, by its header alone; 0 for what is none."""
+    """Return how many records a batch has by its header alone; 0 for what is no batch."""
     first = batch[0] if batch else 0
     if first == _ARRAY_32:
         return int.from_bytes(batch[1:5], "big")
@@ -105,15 +116,15 @@ def count_in(batch: bytes) -> int:
     return first & 15 if first & 0xF0 == _ARRAY_SMALL else 0
 
 
-def _decode_part(part: bytes) -> UsageRecord | tuple[bytes, str]:
+def _decode_part(part: bytes) -> UsageRecord | BrokenRecord:
     try:
         return _decode_one(part)
     except _UNREADABLE as error:
-        return join_batch([part]), str(error)
+        return BrokenRecord(join_batch([part]), str(error))
 
 
 def occurred_at(request_id: str) -> datetime:
-    """When the check was decided: the 56 bits of microseconds that the id starts with. Raises ValueError."""
+    """Return when a check was decided: the 56 bits of microseconds that its id starts with. Raises ValueError."""
     body = request_id[len(REQUEST_PREFIX) :]
     if not request_id.startswith(REQUEST_PREFIX) or len(body) != BODY_LENGTH or not (body.isalnum() and body.isascii()):
         raise ValueError(f"{request_id!r} is no request id")

@@ -1,4 +1,4 @@
-"""Pure arithmetic of usage: months of partitions, steps of a series, the stretch before another."""
+"""Pure arithmetic of usage: months of partitions, steps of a series, the period before another."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
@@ -10,6 +10,8 @@ from portal.core.errors import Invalid
 MAX_POINTS = 1500
 MINUTES_SPAN = timedelta(hours=24)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+BUCKET_ORIGIN = f"'{EARLIEST:%Y-%m-%d %H:%M:%S}+00'"
+"""EARLIEST as an SQL literal: every bucket of `date_bin` starts a whole number of its sizes after it."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 QUARTER = timedelta(minutes=15)
@@ -25,22 +27,23 @@ class Granularity(StrEnum):
 
 
 def month_of(instant: datetime) -> datetime:
-    """The first instant of its month, in UTC."""
+    """Return the first instant of the month in UTC that the instant lies in."""
     return instant.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def months_from(month: datetime, offset: int) -> datetime:
-    """`month` moved by so many months."""
+    """Return `month` moved by `offset` months."""
     number = month.year * 12 + month.month - 1 + offset
     return month.replace(year=number // 12, month=number % 12 + 1)
 
 
 def partition_name(table: str, month: datetime) -> str:
+    """Return the name of the table's partition for a month, like usage_days_2026_11."""
     return f"{table}_{month:%Y_%m}"
 
 
-def zone_named(name: str) -> ZoneInfo:
-    """Raises Invalid."""
+def parse_zone(name: str) -> ZoneInfo:
+    """Return the time zone of an IANA name. Raises Invalid when there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -50,7 +53,10 @@ def zone_named(name: str) -> ZoneInfo:
 
 
 def aligned_range(start: datetime, end: datetime, granularity: Granularity) -> tuple[datetime, datetime]:
-    """The range in UTC, widened to the borders of the smallest buckets that serve it. Raises Invalid."""
+    """Return the range in UTC, widened to the borders of the smallest buckets that serve it.
+
+    Raises Invalid for a range that cannot be served.
+    """
     start, end = check_range(start, end)
     if granularity is Granularity.MINUTE and end - start > MINUTES_SPAN:
         raise Invalid("Minutes are shown for 24 hours at most.", hint="Ask for HOUR or DAY.", path=("granularity",))
@@ -59,7 +65,7 @@ def aligned_range(start: datetime, end: datetime, granularity: Granularity) -> t
 
 
 def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The range in UTC. Raises Invalid unless it is one, between 2000 and 2200."""
+    """Return the range in UTC. Raises Invalid unless it is one, between 2000 and 2200."""
     if start.tzinfo is None or end.tzinfo is None:
         raise Invalid("A time needs its offset.", hint="Write it like 2026-11-01T00:00:00Z.", path=("from",))
     if not EARLIEST <= start <= LATEST or not EARLIEST <= end <= LATEST:
@@ -70,7 +76,7 @@ def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
 
 
 def step_starts(start: datetime, end: datetime, granularity: Granularity, zone: ZoneInfo) -> list[datetime]:
-    """Where each step of [start, end) begins, in UTC: `start` itself, then every border of the local calendar.
+    """Return where each step of [start, end) begins, in UTC: `start` itself, then every border of the local calendar.
 
     So the first and the last step may be short, and a local day has 23 to 25 hours. Raises Invalid above MAX_POINTS.
     """
@@ -88,10 +94,11 @@ def step_starts(start: datetime, end: datetime, granularity: Granularity, zone: 
     )
 
 
-def stretch_before(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """What ends where this one starts and is as long: in months if it is made of whole local months, in days if of
+def range_before(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the range of equal length that ends at `start`.
 
-    whole local days, so that neither February nor a clock change spoils the comparison; else in hours.
+    Its length is counted in months where the range is made of whole local months, in days where of whole local days, so
+    that neither February nor a clock change spoils the comparison; else in hours.
     """
     first, last = (instant.astimezone(zone).replace(tzinfo=None) for instant in (start, end))
     if first.time() == last.time() == time():
@@ -107,12 +114,13 @@ def _local(naive: datetime, zone: ZoneInfo) -> datetime:
 
 
 def floor_to(instant: datetime, size: timedelta) -> datetime:
-    """The last multiple of `size`, counted in UTC, that is not after the instant."""
+    """Return the last multiple of `size`, counted in UTC, that is not after the instant."""
     instant = instant.astimezone(UTC)
     return instant - (instant - EARLIEST) % size
 
 
 def ceil_to(instant: datetime, size: timedelta) -> datetime:
+    """Return the first multiple of `size`, counted in UTC, that is not before the instant."""
     floor = floor_to(instant, size)
     return floor if floor == instant else floor + size
 
@@ -130,14 +138,14 @@ def _minute_after(instant: datetime, _: ZoneInfo) -> datetime:
 
 
 def _hour_after(instant: datetime, zone: ZoneInfo) -> datetime:
-    """The next full local hour, or the end of the hour that a shift by half an hour breaks off."""
-    candidate = instant + HOUR - _past_hour(instant, zone)
-    earlier = candidate - _past_hour(candidate, zone)
-    return earlier if earlier > instant and not _past_hour(earlier, zone) else candidate
+    """Return the next full local hour, or the end of the hour that a shift by half an hour breaks off."""
+    candidate = instant + HOUR - _since_hour(instant, zone)
+    earlier = candidate - _since_hour(candidate, zone)
+    return earlier if earlier > instant and not _since_hour(earlier, zone) else candidate
 
 
 def _day_after(instant: datetime, zone: ZoneInfo) -> datetime:
-    """Local midnight, or the first instant of a day that has none."""
+    """Return the next local midnight, or the first instant of a day that has none."""
     day = instant.astimezone(zone).date() + DAY
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
@@ -147,7 +155,7 @@ def _month_after(instant: datetime, zone: ZoneInfo) -> datetime:
     return datetime(month.year, month.month, 1, tzinfo=zone).astimezone(UTC)
 
 
-def _past_hour(instant: datetime, zone: ZoneInfo) -> timedelta:
+def _since_hour(instant: datetime, zone: ZoneInfo) -> timedelta:
     local = instant.astimezone(zone)
     return timedelta(minutes=local.minute, seconds=local.second)
 

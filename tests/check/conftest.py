@@ -16,7 +16,7 @@ from portal.core.embedded import EmbeddedServices
 from portal.core.ids import AccountId, new_id
 from portal.limits import Limiter
 from portal.usage import Journal, UsageRecord, decode_batch
-from portal.usage.journal.segments import list_segments, read_portion
+from portal.usage.journal.segments import list_segments, read_chunk
 from portal.usage.records import join_batch
 
 MakeKey = Callable[..., Awaitable[keys.CreatedKey]]
@@ -33,9 +33,7 @@ class Process:
 
     def journalled(self) -> list[UsageRecord]:
         """What the journal holds on disk now, in order."""
-        payloads = [
-            payload for path in list_segments(self.folder) for payload in read_portion(path, 0, 10_000).payloads
-        ]
+        payloads = [payload for path in list_segments(self.folder) for payload in read_chunk(path, 0, 10_000).payloads]
         return decode_batch(join_batch(payloads))
 
 

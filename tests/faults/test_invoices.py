@@ -20,7 +20,7 @@ from portal.core.ids import new_id
 from portal.usage import (
     Difference,
     ExternalEvent,
-    ResourceNames,
+    ResourceCap,
     Retention,
     audit_account,
     count_external,
@@ -58,7 +58,7 @@ class Trouble:
         self._draw = Random(7)  # noqa: S311 no secret
         self._numbers = count()
         self._open: list[str] = []
-        self._names = ResourceNames()
+        self._names = ResourceCap()
 
     async def close(self) -> None:
         """As if the current month were over, too."""

@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
-from portal.usage import JournalDamaged, JournalShipper
+from portal.usage import JournalShipper
+from portal.usage.journal import JournalDamaged
 from portal.usage.journal.format import HEADER_SIZE, encode_frames
-from portal.usage.journal.open_segment import OpenSegment
-from portal.usage.journal.segments import Portion, read_portion, segment_path
+from portal.usage.journal.segments import SegmentChunk, read_chunk, segment_path
+from portal.usage.journal.writer import OpenSegment
 from portal.usage.records import encode_record
 from tests.faults.tools.report import IS_LONG, Report, sized
 from tests.usage.sample import Receiver, records
@@ -61,12 +62,12 @@ def path(dead: Dead) -> Path:
     return dead.path
 
 
-def read_all(path: Path) -> tuple[list[bytes], Portion]:
+def read_all(path: Path) -> tuple[list[bytes], SegmentChunk]:
     """As the courier does: portion after portion."""
     payloads: list[bytes] = []
     offset = 0
     while True:
-        portion = read_portion(path, offset, ALL)
+        portion = read_chunk(path, offset, ALL)
         payloads += portion.payloads
         offset = portion.end
         if not portion.has_more:

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from portal.usage.journal.segments import list_segments, read_portion
+from portal.usage.journal.segments import list_segments, read_chunk
 from portal.usage.records import decode_batch, join_batch
 from tests.cli.demo_portal import PROJECT
 from tests.faults.tools.report import IS_LONG, Report, sized
@@ -63,7 +63,7 @@ def trace(strace: str, folder: Path, inject: str, *options: str) -> tuple[list[i
 
 def found_in(folder: Path) -> list[str]:
     """Ids of all records, and that no file has more than an end that was cut off."""
-    portions = [read_portion(path, 0, 10**6) for path in list_segments(folder)]
+    portions = [read_chunk(path, 0, 10**6) for path in list_segments(folder)]
     assert [portion.damage_at for portion in portions] == [None] * len(portions)
     return [one.request_id for portion in portions for one in decode_batch(join_batch(portion.payloads))]
 

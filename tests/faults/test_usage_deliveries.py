@@ -28,7 +28,6 @@ from tests.faults.tools.deaf_proxy import DeafProxy
 from tests.faults.tools.report import Report, sized
 from tests.usage.sample import new_account, record, records
 from tests.usage.truth import buckets_off, raw_totals
-from workers import ingest_usage
 
 EVENTS = sized(4_000, 100_000)
 BATCH = sized(100, 1_000)
@@ -60,7 +59,7 @@ async def ingesting(url: str, database: Database, workers: int = 2) -> AsyncIter
     """Workers until nothing is on its way any more."""
     stop, buses, mergers = asyncio.Event(), [bus_to(url) for _ in range(workers)], []
     for bus in buses:
-        batcher = ingest_usage.batcher(database, _not_raised)
+        batcher = IngestBatcher(database, _not_raised)
         bus.subscribe(USAGE_RECORDED, batcher.add)
         mergers.append(batcher)
     running = [asyncio.create_task(bus.run(stop)) for bus in buses]
@@ -183,7 +182,7 @@ async def test_one_percent_poison_is_quarantined_and_costs_nothing_else(
     await assert_counted(database, account, EVENTS)
     assert (after - before, len(mine)) == (bad + len(whole),) * 2
     replayed = await replay_quarantined(database, mine[:20])
-    assert (replayed.counted, replayed.kept) == (0, 20)
+    assert (replayed.counted, replayed.rejected) == (0, 20)
     report.tell(
         "usage, poison", f"{bad} bad records and {len(whole)} bad messages among {EVENTS}: all apart, none lost"
     )
@@ -214,7 +213,7 @@ async def test_the_same_id_with_another_content_is_quarantined_whoever_comes_fir
 
 async def test_poison_is_counted_after_all_once_it_can_be(database: Database, account: str) -> None:
     """A conflict whose counted twin is gone."""
-    batcher = ingest_usage.batcher(database, _not_raised)
+    batcher = IngestBatcher(database, _not_raised)
     await batcher.add(encode_batch([record(1, account_id=account)]))
     await batcher.add(encode_batch([record(1, account_id=account, cost=5)]))
     async with database.transaction() as tx:
@@ -224,7 +223,7 @@ async def test_poison_is_counted_after_all_once_it_can_be(database: Database, ac
         for table in ("usage_events", "usage_minutes", "usage_quarters", "usage_days", "usage_periods"):
             await tx.execute(text(f"DELETE FROM {table} WHERE account_id = :a"), {"a": account})
     replayed = await replay_quarantined(database, numbers)
-    assert (replayed.counted, replayed.kept) == (1, 0)
+    assert (replayed.counted, replayed.rejected) == (1, 0)
     assert await raw_totals(database, account) == (1, 5)
     async with database.transaction() as tx:
         assert await tx.list(text("SELECT id FROM usage_quarantine WHERE account_id = :a"), {"a": account}) == []

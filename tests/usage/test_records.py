@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.ids import encode_128
-from portal.usage import PoisonBatch, decode_batch, encode_batch, occurred_at
-from portal.usage.records import encode_record, join_batch
+from portal.usage import PoisonBatch, decode_batch, encode_batch
+from portal.usage.records import encode_record, join_batch, occurred_at
 from tests.usage.sample import NOON, record, records, request_id
 
 

@@ -22,10 +22,10 @@ from portal.usage.rules import (
     floor_to,
     month_of,
     months_from,
+    parse_zone,
     partition_name,
+    range_before,
     step_starts,
-    stretch_before,
-    zone_named,
 )
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo"]
@@ -132,11 +132,11 @@ def test_a_cover_stays_within_the_months_of_its_range() -> None:
         ((2026, 11, 5, 12), (2026, 11, 5, 18), (2026, 11, 5, 6)),
     ],
 )
-def test_the_stretch_before_is_as_long_in_months_days_or_hours(
+def test_the_range_before_is_as_long_in_months_days_or_hours(
     start: tuple[int, ...], end: tuple[int, ...], before: tuple[int, ...]
 ) -> None:
     first, last, expected = (datetime(*fields, tzinfo=BERLIN) for fields in (start, end, before))  # type: ignore[misc,arg-type]  # as above
-    assert stretch_before(first, last, BERLIN) == (expected, first)
+    assert range_before(first, last, BERLIN) == (expected, first)
 
 
 @given(instants, st.sampled_from([MINUTE, QUARTER, DAY]))
@@ -150,10 +150,10 @@ def test_floor_and_ceiling_enclose(instant: datetime, size: timedelta) -> None:
 def test_utc_days_come_from_days_and_the_edges_from_quarters() -> None:
     start, end = utc(2026, 11, 1, 6), utc(2026, 11, 5, 1)
     covered = plan_buckets(step_starts(start, end, Granularity.DAY, UTC_ZONE), end, Granularity.DAY)
-    assert [(day.start.day, day.adds_to_step, day.subtracts_from_step) for day in covered["usage_days"]] == [
+    assert [(day.start.day, day.adds_to, day.takes_from) for day in covered["usage_days"]] == [
         (n, n, 0) for n in range(1, 5)
     ]
-    assert [(edge.start.day, edge.adds_to_step, edge.subtracts_from_step) for edge in covered["usage_quarters"]] == [
+    assert [(edge.start.day, edge.adds_to, edge.takes_from) for edge in covered["usage_quarters"]] == [
         (1, 0, 1),
         (5, 5, 0),
     ]
@@ -189,7 +189,7 @@ def test_the_most_points_are_1500() -> None:
 @pytest.mark.parametrize("name", ["", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "America", "a\0b"])
 def test_an_unknown_zone_is_refused(name: str) -> None:
     with pytest.raises(Invalid):
-        zone_named(name)
+        parse_zone(name)
 
 
 def test_months_move_over_the_years() -> None:

@@ -7,10 +7,10 @@ from structlog.testing import capture_logs
 
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.database import Database
-from portal.usage import Journal, JournalShipper, encode_batch
+from portal.usage import IngestBatcher, Journal, JournalShipper, encode_batch
 from tests.usage.sample import new_account, record
 from tests.usage.truth import buckets_off, raw_totals
-from workers import ingest_usage, ship_journal
+from workers import ship_journal
 
 
 def names_in(folder: Path) -> list[str]:
@@ -30,7 +30,7 @@ async def test_what_is_journalled_is_counted_and_raises_the_quota(database: Data
     shipper = JournalShipper(tmp_path, bus, 1000)
     journal = Journal(tmp_path, segment_bytes=4096, sync_ms=10, on_append=shipper.wake)
     journal.open()
-    bus.subscribe(USAGE_RECORDED, ingest_usage.handler(database, raise_used))
+    bus.subscribe(USAGE_RECORDED, IngestBatcher(database, raise_used).add)
     shipping = asyncio.create_task(ship_journal.run(shipper, stop))
     for number in range(100):
         journal.append([record(number, account_id=account)])
@@ -55,7 +55,7 @@ async def test_without_redis_the_batch_is_counted_all_the_same(database: Databas
         raise ConnectionError("Redis is away")
 
     with capture_logs() as logs:
-        await ingest_usage.handler(database, away)(encode_batch([record(account_id=account)]))
+        await IngestBatcher(database, away).add(encode_batch([record(account_id=account)]))
     assert await raw_totals(database, account) == (1, 1)
     assert [line["event"] for line in logs] == ["quota_not_raised"]
 
@@ -65,7 +65,7 @@ async def test_poison_is_quarantined_and_holds_up_nothing(database: Database) ->
         raise AssertionError
 
     bus = InProcessBus()
-    bus.subscribe(USAGE_RECORDED, ingest_usage.handler(database, never))
+    bus.subscribe(USAGE_RECORDED, IngestBatcher(database, never).add)
     with capture_logs() as logs:
         await bus.publish(USAGE_RECORDED, b"nonsense " + new_account().encode())
     assert [(line["event"], line["count"]) for line in logs] == [("usage_quarantined", 1)]

@@ -17,13 +17,7 @@ from portal.core.bus import USAGE_RECORDED
 from portal.core.errors import NotFound, PortalError
 from portal.core.rabbit import DeadLetters
 from portal.runtime.container import Container, open_container
-from portal.usage import (
-    drop_quarantined,
-    find_quarantined,
-    list_quarantined,
-    replay_quarantined,
-    sync_quota_counters,
-)
+from portal.usage import delete_quarantined, find_quarantined, list_quarantined, replay_quarantined, sync_quota_counters
 
 MAX_LISTED = 1_000
 LAGGING = "Quota counters could not be raised: {}. They follow with each account's next usage."
@@ -122,7 +116,7 @@ async def _replay(data: Path | None, chosen: Places) -> dict[str, int]:
         told = {"counted": 0, "kept": 0, "sent": 0}
         if chosen.has_numbers:
             replayed = await replay_quarantined(container.database, chosen.numbers)
-            told |= {"counted": replayed.counted, "kept": replayed.kept}
+            told |= {"counted": replayed.counted, "kept": replayed.rejected}
             if (error := await sync_quota_counters(container.limiter.raise_used, replayed.totals)) is not None:
                 typer.echo(LAGGING.format(error), err=True)
         if chosen.has_letters and (letters := _letters(container, is_needed=chosen.letters is not None)) is not None:
@@ -136,7 +130,7 @@ async def _drop(data: Path | None, chosen: Places) -> int:
         dropped = 0
         if chosen.has_numbers:
             async with container.database.transaction() as tx:
-                dropped += await drop_quarantined(tx, chosen.numbers)
+                dropped += await delete_quarantined(tx, chosen.numbers)
         if chosen.has_letters and (letters := _letters(container, is_needed=chosen.letters is not None)) is not None:
             dropped += await letters.drop(chosen.letters)
         _check_found(chosen, dropped)

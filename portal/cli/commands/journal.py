@@ -12,7 +12,7 @@ from portal.cli.target import DataOption, settings_of
 from portal.core.bus import Bus, Handler
 from portal.runtime.container import open_container
 from portal.runtime.workers import subscribe_ingest
-from portal.usage import JournalRecovered, bytes_in, recover_journal
+from portal.usage import JournalRecovered, journal_bytes, recover_journal
 
 app = typer.Typer(help="The usage journal.", no_args_is_help=True)
 
@@ -45,7 +45,7 @@ def ship(
 async def _ship(folder: Path, data: Path | None) -> JournalRecovered:
     async with open_container(settings_of(data)) as container:
         subscribe_ingest(container)
-        with progress("Shipping bytes", bytes_in(folder)) as advance:
+        with progress("Shipping bytes", journal_bytes(folder)) as advance:
             return await recover_journal(
                 folder, _Watched(container.usage_bus, advance), container.settings.shipper_batch
             )

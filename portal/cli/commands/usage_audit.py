@@ -14,7 +14,7 @@ from portal.cli.target import DataOption, settings_of
 from portal.core.database import Database, Tx
 from portal.core.settings import Settings
 from portal.runtime.container import retention_of
-from portal.usage import Difference, Retention, audit_account, audited_months, list_audited, month_named
+from portal.usage import Difference, Retention, audit_account, audited_months, list_accounts_to_audit, parse_month
 
 SHOWN = 20
 LONG_SECONDS = 3600.0
@@ -37,7 +37,7 @@ def audit(
     account: AccountOption = None, period: PeriodOption = None, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Compare raw events, buckets, billing periods and invoices; exit 1 and the first differences if there are any."""
-    month = month_named(period) if period else None
+    month = parse_month(period) if period else None
     audited = asyncio.run(_audit(settings_of(data), account, month))
     count = len(audited.differences)
     if as_json:
@@ -85,4 +85,4 @@ async def _compare(tx: Tx, months: list[datetime], account: str | None, retentio
 
 async def _accounts(tx: Tx, month: datetime) -> list[str]:
     """Who used anything in a month, or was billed for it."""
-    return sorted({*await list_audited(tx, month), *await list_invoiced(tx, f"{month:%Y-%m}")})
+    return sorted({*await list_accounts_to_audit(tx, month), *await list_invoiced(tx, f"{month:%Y-%m}")})

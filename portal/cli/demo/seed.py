@@ -22,8 +22,7 @@ from portal.core.clock import from_microseconds
 from portal.core.database import Database
 from portal.core.errors import Conflict, StartupError
 from portal.runtime.container import Container
-from portal.usage import UsageRecord, encode_batch, ensure_partitions
-from workers import ingest_usage
+from portal.usage import IngestBatcher, UsageRecord, encode_batch, ensure_partitions
 
 BATCH = 10_000
 READER = "portal_demo_reader"
@@ -88,7 +87,7 @@ async def _make(container: Container, data: Path) -> DemoState:
 async def _count_usage(container: Container, kept: DemoState) -> None:
     await ensure_partitions(container.database, from_microseconds(kept.made_us))
     records = sorted(usage_of(kept), key=_in_order)
-    handle = ingest_usage.handler(container.database, container.limiter.raise_used)
+    handle = IngestBatcher(container.database, container.limiter.raise_used).add
     with progress("Making 90 days of demo usage", len(records)) as advance:
         for batch in _batches(records):
             await handle(encode_batch(batch))

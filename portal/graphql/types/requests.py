@@ -103,6 +103,6 @@ class RequestQueries:
         begin = start or (last - DEFAULT_SPAN if last.year > 1 else last)
         query = usage.RequestQuery(begin, last, usage_filter(where))
         before = decode_cursor(after) if after else None
-        rows = await usage.list_requests(tx, account_id, query, most=check_first(first) + 1, after=before)
+        rows = await usage.list_requests(tx, account_id, query, limit=check_first(first) + 1, after=before)
         items = [((row.occurred_at, row.request_id), UsageRequest.of(row)) for row in rows]
         return connection_of(items, first, after, lambda: usage.count_requests(tx, account_id, query))

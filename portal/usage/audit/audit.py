@@ -11,14 +11,14 @@ from itertools import pairwise
 
 from portal.core.database import Tx
 from portal.core.errors import Invalid
-from portal.usage.audit import store as audit_store
+from portal.usage.audit import store
 from portal.usage.audit.store import DAYS, MINUTES, QUARTERS, RAW, Ledger
-from portal.usage.retention.retention import Retention, oldest_kept
+from portal.usage.retention import Retention, oldest_kept
 from portal.usage.rules import month_of, months_from
 
 MAX_DIFFERENCES = 1000
 """Of one account, month and pair of ledgers."""
-ZONES = timedelta(days=2)
+ZONE_MARGIN = timedelta(days=2)
 """A month of any time zone, and of a policy that was cached when it ended, lies within this of the one in UTC."""
 
 
@@ -38,74 +38,70 @@ class Difference:
 
 
 def audited_months(now: datetime, retention: Retention) -> list[datetime]:
-    """From the oldest month that two ledgers keep to the current one, the newest first."""
+    """Return the months from the current one back to the oldest that two ledgers keep, the newest first."""
     months = [*retention.by_table().values()]
     deepest = sorted(months)[-2]
     return [months_from(month_of(now), -back) for back in range(deepest + 1)]
 
 
-def month_named(period: str) -> datetime:
-    """The month YYYY-MM. Raises Invalid."""
+def parse_month(period: str) -> datetime:
+    """Return the first instant of the month YYYY-MM. Raises Invalid."""
     try:
         return datetime.strptime(period, "%Y-%m").replace(tzinfo=UTC)
     except ValueError:
         raise Invalid(f"{period[:20]!r} is no period.", hint="Write it like 2026-11.", path=("period",)) from None
 
 
-async def list_audited(tx: Tx, month: datetime) -> list[str]:
-    """The accounts that have anything to compare in a month."""
-    return await audit_store.list_accounts_with_usage(tx, f"{month:%Y-%m}", _stretch(month))
+async def list_accounts_to_audit(tx: Tx, month: datetime) -> list[str]:
+    """Return the accounts that have anything to compare in a month."""
+    return await store.list_accounts_with_usage(tx, f"{month:%Y-%m}", month, months_from(month, 1))
 
 
 async def audit_account(tx: Tx, account_id: str, month: datetime, retention: Retention) -> list[Difference]:
-    """What does not agree in one account and month, in the order of days; at most MAX_DIFFERENCES a comparison."""
-    ledgers = kept_ledgers(month, tx.now, retention)
-    found: list[Difference] = []
-    for pair in pairwise(ledgers):
-        found += await _compare(tx, account_id, pair, month)
+    """Return the differences of one account and month, in the order of days; at most MAX_DIFFERENCES a comparison."""
+    ledgers = ledgers_with(month, tx.now, retention)
+    differences: list[Difference] = []
+    for finer, coarser in pairwise(ledgers):
+        differences += await _compare(tx, account_id, finer, coarser, month)
     if RAW in ledgers:
-        found += await _missing_external(tx, account_id, month)
+        differences += await _missing_external(tx, account_id, month)
         if oldest_kept(tx.now, retention.raw) <= months_from(month, -1):
-            found += await _compare_period(tx, account_id, month)
-    return found
+            differences += await _compare_period(tx, account_id, month)
+    return differences
 
 
-def kept_ledgers(month: datetime, now: datetime, retention: Retention) -> list[Ledger]:
-    """From the finest to the coarsest, those that still have the month."""
-    kept = retention.by_table()
-    return [one for one in (RAW, MINUTES, QUARTERS, DAYS) if month >= oldest_kept(now, kept[one.table])]
+def ledgers_with(month: datetime, now: datetime, retention: Retention) -> list[Ledger]:
+    """Return the ledgers that still have the month, from the finest to the coarsest."""
+    months = retention.by_table()
+    return [ledger for ledger in (RAW, MINUTES, QUARTERS, DAYS) if month >= oldest_kept(now, months[ledger.table])]
 
 
-async def _compare(tx: Tx, account_id: str, pair: tuple[Ledger, Ledger], month: datetime) -> list[Difference]:
-    rows = await audit_store.list_differences(tx, account_id, pair, _stretch(month), MAX_DIFFERENCES)
-    finer, coarser = pair
-    found = []
+async def _compare(tx: Tx, account_id: str, finer: Ledger, coarser: Ledger, month: datetime) -> list[Difference]:
+    end = months_from(month, 1)
+    rows = await store.list_differences(tx, account_id, finer, coarser, month, end, MAX_DIFFERENCES)
+    differences = []
     for row in rows:
         figures = [("calls", row.finer_calls, row.coarser_calls), ("units", row.finer_units, row.coarser_units)]
         # Where sums of the day agree, what is in one of its buckets is missing in another.
         different = [figure for figure in figures if figure[1] != figure[2]] or figures[:1]
         for measure, expected, counted in different:
             where = (account_id, row.key_id, f"{row.day:%Y-%m-%d}", coarser.name, finer.name)
-            found.append(Difference(*where, measure, expected, counted, row.first))
-    return found
+            differences.append(Difference(*where, measure, expected, counted, row.first))
+    return differences
 
 
 async def _compare_period(tx: Tx, account_id: str, month: datetime) -> list[Difference]:
-    start, end = _stretch(month)
+    start, end = month - ZONE_MARGIN, months_from(month, 1) + ZONE_MARGIN
     period = f"{month:%Y-%m}"
-    events, counted = await audit_store.period_sums(tx, account_id, period, (start - ZONES, end + ZONES))
+    events, counted = await store.period_sums(tx, account_id, period, start, end)
     if events == counted:
         return []
     return [Difference(account_id, "", "", f"period {period}", "events", "billable units", events, counted)]
 
 
 async def _missing_external(tx: Tx, account_id: str, month: datetime) -> list[Difference]:
-    rows = await audit_store.list_missing_external(tx, account_id, _stretch(month), MAX_DIFFERENCES)
+    rows = await store.list_missing_external(tx, account_id, month, months_from(month, 1), MAX_DIFFERENCES)
     return [
         Difference(account_id, "", f"{row.day:%Y-%m-%d}", "events", "external ids", "events", row.known, 0, row.first)
         for row in rows
     ]
-
-
-def _stretch(month: datetime) -> tuple[datetime, datetime]:
-    return month, months_from(month, 1)

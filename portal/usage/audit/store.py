@@ -1,16 +1,15 @@
-"""Statements that compare the ledgers of usage with one another. Each is about one account and one stretch of time."""
+"""Statements that compare the ledgers of usage with one another. Each is about one account and one range of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Row, TextClause, bindparam, text
+from sqlalchemy import Row, TextClause, bindparam, text
 
+from portal.core.columns import INSTANT
 from portal.core.database import Tx
-
-_INSTANT = DateTime(timezone=True)
-_ORIGIN = "'2000-01-01 00:00:00+00'"
+from portal.usage.rules import BUCKET_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ SELECT date_trunc('day', at, 'UTC') AS day, key_id, min(at) AS first,
     coalesce(sum(finer.units), 0)::bigint AS finer_units, coalesce(sum(coarser.units), 0)::bigint AS coarser_units
 FROM finer FULL JOIN coarser USING (at, key_id, environment, outcome)
 WHERE (finer.calls, finer.units) IS DISTINCT FROM (coarser.calls, coarser.units)
-GROUP BY 1, 2 ORDER BY 1, 2 LIMIT :most
+GROUP BY 1, 2 ORDER BY 1, 2 LIMIT :limit
 """
 _PERIOD = text("""
 SELECT coalesce((
@@ -54,7 +53,7 @@ SELECT coalesce((
         AND code = 'VALID' AND environment = 'live'
 ), 0)::bigint AS events,
 coalesce((SELECT used FROM usage_periods WHERE account_id = :account AND period = :period), 0) AS counted
-""").bindparams(bindparam("start", type_=_INSTANT), bindparam("end", type_=_INSTANT))
+""").bindparams(bindparam("start", type_=INSTANT), bindparam("end", type_=INSTANT))
 _EXTERNAL = text("""
 SELECT date_trunc('day', known.occurred_at, 'UTC') AS day, count(*) AS known, min(known.occurred_at) AS first
 FROM external_events known
@@ -63,8 +62,8 @@ WHERE known.account_id = :account AND known.occurred_at >= :start AND known.occu
         AND event.occurred_at = known.occurred_at AND event.request_id = known.request_id
         AND event.occurred_at >= :start AND event.occurred_at < :end
 )
-GROUP BY 1 ORDER BY 1 LIMIT :most
-""").bindparams(bindparam("start", type_=_INSTANT), bindparam("end", type_=_INSTANT))
+GROUP BY 1 ORDER BY 1 LIMIT :limit
+""").bindparams(bindparam("start", type_=INSTANT), bindparam("end", type_=INSTANT))
 # From one account to the next along the key, so that the rows of an account are not read to learn its name.
 _NEXT_ACCOUNTS = """
 WITH RECURSIVE step AS (
@@ -79,45 +78,50 @@ _PERIOD_ACCOUNTS = text("SELECT account_id FROM usage_periods WHERE period = :pe
 
 
 async def list_differences(
-    tx: Tx, account_id: str, pair: tuple[Ledger, Ledger], stretch: tuple[datetime, datetime], most: int
+    tx: Tx, account_id: str, finer: Ledger, coarser: Ledger, start: datetime, end: datetime, limit: int
 ) -> Sequence[Row[Any]]:
-    """By day and key, where the coarser ledger is not what the finer one adds up to."""
-    width = pair[1].width
-    sides = {
-        name: _SIDE.format(
-            width=width, time=one.time, origin=_ORIGIN, outcome=one.outcome, calls=one.calls, units=one.units,
-            table=one.table,
-        )
-        for name, one in zip(("finer", "coarser"), pair, strict=True)
-    }  # fmt: skip
-    values = {"account": account_id, "start": stretch[0], "end": stretch[1], "most": most}
-    return (await tx.execute(_timed(_COMPARE.format(**sides)), values)).all()
+    """Return by day and key where the coarser ledger is not what the finer one adds up to."""
+    sides = {"finer": _side(finer, coarser.width), "coarser": _side(coarser, coarser.width)}
+    values = {"account": account_id, "start": start, "end": end, "limit": limit}
+    return (await tx.execute(_in_range(_COMPARE.format(**sides)), values)).all()
 
 
-async def period_sums(tx: Tx, account_id: str, period: str, stretch: tuple[datetime, datetime]) -> tuple[int, int]:
-    """(billable units of the raw events, those that the billing period has)."""
-    values = {"account": account_id, "period": period, "start": stretch[0], "end": stretch[1]}
+async def period_sums(tx: Tx, account_id: str, period: str, start: datetime, end: datetime) -> tuple[int, int]:
+    """Return the billable units of the raw events of a range, and those that the billing period has."""
+    values = {"account": account_id, "period": period, "start": start, "end": end}
     row = (await tx.execute(_PERIOD, values)).one()
     return row.events, row.counted
 
 
 async def list_missing_external(
-    tx: Tx, account_id: str, stretch: tuple[datetime, datetime], most: int
+    tx: Tx, account_id: str, start: datetime, end: datetime, limit: int
 ) -> Sequence[Row[Any]]:
-    """By day, external events that are known as counted and have no raw event."""
-    values = {"account": account_id, "start": stretch[0], "end": stretch[1], "most": most}
+    """Return by day the external events that are known as counted and have no raw event."""
+    values = {"account": account_id, "start": start, "end": end, "limit": limit}
     return (await tx.execute(_EXTERNAL, values)).all()
 
 
-async def list_accounts_with_usage(tx: Tx, period: str, stretch: tuple[datetime, datetime]) -> list[str]:
-    """Across accounts: whose usage of the stretch any ledger knows."""
-    found = set(await tx.list(_PERIOD_ACCOUNTS, {"period": period}, returns=str))
+async def list_accounts_with_usage(tx: Tx, period: str, start: datetime, end: datetime) -> list[str]:
+    """Return the accounts, of all, that have usage of the range in any ledger."""
+    accounts = set(await tx.list(_PERIOD_ACCOUNTS, {"period": period}, returns=str))
     for ledger in (RAW, MINUTES, QUARTERS, DAYS):
         where = f"{ledger.time} >= :start AND {ledger.time} < :end"
-        statement = _timed(_NEXT_ACCOUNTS.format(table=ledger.table, where=where))
-        found |= set(await tx.list(statement, {"start": stretch[0], "end": stretch[1]}, returns=str))
-    return sorted(found)
+        statement = _in_range(_NEXT_ACCOUNTS.format(table=ledger.table, where=where))
+        accounts |= set(await tx.list(statement, {"start": start, "end": end}, returns=str))
+    return sorted(accounts)
 
 
-def _timed(statement: str) -> TextClause:
-    return text(statement).bindparams(bindparam("start", type_=_INSTANT), bindparam("end", type_=_INSTANT))
+def _side(ledger: Ledger, width: str) -> str:
+    return _SIDE.format(
+        width=width,
+        origin=BUCKET_ORIGIN,
+        table=ledger.table,
+        time=ledger.time,
+        outcome=ledger.outcome,
+        calls=ledger.calls,
+        units=ledger.units,
+    )
+
+
+def _in_range(statement: str) -> TextClause:
+    return text(statement).bindparams(bindparam("start", type_=INSTANT), bindparam("end", type_=INSTANT))

@@ -1,19 +1,14 @@
-"""Statements on the ids of external usage. Every one carries the account, but for the clearing of old ones."""
+"""Statements on the ids of external usage. Every one names the account, but for the purge of old ones."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from sqlalchemy import DateTime, bindparam, text
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from portal.core.columns import INSTANT
 from portal.core.database import Tx
-
-if TYPE_CHECKING:
-    from portal.usage.external.count import ExternalEvent
-
-Name = tuple[str, str, str]
-"""(account, source, id)."""
+from portal.usage.external.events import ExternalEvent, ExternalId
 
 # In the order of the key, so that two callers with the same events wait for one another in line.
 _INSERT = text("""
@@ -23,20 +18,21 @@ FROM unnest(:accounts ::text[], :sources ::text[], :ids ::text[], :requests ::te
     AS event (account_id, source, event_id, request_id, occurred_at, digest)
 ORDER BY account_id, source, event_id ON CONFLICT DO NOTHING
 RETURNING account_id, source, event_id
-""").bindparams(bindparam("instants", type_=ARRAY(DateTime(timezone=True))), bindparam("now", type_=DateTime(True)))
+""").bindparams(bindparam("instants", type_=ARRAY(INSTANT)), bindparam("now", type_=INSTANT))
 _DIGESTS = text("""
 SELECT account_id, source, event_id, digest FROM external_events
 WHERE (account_id, source, event_id) IN (SELECT * FROM unnest(:accounts ::text[], :sources ::text[], :ids ::text[]))
 """)
 _DELETE = text("""
 DELETE FROM external_events WHERE ctid IN (
-    SELECT ctid FROM external_events WHERE occurred_at < :before ORDER BY occurred_at LIMIT :most FOR UPDATE SKIP LOCKED
+    SELECT ctid FROM external_events WHERE occurred_at < :before
+    ORDER BY occurred_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-""").bindparams(bindparam("before", type_=DateTime(timezone=True)))
+""").bindparams(bindparam("before", type_=INSTANT))
 
 
-async def insert_new(tx: Tx, events: Sequence["ExternalEvent"], service_id: str) -> set[Name]:
-    """The names of those that were not there; waits for others who are inserting the same."""
+async def insert_new(tx: Tx, events: Sequence[ExternalEvent], service_id: str) -> set[ExternalId]:
+    """Insert the ids of events; returns those that were not there. Waits for others who insert the same."""
     values = {
         "service": service_id,
         "now": tx.now,
@@ -44,28 +40,28 @@ async def insert_new(tx: Tx, events: Sequence["ExternalEvent"], service_id: str)
         "instants": [event.occurred_at for event in events],
         "digests": [event.digest for event in events],
     }
-    rows = await tx.execute(_INSERT, values | _columns([event.name for event in events]))
+    rows = await tx.execute(_INSERT, values | _arrays([event.external_id for event in events]))
     return {(row.account_id, row.source, row.event_id) for row in rows}
 
 
-async def list_digests(tx: Tx, names: Collection[Name]) -> dict[Name, bytes]:
-    """What was counted under each of these names."""
-    if not names:
+async def list_digests(tx: Tx, ids: Collection[ExternalId]) -> dict[ExternalId, bytes]:
+    """Return the digest of what was counted under each of these ids."""
+    if not ids:
         return {}
-    rows = await tx.execute(_DIGESTS, _columns(names))
+    rows = await tx.execute(_DIGESTS, _arrays(ids))
     return {(row.account_id, row.source, row.event_id): bytes(row.digest) for row in rows}
 
 
-async def delete_before(tx: Tx, before: datetime, most: int) -> int:
-    """Returns how many."""
-    result = await tx.execute(_DELETE, {"before": before, "most": most})
+async def delete_before(tx: Tx, before: datetime, limit: int) -> int:
+    """Delete at most `limit` ids of events before an instant, the oldest first. Returns how many."""
+    result = await tx.execute(_DELETE, {"before": before, "limit": limit})
     count: int = result.rowcount  # type: ignore[attr-defined]  # a DELETE has one
     return count
 
 
-def _columns(names: Collection[Name]) -> dict[str, list[str]]:
+def _arrays(ids: Collection[ExternalId]) -> dict[str, list[str]]:
     return {
-        "accounts": [account for account, _, _ in names],
-        "sources": [source for _, source, _ in names],
-        "ids": [event_id for _, _, event_id in names],
+        "accounts": [account for account, _, _ in ids],
+        "sources": [source for _, source, _ in ids],
+        "ids": [event_id for _, _, event_id in ids],
     }

@@ -17,20 +17,23 @@ NO_STEP = 0
 
 
 class BucketRange(NamedTuple):
-    """Buckets of [start, end) that step `gains` (from 1) has and step `loses` has not; 0 is no step."""
+    """Buckets of [start, end) that count towards one step (from 1) and are taken from another; 0 is no step."""
 
     start: datetime
     end: datetime
-    adds_to_step: int
-    subtracts_from_step: int
+    adds_to: int
+    takes_from: int
 
 
 BucketPlan = Mapping[str, Sequence[BucketRange]]
-"""By table, what adds up to the steps."""
+"""By table, the ranges that add up to the steps."""
 
 
 def plan_buckets(starts: Sequence[datetime], end: datetime, granularity: Granularity) -> BucketPlan:
-    """Of steps that begin at `starts`, multiples of a quarter-hour (for MINUTE of a minute), the last until `end`."""
+    """Return the ranges for steps that begin at `starts` and, the last one, end at `end`.
+
+    All are multiples of a quarter-hour, for MINUTE of a minute.
+    """
     borders = [*starts, end]
     if granularity in _TABLES:
         return {_TABLES[granularity]: _steps(borders)}
@@ -40,17 +43,17 @@ def plan_buckets(starts: Sequence[datetime], end: datetime, granularity: Granula
         for number, (border, midnight) in enumerate(zip(borders, midnights, strict=True))
         if border != midnight
     ]
-    spans = {"usage_days": _steps(midnights), "usage_quarters": edges}
-    return {table: found for table, found in spans.items() if found}
+    plan = {"usage_days": _steps(midnights), "usage_quarters": edges}
+    return {table: ranges for table, ranges in plan.items() if ranges}
 
 
-def steps_of(covered: BucketPlan, table: str, bucket_at: datetime) -> list[tuple[int, int]]:
-    """(step, +1 or -1) for all that a bucket counts in: what the statement does, to be tested without a database."""
+def steps_of(plan: BucketPlan, table: str, bucket_at: datetime) -> list[tuple[int, int]]:
+    """Return (step, +1 or -1) for each step that a bucket changes: as the statement does, without a database."""
     signed = [
         sign
-        for span in covered.get(table, ())
-        if span.start <= bucket_at < span.end
-        for sign in ((span.adds_to_step, 1), (span.subtracts_from_step, -1))
+        for bucket_range in plan.get(table, ())
+        if bucket_range.start <= bucket_at < bucket_range.end
+        for sign in ((bucket_range.adds_to, 1), (bucket_range.takes_from, -1))
     ]
     return [(step, sign) for step, sign in signed if step != NO_STEP]
 
@@ -66,7 +69,7 @@ def _nearest_midnight(instant: datetime) -> datetime:
 
 
 def _edge(border: datetime, midnight: datetime, number: int, steps: int) -> BucketRange:
-    """`number` steps end up to and with this border; the next one begins at it."""
+    """Return the quarter-hours between a border and its midnight; step `number` ends at the border."""
     following = number + 1 if number < steps else NO_STEP
     if border < midnight:
         return BucketRange(border, midnight, following, number)

@@ -16,10 +16,10 @@ from typing import Any
 from sqlalchemy import Row
 
 from portal.core.database import Tx
-from portal.usage.history import series_store as history
+from portal.usage.history import store
 from portal.usage.history.bucket_ranges import BucketPlan, plan_buckets
 from portal.usage.records import OTHER
-from portal.usage.rules import Granularity, aligned_range, step_starts, stretch_before, zone_named
+from portal.usage.rules import Granularity, aligned_range, parse_zone, range_before, step_starts
 
 MAX_GROUPS = 20
 
@@ -39,7 +39,7 @@ class UsageFilter:
     environment: str | None = None
 
     def columns(self) -> dict[str, str]:
-        """What is asked for, by column of the buckets."""
+        """Return the values that are filtered by, by column of the buckets."""
         return {column: value for column, value in asdict(self).items() if value is not None}
 
 
@@ -108,12 +108,15 @@ class UsageSeries:
 
 
 async def usage_series(tx: Tx, account_id: str, query: UsageQuery) -> UsageSeries:
-    """Raises Invalid for a range, zone or number of points that cannot be served."""
-    zone = zone_named(query.time_zone)
+    """Return every step of the range with its totals, zeros included.
+
+    Raises Invalid for a range, zone or number of points that cannot be served.
+    """
+    zone = parse_zone(query.time_zone)
     start, end = aligned_range(query.start, query.end, query.granularity)
     starts = step_starts(start, end, query.granularity, zone)
-    rows = await history.list_cells(
-        tx, account_id, _cells(query, plan_buckets(starts, end, query.granularity), MAX_GROUPS)
+    rows = await store.list_cells(
+        tx, account_id, _cell_query(query, plan_buckets(starts, end, query.granularity), MAX_GROUPS)
     )
     points = _points(starts, rows, is_grouped=query.group_by is not None)
     return UsageSeries(
@@ -127,42 +130,51 @@ async def usage_series(tx: Tx, account_id: str, query: UsageQuery) -> UsageSerie
     )
 
 
+async def count_calls(tx: Tx, account_id: str, start: datetime, end: datetime, usage_filter: UsageFilter) -> int:
+    """Count the calls of [start, end), both at a quarter-hour, that match a filter."""
+    plan = plan_buckets([start], end, Granularity.DAY)
+    cells = await store.list_cells(tx, account_id, store.CellQuery(plan, None, usage_filter.columns(), 1))
+    return int(sum(cell.calls for cell in cells))
+
+
 async def counted_until(tx: Tx, account_id: str) -> datetime:
-    """When the newest ingested event happened; without any event, now.
+    """Return when the newest ingested event happened; without any event, now.
 
-    Events younger than that may still come, from other nodes.
+    Younger events may still come, from other nodes.
     """
-    return await history.find_newest(tx, account_id) or tx.now
+    return await store.find_newest(tx, account_id) or tx.now
 
 
-async def top_usage(tx: Tx, account_id: str, query: UsageQuery, most: int) -> list[UsageGroupTotals]:
-    """The `most` parts of `group_by` with the most calls in the whole range, the rest as `other`. Raises Invalid."""
-    zone_named(query.time_zone)
+async def top_usage(tx: Tx, account_id: str, query: UsageQuery, limit: int) -> list[UsageGroupTotals]:
+    """Return the `limit` groups with the most calls in the whole range, then the rest as `other`. Raises Invalid."""
+    parse_zone(query.time_zone)
     start, end = aligned_range(query.start, query.end, Granularity.DAY)
-    rows = await history.list_cells(tx, account_id, _cells(query, plan_buckets([start], end, Granularity.DAY), most))
+    rows = await store.list_cells(
+        tx, account_id, _cell_query(query, plan_buckets([start], end, Granularity.DAY), limit)
+    )
     return _groups(_points([start], rows, is_grouped=True))
 
 
 def query_before(query: UsageQuery) -> UsageQuery:
-    """The same question about the stretch before: as many months, days or hours. Raises Invalid."""
-    zone = zone_named(query.time_zone)
+    """Return the same query about the range before: as many months, days or hours. Raises Invalid."""
+    zone = parse_zone(query.time_zone)
     start, end = aligned_range(query.start, query.end, query.granularity)
-    start, end = stretch_before(start, end, zone)
+    start, end = range_before(start, end, zone)
     return replace(query, start=start, end=end)
 
 
-def _cells(query: UsageQuery, covered: BucketPlan, most: int) -> history.CellQuery:
-    part = None if query.group_by is None else query.group_by.value
-    return history.CellQuery(covered, part, query.filter.columns(), most)
+def _cell_query(query: UsageQuery, plan: BucketPlan, max_groups: int) -> store.CellQuery:
+    group_by = None if query.group_by is None else query.group_by.value
+    return store.CellQuery(plan, group_by, query.filter.columns(), max_groups)
 
 
 def _points(starts: list[datetime], rows: Iterable[Row[Any]], *, is_grouped: bool) -> list[UsagePoint]:
-    found: dict[int, list[UsageGroupTotals]] = {}
+    by_step: dict[int, list[UsageGroupTotals]] = {}
     for row in rows:
-        found.setdefault(row.step, []).append(UsageGroupTotals(row.part, UsageTotals(*row[2:])))
+        by_step.setdefault(row.step, []).append(UsageGroupTotals(row.part, UsageTotals(*row[2:])))
     points = []
     for step, at in enumerate(starts, start=1):
-        groups = _ranked(found.get(step, []))
+        groups = _ranked(by_step.get(step, []))
         points.append(UsagePoint(at, _sum([group.totals for group in groups]), groups if is_grouped else []))
     return points
 
@@ -176,7 +188,7 @@ def _groups(points: list[UsagePoint]) -> list[UsageGroupTotals]:
 
 
 def _ranked(groups: list[UsageGroupTotals]) -> list[UsageGroupTotals]:
-    """The most calls first, the rest of all last."""
+    """Sort by calls, the most first and `other` last."""
     return sorted(groups, key=lambda group: (group.key == OTHER, -group.totals.calls, group.key))
 
 

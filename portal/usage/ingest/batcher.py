@@ -6,110 +6,112 @@ buckets in it. Two at once, so that one is read and staged while the other is wr
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
 
 from portal.core.clock import utc_now
 from portal.core.database import Database, is_dependency_unavailable
-from portal.core.logs import get_log
 from portal.usage.ingest.ingest import IngestResult, ingest_batches
-from portal.usage.ingest.resource_cap import ResourceNames
+from portal.usage.ingest.resource_cap import ResourceCap
+from portal.usage.ingest.sync_quota_counters import RaiseUsed, sync_quota_counters
 from portal.usage.records import count_in
-from portal.usage.retention.retention import Retention, earliest_at
+from portal.usage.retention import Retention, earliest_at
 
 MAX_EVENTS = 20_000
 TRANSACTIONS = 2
-_log = get_log(__name__)
 
-OnIngested = Callable[[IngestResult], Awaitable[None]]
-Pending = tuple[bytes, int, "asyncio.Future[None]"]
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A batch, the number of events in it, and who waits for its commit."""
+
+    batch: bytes
+    events: int
+    done: "asyncio.Future[None]"
 
 
 class IngestBatcher:
-    """`on_counted` hears of each committed transaction. The numbers count since the start."""
+    """Everything that one process ingests goes through one of these. The numbers count since the start.
 
-    def __init__(self, database: Database, on_counted: OnIngested, retention: Retention | None = None) -> None:
+    Without a retention no event is too late.
+    """
+
+    def __init__(self, database: Database, raise_used: RaiseUsed, retention: Retention | None = None) -> None:
         self.batches = self.transactions = self.events = self.added = self.quarantined = self.failures = 0
         self.largest = 0
         self.lag_seconds = 0.0
         self.waiting_events = 0
         self._database = database
-        self._on_counted = on_counted
+        self._raise_used = raise_used
         self._retention = retention
-        self._names = ResourceNames()
-        self._waiting: deque[Pending] = deque()
+        self._cap = ResourceCap()
+        self._waiting: deque[_Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
     async def add(self, batch: bytes) -> None:
-        """Returns once the batch is committed. Raises what may work later."""
-        done = asyncio.get_running_loop().create_future()
-        count = count_in(batch)
-        self._waiting.append((batch, count, done))
-        self.waiting_events += count
+        """Count a batch; returns once it is committed. Raises what may work later."""
+        delivery = _Delivery(batch, count_in(batch), asyncio.get_running_loop().create_future())
+        self._waiting.append(delivery)
+        self.waiting_events += delivery.events
         if len(self._running) < TRANSACTIONS:
             task = asyncio.create_task(self._work())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        await done
+        await delivery.done
 
     async def _work(self) -> None:
         while self._waiting:
-            taken = self._take()
+            deliveries = self._take()
             try:
-                await self._count(taken)
+                await self._count(deliveries)
             except Exception as error:
                 self.failures += 1
-                if len(taken) == 1 or is_dependency_unavailable(error):
-                    _fail(taken, error)
+                if len(deliveries) == 1 or is_dependency_unavailable(error):
+                    _fail(deliveries, error)
                 else:
-                    await self._count_apart(taken)
+                    await self._count_apart(deliveries)
 
-    def _take(self) -> list[Pending]:
-        """At least one; no more than MAX_EVENTS events where there are several."""
-        taken: list[Pending] = []
+    def _take(self) -> list[_Delivery]:
+        """Take at least one delivery; no more than MAX_EVENTS events where there are several."""
+        deliveries: list[_Delivery] = []
         events = 0
-        while self._waiting and (not taken or events + self._waiting[0][1] <= MAX_EVENTS):
-            taken.append(self._waiting.popleft())
-            events += taken[-1][1]
+        while self._waiting and (not deliveries or events + self._waiting[0].events <= MAX_EVENTS):
+            deliveries.append(self._waiting.popleft())
+            events += deliveries[-1].events
         self.waiting_events -= events
-        return [one for one in taken if not one[2].cancelled()]
+        return [delivery for delivery in deliveries if not delivery.done.cancelled()]
 
-    async def _count(self, taken: list[Pending]) -> None:
-        if not taken:
+    async def _count(self, deliveries: list[_Delivery]) -> None:
+        if not deliveries:
             return
-        batches = [batch for batch, _, _ in taken]
-        told = await ingest_batches(self._database, batches, self._names, earliest_at(utc_now(), self._retention))
-        self._note(told, len(taken))
-        await self._on_counted(told)
-        for _, _, done in taken:
-            if not done.done():
-                done.set_result(None)
+        batches = [delivery.batch for delivery in deliveries]
+        result = await ingest_batches(self._database, batches, self._cap, earliest_at(utc_now(), self._retention))
+        self._add_to_counters(result, len(deliveries))
+        await sync_quota_counters(self._raise_used, result.totals)
+        for delivery in deliveries:
+            if not delivery.done.done():
+                delivery.done.set_result(None)
 
-    async def _count_apart(self, taken: list[Pending]) -> None:
-        """What fails together may be the fault of one: the others must not wait for it."""
-        for one in taken:
+    async def _count_apart(self, deliveries: list[_Delivery]) -> None:
+        """Count each by itself: what fails together may be the fault of one, and the others must not wait for it."""
+        for delivery in deliveries:
             try:
-                await self._count([one])
+                await self._count([delivery])
             except Exception as error:
-                _fail([one], error)
+                _fail([delivery], error)
 
-    def _note(self, told: IngestResult, batches: int) -> None:
+    def _add_to_counters(self, result: IngestResult, batches: int) -> None:
         self.batches += batches
         self.transactions += 1
-        self.events += told.events
-        self.added += told.added
-        self.quarantined += told.quarantined
-        self.largest = max(self.largest, told.events)
-        if told.oldest is not None:
-            self.lag_seconds = _seconds_since(told.oldest)
+        self.events += result.events
+        self.added += result.added
+        self.quarantined += result.quarantined
+        self.largest = max(self.largest, result.events)
+        if result.oldest is not None:
+            self.lag_seconds = max(0.0, (utc_now() - result.oldest).total_seconds())
 
 
-def _seconds_since(instant: datetime) -> float:
-    return max(0.0, (utc_now() - instant).total_seconds())
-
-
-def _fail(taken: list[Pending], error: Exception) -> None:
-    for _, _, done in taken:
+def _fail(deliveries: list[_Delivery], error: Exception) -> None:
+    for delivery in deliveries:
         with suppress(asyncio.InvalidStateError):
-            done.set_exception(error)
+            delivery.done.set_exception(error)

@@ -20,7 +20,7 @@ from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
 from portal.core.logs import get_log
 from portal.usage.ingest import store
-from portal.usage.ingest.resource_cap import ResourceNames
+from portal.usage.ingest.resource_cap import ResourceCap
 from portal.usage.ingest.store import PeriodUse
 from portal.usage.ingest.validate import (
     CONFLICT,
@@ -32,15 +32,15 @@ from portal.usage.ingest.validate import (
     validate_batches,
 )
 from portal.usage.records import OTHER, encode_batch
-from portal.usage.retention.partitions import create_partitions
+from portal.usage.retention import create_partitions, is_partition_missing
 from portal.usage.rules import EARLIEST, month_of
 
 THREAD_BYTES = 65_536
-COUNTED_OTHERWISE = "Its id is counted with another content."
+CONFLICT_DETAIL = "Its id is counted with another content."
 MAX_AHEAD = timedelta(days=1)
+_ACCOUNT_ID = store.STAGED.index("account_id")
 _OCCURRED_AT = store.STAGED.index("occurred_at")
 _RESOURCE = store.STAGED.index("resource")
-_NO_PARTITION = "23514"
 _REFUSALS = ("22", "54")
 """SQLSTATE classes: data exception, program limit exceeded."""
 _log = get_log(__name__)
@@ -48,9 +48,9 @@ _log = get_log(__name__)
 
 @dataclass(slots=True)
 class IngestResult:
-    """`totals` of every billing period in the batches, also when all of it was here before.
+    """What became of some batches; `totals` of every billing period in them, also when all of it was here before.
 
-    `suspects` are all that could not be counted, `quarantined` those of them that were not in quarantine yet.
+    `rejected` are all that could not be counted, `quarantined` those of them that were not in quarantine yet.
     """
 
     events: int = 0
@@ -63,11 +63,11 @@ class IngestResult:
 
 async def ingest_usage(database: Database, batch: bytes) -> list[PeriodUse]:
     """Count one batch. Raises what may work later: then nothing was stored."""
-    return (await ingest_batches(database, [batch], ResourceNames())).totals
+    return (await ingest_batches(database, [batch], ResourceCap())).totals
 
 
 async def ingest_batches(
-    database: Database, batches: Sequence[bytes], names: ResourceNames, earliest: datetime = EARLIEST
+    database: Database, batches: Sequence[bytes], cap: ResourceCap, earliest: datetime = EARLIEST
 ) -> IngestResult:
     """Count batches in one transaction. Raises what may work later: then nothing of them was stored.
 
@@ -82,87 +82,85 @@ async def ingest_batches(
         else validate_batches(batches, latest, earliest)
     )
     try:
-        return await _store_with_partitions(database, validated, names)
+        return await _store_with_partitions(database, validated, cap)
     except (DataError, OverflowError, DBAPIError) as error:
         if not _is_refusal(error) or not validated.rows:
             raise
-        return await _store_in_halves(database, validated, names, error)
+        return await _store_in_halves(database, validated, cap, error)
 
 
-async def _store_with_partitions(database: Database, validated: ValidatedBatch, names: ResourceNames) -> IngestResult:
+async def _store_with_partitions(database: Database, validated: ValidatedBatch, cap: ResourceCap) -> IngestResult:
     try:
-        return await _store(database, validated, names)
+        return await _store(database, validated, cap)
     except IntegrityError as error:
         if not is_partition_missing(error):
             raise
     await create_partitions(database, sorted({month_of(row[_OCCURRED_AT]) for row in validated.rows.values()}))
-    return await _store(database, validated, names)
+    return await _store(database, validated, cap)
 
 
 async def _store_in_halves(
-    database: Database, validated: ValidatedBatch, names: ResourceNames, error: Exception
+    database: Database, validated: ValidatedBatch, cap: ResourceCap, error: Exception
 ) -> IngestResult:
-    """Something in it is refused: the healthy records are counted, what remains at the end is set apart."""
+    """Halve a batch until the records that PostgreSQL refuses stand alone: they are rejected, the others counted."""
     records = [*validated.records.values(), *(record for _, record in validated.conflicting_duplicates)]
     if len(records) == 1:
-        only = ValidatedBatch(rejected=[*validated.rejected])
-        only.reject(records[0], REFUSED, str(error))
-        return await _store(database, only, names)
-    whole = await _store(database, ValidatedBatch(rejected=validated.rejected), names)
+        alone = ValidatedBatch(rejected=[*validated.rejected])
+        alone.reject(records[0], REFUSED, str(error))
+        return await _store(database, alone, cap)
+    result = await _store(database, ValidatedBatch(rejected=validated.rejected), cap)
     middle = len(records) // 2
     for half in (records[:middle], records[middle:]):
-        part = await ingest_batches(database, [encode_batch(half)], names)
-        whole.events += part.events
-        whole.added += part.added
-        whole.rejected += part.rejected
-        whole.quarantined += part.quarantined
-        whole.totals += part.totals
-    return whole
+        part = await ingest_batches(database, [encode_batch(half)], cap)
+        result.events += part.events
+        result.added += part.added
+        result.rejected += part.rejected
+        result.quarantined += part.quarantined
+        result.totals += part.totals
+    return result
 
 
-async def _store(database: Database, validated: ValidatedBatch, names: ResourceNames) -> IngestResult:
+async def _store(database: Database, validated: ValidatedBatch, cap: ResourceCap) -> IngestResult:
     if not validated.rows and not validated.rejected:
         return IngestResult()
     async with database.transaction() as tx:
-        others, found = await names.beyond(tx, validated.named)
+        capped = await cap.apply(tx, validated.resources)
         rows: list[StagedRow] = [*validated.rows.values()]
-        told = IngestResult(len(rows), oldest=min((row[_OCCURRED_AT] for row in rows), default=None))
+        result = IngestResult(len(rows), oldest=min((row[_OCCURRED_AT] for row in rows), default=None))
         rejected = validated.rejected
         if rows:
-            has_others = bool(others)
-            staged = [_with_bucket(row, others) for row in rows] if has_others else rows
-            await store.stage_events(tx, staged, has_others=has_others)
-            told.added, told.totals = await store.insert_staged(tx, has_others=has_others)
-            await store.update_uses(tx, validated.uses)
-            rejected = [*rejected, *await _conflicts(tx, validated, is_repeated=told.added < len(rows))]
-        told.rejected = len(rejected)
-        told.quarantined = await store.insert_rejected(tx, rejected)
-    names.remember(found)
-    if told.quarantined:
-        _log.error("usage_quarantined", count=told.quarantined, reasons=sorted({one.reason for one in rejected}))
-    return told
+            has_overflow = bool(capped.overflow)
+            staged = [_with_bucket_resource(row, capped.overflow) for row in rows] if has_overflow else rows
+            await store.stage_events(tx, staged, has_overflow=has_overflow)
+            result.added, result.totals = await store.insert_staged(tx, has_overflow=has_overflow)
+            await store.update_secret_uses(tx, validated.newest_uses)
+            rejected = [*rejected, *await _conflicts(tx, validated, is_repeated=result.added < len(rows))]
+        result.rejected = len(rejected)
+        result.quarantined = await store.insert_rejected(tx, rejected)
+    cap.remember(capped.names)
+    if result.quarantined:
+        _log.error(
+            "usage_quarantined", count=result.quarantined, reasons=sorted({reject.reason for reject in rejected})
+        )
+    return result
 
 
-def _with_bucket(row: StagedRow, others: set[ResourceKey]) -> StagedRow:
-    is_other = (row[0], row[_OCCURRED_AT].date(), row[_RESOURCE]) in others
+def _with_bucket_resource(row: StagedRow, overflow: set[ResourceKey]) -> StagedRow:
+    is_other = (row[_ACCOUNT_ID], row[_OCCURRED_AT].date(), row[_RESOURCE]) in overflow
     return (*row, OTHER if is_other else None)
 
 
 async def _conflicts(tx: Tx, validated: ValidatedBatch, *, is_repeated: bool) -> list[RejectedRecord]:
-    """Those whose id is counted with another content, be it from before or from this very transaction."""
-    apart = ValidatedBatch()
+    """Return those whose id is counted with another content, be it from before or from this very transaction."""
+    conflicts = ValidatedBatch()
     if is_repeated:
         times = [row[_OCCURRED_AT] for row in validated.rows.values()]
         for event in await store.list_conflicts(tx, min(times), max(times)):
-            apart.reject(validated.records[event], CONFLICT, COUNTED_OTHERWISE)
+            conflicts.reject(validated.records[event], CONFLICT, CONFLICT_DETAIL)
     for row, record in validated.conflicting_duplicates:
         if await store.is_conflict(tx, row):
-            apart.reject(record, CONFLICT, COUNTED_OTHERWISE)
-    return apart.rejected
-
-
-def is_partition_missing(error: IntegrityError) -> bool:
-    return getattr(error.orig, "sqlstate", None) == _NO_PARTITION
+            conflicts.reject(record, CONFLICT, CONFLICT_DETAIL)
+    return conflicts.rejected
 
 
 def _is_refusal(error: Exception) -> bool:

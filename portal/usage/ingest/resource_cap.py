@@ -7,69 +7,77 @@ its events or for none, and who knows the names knows where each event was count
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date
+from dataclasses import dataclass
 
 from portal.core.database import Tx
 from portal.usage.ingest import store
-from portal.usage.ingest.validate import ResourceKey
+from portal.usage.ingest.validate import AccountDay, ResourceKey
 
 MAX_NAMES = 1_000
-DAYS_REMEMBERED = 50_000
-NAMES_REMEMBERED = 500_000
+MAX_CACHED_DAYS = 50_000
+MAX_CACHED_NAMES = 500_000
 """In all days together: some hundred bytes each."""
-Day = tuple[str, date]
+
+NamesByDay = Mapping[AccountDay, frozenset[str]]
 
 
-class ResourceNames:
-    """What this process knows of committed days; it asks the database only about names that it has not met."""
+@dataclass(frozen=True, slots=True)
+class CappedResources:
+    """`overflow` is counted as `other`. `names` go to `ResourceCap.remember` once the transaction is committed."""
 
-    def __init__(self, most: int = MAX_NAMES) -> None:
-        self._most = most
-        self._known: dict[Day, frozenset[str]] = {}
-        self._remembered = 0
+    overflow: set[ResourceKey]
+    names: NamesByDay
 
-    async def beyond(
-        self, tx: Tx, named: Iterable[ResourceKey]
-    ) -> tuple[set[ResourceKey], Mapping[Day, frozenset[str]]]:
-        """Those that are counted as `other`, and what to `remember` once the transaction is committed."""
-        named = [*named]
-        found: dict[Day, frozenset[str]] = {}
-        unknown = self._unmet(named, found)
+
+class ResourceCap:
+    """Caches the names of committed days; it asks the database only about names that this process has not met."""
+
+    def __init__(self, max_names: int = MAX_NAMES) -> None:
+        self._max_names = max_names
+        self._cached: dict[AccountDay, frozenset[str]] = {}
+        self._cached_names = 0
+
+    async def apply(self, tx: Tx, resources: Iterable[ResourceKey]) -> CappedResources:
+        """Admit resources as long as their day has room. Locks of days that grow are held to the end of `tx`."""
+        resources = [*resources]
+        found: dict[AccountDay, frozenset[str]] = {}
+        unknown = self._unknown(resources, found)
         if unknown:
-            found |= {day: frozenset(names) for day, names in (await store.list_names(tx, [*unknown])).items()}
-            unknown = self._unmet(named, found)
+            rows = await store.list_resource_names(tx, [*unknown])
+            found |= {day: frozenset(names) for day, names in rows.items()}
+            unknown = self._unknown(resources, found)
         if unknown:
             found |= await self._admit(tx, unknown)
-        others = {one for one in named if one[2] not in self._names(one[:2], found)}
-        return others, found
+        overflow = {key for key in resources if key[2] not in self._names(key[:2], found)}
+        return CappedResources(overflow, found)
 
-    def remember(self, found: Mapping[Day, frozenset[str]]) -> None:
-        if len(self._known) > DAYS_REMEMBERED or self._remembered > NAMES_REMEMBERED:
-            self._known.clear()
-            self._remembered = 0
-        self._remembered += sum(len(names) - len(self._known.get(day, ())) for day, names in found.items())
-        self._known.update(found)
+    def remember(self, names: NamesByDay) -> None:
+        """Cache the names of days that are committed."""
+        if len(self._cached) > MAX_CACHED_DAYS or self._cached_names > MAX_CACHED_NAMES:
+            self._cached.clear()
+            self._cached_names = 0
+        self._cached_names += sum(len(of_day) - len(self._cached.get(day, ())) for day, of_day in names.items())
+        self._cached.update(names)
 
-    def _names(self, day: Day, found: Mapping[Day, frozenset[str]]) -> frozenset[str]:
-        return found.get(day) or self._known.get(day) or frozenset()
+    def _names(self, day: AccountDay, found: NamesByDay) -> frozenset[str]:
+        return found.get(day) or self._cached.get(day) or frozenset()
 
-    def _unmet(self, named: Iterable[ResourceKey], found: Mapping[Day, frozenset[str]]) -> dict[Day, set[str]]:
-        """By day, where there is room for more."""
-        unmet: dict[Day, set[str]] = defaultdict(set)
-        for account_id, day, name in named:
+    def _unknown(self, resources: Iterable[ResourceKey], found: NamesByDay) -> dict[AccountDay, set[str]]:
+        """Return the names that are not known, of days that have room for more."""
+        unknown: dict[AccountDay, set[str]] = defaultdict(set)
+        for account_id, day, name in resources:
             names = self._names((account_id, day), found)
-            if name not in names and len(names) < self._most:
-                unmet[account_id, day].add(name)
-        return unmet
+            if name not in names and len(names) < self._max_names:
+                unknown[account_id, day].add(name)
+        return unknown
 
-    async def _admit(self, tx: Tx, unknown: Mapping[Day, set[str]]) -> dict[Day, frozenset[str]]:
-        """Locks the days in order, so that workers wait for one another in line; holds them to the end of `tx`."""
-        locked = await store.lock_names(tx, sorted(unknown))
-        admitted: dict[Day, frozenset[str]] = {}
+    async def _admit(self, tx: Tx, unknown: Mapping[AccountDay, set[str]]) -> dict[AccountDay, frozenset[str]]:
+        """Add names in the order of their days, so that workers wait for one another in line."""
+        locked = await store.lock_resource_names(tx, sorted(unknown))
+        admitted: dict[AccountDay, frozenset[str]] = {}
         for day, names in locked.items():
-            new = sorted(unknown[day] - {*names})[: self._most - len(names)]
+            new = sorted(unknown[day] - {*names})[: self._max_names - len(names)]
             admitted[day] = frozenset((*names, *new))
-        await store.update_names(
-            tx, {day: sorted(names) for day, names in admitted.items() if len(names) > len(locked[day])}
-        )
+        grown = {day: sorted(names) for day, names in admitted.items() if len(names) > len(locked[day])}
+        await store.update_resource_names(tx, grown)
         return admitted

@@ -11,9 +11,9 @@ RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
 
 
 async def sync_quota_counters(raise_used: RaiseUsed, totals: Sequence[PeriodUse]) -> Exception | None:
-    """Raises nothing: the totals are committed, and what lags follows with the account's next usage.
+    """Raise each period's counter in Redis to its newest total. Returns the first failure, or None.
 
-    Each that lags is logged; returns why the first of them does.
+    Raises nothing, logs each failure: the totals are committed, and a counter that lags follows with the next usage.
     """
     newest = {(total.account_id, total.period): total for total in totals}
     failures = await asyncio.gather(*[_raise(raise_used, total) for total in newest.values()])

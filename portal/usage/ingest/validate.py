@@ -1,6 +1,6 @@
-"""Batches from the bus to rows for the database, without any I/O: what cannot be counted is set apart with its reason.
+"""Validate batches from the bus without any I/O: one row an event for the database, the rest rejected with its reason.
 
-One bad record costs its batch nothing: the batch is taken apart, and only that record is set apart.
+One bad record costs its batch nothing: the batch is taken apart, and only that record is rejected.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from typing import Any
 
 from portal.usage.records import (
     MAX_RESOURCE,
+    BrokenRecord,
     PoisonBatch,
     UsageRecord,
     decode_apart,
@@ -26,16 +27,19 @@ _HEADER = 5
 
 EventKey = tuple[str, str]
 """(account_id, request_id)"""
+AccountDay = tuple[str, date]
+"""(account_id, day in UTC)"""
 ResourceKey = tuple[str, date, str]
-"""(account_id, day, resource)"""
+"""(account_id, day in UTC, resource)"""
 StagedRow = tuple[Any, ...]
+"""The values of one event in the order of `store.STAGED`: what COPY takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
     """What is not counted. `body` is a batch: of the one record, or the whole that nobody can take apart.
 
-    Only `body` is exact: PostgreSQL stores U+0000 in no text, and a suspect that it refused would hold up its batch.
+    Only `body` is exact: PostgreSQL stores U+0000 in no text, and a rejection that it refused would hold up its batch.
     """
 
     reason: str
@@ -46,8 +50,8 @@ class RejectedRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretUsed:
-    """The newest use of a secret, with its newest address that is told."""
+class NewestUse:
+    """The newest use of a secret, with the newest address that a gateway passed on."""
 
     key_id: str
     at: datetime
@@ -56,37 +60,39 @@ class SecretUsed:
 
 @dataclass(slots=True)
 class ValidatedBatch:
-    """Rows in the order of `store_ingest.STAGED`, one an event; `named` is every resource of every day in them.
+    """One row an event, with the record it came from; `resources` is every resource of every day in them.
 
-    `rivals` came with the id of one of the rows and another content: which of them is counted, the database knows.
+    `conflicting_duplicates` have the id of one of the rows and another content: the database knows which is counted.
     """
 
     rows: dict[EventKey, StagedRow] = field(default_factory=dict)
     records: dict[EventKey, UsageRecord] = field(default_factory=dict)
     conflicting_duplicates: list[tuple[StagedRow, UsageRecord]] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
-    uses: dict[tuple[str, str], SecretUsed] = field(default_factory=dict)
-    named: set[ResourceKey] = field(default_factory=set)
+    newest_uses: dict[tuple[str, str], NewestUse] = field(default_factory=dict)
+    """By account and secret."""
+    resources: set[ResourceKey] = field(default_factory=set)
 
     def reject(self, record: UsageRecord, reason: str, detail: str) -> None:
+        """Set a record apart under one of the reasons of this module."""
         body = encode_batch([record])
         account_id, request_id = _storable(record.account_id), _storable(record.request_id)
         self.rejected.append(RejectedRecord(reason, detail[:MAX_DETAIL], body, account_id, request_id))
 
 
 def validate_batches(batches: Iterable[bytes], latest: datetime, earliest: datetime = EARLIEST) -> ValidatedBatch:
-    """Each event once. Events after `latest` are suspects, whose clock cannot be right, and those before `earliest`."""
+    """Validate batches, each event once. Events before `earliest` or after `latest` (a clock is wrong) are rejected."""
     validated = ValidatedBatch()
     for batch in batches:
-        _take(validated, _records_of(validated, batch), (earliest, latest))
+        _add_records(validated, _decode(validated, batch), earliest, latest)
     return validated
 
 
-def _records_of(validated: ValidatedBatch, batch: bytes) -> list[UsageRecord]:
+def _decode(validated: ValidatedBatch, batch: bytes) -> list[UsageRecord]:
     try:
         records = decode_batch(batch)
     except PoisonBatch:
-        records = _records_apart(validated, batch)
+        records = _decode_apart(validated, batch)
     if batch.find(0, _HEADER) < 0:
         return records
     for record in records:
@@ -95,19 +101,23 @@ def _records_of(validated: ValidatedBatch, batch: bytes) -> list[UsageRecord]:
     return [record for record in records if not _has_zero(record)]
 
 
-def _records_apart(validated: ValidatedBatch, batch: bytes) -> list[UsageRecord]:
+def _decode_apart(validated: ValidatedBatch, batch: bytes) -> list[UsageRecord]:
     try:
         parts = decode_apart(batch)
     except PoisonBatch as error:
         validated.rejected.append(RejectedRecord(MALFORMED, str(error)[:MAX_DETAIL], batch))
         return []
-    broken = [part for part in parts if not isinstance(part, UsageRecord)]
-    validated.rejected += [RejectedRecord(MALFORMED, detail[:MAX_DETAIL], body) for body, detail in broken]
-    return [part for part in parts if isinstance(part, UsageRecord)]
+    records = []
+    for part in parts:
+        if isinstance(part, BrokenRecord):
+            validated.rejected.append(RejectedRecord(MALFORMED, part.detail[:MAX_DETAIL], part.batch))
+        else:
+            records.append(part)
+    return records
 
 
 def _has_zero(record: UsageRecord) -> bool:
-    """Resources are what callers say, so that character is replaced in them; in all others it is no text of ours."""
+    """Whether a text of ours has U+0000. In resources, which are what callers say, it is replaced instead."""
     texts = (record.account_id, record.key_id, record.secret_id, record.environment, record.code, record.period)
     return any("\0" in text for text in (*texts, record.request_id, record.ip))
 
@@ -116,9 +126,10 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def _take(validated: ValidatedBatch, records: Iterable[UsageRecord], bounds: tuple[datetime, datetime]) -> None:
-    earliest, latest = bounds
-    rows, kept, named = validated.rows, validated.records, validated.named
+def _add_records(
+    validated: ValidatedBatch, records: Iterable[UsageRecord], earliest: datetime, latest: datetime
+) -> None:
+    rows, records_by_event, resources = validated.rows, validated.records, validated.resources
     for record in records:
         request_id, account_id = record.request_id, record.account_id
         try:
@@ -138,16 +149,16 @@ def _take(validated: ValidatedBatch, records: Iterable[UsageRecord], bounds: tup
         event = (account_id, request_id)
         known = rows.get(event)
         if known is None:
-            rows[event], kept[event] = row, record
-            named.add((account_id, at.date(), resource))
-            _note_use(validated, record, at)
+            rows[event], records_by_event[event] = row, record
+            resources.add((account_id, at.date(), resource))
+            _add_use(validated, record, at)
         elif known != row:
             validated.conflicting_duplicates.append((row, record))
 
 
-def _note_use(validated: ValidatedBatch, record: UsageRecord, at: datetime) -> None:
+def _add_use(validated: ValidatedBatch, record: UsageRecord, at: datetime) -> None:
     secret = (record.account_id, record.secret_id)
-    known = validated.uses.get(secret)
+    known = validated.newest_uses.get(secret)
     if known is None or at > known.at:
         address = record.ip or (known.address if known is not None else "")
-        validated.uses[secret] = SecretUsed(record.key_id, at, address)
+        validated.newest_uses[secret] = NewestUse(record.key_id, at, address)

@@ -40,12 +40,13 @@ class Scan:
 
 
 def segment_header(incarnation: str) -> bytes:
+    """Build the header of an incarnation's segment."""
     fields = _HEADER.pack(MAGIC, VERSION, incarnation.encode(), 0)[:-4]
     return fields + struct.pack("<I", zlib.crc32(fields))
 
 
 def is_header(data: bytes) -> bool:
-    """Whether these bytes are a whole header of a version that we read."""
+    """Return whether these bytes are a whole header of a version that we read."""
     if len(data) != HEADER_SIZE:
         return False
     magic, version, _, checksum = _HEADER.unpack(data)
@@ -53,6 +54,7 @@ def is_header(data: bytes) -> bool:
 
 
 def encode_frames(payloads: Iterable[bytes]) -> bytes:
+    """Frame payloads, one after the other. Raises ValueError for an empty or too large one."""
     parts: list[bytes] = []
     for payload in payloads:
         if not 0 < len(payload) <= MAX_PAYLOAD:
@@ -61,11 +63,11 @@ def encode_frames(payloads: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def scan_frames(data: bytes, most: int) -> Scan:
-    """At most `most` payloads. Zeros are no frame: a length of 0 is broken."""
+def scan_frames(data: bytes, max_frames: int) -> Scan:
+    """Read at most `max_frames` whole frames. Zeros are no frame: a length of 0 is broken."""
     payloads: list[bytes] = []
     at, size = 0, len(data)
-    while len(payloads) < most and size - at >= FRAME_SIZE:
+    while len(payloads) < max_frames and size - at >= FRAME_SIZE:
         length, checksum = _unpack(data, at)
         if not 0 < length <= MAX_PAYLOAD:
             return Scan(payloads, at, is_broken=True)
@@ -81,7 +83,7 @@ def scan_frames(data: bytes, most: int) -> Scan:
 
 
 def find_frame(data: bytes, start: int = 0) -> int | None:
-    """Where the first whole, valid frame at or after `start` begins."""
+    """Return where the first whole, valid frame at or after `start` begins, or None."""
     mark = data.find(_PAYLOAD_MARK, start + _MARK_AT)
     while mark >= 0:
         at = mark - _MARK_AT

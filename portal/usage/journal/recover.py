@@ -1,4 +1,4 @@
-"""Ship what a dead node left: every segment of a journal's folder, once, until nothing but damaged ones is there."""
+"""Recover the journal of a dead node: ship every segment of its folder, until nothing but damaged ones is there."""
 
 import asyncio
 import fcntl
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from portal.core.bus import USAGE_RECORDED, Bus
 from portal.core.errors import PortalError
-from portal.usage.journal.segments import DAMAGED_SUFFIX, is_written, list_segments, size_of
+from portal.usage.journal.segments import DAMAGED_SUFFIX, is_open, list_segments, size_of
 from portal.usage.journal.shipper import LOCK_NAME, JournalDamaged, JournalShipper
 
 LAG_SECONDS = 0.5
@@ -30,11 +30,12 @@ class JournalRecovered:
 
 
 async def recover_journal(folder: Path, bus: Bus, batch: int) -> JournalRecovered:
-    """May be repeated after any failure: what was shipped before is recognised. Raises JournalInUse, and the bus's own.
+    """Ship a folder to the bus. Raises JournalInUse, and what the bus raises.
 
-    The folder's lock is held meanwhile, so no courier starts on it. While ingest lags it waits: the living first.
+    May be repeated after any failure: what was shipped before is recognised. The folder's lock is held meanwhile, so no
+    shipper starts on it. While ingest lags it waits: the records of living nodes go first.
     """
-    refuse_living(folder)
+    _check_abandoned(folder)
     shipper = JournalShipper(folder, bus, batch)
     try:
         while segments := list_segments(folder):
@@ -45,38 +46,38 @@ async def recover_journal(folder: Path, bus: Bus, batch: int) -> JournalRecovere
             if shipped or list_segments(folder) != segments:
                 continue
             if not await bus.waiting(USAGE_RECORDED):
-                raise _in_use(f"Somebody else took {folder} meanwhile.")
+                raise _in_use(f"Another process took {folder} meanwhile.")
             await asyncio.sleep(LAG_SECONDS)
     finally:
         shipper.close()
-    return JournalRecovered(shipper.shipped, shipper.cut_bytes, list_damaged(folder))
+    return JournalRecovered(shipper.shipped, shipper.cut_bytes, _list_damaged(folder))
 
 
-def bytes_in(folder: Path) -> int:
-    """How much there is to ship at most."""
+def journal_bytes(folder: Path) -> int:
+    """Return how many bytes there are to ship at most."""
     return sum(size_of(path) for path in list_segments(folder))
 
 
-def list_damaged(folder: Path) -> list[Path]:
+def _list_damaged(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{DAMAGED_SUFFIX}"))
 
 
-def refuse_living(folder: Path) -> None:
-    """Raises JournalInUse, and PortalError for what is no folder."""
+def _check_abandoned(folder: Path) -> None:
+    """Raise JournalInUse while a process uses the folder, and PortalError for what is no folder."""
     if not folder.is_dir():
         raise PortalError(f"{folder} is no folder.", hint="Name the journal of a dead node, PORTAL_DATA/journal.")
-    living = next((path for path in list_segments(folder) if is_written(path)), None)
-    if living is not None:
-        raise _in_use(f"A living process writes {living}.")
-    if _is_shipped(folder / LOCK_NAME):
-        raise _in_use(f"A courier works on {folder}.")
+    open_segment = next((path for path in list_segments(folder) if is_open(path)), None)
+    if open_segment is not None:
+        raise _in_use(f"A living process writes {open_segment}.")
+    if _has_shipper(folder / LOCK_NAME):
+        raise _in_use(f"A living process ships {folder}.")
 
 
 def _in_use(message: str) -> JournalInUse:
     return JournalInUse(message, hint="Stop that process first, or leave the folder to it.")
 
 
-def _is_shipped(lock: Path) -> bool:
+def _has_shipper(lock: Path) -> bool:
     try:
         file = os.open(lock, os.O_RDWR)
     except FileNotFoundError:

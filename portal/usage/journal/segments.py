@@ -19,11 +19,11 @@ CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
-    """What was read from one offset: whole records, where the next begins, and how it stands there.
+class SegmentChunk:
+    """What was read from one offset: whole records, and where the next begins.
 
     `has_more`: further records are there already. `damage_at`: no record at this offset although valid ones follow.
-    `is_final`: what can be read was, and nobody will append. `cut_bytes`: unfinished bytes at its end.
+    `is_final`: everything readable was read, and nobody will append. `cut_bytes`: unfinished bytes at the end.
     """
 
     payloads: list[bytes]
@@ -35,39 +35,41 @@ class Portion:
 
 
 def segment_path(folder: Path, incarnation: str, number: int) -> Path:
+    """Return the file of an incarnation's segment."""
     return folder / f"{incarnation}-{number:08d}{SUFFIX}"
 
 
 def incarnation_of(path: Path) -> str:
+    """Return the process incarnation that wrote a segment."""
     return path.stem.rpartition("-")[0]
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """The oldest first: an incarnation's name begins with its time."""
+    """Return the segments, the oldest first: an incarnation's name begins with its time."""
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
-def read_portion(path: Path, offset: int, most: int) -> Portion:
-    """At most `most` records and CHUNK_BYTES from `offset`, which is 0 or the `end` of an earlier portion."""
+def read_chunk(path: Path, offset: int, max_records: int) -> SegmentChunk:
+    """Read at most `max_records` and CHUNK_BYTES from `offset`, which is 0 or the `end` of an earlier chunk."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         # Its writer closed it without a record and removed it.
-        return Portion([], offset)
+        return SegmentChunk([], offset)
     try:
-        # Asked before reading: what is not locked now has all that it will ever have.
-        is_living = _is_locked(file)
+        # Checked before reading: what is not locked now has all that it will ever have.
+        has_writer = _is_locked(file)
         if offset == 0:
             if not is_header(os.pread(file, HEADER_SIZE, 0)):
-                return _tail(file, 0, is_living=is_living)
+                return _read_tail(file, 0, has_writer=has_writer)
             offset = HEADER_SIZE
-        return _read_frames(file, offset, most, is_living=is_living)
+        return _read_frames(file, offset, max_records, has_writer=has_writer)
     finally:
         os.close(file)
 
 
-def is_written(path: Path) -> bool:
-    """Whether a living process holds it."""
+def is_open(path: Path) -> bool:
+    """Return whether a living process still writes the segment."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -79,7 +81,7 @@ def is_written(path: Path) -> bool:
 
 
 def size_of(path: Path) -> int:
-    """0 for one that is gone."""
+    """Return the bytes of a segment, 0 for one that is gone."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -87,7 +89,7 @@ def size_of(path: Path) -> int:
 
 
 def load_cursor(path: Path) -> int:
-    """The offset up to which the segment was shipped; 0 when nobody knows, since shipping twice does no harm."""
+    """Return the offset up to which a segment was shipped; 0 when it is not known: shipping twice does no harm."""
     try:
         digits = _cursor_path(path).read_bytes()
     except FileNotFoundError:
@@ -96,45 +98,45 @@ def load_cursor(path: Path) -> int:
 
 
 def save_cursor(path: Path, offset: int) -> None:
-    """The whole number or the one before. Not synced: it may lag behind, and after a power failure it may vanish."""
+    """Save the offset, whole or not at all. Not synced: it may lag behind, and after a power failure it may vanish."""
     partial = _cursor_path(path).with_suffix(".partial")
     partial.write_text(str(offset))
     partial.replace(_cursor_path(path))
 
 
 def delete_segment(path: Path) -> None:
-    """The segment first: a cursor alone means nothing, a segment without its cursor is merely shipped again."""
+    """Delete a segment, then its cursor: without one a segment is shipped again, a cursor alone means nothing."""
     path.unlink(missing_ok=True)
     _cursor_path(path).unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> Path:
-    """Keep a damaged segment where no courier looks."""
-    kept = path.with_name(path.name + DAMAGED_SUFFIX)
-    path.replace(kept)
+    """Rename a damaged segment to where no shipper looks, and return its new path."""
+    damaged = path.with_name(path.name + DAMAGED_SUFFIX)
+    path.replace(damaged)
     _cursor_path(path).unlink(missing_ok=True)
-    return kept
+    return damaged
 
 
-def _read_frames(file: int, offset: int, most: int, *, is_living: bool) -> Portion:
+def _read_frames(file: int, offset: int, max_records: int, *, has_writer: bool) -> SegmentChunk:
     data = os.pread(file, CHUNK_BYTES, offset)
-    scan = scan_frames(data, most)
+    scan = scan_frames(data, max_records)
     end = offset + scan.end
     is_whole_chunk = len(data) == CHUNK_BYTES
-    if scan.is_broken or (scan.end < len(data) and len(scan.payloads) < most and not is_whole_chunk):
-        tail = _tail(file, end, is_living=is_living)
+    if scan.is_broken or (scan.end < len(data) and len(scan.payloads) < max_records and not is_whole_chunk):
+        tail = _read_tail(file, end, has_writer=has_writer)
         return replace(tail, payloads=scan.payloads)
     has_more = is_whole_chunk or scan.end < len(data)
-    return Portion(scan.payloads, end, has_more=has_more, is_final=not is_living and not has_more)
+    return SegmentChunk(scan.payloads, end, has_more=has_more, is_final=not has_writer and not has_more)
 
 
-def _tail(file: int, begin: int, *, is_living: bool) -> Portion:
-    """What to make of bytes that are no frame."""
+def _read_tail(file: int, begin: int, *, has_writer: bool) -> SegmentChunk:
+    """Say what bytes are that are no frame: damage, a frame that grows, or a torn end."""
     if _is_frame_after(file, begin + 1):
-        return Portion([], begin, damage_at=begin, is_final=not is_living)
-    if is_living:
-        return Portion([], begin)
-    return Portion([], begin, is_final=True, cut_bytes=os.fstat(file).st_size - begin)
+        return SegmentChunk([], begin, damage_at=begin, is_final=not has_writer)
+    if has_writer:
+        return SegmentChunk([], begin)
+    return SegmentChunk([], begin, is_final=True, cut_bytes=os.fstat(file).st_size - begin)
 
 
 def _is_frame_after(file: int, offset: int) -> bool:

@@ -14,22 +14,27 @@ second, has found the folder writable again.
 A process opens its own journal after forking: a child would inherit the lock on the parent's segment.
 """
 
+import errno
+import fcntl
+import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
 from portal.core.logs import get_log
-from portal.usage.journal.format import HEADER_SIZE, encode_frames
-from portal.usage.journal.open_segment import OpenSegment
+from portal.usage.journal.format import HEADER_SIZE, encode_frames, segment_header
+from portal.usage.journal.segments import segment_path
 from portal.usage.records import UsageRecord, encode_record
 
 RETRY_SECONDS = 0.5
 ATTEMPTS = 2
 SEGMENT_SECONDS = 600.0
 """A segment is sealed at this age too, so that what is shipped leaves the disk of a quiet process as well."""
+OPENING_SUFFIX = ".opening"
 _log = get_log(__name__)
 
 
@@ -39,8 +44,69 @@ class JournalUnavailable(Unavailable):
     code = "JOURNAL_UNAVAILABLE"
 
 
+class OpenSegment:
+    """One segment that this process appends to: locked for as long as it is open, cut back when a write fails.
+
+    `size` is where the next frame goes; `unsynced` is what the disk may not have yet, in order.
+    """
+
+    def __init__(self, folder: Path, incarnation: str, number: int) -> None:
+        """Create and lock the file. Raises OSError, and then leaves none."""
+        self.path = segment_path(folder, incarnation, number)
+        self.size = HEADER_SIZE
+        self.unsynced: list[bytes] = []
+        self.has_synced_name = False
+        # A shipper that saw an unlocked, empty segment would delete it: it gets its name after lock and header.
+        opening = self.path.with_name(f".{self.path.name}{OPENING_SUFFIX}")
+        self._file = os.open(opening, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_all(self._file, segment_header(incarnation))
+            opening.replace(self.path)
+        except OSError:
+            os.close(self._file)
+            opening.unlink(missing_ok=True)
+            raise
+
+    def append(self, frames: bytes) -> None:
+        """Append frames by one write(2). Raises OSError: it is cut back then, and must not be appended to again."""
+        try:
+            _write_all(self._file, frames)
+        except OSError:
+            # Where even this fails, the unfinished frame stays at the end of a file that nobody continues.
+            with suppress(OSError):
+                os.ftruncate(self._file, self.size)
+            raise
+        self.size += len(frames)
+        self.unsynced.append(frames)
+
+    def take_unsynced(self) -> list[bytes]:
+        """Return the frames that the disk may not have, and forget them."""
+        frames, self.unsynced = self.unsynced, []
+        return frames
+
+    def sync(self) -> None:
+        """Ask the disk for what was appended.
+
+        Raises OSError, after which the page cache lies: write elsewhere, never sync this file again.
+        """
+        os.fsync(self._file)
+        if not self.has_synced_name:
+            _sync_folder(self.path.parent)
+            self.has_synced_name = True
+
+    def close(self) -> None:
+        """Release the lock, so that the shipper may finish the file. One without a record is removed."""
+        if self.size == HEADER_SIZE:
+            with suppress(OSError):
+                self.path.unlink()
+        # What it held is synced or rescued by now, and on an error too the file is let go.
+        with suppress(OSError):
+            os.close(self._file)
+
+
 class Journal:
-    """Append-only segments of one process incarnation. `on_append` is called after each append, by its caller."""
+    """Append-only segments of one process incarnation. `on_append` is called after each append, in the same thread."""
 
     def __init__(
         self, folder: Path, *, segment_bytes: int, sync_ms: int, on_append: Callable[[], None] | None = None
@@ -51,10 +117,10 @@ class Journal:
         self._on_append = on_append
         self._incarnation = ""
         self._number = 0
-        self._begun_at = 0.0
+        self._started_at = 0.0
         self._segment: OpenSegment | None = None
-        self._retired: list[OpenSegment] = []
-        self._homeless: list[bytes] = []
+        self._sealed: list[OpenSegment] = []
+        self._unplaced: list[bytes] = []
         self._failure: OSError | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -62,11 +128,11 @@ class Journal:
 
     @property
     def is_writable(self) -> bool:
-        """False from a failure until the thread has written to a new segment."""
-        return self._segment is not None and not self._homeless and self._failure is None
+        """Whether appends are taken: false from a failure until the thread has written to a new segment."""
+        return self._segment is not None and not self._unplaced and self._failure is None
 
     def open(self) -> None:
-        """Raises JournalUnavailable."""
+        """Start a new incarnation with its first segment. Raises JournalUnavailable."""
         self._incarnation = new_id("").removeprefix("_")
         self._failure = None
         self._closing.clear()
@@ -74,51 +140,51 @@ class Journal:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._segment = self._new_segment()
         except OSError as error:
-            raise self._refusal(error) from error
+            raise self._unavailable(error) from error
         self._thread = threading.Thread(target=self._sync_until_closed, name="journal-sync", daemon=True)
         self._thread.start()
 
     def append(self, records: Sequence[UsageRecord]) -> None:
-        """All of them or none, by one write(2). Raises JournalUnavailable."""
+        """Write all the records or none, by one write(2). Raises JournalUnavailable."""
         frames = encode_frames(map(encode_record, records))
         with self._lock:
             if self._failure is not None:
-                raise self._refusal(self._failure)
+                raise self._unavailable(self._failure)
             self._write(frames)
         if self._on_append is not None:
             self._on_append()
 
     def close(self) -> None:
-        """Sync and seal. Idempotent."""
+        """Sync and seal what is open. Idempotent."""
         if self._thread is None:
             return
         self._closing.set()
         self._thread.join()
         self._thread = None
         self._sync()
-        if self._homeless:
+        if self._unplaced:
             self._recover()
         with self._lock:
-            self._retire()
+            self._seal()
         self._sync()
 
     def _write(self, frames: bytes) -> None:
-        """With the lock held. What lost its segment before goes first."""
-        data = b"".join((*self._homeless, frames)) if self._homeless else frames
+        """Write with the lock held; frames that lost their segment before go first."""
+        data = b"".join((*self._unplaced, frames)) if self._unplaced else frames
         for _ in range(ATTEMPTS):
             try:
                 segment = self._segment = self._segment or self._new_segment()
                 self._write_to(segment, data)
             except OSError as error:
                 failure = error
-                self._retire()
+                self._seal()
                 continue
-            self._homeless.clear()
+            self._unplaced.clear()
             if segment.size >= self._segment_bytes:
-                self._retire()
+                self._seal()
                 self._start_next()
             return
-        raise self._refusal(failure) from failure
+        raise self._unavailable(failure) from failure
 
     def _write_to(self, segment: OpenSegment, data: bytes) -> None:
         segment.append(data)
@@ -129,23 +195,23 @@ class Journal:
 
     def _new_segment(self) -> OpenSegment:
         self._number += 1
-        self._begun_at = monotonic()
+        self._started_at = monotonic()
         return OpenSegment(self._folder, self._incarnation, self._number)
 
     def _start_next(self) -> None:
-        """Ahead of the next append, which tries again should this fail."""
+        """Open a segment ahead of the next append, which tries again should this fail."""
         try:
             self._segment = self._new_segment()
         except OSError as error:
             _log.error("journal_segment_refused", folder=str(self._folder), error=str(error))
 
-    def _retire(self) -> None:
-        """No more appends to the segment: the thread syncs what is left to sync, and closes it."""
+    def _seal(self) -> None:
+        """End the appends to the segment: the thread syncs what is left to sync, and closes it."""
         if self._segment is not None:
-            self._retired.append(self._segment)
+            self._sealed.append(self._segment)
             self._segment = None
 
-    def _refusal(self, failure: OSError) -> JournalUnavailable:
+    def _unavailable(self, failure: OSError) -> JournalUnavailable:
         if self._failure is None:
             _log.error("journal_unavailable", folder=str(self._folder), error=str(failure))
         self._failure = failure
@@ -155,47 +221,47 @@ class Journal:
         )
 
     def _sync_until_closed(self) -> None:
-        while not self._closing.wait(self._pause()):
-            self._seal_aged()
+        while not self._closing.wait(self._sync_pause()):
+            self._seal_if_old()
             self._sync()
             if not self.is_writable:
                 self._recover()
 
-    def _seal_aged(self) -> None:
+    def _seal_if_old(self) -> None:
         with self._lock:
-            is_aged = monotonic() - self._begun_at > SEGMENT_SECONDS
-            if is_aged and self._segment is not None and self._segment.size > HEADER_SIZE:
-                self._retire()
+            is_old = monotonic() - self._started_at > SEGMENT_SECONDS
+            if is_old and self._segment is not None and self._segment.size > HEADER_SIZE:
+                self._seal()
                 self._start_next()
 
-    def _pause(self) -> float:
+    def _sync_pause(self) -> float:
         return min(self._sync_seconds or RETRY_SECONDS, RETRY_SECONDS) if self.is_writable else RETRY_SECONDS
 
     def _sync(self) -> None:
         with self._lock:
-            retired, self._retired = self._retired, []
-            segments = [*retired, self._segment] if self._segment else retired
-            taken = [(segment, segment.take_unsynced()) for segment in segments]
-        for segment, frames in taken:
+            sealed, self._sealed = self._sealed, []
+            segments = [*sealed, self._segment] if self._segment else sealed
+            unsynced = [(segment, segment.take_unsynced()) for segment in segments]
+        for segment, frames in unsynced:
             try:
                 if frames:
                     segment.sync()
             except OSError as error:
                 self._rescue(segment, frames, error)
-        for segment in retired:
+        for segment in sealed:
             segment.close()
 
     def _rescue(self, segment: OpenSegment, frames: list[bytes], error: OSError) -> None:
-        """Nothing of the segment since its last good sync counts as written any more."""
+        """Keep the segment's frames since its last good sync for a new one: none of them counts as written any more."""
         _log.error("journal_sync_failed", segment=segment.path.name, error=str(error))
         with self._lock:
-            self._homeless += frames + segment.take_unsynced()
+            self._unplaced += frames + segment.take_unsynced()
             self._failure = error
             if self._segment is segment:
-                self._retire()
+                self._seal()
 
     def _recover(self) -> None:
-        """Write what lost its segment into a new one, or at least have one again."""
+        """Write the frames that lost their segment into a new one, or at least open one again."""
         with self._lock:
             try:
                 self._write(b"")
@@ -203,7 +269,20 @@ class Journal:
                 return
         self._sync()
         with self._lock:
-            if self._homeless:
+            if self._unplaced:
                 return
             self._failure = None
         _log.info("journal_writable_again", folder=str(self._folder))
+
+
+def _write_all(file: int, data: bytes) -> None:
+    if os.write(file, data) != len(data):
+        raise OSError(errno.ENOSPC, "the disk took only a part")
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,1 +1,26 @@
-"""Billing periods: their units, settling a check's cost, closing them."""
+"""Billing periods: what an account has used in one, settling a check's cost, closing the period, late usage.
+
+settle.py  replace the reserved cost of a check, once, within ten minutes
+store.py   units of a period, closing it, how much of it is billed; the statements of settling
+"""
+
+from portal.usage.periods.settle import Settlement, settle_usage
+from portal.usage.periods.store import (
+    ClosedPeriod,
+    bill_late_usage,
+    billable_units,
+    close_period,
+    list_closed_periods,
+    used_in_period,
+)
+
+__all__ = [
+    "ClosedPeriod",
+    "Settlement",
+    "bill_late_usage",
+    "billable_units",
+    "close_period",
+    "list_closed_periods",
+    "settle_usage",
+    "used_in_period",
+]

@@ -1,21 +1,24 @@
-"""Statements of billing periods: what was used in one, closing it, and how much of it is billed."""
+"""Statements of billing periods: units used, settling the cost of one event, closing a period, what of it is billed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
-from sqlalchemy import DateTime, bindparam, text
+from sqlalchemy import Text, TextClause, bindparam, select, text
+from sqlmodel import col
 
+from portal.core.columns import INSTANT
 from portal.core.database import Tx
 from portal.core.environments import LIVE
-from portal.usage.records import VALID
+from portal.usage.models import UsageEvent
+from portal.usage.records import OTHER, VALID
+from portal.usage.rules import BUCKET_ORIGIN
 
-_INSTANT = DateTime(timezone=True)
 _USED = text("SELECT used FROM usage_periods WHERE account_id = :account AND period = :period")
-_BETWEEN = text("""
+_BILLABLE = text("""
 SELECT coalesce(sum(units), 0)::bigint FROM usage_quarters
 WHERE account_id = :account AND bucket_at >= :start AND bucket_at < :end AND outcome = :valid AND environment = :live
-""").bindparams(bindparam("start", type_=_INSTANT), bindparam("end", type_=_INSTANT))
+""").bindparams(bindparam("start", type_=INSTANT), bindparam("end", type_=INSTANT))
 _CLOSE = text("""
 INSERT INTO usage_periods AS known (account_id, period, used, closed_at)
 VALUES (:account, :period, 0, clock_timestamp())
@@ -23,14 +26,44 @@ ON CONFLICT (account_id, period) DO UPDATE SET closed_at = excluded.closed_at, b
     WHERE known.closed_at IS NULL
 RETURNING used
 """)
-_CLOSED = "SELECT period, used, billed FROM usage_periods WHERE account_id = :account AND closed_at IS NOT NULL"
+_LIST_CLOSED = """
+SELECT period, used, billed FROM usage_periods WHERE account_id = :account AND closed_at IS NOT NULL ORDER BY period
+"""
+_LOCK_CLOSED = text(f"{_LIST_CLOSED} FOR UPDATE")
 _BILL = text("""
 UPDATE usage_periods SET billed = used WHERE account_id = :account AND closed_at IS NOT NULL AND billed <> used
 """)
 
+_LOCK_EVENT = (
+    select(UsageEvent)
+    .where(col(UsageEvent.occurred_at) == bindparam("at"), col(UsageEvent.request_id) == bindparam("request_id"))
+    .with_for_update()
+)
+_SETTLE_PERIOD = text("""
+UPDATE usage_periods SET used = used + :added, settled = settled + :added
+WHERE account_id = :account AND period = :period RETURNING settled
+""")
+# A day without any names was counted before there were names: every resource had its own bucket.
+_BUCKET_RESOURCE = text("""
+SELECT CASE WHEN :resource = ANY(names) THEN :resource ELSE :other END FROM usage_resources
+WHERE account_id = :account AND day = :day
+""").bindparams(bindparam("resource", type_=Text))
+# In the order in which ingest's one statement writes them: PostgreSQL runs its last part first. Usage of test keys has
+# no period at which the two would wait for each other before.
+_WIDTHS = {"days": "1 day", "quarters": "15 minutes", "minutes": "1 minute"}
+_SETTLE_BUCKETS = [
+    text(f"""
+UPDATE usage_{size} SET units = units + :added
+WHERE account_id = :account AND bucket_at = date_bin('{width}', :at, {BUCKET_ORIGIN})
+    AND key_id = :key AND environment = :environment AND resource = :resource AND outcome = :code
+""").bindparams(bindparam("at", type_=INSTANT))  # noqa: S608  # fixed names of our own
+    for size, width in _WIDTHS.items()
+]
 
-class ClosedPeriod(NamedTuple):
-    """Of the `used` units `billed` are on invoices; the rest came after the account's newest one."""
+
+@dataclass(frozen=True, slots=True)
+class ClosedPeriod:
+    """A period that was billed. `billed` of its `used` units are on invoices; the rest came in later."""
 
     period: str
     used: int
@@ -38,36 +71,77 @@ class ClosedPeriod(NamedTuple):
 
 
 async def used_in_period(tx: Tx, account_id: str, period: str) -> int:
-    """Billable units ingested in the billing period YYYY-MM."""
+    """Return the billable units ingested in the billing period YYYY-MM."""
     return await tx.find(_USED, {"account": account_id, "period": period}, returns=int) or 0
 
 
 async def billable_units(tx: Tx, account_id: str, start: datetime, end: datetime) -> int:
-    """The same from one instant to another, whole quarter-hours both."""
+    """Return the billable units ingested from one instant to another, both at a quarter-hour."""
     values = {"account": account_id, "start": start, "end": end, "valid": VALID, "live": LIVE}
-    return await tx.get(_BETWEEN, values, returns=int)
+    return await tx.get(_BILLABLE, values, returns=int)
 
 
 async def close_period(tx: Tx, account_id: str, period: str) -> int | None:
-    """All that it has is billed by the caller, whose commit what comes meanwhile waits for. None: it was closed before.
+    """Mark a period as closed with all its units billed, and return them; None when it was closed before.
 
-    Returns the units that it has.
+    The caller bills the units in the same transaction. Usage that arrives meanwhile waits for its commit.
     """
     return await tx.find(_CLOSE, {"account": account_id, "period": period}, returns=int)
 
 
 async def list_closed_periods(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
-    """The oldest first; a month each, so few."""
-    return await _closed(tx, account_id, f"{_CLOSED} ORDER BY period")
+    """Return the closed periods of an account, the oldest first; there is one a month, so there are few."""
+    return await _closed_periods(tx, account_id, text(_LIST_CLOSED))
 
 
 async def bill_late_usage(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
-    """The closed periods as they were: what is not billed of them the caller bills. What comes meanwhile waits."""
-    found = await _closed(tx, account_id, f"{_CLOSED} ORDER BY period FOR UPDATE")
+    """Mark all units of closed periods as billed, and return the periods as they were before.
+
+    The caller bills the difference in the same transaction. Usage that arrives meanwhile waits for its commit.
+    """
+    periods = await _closed_periods(tx, account_id, _LOCK_CLOSED)
     await tx.execute(_BILL, {"account": account_id})
-    return found
+    return periods
 
 
-async def _closed(tx: Tx, account_id: str, statement: str) -> Sequence[ClosedPeriod]:
-    rows = await tx.execute(text(statement), {"account": account_id})
+async def lock_event(tx: Tx, at: datetime, request_id: str) -> UsageEvent | None:
+    """Lock the event with this id, of whichever account: only for the gateway that settles, which knows no account."""
+    return await tx.find(_LOCK_EVENT, {"at": at, "request_id": request_id})
+
+
+async def update_cost(tx: Tx, event: UsageEvent, cost: int) -> int:
+    """Replace the cost of a locked event, everywhere it was counted.
+
+    Returns what all settlements of its period have added so far; 0 for an event that is not billable.
+    """
+    settled = 0
+    added = cost - event.cost
+    resource = {
+        "account": event.account_id,
+        "day": event.occurred_at.date(),
+        "resource": event.resource,
+        "other": OTHER,
+    }
+    bucket = {
+        "added": added,
+        "account": event.account_id,
+        "at": event.occurred_at,
+        "key": event.key_id,
+        "environment": event.environment,
+        "resource": await tx.find(_BUCKET_RESOURCE, resource, returns=str) or event.resource,
+        "code": event.code,
+    }
+    # The period first, as ingest does: where both change the same rows, they wait for each other there.
+    if event.environment == LIVE:
+        period = {"added": added, "account": event.account_id, "period": event.period}
+        settled = await tx.find(_SETTLE_PERIOD, period, returns=int) or 0
+    for statement in _SETTLE_BUCKETS:
+        await tx.execute(statement, bucket)
+    event.cost, event.settled_at = cost, tx.now
+    await tx.flush()
+    return settled
+
+
+async def _closed_periods(tx: Tx, account_id: str, statement: TextClause) -> Sequence[ClosedPeriod]:
+    rows = await tx.execute(statement, {"account": account_id})
     return [ClosedPeriod(row.period, row.used, row.billed) for row in rows]

@@ -10,37 +10,23 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.usage.retention.partitions import PARTITIONED
+from portal.usage.retention import store
 from portal.usage.retention.retention import Retention, oldest_not_dropped
+from portal.usage.retention.store import Partition
 
-MARK = "portal: expired, to be dropped"
 LOCK_NOT_AVAILABLE = "55P03"
 _MONTH = re.compile(r"_(\d{4})_(\d{2})$")
 _log = get_log(__name__)
 
-_ONLY_ONE = text("SELECT pg_try_advisory_lock(hashtext('portal.usage.drop_partitions'))")
-_ATTACHED = text("""
-SELECT parent.relname AS parent, child.relname AS name, inhdetachpending AS is_pending,
-    coalesce(obj_description(child.oid, 'pg_class'), '') = :mark AS is_marked
-FROM pg_inherits JOIN pg_class parent ON parent.oid = inhparent JOIN pg_class child ON child.oid = inhrelid
-WHERE parent.relname = ANY(:parents) AND parent.relkind = 'p' AND child.relkind = 'r'
-ORDER BY inhdetachpending DESC, child.relname
-""")
-_ALONE = text("""
-SELECT relname FROM pg_class
-WHERE relkind = 'r' AND NOT relispartition AND obj_description(oid, 'pg_class') = :mark ORDER BY relname
-""")
-
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
-    """`waiting`: months that somebody's transaction still holds; a later call takes them."""
+class DroppedPartitions:
+    """`names` are gone; `waiting` are months that somebody's transaction still holds: a later call drops them."""
 
     names: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
@@ -48,65 +34,48 @@ class Dropped:
 
 async def drop_expired_partitions(
     database: Database, retention: Retention, now: datetime, *, lock_timeout_ms: int = 2000
-) -> Dropped:
-    """Nothing while another process is at it. Raises database errors other than a lock that is not to be had."""
-    outcome = Dropped()
+) -> DroppedPartitions:
+    """Drop the expired partitions; nothing while another process is at it.
+
+    Raises database errors other than a lock that is not to be had.
+    """
+    outcome = DroppedPartitions()
     async with database.owner_connection(lock_timeout_ms=lock_timeout_ms) as connection:
-        if not (await connection.execute(_ONLY_ONE)).scalar_one():
+        if not await store.try_lock_dropping(connection):
             return outcome
-        for name in (await connection.execute(_ALONE, {"mark": MARK})).scalars().all():
-            await _attempt(connection, outcome, name, [drop(name)])
-        expired, regretted = await _marked_and_expired(connection, retention, now)
-        for name in regretted:
-            await connection.execute(text(f"COMMENT ON TABLE {name} IS NULL"))
-        for parent, name, is_pending in expired:
-            if any(name.startswith(parent) for name in outcome.waiting):
-                continue  # PostgreSQL knows one pending detachment a table
-            await _attempt(connection, outcome, name, steps(parent, name, is_pending=is_pending))
+        for name in await store.list_detached(connection):
+            await _drop(connection, outcome, name)
+        for partition in await store.list_partitions(connection):
+            if _is_to_go(partition, retention, now):
+                # PostgreSQL allows one pending detachment a table.
+                if not any(name.startswith(partition.parent) for name in outcome.waiting):
+                    await _drop(connection, outcome, partition.name, partition)
+            elif partition.is_marked and not partition.is_pending:
+                await store.unmark_partition(connection, partition.name)
     return outcome
 
 
-def steps(parent: str, name: str, *, is_pending: bool) -> list[str]:
-    """Statements, each committed by itself. Names come from the catalogue and match our own."""
-    if is_pending:
-        return [f"ALTER TABLE {parent} DETACH PARTITION {name} FINALIZE", drop(name)]
-    return [
-        f"COMMENT ON TABLE {name} IS '{MARK}'",
-        f"ALTER TABLE {parent} DETACH PARTITION {name} CONCURRENTLY",
-        drop(name),
-    ]
-
-
-def drop(name: str) -> str:
-    return f"DROP TABLE {name}"
-
-
-async def _marked_and_expired(
-    connection: AsyncConnection, retention: Retention, now: datetime
-) -> tuple[list[tuple[str, str, bool]], list[str]]:
-    """(parent, name, whether its detachment was begun), what was begun first; and marked ones that are to stay."""
-    kept = retention.by_table()
-    rows = (await connection.execute(_ATTACHED, {"parents": [*PARTITIONED], "mark": MARK})).all()
-    expired, regretted = [], []
-    for row in rows:
-        month = _month_of_name(row.name.removeprefix(row.parent))
-        is_expired = month is not None and month < oldest_not_dropped(now, kept[row.parent])
-        if (row.is_pending and row.is_marked) or (is_expired and not row.is_pending):
-            expired.append((row.parent, row.name, row.is_pending))
-        elif row.is_marked and not row.is_pending:
-            regretted.append(row.name)
-    return expired, regretted
+def _is_to_go(partition: Partition, retention: Retention, now: datetime) -> bool:
+    """Whether its month is expired, or its detachment was begun by us. Pending ones of somebody else stay."""
+    if partition.is_pending:
+        return partition.is_marked
+    month = _month_of_name(partition.name.removeprefix(partition.parent))
+    return month is not None and month < oldest_not_dropped(now, retention.by_table()[partition.parent])
 
 
 def _month_of_name(ending: str) -> datetime | None:
-    found = _MONTH.fullmatch(ending)
-    return datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC) if found else None
+    match = _MONTH.fullmatch(ending)
+    return datetime(int(match[1]), int(match[2]), 1, tzinfo=UTC) if match else None
 
 
-async def _attempt(connection: AsyncConnection, outcome: Dropped, name: str, statements: list[str]) -> None:
+async def _drop(
+    connection: AsyncConnection, outcome: DroppedPartitions, name: str, partition: Partition | None = None
+) -> None:
+    """Drop a table, after detaching it where it is a partition. One that is in use waits for a later call."""
     try:
-        for statement in statements:
-            await connection.execute(text(statement))
+        if partition is not None:
+            await store.detach_partition(connection, partition)
+        await store.drop_table(connection, name)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise

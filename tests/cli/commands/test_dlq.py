@@ -16,12 +16,11 @@ from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.rabbit import RabbitBus, connect
 from portal.limits import Limiter
-from portal.usage import encode_batch, ingest_usage
+from portal.usage import IngestBatcher, encode_batch, ingest_usage
 from tests.broker.find import private_broker
 from tests.cli.demo_portal import run_portal
 from tests.usage.sample import new_account, record
 from tests.usage.truth import raw_totals
-from workers.ingest_usage import handler
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +103,7 @@ async def test_without_redis_it_is_counted_and_quotas_follow(
     assert await raw_totals(database, account) == (1, 9)
     limiter = Limiter(services.redis_urls, 1000)
     await limiter.open()
-    await handler(database, limiter.raise_used)(encode_batch([record(2, account_id=account)]))
+    await IngestBatcher(database, limiter.raise_used).add(encode_batch([record(2, account_id=account)]))
     await limiter.close()
     assert await redis.hget(f"account:{account}", "used:2026-11") == b"11"
 

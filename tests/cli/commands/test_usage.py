@@ -12,8 +12,8 @@ from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.usage import encode_batch, ingest_usage
 from portal.usage.journal.format import HEADER_SIZE, encode_frames
-from portal.usage.journal.open_segment import OpenSegment
 from portal.usage.journal.segments import segment_path
+from portal.usage.journal.writer import OpenSegment
 from portal.usage.records import encode_record
 from tests.cli.demo_portal import run_portal
 from tests.usage.sample import new_account, records

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from portal.core.clock import utc_now
-from portal.usage import occurred_at
+from portal.usage.records import occurred_at
 from tests.cli.demo.test_run_demo import ask
 from tests.cli.demo_portal import DemoPortal, run_portal
 

@@ -9,7 +9,8 @@ from portal.cli.demo.fixtures import CONTOSO
 from portal.cli.demo.state_file import DemoState, KeyHistory, KeySpan
 from portal.cli.demo.usage import OFFICE, STEADY, usage_of
 from portal.core.clock import to_microseconds
-from portal.usage import UsageRecord, occurred_at
+from portal.usage import UsageRecord
+from portal.usage.records import occurred_at
 
 MADE = datetime(2026, 11, 22, 10, 17, 3, tzinfo=UTC)
 FOR_EVER = (0, 1 << 55)

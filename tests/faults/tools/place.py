@@ -17,7 +17,7 @@ from portal.core.embedded import EmbeddedServices
 from portal.core.ids import AccountId, new_id
 from portal.plans import Plan
 from portal.runtime.container import Container
-from portal.usage import occurred_at
+from portal.usage.records import occurred_at
 
 PASSWORD = "correct horse battery"
 INGEST_SECONDS = 30.0

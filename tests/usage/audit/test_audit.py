@@ -14,7 +14,7 @@ from portal.core.errors import Invalid
 from portal.usage import (
     Difference,
     ExternalEvent,
-    ResourceNames,
+    ResourceCap,
     Retention,
     UsageRecord,
     audit_account,
@@ -23,10 +23,10 @@ from portal.usage import (
     encode_batch,
     ensure_partitions,
     ingest_usage,
-    list_audited,
-    month_named,
+    list_accounts_to_audit,
+    parse_month,
 )
-from portal.usage.audit.audit import kept_ledgers
+from portal.usage.audit.audit import ledgers_with
 from portal.usage.rules import month_of
 from tests.usage.databases import own_database
 from tests.usage.sample import new_account, record
@@ -48,7 +48,7 @@ async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
 async def account(own: Database) -> str:
     account = new_account()
     await ingest_usage(own, encode_batch(usage_of(account, 60)))
-    await count_external(own, [external(account)], "svc_1", ResourceNames())
+    await count_external(own, [external(account)], "svc_1", ResourceCap())
     return account
 
 
@@ -85,7 +85,7 @@ async def change(database: Database, statement: str, account: str) -> None:
 async def test_what_agrees_agrees(own: Database, account: str) -> None:
     assert await differences(own, account) == []
     async with own.snapshot() as tx:
-        assert account in await list_audited(tx, MONTH)
+        assert account in await list_accounts_to_audit(tx, MONTH)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ async def test_usage_of_nobody_is_audited_too(own: Database, account: str) -> No
     for table in ("usage_events", "usage_minutes", "usage_quarters", "usage_periods"):
         await change(own, f"DELETE FROM {table} WHERE account_id = :account", account)
     async with own.snapshot() as tx:
-        assert account in await list_audited(tx, MONTH)
+        assert account in await list_accounts_to_audit(tx, MONTH)
     assert {one.ledger for one in await differences(own, account)} == {"days", "events"}
 
 
@@ -176,7 +176,7 @@ async def test_ledgers_that_are_gone_are_not_compared(own: Database, account: st
     await change(own, "DELETE FROM usage_minutes WHERE account_id = :account", account)
     assert await differences(own, account) != []
     earlier, later = month_of(MONTH - timedelta(days=40)), NOW
-    kept = kept_ledgers(earlier, later, Retention(raw=13, minute=1, quarter=25, day=120))
+    kept = ledgers_with(earlier, later, Retention(raw=13, minute=1, quarter=25, day=120))
     assert [ledger.name for ledger in kept] == ["events", "quarter-hours", "days"]
 
 
@@ -188,5 +188,5 @@ def test_months_reach_back_as_far_as_two_ledgers_do() -> None:
 @pytest.mark.parametrize("period", ["2026", "2026-13", "nonsense", "2026-11-01"])
 def test_a_period_has_a_form(period: str) -> None:
     with pytest.raises(Invalid):
-        month_named(period)
-    assert isinstance(month_named("2026-11"), datetime)
+        parse_month(period)
+    assert isinstance(parse_month("2026-11"), datetime)

@@ -17,14 +17,14 @@ from portal.usage import (
     ExportFormat,
     ExportQuery,
     ExportRows,
-    Piece,
     UsageFilter,
     encode_batch,
     estimate_rows,
     export_usage,
     ingest_usage,
-    occurred_at,
 )
+from portal.usage.export import ExportChunk
+from portal.usage.records import occurred_at
 from tests.usage.ingest.test_ingest import varied
 from tests.usage.sample import new_account, record
 
@@ -40,7 +40,7 @@ async def account(database: Database) -> str:
     return account
 
 
-async def pieces_of(database: Database, account: str, query: ExportQuery, form: ExportFormat) -> list[Piece]:
+async def pieces_of(database: Database, account: str, query: ExportQuery, form: ExportFormat) -> list[ExportChunk]:
     async with database.transaction(account) as tx:
         return [piece async for piece in export_usage(tx, account, query, form)]
 

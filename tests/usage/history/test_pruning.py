@@ -11,12 +11,11 @@ from sqlalchemy import TextClause, text
 
 from portal.core.database import Database
 from portal.usage import ExportQuery, ExportRows, Granularity, encode_batch, ingest_usage
-from portal.usage.export import export
-from portal.usage.history import request_log_store as raw
-from portal.usage.history import series_store as history
+from portal.usage.export import store as export_store
+from portal.usage.history import store
 from portal.usage.history.bucket_ranges import plan_buckets
-from portal.usage.history.request_log_store import EventQuery
-from portal.usage.rules import step_starts, zone_named
+from portal.usage.history.store import EventQuery
+from portal.usage.rules import parse_zone, step_starts
 from tests.usage.ingest.test_ingest import varied
 from tests.usage.sample import new_account
 
@@ -36,12 +35,12 @@ async def events(database: Database) -> None:
 
 def cells(granularity: Granularity, zone: str, part: str | None, only: dict[str, str]) -> Asked:
     start, end = (FROM, TO) if granularity is not Granularity.MINUTE else (FROM, FROM + timedelta(hours=20))
-    starts = step_starts(start, end, granularity, zone_named(zone))
-    return history.cells_statement(ACCOUNT, history.CellQuery(plan_buckets(starts, end, granularity), part, only, 20))
+    starts = step_starts(start, end, granularity, parse_zone(zone))
+    return store.cells_statement(ACCOUNT, store.CellQuery(plan_buckets(starts, end, granularity), part, only, 20))
 
 
 def events_of(**changes: Any) -> EventQuery:
-    known: dict[str, Any] = {"start": FROM, "end": TO, "only": {}, "most": 26}
+    known: dict[str, Any] = {"start": FROM, "end": TO, "filters": {}, "limit": 26}
     return EventQuery(**(known | changes))
 
 
@@ -50,17 +49,20 @@ def statements() -> Iterator[tuple[str, Asked]]:
         for zone in ("UTC", "Europe/Berlin", "Asia/Kathmandu"):
             for part, only in ((None, {}), ("resource", {}), ("key_id", ONLY)):
                 yield f"cells_statement {granularity} {zone} {part}", cells(granularity, zone, part, only)
-    variants: dict[str, dict[str, Any]] = {"all": {}, "filtered": {"only": ONLY}, "after": {"after": (TO, "req_0")}}
+    variants: dict[str, dict[str, Any]] = {"all": {}, "filtered": {"filters": ONLY}, "after": {"after": (TO, "req_0")}}
     for name, changes in variants.items():
         query = events_of(**changes)
-        yield f"page_statement {name}", raw.page_statement(ACCOUNT, query)
-        yield f"page_of_statement {name}", raw.page_of_statement(ACCOUNT, query, [FROM, FROM + timedelta(hours=1)])
-        yield f"quarters_statement {name}", raw.quarters_statement(ACCOUNT, query)
-        yield f"count_statement {name}", raw.count_statement(ACCOUNT, query)
-    yield "find_statement", raw.find_statement(ACCOUNT, FROM, "req_0")
+        yield f"page_statement {name}", store.page_statement(ACCOUNT, query)
+        yield (
+            f"page_of_quarters_statement {name}",
+            store.page_of_quarters_statement(ACCOUNT, query, [FROM, FROM + timedelta(hours=1)]),
+        )
+        yield f"quarters_statement {name}", store.quarters_statement(ACCOUNT, query)
+        yield f"count_statement {name}", store.count_statement(ACCOUNT, query)
+    yield "find_statement", store.find_statement(ACCOUNT, FROM, "req_0")
     for rows in ExportRows:
-        yield f"export_statement {rows}", export.export_statement(ACCOUNT, ExportQuery(FROM, TO, rows))
-        yield f"export count_statement {rows}", export.count_statement(ACCOUNT, ExportQuery(FROM, TO, rows))
+        yield f"export_statement {rows}", export_store.export_statement(ACCOUNT, ExportQuery(FROM, TO, rows))
+        yield f"export count_statement {rows}", export_store.count_statement(ACCOUNT, ExportQuery(FROM, TO, rows))
 
 
 STATEMENTS = dict(statements())
@@ -91,12 +93,12 @@ async def test_history_is_read_from_the_indexes_alone(database: Database, name: 
 
 
 async def test_the_freshness_stamp_reads_no_partition(database: Database) -> None:
-    plan = await explain(database, (history._NEWEST, {"account": ACCOUNT}))
+    plan = await explain(database, (store._NEWEST, {"account": ACCOUNT}))
     assert not _PARTITION.findall(plan)
     assert "secret_uses" in plan
 
 
-@pytest.mark.parametrize("module", [history, raw, export])
+@pytest.mark.parametrize("module", [store, export_store])
 def test_no_statement_is_left_out(module: ModuleType) -> None:
     def is_one(name: str, value: Callable[..., Any]) -> bool:
         return name.endswith("_statement") and not name.startswith("_") and value.__module__ == module.__name__

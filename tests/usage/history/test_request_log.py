@@ -16,8 +16,8 @@ from portal.usage import (
     find_request,
     ingest_usage,
     list_requests,
-    occurred_at,
 )
+from portal.usage.records import occurred_at
 from tests.usage.ingest.test_ingest import varied
 from tests.usage.sample import new_account, record, request_id
 
@@ -67,7 +67,7 @@ async def read_all(database: Database, account: str, query: RequestQuery, most: 
     async with database.transaction(account) as tx:
         while True:
             after = (found[-1].occurred_at, found[-1].request_id) if found else None
-            page = await list_requests(tx, account, query, most=most, after=after)
+            page = await list_requests(tx, account, query, limit=most, after=after)
             found += page
             if len(page) < most:
                 return [one.request_id for one in found]
@@ -132,11 +132,11 @@ async def test_another_account_finds_nothing(
     for told in (stranger, account):  # even if a caller passed the wrong account, the second wall stands
         async with database.transaction(stranger) as tx:
             assert await find_request(tx, told, made[1][0].request_id) is None
-            assert await list_requests(tx, told, RequestQuery(FROM, TO), most=5) == []
+            assert await list_requests(tx, told, RequestQuery(FROM, TO), limit=5) == []
             assert await count_requests(tx, told, RequestQuery(FROM, TO)) == 0
 
 
 async def test_a_range_that_is_too_long_is_refused(database: Database, account: str) -> None:
     async with database.transaction(account) as tx:
         with pytest.raises(Invalid, match="400 days"):
-            await list_requests(tx, account, RequestQuery(FROM - timedelta(days=500), TO), most=5)
+            await list_requests(tx, account, RequestQuery(FROM - timedelta(days=500), TO), limit=5)

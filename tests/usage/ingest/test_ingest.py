@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 from portal.core.database import Database
 from portal.usage import (
     LastUse,
-    PeriodUse,
     UsageRecord,
     decode_batch,
     encode_batch,
@@ -21,6 +20,7 @@ from portal.usage import (
     last_used_by_secret,
     used_in_period,
 )
+from portal.usage.ingest import PeriodUse
 from tests.usage.sample import NOON, new_account, record, records, request_id
 from tests.usage.truth import buckets_off, raw_totals
 

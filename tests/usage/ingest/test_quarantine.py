@@ -10,15 +10,8 @@ from structlog.testing import capture_logs
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.usage import (
-    ResourceNames,
-    Retention,
-    count_quarantined,
-    drop_expired_quarantined,
-    encode_batch,
-    ingest_batches,
-)
-from portal.usage.ingest import quarantine
+from portal.usage import ResourceCap, Retention, count_quarantined, encode_batch, purge_quarantine
+from portal.usage.ingest import ingest_batches, quarantine
 from tests.usage.databases import own_database
 from tests.usage.sample import record
 from workers import keep_partitions
@@ -36,12 +29,12 @@ async def test_what_is_expired_goes_and_is_told(services: EmbeddedServices, monk
     monkeypatch.setattr(quarantine, "PURGE_BATCH_SIZE", 2)
     async with own_database(services) as database:
         future = [record(number, FAR, account_id=f"acct_{number}") for number in range(5)]
-        await ingest_batches(database, [encode_batch(future), b"nonsense"], ResourceNames())
+        await ingest_batches(database, [encode_batch(future), b"nonsense"], ResourceCap())
         assert await count(database) == 6
         async with database.transaction() as tx:
             await tx.execute(text(AGE), {"at": utc_now() - timedelta(days=401)})
-        assert not await drop_expired_quarantined(database, Retention(quarantine_days=0), utc_now())
-        assert not await drop_expired_quarantined(database, Retention(quarantine_days=402), utc_now())
+        assert not await purge_quarantine(database, Retention(quarantine_days=0), utc_now())
+        assert not await purge_quarantine(database, Retention(quarantine_days=402), utc_now())
         before = expired("FUTURE")
         with capture_logs() as logs:
             await keep_partitions.keep_once(database, Retention())

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from portal.core.database import Database
-from portal.usage import ResourceNames, UsageRecord, encode_batch, ingest_batches, settle_usage
+from portal.usage import ResourceCap, UsageRecord, encode_batch, settle_usage
+from portal.usage.ingest import ingest_batches
 from tests.usage.sample import NOON, new_account, record, request_id
 from tests.usage.truth import raw_totals
 
@@ -57,7 +58,7 @@ def account() -> str:
 
 
 async def test_the_first_names_stay_and_the_others_share_one(database: Database, account: str) -> None:
-    names = ResourceNames(MAX_REMEMBERED)
+    names = ResourceCap(MAX_REMEMBERED)
     rows = varied(account, 600, 60, 1)
     for begin in range(0, 600, 50):
         await ingest_batches(database, [encode_batch(rows[begin : begin + 50])], names)
@@ -71,9 +72,9 @@ async def test_several_workers_and_repetitions_change_nothing(database: Database
     dice = random.Random(3)  # noqa: S311  # a test's dice
     deliveries = [rows[begin : begin + 100] for begin in range(0, 1500, 100)] * 5
     dice.shuffle(deliveries)
-    workers = [ResourceNames(MAX_REMEMBERED) for _ in range(4)]
+    workers = [ResourceCap(MAX_REMEMBERED) for _ in range(4)]
 
-    async def work(names: ResourceNames, mine: list[list[UsageRecord]]) -> None:
+    async def work(names: ResourceCap, mine: list[list[UsageRecord]]) -> None:
         for rows_of_one in mine:
             await ingest_batches(database, [encode_batch(rows_of_one)], names)
 
@@ -85,7 +86,7 @@ async def test_several_workers_and_repetitions_change_nothing(database: Database
 
 async def test_each_day_and_each_account_has_its_own(database: Database, account: str) -> None:
     other = new_account()
-    names = ResourceNames(2)
+    names = ResourceCap(2)
     tomorrow = NOON - timedelta(days=1)
     rows = [
         *(record(number, NOON, account_id=account, resource=f"a{number}") for number in range(4)),
@@ -98,7 +99,7 @@ async def test_each_day_and_each_account_has_its_own(database: Database, account
 
 
 async def test_a_transaction_that_failed_is_not_remembered(database: Database, account: str) -> None:
-    names = ResourceNames(1)
+    names = ResourceCap(1)
     batch = encode_batch([record(1, account_id=account, resource="lost")])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("portal.usage.ingest.store.insert_staged", _away)
@@ -110,7 +111,7 @@ async def test_a_transaction_that_failed_is_not_remembered(database: Database, a
 
 
 async def test_a_settlement_finds_the_shared_bucket(database: Database, account: str) -> None:
-    names = ResourceNames(1)
+    names = ResourceCap(1)
     async with database.transaction() as tx:
         at = tx.now - timedelta(minutes=1)
     rows = [record(number, at, account_id=account, resource=f"r{number}") for number in range(3)]
@@ -124,12 +125,12 @@ async def test_a_settlement_finds_the_shared_bucket(database: Database, account:
 async def test_names_are_forgotten_before_they_fill_the_memory(
     database: Database, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal.usage.ingest.resource_cap.NAMES_REMEMBERED", 10)
-    names = ResourceNames(MAX_REMEMBERED)
+    monkeypatch.setattr("portal.usage.ingest.resource_cap.MAX_CACHED_NAMES", 10)
+    names = ResourceCap(MAX_REMEMBERED)
     for day in range(30):
         rows = [record(n, NOON - timedelta(days=day), account_id=account, resource=f"r{n}") for n in range(3)]
         await ingest_batches(database, [encode_batch(rows)], names)
-        assert sum(map(len, names._known.values())) <= 10 + 3
+        assert sum(map(len, names._cached.values())) <= 10 + 3
     await assert_exact(database, account)
 
 
@@ -141,7 +142,7 @@ async def test_ingest_and_settlements_take_buckets_in_one_order(
 
     async def count(number: int) -> None:
         rows = [record(number, at, account_id=account, resource="r", environment="test")]
-        await ingest_batches(database, [encode_batch(rows)], ResourceNames(MAX_REMEMBERED))
+        await ingest_batches(database, [encode_batch(rows)], ResourceCap(MAX_REMEMBERED))
 
     async def settle() -> None:
         async with database.transaction() as tx:

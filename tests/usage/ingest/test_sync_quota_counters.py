@@ -2,7 +2,8 @@
 
 from structlog.testing import capture_logs
 
-from portal.usage import PeriodUse, sync_quota_counters
+from portal.usage import sync_quota_counters
+from portal.usage.ingest import PeriodUse
 
 
 async def test_the_others_are_raised_each_once_and_the_reason_is_told() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from portal.core.errors import PortalError
-from portal.usage import JournalInUse, recover_journal
+from portal.usage import recover_journal
+from portal.usage.journal import JournalInUse
 from portal.usage.journal.format import encode_frames
-from portal.usage.journal.open_segment import OpenSegment
 from portal.usage.journal.segments import list_segments
 from portal.usage.journal.shipper import LOCK_NAME
+from portal.usage.journal.writer import OpenSegment
 from portal.usage.records import encode_record
 from tests.usage.sample import Receiver, records
 
@@ -64,7 +65,7 @@ async def test_after_a_failure_it_goes_on(folder: Path) -> None:
 async def test_a_folder_that_a_courier_works_on_is_refused(folder: Path) -> None:
     with (folder / LOCK_NAME).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(JournalInUse, match="A courier works"):
+        with pytest.raises(JournalInUse, match="A living process ships"):
             await recover_journal(folder, Receiver().bus, 4)
     assert (await asyncio.wait_for(recover_journal(folder, Receiver().bus, 4), 20)).shipped == 30
 

@@ -8,10 +8,11 @@ import pytest
 
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.database import Database
-from portal.usage import Journal, JournalDamaged, JournalShipper, ingest_usage
+from portal.usage import Journal, JournalShipper, ingest_usage
+from portal.usage.journal import JournalDamaged
 from portal.usage.journal.format import HEADER_SIZE, encode_frames
-from portal.usage.journal.open_segment import OpenSegment
-from portal.usage.journal.segments import list_segments, read_portion, segment_path
+from portal.usage.journal.segments import list_segments, read_chunk, segment_path
+from portal.usage.journal.writer import OpenSegment
 from portal.usage.records import encode_record
 from tests.usage.sample import Receiver, new_account, record, records
 from tests.usage.truth import raw_totals
@@ -61,7 +62,7 @@ def test_a_truncation_at_every_byte_keeps_every_whole_record_before_it(tmp_path:
     for cut in reversed(range(path.stat().st_size)):
         os.truncate(path, cut)
         whole = max(0, (cut - HEADER_SIZE) // frame)
-        portion = read_portion(path, 0, 1000)
+        portion = read_chunk(path, 0, 1000)
         assert portion.payloads == payloads[:whole]
         assert (portion.is_final, portion.has_more, portion.damage_at) == (True, False, None)
         assert portion.cut_bytes == (cut - HEADER_SIZE - whole * frame if cut >= HEADER_SIZE else cut)
@@ -212,7 +213,7 @@ async def test_a_kill_between_publish_and_cursor_repeats_and_ingest_does_not_dou
     journal.open()
     journal.append(records(30, account_id=account))
     with monkeypatch.context() as killed:
-        killed.setattr(JournalShipper, "_keep_cursor", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(JournalShipper, "_advance_cursor", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         worker = JournalShipper(tmp_path, bus, 10)
         with pytest.raises(KeyboardInterrupt):
             await worker.run_once()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from portal.usage import Journal, JournalUnavailable
-from portal.usage.journal.open_segment import OpenSegment
-from portal.usage.journal.segments import is_written, list_segments, read_portion
+from portal.usage.journal.segments import is_open, list_segments, read_chunk
+from portal.usage.journal.writer import OpenSegment
 from portal.usage.records import decode_batch, join_batch
 from tests.usage.sample import record, records
 
@@ -58,7 +58,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def stored(folder: Path) -> list[int]:
     """The numbers of the records in all segments, in order."""
-    payloads = [p for path in list_segments(folder) for p in read_portion(path, 0, 10**6).payloads]
+    payloads = [p for path in list_segments(folder) for p in read_chunk(path, 0, 10**6).payloads]
     return [int(one.resource) if one.resource.isdecimal() else one.cost for one in decode_batch(join_batch(payloads))]
 
 
@@ -77,12 +77,12 @@ def test_a_segment_is_sealed_at_an_age_too_and_an_empty_one_stays(
     for number in (1, 2):
         journal.append([record(number, cost=number)])
         deadline = time.monotonic() + 5
-        while sum(map(is_written, list_segments(tmp_path))) != 1 or len(list_segments(tmp_path)) != number + 1:
+        while sum(map(is_open, list_segments(tmp_path))) != 1 or len(list_segments(tmp_path)) != number + 1:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     time.sleep(0.1)
     assert len(list_segments(tmp_path)) == 3
-    assert not is_written(empty)
+    assert not is_open(empty)
     assert stored(tmp_path) == [1, 2]
 
 
@@ -111,15 +111,15 @@ def test_a_full_segment_is_sealed_and_the_next_begun(tmp_path: Path) -> None:
     journal.close()
     assert len(list_segments(tmp_path)) >= 5
     assert stored(tmp_path) == [*range(50)]
-    assert all(read_portion(path, 0, 10**6).is_final for path in list_segments(tmp_path))
+    assert all(read_chunk(path, 0, 10**6).is_final for path in list_segments(tmp_path))
 
 
 def test_a_segment_is_held_by_its_living_writer(journal: Journal, tmp_path: Path) -> None:
     journal.append(records(1))
     [path] = list_segments(tmp_path)
-    assert not read_portion(path, 0, 100).is_final
+    assert not read_chunk(path, 0, 100).is_final
     journal.close()
-    assert read_portion(path, 0, 100).is_final
+    assert read_chunk(path, 0, 100).is_final
 
 
 def test_nothing_written_leaves_nothing(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_after_a_failed_sync_the_records_are_written_anew(
     journal.append([record(cost=3)])
     journal.close()
     assert synced.count(synced[0]) == 1
-    newest = [decode_batch(join_batch(read_portion(path, 0, 99).payloads)) for path in list_segments(tmp_path)[1:]]
+    newest = [decode_batch(join_batch(read_chunk(path, 0, 99).payloads)) for path in list_segments(tmp_path)[1:]]
     assert [one.cost for rows in newest for one in rows] == [1, 2, 3]
 
 
@@ -208,10 +208,10 @@ def test_a_real_limit_of_the_file_system_leaves_no_half_record(tmp_path: Path) -
     ids = [
         one.request_id
         for path in list_segments(tmp_path)
-        for one in decode_batch(join_batch(read_portion(path, 0, 10**6).payloads))
+        for one in decode_batch(join_batch(read_chunk(path, 0, 10**6).payloads))
     ]
     assert ids == [record(number).request_id for number in range(40)]
-    assert all(read_portion(path, 0, 10**6).cut_bytes == 0 for path in list_segments(tmp_path))
+    assert all(read_chunk(path, 0, 10**6).cut_bytes == 0 for path in list_segments(tmp_path))
 
 
 @pytest.mark.faults
@@ -224,9 +224,9 @@ def test_kill_9_loses_no_record_whose_append_returned(tmp_path: Path) -> None:
     kept = [
         one.request_id
         for path in list_segments(tmp_path)
-        for one in decode_batch(join_batch(read_portion(path, 0, 10**6).payloads))
+        for one in decode_batch(join_batch(read_chunk(path, 0, 10**6).payloads))
     ]
     assert len(list_segments(tmp_path)) > 1
     assert kept[: len(answered)] == [record(number).request_id for number in answered]
     assert len(kept) <= len(answered) + 1
-    assert all(read_portion(path, 0, 10**6).is_final for path in list_segments(tmp_path))
+    assert all(read_chunk(path, 0, 10**6).is_final for path in list_segments(tmp_path))

@@ -19,8 +19,8 @@ from portal.usage import (
     ingest_usage,
     prune_resource_names,
 )
-from portal.usage.retention.drop_partitions import MARK
-from portal.usage.retention.partitions import PARTITIONED, create_partitions
+from portal.usage.retention import create_partitions
+from portal.usage.retention.store import EXPIRED_MARK, PARTITIONED
 from tests.usage.databases import own_database
 from tests.usage.sample import new_account, records
 from tests.usage.truth import buckets_off, raw_totals
@@ -34,15 +34,19 @@ AUGUST = [f"{table}_2026_08" for table in PARTITIONED]
 CHILD = """
 import asyncio, os, signal, sys
 from datetime import UTC, datetime
+from sqlalchemy import text
 from portal.core.database import Database
-from portal.usage import Retention, drop_partitions
+from portal.usage.retention import Retention, drop_expired_partitions, store
+
+async def hang(connection, name) -> None:
+    await connection.execute(text("SELECT pg_sleep(600)"))
 
 async def main() -> None:
     if sys.argv[2] == "between":
-        drop_partitions.drop = lambda name: "SELECT pg_sleep(600)"
+        store.drop_table = hang
     database = Database(sys.argv[1])
     now = datetime(2026, 11, 25, tzinfo=UTC)
-    await drop_partitions.drop_expired_partitions(database, Retention(1, 1, 1, 1), now, lock_timeout_ms=600_000)
+    await drop_expired_partitions(database, Retention(1, 1, 1, 1), now, lock_timeout_ms=600_000)
 
 asyncio.run(main())
 """
@@ -211,7 +215,7 @@ async def test_what_somebody_else_detached_is_left_alone_and_told(own: Database)
 
 async def test_a_mark_is_taken_back_when_retention_grew_meanwhile(own: Database) -> None:
     async with own.owner_connection() as connection:
-        await connection.execute(text(f"COMMENT ON TABLE usage_events_2026_08 IS '{MARK}'"))
+        await connection.execute(text(f"COMMENT ON TABLE usage_events_2026_08 IS '{EXPIRED_MARK}'"))
     assert (await drop_expired_partitions(own, Retention(12, 12, 12, 12), NOW)).names == []
     async with own.owner_transaction() as tx:
         assert await tx.find(text("SELECT obj_description('usage_events_2026_08'::regclass, 'pg_class')")) is None

@@ -12,16 +12,15 @@ from portal.core.actor import SYSTEM, Actor
 from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.clock import utc_now
 from portal.metering import parse_event
-from portal.usage import JournalShipper
+from portal.usage import IngestBatcher, JournalShipper
 from tests.web.check.conftest import MakeKey, Served
-from workers import ingest_usage
 
 
 @pytest.fixture
 async def shipped(served: Served) -> AsyncIterator[None]:
     """Ships and ingests in the background, as the workers do."""
     bus, services, stop = InProcessBus(), served.services, asyncio.Event()
-    bus.subscribe(USAGE_RECORDED, ingest_usage.handler(services.database, services.checker.limiter.raise_used))
+    bus.subscribe(USAGE_RECORDED, IngestBatcher(services.database, services.checker.limiter.raise_used).add)
     shipper = JournalShipper(services.settings.data / "journal", bus, 1000)
     running = asyncio.create_task(shipper.run(stop))
     yield

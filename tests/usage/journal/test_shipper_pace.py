@@ -9,7 +9,7 @@ import pytest
 
 from portal.core.bus import USAGE_RECORDED, Handler
 from portal.usage import Journal, JournalShipper, UsageRecord, decode_batch, journal_backlog
-from portal.usage.journal.segments import Portion, list_segments, load_cursor, read_portion
+from portal.usage.journal.segments import SegmentChunk, list_segments, load_cursor, read_chunk
 from portal.usage.journal.shipper import BACKLOG_TURN, MAX_BACKLOG_WAITING
 from tests.usage.sample import NOON, record, records
 
@@ -175,11 +175,11 @@ async def test_the_backlog_of_thousands_of_segments_is_told_by_the_first(
         journal.append([record(number, NOON + timedelta(seconds=number))])
     looked: list[Path] = []
 
-    def read(path: Path, offset: int, most: int) -> Portion:
+    def read(path: Path, offset: int, most: int) -> SegmentChunk:
         looked.append(path)
-        return read_portion(path, offset, most)
+        return read_chunk(path, offset, most)
 
-    monkeypatch.setattr("portal.usage.journal.backlog.read_portion", read)
+    monkeypatch.setattr("portal.usage.journal.backlog.read_chunk", read)
     backlog = journal_backlog(tmp_path)
     assert len(list_segments(tmp_path)) > 3
     assert (backlog.oldest, looked) == (NOON, list_segments(tmp_path)[:1])

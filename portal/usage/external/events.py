@@ -1,0 +1,59 @@
+"""An external usage event, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+
+from portal.core.clock import to_microseconds
+from portal.core.ids import encode_128
+from portal.usage.ingest import ResourceKey
+from portal.usage.records import REQUEST_PREFIX
+
+ExternalId = tuple[str, str, str]
+"""(account_id, source, event_id): counts once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalEvent:
+    """`key_id` is empty for usage of the account as such; `period` is the billing period that `occurred_at` lies in."""
+
+    account_id: str
+    source: str
+    event_id: str
+    occurred_at: datetime
+    key_id: str
+    environment: str
+    resource: str
+    cost: int
+    period: str
+
+    @property
+    def external_id(self) -> ExternalId:
+        """What makes it count once."""
+        return self.account_id, self.source, self.event_id
+
+    @property
+    def resource_key(self) -> ResourceKey:
+        """Its resource on its day, for the cap."""
+        return self.account_id, self.occurred_at.date(), self.resource
+
+    @property
+    def request_id(self) -> str:
+        """Its id in the request log: 72 bits of a hash stand where a check has its node and counter."""
+        ending = int.from_bytes(sha256(f"{self.source}\0{self.event_id}".encode()).digest()[:9], "big")
+        return REQUEST_PREFIX + encode_128(to_microseconds(self.occurred_at) << 72 | ending)
+
+    @property
+    def digest(self) -> bytes:
+        """Equal for the same content. The period is no part of it: the account's time zone may change."""
+        content = (self.occurred_at.isoformat(), self.key_id, self.environment, self.resource, str(self.cost))
+        return sha256("\0".join(content).encode()).digest()
+
+
+class ExternalStatus(StrEnum):
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    """The same event was counted before; nothing was added."""
+    CONFLICT = "conflict"
+    """Another content was counted under this id; nothing was added."""
