@@ -41,7 +41,7 @@ FINDERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
 }
 
 
-@strawberry.type(description="Everything that can be read. All of it is about the caller's own account.")
+@strawberry.type(description="Everything that can be read. It is all about the caller's own account.")
 class Query(
     AccountQueries,
     SessionQueries,
@@ -55,16 +55,18 @@ class Query(
     InvoiceQueries,
     AuditQueries,
 ):
-    @resolver("Any object by its id; null if there is none in this account.")
+    @resolver("Any object of the account by its id, or null if there is none.")
     async def node(
-        self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Its id.")]
+        self,
+        info: Info,
+        node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Id of the object.")],
     ) -> Node | None:
         info.context.require_caller()
         find = FINDERS.get(node_id.partition("_")[0])
         return await find(info, node_id) if find else None
 
 
-@strawberry.type(description="Everything that can be changed. Each answers its success or a Problem.")
+@strawberry.type(description="Everything that can be changed. Each mutation returns its success type or a Problem.")
 class Mutation(
     KeyMutations,
     KeyLimitMutations,

@@ -35,7 +35,7 @@ async def test_the_schema_is_shown(tab: Page, portal: RunningPortal) -> None:
     await open_explorer(tab, portal, "{ viewer { role } }")
     await tab.get_by_role("button", name="Show Documentation Explorer").click()
     await tab.locator(".graphiql-doc-explorer").get_by_role("link", name="Query", exact=True).click()
-    await expect(tab.locator(".graphiql-doc-explorer")).to_contain_text("The account's keys, the newest first.")
+    await expect(tab.locator(".graphiql-doc-explorer")).to_contain_text("Keys of the account, newest first.")
 
 
 async def test_a_subscription_tells_until_it_is_stopped(tab: Page, portal: RunningPortal) -> None:

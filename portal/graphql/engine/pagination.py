@@ -21,40 +21,44 @@ _ID = re.compile(r"^[a-z]+_[0-9A-Z]+$")
 Item = TypeVar("Item")
 Place = tuple[datetime, str]
 
-First = Annotated[int, strawberry.argument(description=f"How many at most: 1 to {MAX_FIRST}.")]
-After = Annotated[str | None, strawberry.argument(description="Only what follows this cursor (pageInfo.endCursor).")]
+First = Annotated[int, strawberry.argument(description=f"Maximum number of objects: 1 to {MAX_FIRST}.")]
+After = Annotated[
+    str | None, strawberry.argument(description="Return only objects after this cursor (pageInfo.endCursor).")
+]
 
 
-@strawberry.interface(description="An object with an id that is unique everywhere; see Query.node.")
+@strawberry.interface(description="An object with a globally unique id. See Query.node.")
 class Node:
-    id: strawberry.ID = strawberry.field(description="The id; its prefix tells the kind, as in key_01HX….")
+    id: strawberry.ID = strawberry.field(description="Globally unique id. The prefix tells the type, as in key_01HX….")
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="Position of a page in its list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether more follows.")
-    has_previous_page: bool = strawberry.field(description="Whether this page began after a cursor.")
-    start_cursor: str | None = strawberry.field(description="The first row's cursor; null for an empty page.")
-    end_cursor: str | None = strawberry.field(description="The last row's cursor, for `after`; null for an empty page.")
+    has_next_page: bool = strawberry.field(description="Whether another page follows.")
+    has_previous_page: bool = strawberry.field(description="Whether this page starts after a cursor.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first object; null for an empty page.")
+    end_cursor: str | None = strawberry.field(
+        description="Cursor of the last object, for `after`; null for an empty page."
+    )
 
 
-@strawberry.type(description="A row of a page with its place in the list.")
+@strawberry.type(description="An object of a page and its cursor.")
 class Edge(Generic[Item]):
-    cursor: str = strawberry.field(description="The place after this row, for `after`.")
+    cursor: str = strawberry.field(description="Cursor of this object, for `after`.")
     node: Item = strawberry.field(description="The object.")
 
 
 @strawberry.type(description="One page of a list.")
 class Connection(Generic[Item]):
-    edges: list[Edge[Item]] = strawberry.field(description="The rows with their cursors.")
-    page_info: PageInfo = strawberry.field(description="Where this page lies.")
+    edges: list[Edge[Item]] = strawberry.field(description="Objects of this page with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Position of this page in the list.")
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @resolver("The objects of this page.")
+    @resolver("Objects of this page.")
     def nodes(self) -> list[Item]:
         return [edge.node for edge in self.edges]
 
-    @resolver("How many there are on all pages; counted only when asked for.")
+    @resolver("Number of objects on all pages. Counted only when requested.")
     async def total_count(self) -> int:
         return await self.count()
 

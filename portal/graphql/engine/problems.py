@@ -10,19 +10,19 @@ from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalErr
 from portal.graphql.engine.context import GraphQLContext
 
 
-@strawberry.interface(description="Why a mutation did not happen. Nothing of it was kept.")
+@strawberry.interface(description="Why a mutation failed. Nothing was changed.")
 class Problem:
-    code: str = strawberry.field(description="What kind of problem, stable for programs: INVALID, NOT_FOUND, …")
-    message: str = strawberry.field(description="What happened and what to do, for people.")
-    path: list[str] = strawberry.field(description="The input that it is about; empty if none.")
+    code: str = strawberry.field(description="Stable code for programs: INVALID, NOT_FOUND, …")
+    message: str = strawberry.field(description="What happened and what to do about it, for people.")
+    path: list[str] = strawberry.field(description="Path of the input that caused it; empty if none did.")
 
 
-@strawberry.type(description="An input is not acceptable; path names it.")
+@strawberry.type(description="An input is invalid. `path` names it.")
 class ValidationProblem(Problem):
     pass
 
 
-@strawberry.type(description="There is no such object in this account.")
+@strawberry.type(description="The account has no such object.")
 class NotFoundProblem(Problem):
     pass
 
@@ -32,7 +32,7 @@ class ForbiddenProblem(Problem):
     pass
 
 
-@strawberry.type(description="The object is in a state that does not allow this.")
+@strawberry.type(description="The state of the object does not allow this.")
 class ConflictProblem(Problem):
     pass
 

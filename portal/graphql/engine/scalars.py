@@ -98,7 +98,7 @@ def value(text: str, description: str) -> str:
     return member
 
 
-@strawberry.enum(description="What a key is for.")
+@strawberry.enum(description="The environment that a key is for.")
 class Environment(Enum):
-    LIVE = value("live", "Real work; units are billed.")
-    TEST = value("test", "Trying out; counted, never billed.")
+    LIVE = value("live", "Production traffic. Units are billed.")
+    TEST = value("test", "Test traffic. Units are counted, never billed.")

@@ -14,24 +14,24 @@ from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, No
 from portal.graphql.engine.resolvers import mutation, requires, resolver
 
 
-@strawberry.type(description="Somebody who signs in.")
+@strawberry.type(description="A person who signs in.")
 class Person(Node):
     name: str = strawberry.field(description="The person's name.")
     email: str = strawberry.field(description="The e-mail address that the person signs in with.")
-    is_staff: bool = strawberry.field(description="Whether the person works for the API's provider.")
+    is_staff: bool = strawberry.field(description="Whether the person works for the API provider.")
 
     @classmethod
     def of(cls, row: accounts.Person | accounts.Member) -> Self:
         return cls(id=strawberry.ID(row.id), name=row.name, email=row.email, is_staff=row.is_staff)
 
 
-@strawberry.type(description="A customer of the API: owns keys, usage and a subscription.")
+@strawberry.type(description="A customer of the API. It owns keys, usage and a subscription.")
 class Account(Node):
     name: str = strawberry.field(description="The account's name.")
-    time_zone: str = strawberry.field(description="IANA name of the zone in which its billing months begin and end.")
-    created_at: datetime = strawberry.field(description="When it was opened.")
+    time_zone: str = strawberry.field(description="IANA time zone in which the account's billing months begin and end.")
+    created_at: datetime = strawberry.field(description="When the account was opened.")
     suspended_at: datetime | None = strawberry.field(
-        description="Since when its keys are refused as ACCOUNT_SUSPENDED; null: they are not."
+        description="When the account was suspended, if it is. Its keys are then denied with ACCOUNT_SUSPENDED."
     )
 
     @classmethod
@@ -45,36 +45,40 @@ class Account(Node):
         )
 
 
-@strawberry.type(description="An account that the caller may act in.")
+@strawberry.type(description="An account in which the caller may act, and their role there.")
 class Membership:
     account: Account = strawberry.field(description="The account.")
-    role: str = strawberry.field(description="The role there: owner, admin, developer, billing or viewer.")
-    joined_at: datetime = strawberry.field(description="Since when.")
-    is_current: bool = strawberry.field(description="Whether it is the account that this request acts in.")
+    role: str = strawberry.field(description="The person's role in it: owner, admin, developer, billing or viewer.")
+    joined_at: datetime = strawberry.field(description="When the person joined.")
+    is_current: bool = strawberry.field(description="Whether this request acts in the account.")
 
 
-@strawberry.type(description="A person of this account.")
+@strawberry.type(description="A person who belongs to the account.")
 class Member:
     person: Person = strawberry.field(description="The person.")
-    role: str = strawberry.field(description="The role here: owner, admin, developer, billing or viewer.")
-    joined_at: datetime = strawberry.field(description="Since when.")
+    role: str = strawberry.field(
+        description="The person's role in the account: owner, admin, developer, billing or viewer."
+    )
+    joined_at: datetime = strawberry.field(description="When the person joined.")
 
     @classmethod
     def of(cls, row: accounts.Member) -> Self:
         return cls(person=Person.of(row), role=row.role, joined_at=row.joined_at)
 
 
-@strawberry.type(description="Who is calling, and what they may do.")
+@strawberry.type(description="The caller and what they may do.")
 class Viewer:
     person: Person = strawberry.field(description="The person.")
-    account: Account = strawberry.field(description="The account in which the person acts.")
-    role: str = strawberry.field(description="The person's role there: owner, admin, developer, billing or viewer.")
+    account: Account = strawberry.field(description="The account in which the caller acts.")
+    role: str = strawberry.field(
+        description="The caller's role in the account: owner, admin, developer, billing or viewer."
+    )
     permissions: list[str] = strawberry.field(
-        description="What the role, and the scopes of the token if one was sent, allow: keys:write and the like."
+        description="What the caller may do, like keys:write: the role's permissions, limited by the scopes of a token."
     )
 
     @resolver(
-        "Every account that the caller may act in, the oldest membership first; at most 100. A token acts in one."
+        "Accounts in which the caller may act, oldest membership first; at most 100. A token acts in one account only."
     )
     @requires(Permission.SELF_READ)
     async def memberships(self, info: Info) -> list[Membership]:
@@ -93,7 +97,7 @@ class Viewer:
 
 @strawberry.type
 class AccountQueries:
-    @resolver("Who is calling.")
+    @resolver("The caller.")
     async def viewer(self, info: Info) -> Viewer:
         context = info.context
         context.require_caller()
@@ -107,7 +111,7 @@ class AccountQueries:
             permissions=[permission.value for permission in Permission if context.actor.may(permission)],
         )
 
-    @resolver("The people of this account, who joined first comes first.")
+    @resolver("People of the account, earliest to join first.")
     @requires(Permission.ACCOUNT_READ)
     async def members(self, info: Info, first: First = 25, after: After = None) -> Connection[Member]:
         tx, account_id = info.context.tx, info.context.actor.account_id
@@ -117,28 +121,28 @@ class AccountQueries:
         return connection_of(items, first, after, lambda: accounts.count_members(tx, account_id))
 
 
-@strawberry.type(description="The session acts in another account, from the next request on.")
+@strawberry.type(description="The session acts in another account from its next request on.")
 class SwitchedAccount:
-    account: Account = strawberry.field(description="The account that it acts in now.")
-    role: str = strawberry.field(description="The person's role there.")
+    account: Account = strawberry.field(description="The account in which the session acts now.")
+    role: str = strawberry.field(description="The person's role in it.")
 
 
 SwitchAccountResult = Annotated[
     SwitchedAccount | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("SwitchAccountResult", description="What switchAccount answers."),
+    strawberry.union("SwitchAccountResult", description="Result of switchAccount."),
 ]
 
 
 @strawberry.type
 class AccountMutations:
     @mutation(
-        "Let this session act in another account of its person. A token belongs to one account.",
+        "Switch this session to another account of the same person. A token belongs to one account and cannot switch.",
         accounts.switch_account,
     )
     async def switch_account(
         self,
         info: Info,
-        account_id: Annotated[strawberry.ID, strawberry.argument(description="The account to act in.")],
+        account_id: Annotated[strawberry.ID, strawberry.argument(description="The account in which to act.")],
     ) -> SwitchAccountResult:
         account, membership = await accounts.switch_account(info.context.tx, info.context.actor, account_id)
         return SwitchedAccount(account=Account.of(account), role=membership.role)

@@ -18,35 +18,35 @@ from portal.graphql.engine.scalars import BigInt, Json, value
 MAX_VERIFIED = 500
 
 
-@strawberry.enum(description="What kind of caller did it.")
+@strawberry.enum(description="The kind of caller.")
 class ActorKind(Enum):
-    ANONYMOUS = value("anonymous", "Nobody who is known.")
+    ANONYMOUS = value("anonymous", "A caller who was not signed in.")
     PERSON = value("person", "A person, in the browser or with a personal token.")
-    SERVICE = value("service", "A gateway.")
-    SYSTEM = value("system", "The portal itself, or whoever runs it on the command line.")
+    SERVICE = value("service", "A gateway with a service token.")
+    SYSTEM = value("system", "The portal itself, or its operator on the command line.")
 
 
-@strawberry.type(description="Who did it.")
+@strawberry.type(description="The caller who did it.")
 class AuditActor:
-    kind: ActorKind = strawberry.field(description="What kind of caller.")
-    id: str = strawberry.field(description="The person's or service token's id.")
-    address: str | None = strawberry.field(description="From where, if it is known.")
+    kind: ActorKind = strawberry.field(description="The kind of caller.")
+    id: str = strawberry.field(description="Id of the person or service token.")
+    address: str | None = strawberry.field(description="Client IP address, if known.")
 
-    @resolver("The person's name; null for somebody who is no member of the account (any more).")
+    @resolver("The person's name, if they are (still) a member of the account.")
     async def name(self, info: Info) -> str | None:
         member = await info.context.loaders.members.load(self.id)
         return None if member is None else member.name
 
 
-@strawberry.type(description="One act in the account, kept for ever.")
+@strawberry.type(description="An entry of the account's audit log. Entries are kept permanently.")
 class AuditEvent(Node):
-    sequence: BigInt = strawberry.field(description="Its number in the account's log, from 1 without gaps.")
-    occurred_at: datetime = strawberry.field(description="When it was done.")
+    sequence: BigInt = strawberry.field(description="Position in the account's log, counted from 1 without gaps.")
+    occurred_at: datetime = strawberry.field(description="When it happened.")
     action: str = strawberry.field(description="What was done, like key.create.")
-    subject: str = strawberry.field(description="The id of what it was done to.")
-    details: Json = strawberry.field(description="What else was noted, as a JSON object; never a secret.")
-    actor: AuditActor = strawberry.field(description="Who did it.")
-    hash: str = strawberry.field(description="SHA-256 over the row before and this one, in hexadecimal digits.")
+    subject: str = strawberry.field(description="Id of the object that it was done to.")
+    details: Json = strawberry.field(description="Further details as a JSON object. Never contains a secret.")
+    actor: AuditActor = strawberry.field(description="The caller who did it.")
+    hash: str = strawberry.field(description="SHA-256 of the previous event's hash and this event, in hexadecimal.")
 
     @classmethod
     def of(cls, row: audit.AuditEvent) -> Self:
@@ -61,7 +61,9 @@ class AuditEvent(Node):
             hash=row.hash.hex(),
         )
 
-    @resolver("The name of the key or person that it was done to; null for anything else, and for what is gone.")
+    @resolver(
+        "Name of the key or person that it was done to. Null for other objects and for those that no longer exist."
+    )
     async def subject_name(self, info: Info) -> str | None:
         loaders = info.context.loaders
         if self.subject.startswith("key_"):
@@ -70,33 +72,37 @@ class AuditEvent(Node):
         return None if member is None else member.name
 
 
-@strawberry.type(description="Whether the log is as it was written: each row's hash covers the one before it.")
+@strawberry.type(description="Integrity of the audit log: each event's hash covers the event before it.")
 class AuditChain:
-    events: BigInt = strawberry.field(description="How many rows the log has.")
-    verified: BigInt = strawberry.field(description="How many of the newest rows were verified for this answer.")
-    is_intact: bool = strawberry.field(description="Whether all of those follow from one another.")
-    broken_at: BigInt | None = strawberry.field(description="The first row that does not; null if it is intact.")
+    events: BigInt = strawberry.field(description="Number of events in the log.")
+    verified: BigInt = strawberry.field(description="How many of the newest events were verified for this answer.")
+    is_intact: bool = strawberry.field(description="Whether the verified events form an unbroken chain.")
+    broken_at: BigInt | None = strawberry.field(
+        description="Sequence of the first event that breaks the chain, if any."
+    )
     last_hash: str = strawberry.field(
-        description="The newest row's hash. Keep it elsewhere, and a log that was cut at its end is found out."
+        description="Hash of the newest event. Store it elsewhere to detect a log that was truncated at its end."
     )
 
 
-@strawberry.input(description="Which acts; what is left out restricts nothing.")
+@strawberry.input(description="Selects events. Omitted fields do not restrict.")
 class AuditFilter:
-    action: str | None = strawberry.field(default=None, description="One action (key.create), or all of a kind (key).")
-    subject: str | None = strawberry.field(default=None, description="The id of what was acted upon.")
-    actor: str | None = strawberry.field(default=None, description="The id of who acted.")
+    action: str | None = strawberry.field(
+        default=None, description="A single action (key.create) or all actions of a kind (key)."
+    )
+    subject: str | None = strawberry.field(default=None, description="Id of the object that was acted upon.")
+    actor: str | None = strawberry.field(default=None, description="Id of the person or service token that acted.")
 
     def to_filter(self) -> audit.AuditFilter:
         return audit.AuditFilter(action=self.action, subject=self.subject, actor=self.actor)
 
 
-Where = Annotated[AuditFilter | None, strawberry.argument(name="filter", description="Only these acts.")]
+Where = Annotated[AuditFilter | None, strawberry.argument(name="filter", description="Return only these events.")]
 
 
 @strawberry.type
 class AuditQueries:
-    @resolver("What was done in the account, the newest first.")
+    @resolver("Events of the account's audit log, newest first.")
     @requires(Permission.AUDIT_READ)
     async def audit_events(
         self, info: Info, first: First = 25, after: After = None, where: Where = None
@@ -111,7 +117,7 @@ class AuditQueries:
         items = [((row.occurred_at, _event_id(account_id, row.sequence)), AuditEvent.of(row)) for row in rows]
         return connection_of(items, first, after, lambda: audit.count_audit_events(tx, account_id, which))
 
-    @resolver(f"Whether the log holds: its newest {MAX_VERIFIED} rows are verified for each answer.")
+    @resolver(f"Integrity of the audit log. Its newest {MAX_VERIFIED} events are verified for each answer.")
     @requires(Permission.AUDIT_READ)
     async def audit_chain(self, info: Info) -> AuditChain:
         tx, account_id = info.context.tx, info.context.actor.account_id

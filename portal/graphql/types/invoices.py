@@ -18,21 +18,23 @@ from portal.graphql.types.plans import Price
 Rows = Callable[[Info], Awaitable[list[billing.InvoiceLine]]]
 
 
-@strawberry.enum(description="What a line of an invoice is for.")
+@strawberry.enum(description="What an invoice line charges for.")
 class InvoiceLineKind(Enum):
-    FEE = value("fee", "A plan's price for some days; negative: days that were charged before and are given back.")
-    USAGE = value("usage", "Units that were used in the month.")
-    MINIMUM = value("minimum", "What is missing to the plan's minimum.")
-    MAXIMUM = value("maximum", "What is beyond the plan's maximum, given back.")
-    ADJUSTMENT = value("adjustment", "Units of an earlier month that arrived after its invoice.")
+    FEE = value(
+        "fee", "The plan's fee for a number of days. Negative for days that were charged before and are credited."
+    )
+    USAGE = value("usage", "Units used in the month.")
+    MINIMUM = value("minimum", "The difference to the tariff's minimum.")
+    MAXIMUM = value("maximum", "The amount beyond the tariff's maximum, credited.")
+    ADJUSTMENT = value("adjustment", "Units of an earlier month that arrived after its invoice was finalized.")
 
 
-@strawberry.type(description="A part of a line: so much at one price.")
+@strawberry.type(description="A component of an invoice line: a quantity at one price.")
 class InvoicePart:
-    quantity: str = strawberry.field(description="How many units, or packages of them: a whole number, as a rule.")
-    unit_price: str = strawberry.field(description="The exact price of one, like 0.00006.")
-    flat: str = strawberry.field(description="What is added whatever the number of units.")
-    amount: str = strawberry.field(description="What the part costs, not rounded.")
+    quantity: str = strawberry.field(description="Number of units or packages, usually a whole number.")
+    unit_price: str = strawberry.field(description="Exact price of one unit or package, like 0.00006.")
+    flat: str = strawberry.field(description="Flat amount, whatever the quantity.")
+    amount: str = strawberry.field(description="Exact amount of this component, not rounded.")
 
     @classmethod
     def of(cls, part: billing.LineComponent) -> Self:
@@ -47,12 +49,12 @@ class InvoicePart:
 @strawberry.type(description="A line of an invoice.")
 class InvoiceLine:
     kind: InvoiceLineKind = strawberry.field(description="What it is for.")
-    description: str = strawberry.field(description="The same in words.")
-    period: str = strawberry.field(description="The month that it is about, like 2026-11.")
-    units: BigInt | None = strawberry.field(description="The units that it bills; null for a fee.")
-    amount: Price = strawberry.field(description="What it costs, before tax.")
+    description: str = strawberry.field(description="Description in words.")
+    period: str = strawberry.field(description="The billing month that it is about, like 2026-11.")
+    units: BigInt | None = strawberry.field(description="Units billed; null for a fee.")
+    amount: Price = strawberry.field(description="Amount before tax.")
     parts: list[InvoicePart] = strawberry.field(
-        description="How the amount of a usage line comes about; empty for others."
+        description="How the amount of a usage line is composed; empty for other lines."
     )
 
     @classmethod
@@ -67,25 +69,25 @@ class InvoiceLine:
         )
 
 
-@strawberry.interface(description="What an account owes for a month: its plan's fee ahead, its usage afterwards.")
+@strawberry.interface(description="What an account owes for a month: the plan's fee in advance, usage in arrears.")
 class Bill:
     period: str = strawberry.field(description="The billing month, like 2026-11.")
     period_start: datetime = strawberry.field(description="When the month began, in the account's time zone.")
-    period_end: datetime = strawberry.field(description="When it ended or ends.")
-    subtotal: Price = strawberry.field(description="The sum of the lines.")
-    tax: Price = strawberry.field(description="Tax on that.")
-    total: Price = strawberry.field(description="What is to be paid.")
+    period_end: datetime = strawberry.field(description="When the month ends.")
+    subtotal: Price = strawberry.field(description="Sum of the lines.")
+    tax: Price = strawberry.field(description="Tax on the subtotal.")
+    total: Price = strawberry.field(description="Amount due.")
     rows: strawberry.Private[Rows]
 
-    @resolver("What it is made of.")
+    @resolver("The lines that it consists of.")
     async def lines(self, info: Info) -> list[InvoiceLine]:
         return [InvoiceLine.of(row, self.total.currency) for row in await self.rows(info)]
 
 
 @strawberry.type(description="A finalized invoice. It never changes.")
 class Invoice(Node, Bill):
-    number: str = strawberry.field(description="Its number, without gaps within a year.")
-    finalized_at: datetime = strawberry.field(description="When it was written.")
+    number: str = strawberry.field(description="Invoice number, without gaps within a year.")
+    finalized_at: datetime = strawberry.field(description="When it was finalized.")
 
     @classmethod
     def of(cls, row: billing.Invoice) -> Self:
@@ -103,7 +105,7 @@ class Invoice(Node, Bill):
         )
 
 
-@strawberry.type(description="The next invoice as it would be now; it is finalized some time after its month.")
+@strawberry.type(description="The next invoice as of now. It is finalized after its month has ended.")
 class DraftInvoice(Bill):
     @classmethod
     def of(cls, draft: billing.Draft) -> Self:
@@ -130,7 +132,7 @@ async def find_invoice(info: Info, invoice_id: str) -> Invoice | None:
 
 @strawberry.type
 class InvoiceQueries:
-    @resolver("The account's invoices, the newest first.")
+    @resolver("Invoices of the account, newest first.")
     @requires(Permission.INVOICES_READ)
     async def invoices(self, info: Info, first: First = 25, after: After = None) -> Connection[Invoice]:
         tx, account_id = info.context.tx, info.context.actor.account_id
@@ -139,7 +141,7 @@ class InvoiceQueries:
         items = [((row.finalized_at, row.id), Invoice.of(row)) for row in rows]
         return connection_of(items, first, after, lambda: billing.count_invoices(tx, account_id))
 
-    @resolver("An invoice of this account by its id; null if it has none such.", find_invoice)
+    @resolver("An invoice of the account, or null if there is none with this id.", find_invoice)
     async def invoice(
         self,
         info: Info,
@@ -147,7 +149,7 @@ class InvoiceQueries:
     ) -> Invoice | None:
         return await find_invoice(info, invoice_id)
 
-    @resolver("The next invoice as it would be now.")
+    @resolver("The next invoice as of now.")
     @requires(Permission.INVOICES_READ)
     async def draft_invoice(self, info: Info) -> DraftInvoice:
         tx, account_id = info.context.tx, info.context.actor.account_id

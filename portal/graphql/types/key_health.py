@@ -24,21 +24,21 @@ MIN_DENIALS = 10
 MAX_OLD = 100
 
 
-@strawberry.enum(description="Why a key should be looked at.")
+@strawberry.enum(description="Why a key needs attention.")
 class AttentionReason(Enum):
-    EXPIRES_SOON = value("expires_soon", "It expires within 14 days.")
-    RATE_LIMITED = value(
-        "rate_limited", "At least 10 checks with it were refused for a limit within the last 24 hours."
-    )
-    UNUSED = value("unused", "It is older than 90 days, and nobody used it within them.")
+    EXPIRES_SOON = value("expires_soon", "The key expires within 14 days.")
+    RATE_LIMITED = value("rate_limited", "At least 10 checks were denied by a rate limit in the last 24 hours.")
+    UNUSED = value("unused", "The key is older than 90 days and was not used in the last 90 days.")
 
 
-@strawberry.type(description="A key that somebody should look at, and why.")
+@strawberry.type(description="A key that needs attention, and why.")
 class KeyAttention:
     key: Key = strawberry.field(description="The key.")
-    reason: AttentionReason = strawberry.field(description="Why.")
-    at: datetime | None = strawberry.field(description="When it expires, or was last used; null: never, or often.")
-    denials: BigInt = strawberry.field(description="How many checks were refused for a limit; 0 for other reasons.")
+    reason: AttentionReason = strawberry.field(description="Why it needs attention.")
+    at: datetime | None = strawberry.field(
+        description="When the key expires or was last used; null for RATE_LIMITED and for keys that were never used."
+    )
+    denials: BigInt = strawberry.field(description="Number of checks denied by a rate limit; 0 for other reasons.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ class _Look:
 
 @strawberry.type
 class KeyHealthQueries:
-    @resolver("Keys to look at: those that expire soon, then those over a limit, then unused ones (of the 100 oldest).")
+    @resolver("Keys that need attention: expiring soon, then rate-limited, then unused ones (of the 100 oldest).")
     @requires(Permission.KEYS_READ)
     async def keys_needing_attention(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")] = 10,
+        first: Annotated[int, strawberry.argument(description="Maximum number of keys: 1 to 100.")] = 10,
     ) -> list[KeyAttention]:
         tx = info.context.tx
         look = _Look(info, tx, info.context.actor.account_id, check_first(first))

@@ -17,26 +17,28 @@ from portal.graphql.engine.resolvers import mutation
 from portal.graphql.engine.scalars import BigInt, value
 
 
-@strawberry.type(description="At most `amount` units of one key in any `windowMs`.")
+@strawberry.type(description="At most `amount` units per key in any `windowMs`.")
 class KeyLimit:
-    name: str = strawberry.field(description="Its name; answers and headers put `own-` in front.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
+    name: str = strawberry.field(description="Name of the limit. Answers and headers prefix it with `own-`.")
+    amount: BigInt = strawberry.field(description="Units admitted per window.")
+    window_ms: BigInt = strawberry.field(description="Length of the window in milliseconds.")
 
     @classmethod
     def of(cls, limit: dict[str, Any]) -> Self:
         return cls(name=limit["name"], amount=BigInt(limit["amount"]), window_ms=BigInt(limit["window_ms"]))
 
 
-@strawberry.type(description="What the provider's staff put in the place of one of the plan's limits, for one key.")
+@strawberry.type(description="An override: the provider's replacement of a plan limit for one key.")
 class LimitOverride:
-    name: str = strawberry.field(description="The plan's limit.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
-    burst: BigInt | None = strawberry.field(description="The most at once of a token bucket; null: the amount.")
-    reason: str = strawberry.field(description="Why, in the words of the staff.")
-    made_at: datetime = strawberry.field(description="Since when it holds.")
-    expires_at: datetime | None = strawberry.field(description="When the plan's limit holds again; null: never.")
+    name: str = strawberry.field(description="Name of the plan's limit.")
+    amount: BigInt = strawberry.field(description="Units admitted per window.")
+    window_ms: BigInt = strawberry.field(description="Length of the window in milliseconds.")
+    burst: BigInt | None = strawberry.field(description="Capacity of a token bucket; null if it equals the amount.")
+    reason: str = strawberry.field(description="Reason given by the provider's staff.")
+    made_at: datetime = strawberry.field(description="When it was set.")
+    expires_at: datetime | None = strawberry.field(
+        description="When it ends and the plan's limit applies again; null for never."
+    )
 
     @classmethod
     def of(cls, override: keys.LimitOverride) -> Self:
@@ -54,20 +56,22 @@ class LimitOverride:
 @strawberry.enum(description="Where a limit of a key comes from.")
 class LimitOrigin(Enum):
     PLAN = value("plan", "The account's plan.")
-    OVERRIDE = value("override", "The provider's staff, in the place of the plan's limit of this name.")
-    OWN = value("own", "The account itself, beside the plan's.")
+    OVERRIDE = value("override", "An override by the provider's staff of the plan's limit of this name.")
+    OWN = value("own", "The key's own limit, in addition to the plan's.")
 
 
-@strawberry.type(description="A limit that a check of the key is held to.")
+@strawberry.type(description="A limit that applies to checks of a key.")
 class LimitInForce:
-    name: str = strawberry.field(description="The limit's name in answers and headers.")
+    name: str = strawberry.field(description="Name of the limit in answers and headers.")
     origin: LimitOrigin = strawberry.field(description="Where it comes from.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
-    burst: BigInt = strawberry.field(description="The most that can pass at once.")
-    per: str = strawberry.field(description="What is counted together: key or account.")
-    resource: str | None = strawberry.field(description="Which resources it is for, `*` at the end for any; null: all.")
-    override: LimitOverride | None = strawberry.field(description="Who changed it and why; null: nobody did.")
+    amount: BigInt = strawberry.field(description="Units admitted per window.")
+    window_ms: BigInt = strawberry.field(description="Length of the window in milliseconds.")
+    burst: BigInt = strawberry.field(description="Maximum number of units that can pass at once.")
+    per: str = strawberry.field(description="Whose units are counted together: key or account.")
+    resource: str | None = strawberry.field(
+        description="Endpoints to which it applies, with `*` at the end as a wildcard; null for all."
+    )
+    override: LimitOverride | None = strawberry.field(description="The override, if there is one.")
 
 
 async def limits_in_force(info: Info, key: keys.Key) -> list[LimitInForce]:
@@ -95,46 +99,47 @@ def _in_force(
     )
 
 
-@strawberry.input(description="Another amount or window for one key, in the place of its plan's limit. For staff.")
+@strawberry.input(description="An override of a plan limit for one key.")
 class OverrideKeyLimitInput:
-    account_id: strawberry.ID = strawberry.field(description="The account of the key.")
+    account_id: strawberry.ID = strawberry.field(description="Id of the account that the key belongs to.")
     id: strawberry.ID = strawberry.field(description="The key's id.")
-    name: str = strawberry.field(description="A limit of the account's plan that is counted for each key.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window: 1 to 1000000000.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds: 100 to 2678400000.")
-    burst: BigInt | None = strawberry.field(default=None, description="The most at once, for a token bucket alone.")
-    reason: str = strawberry.field(description="Why: 1 to 500 characters, which the account sees.")
+    name: str = strawberry.field(description="Name of a limit of the account's plan that is counted per key.")
+    amount: BigInt = strawberry.field(description="Units admitted per window: 1 to 1000000000.")
+    window_ms: BigInt = strawberry.field(description="Length of the window in milliseconds: 100 to 2678400000.")
+    burst: BigInt | None = strawberry.field(default=None, description="Capacity, for token buckets only.")
+    reason: str = strawberry.field(description="Reason, 1 to 500 characters. The account sees it.")
     expires_at: datetime | None = strawberry.field(
-        default=None, description="When the plan's limit holds again, within seconds; null: never."
+        default=None, description="When the override ends (within seconds); null for never."
     )
 
     def to_new(self) -> keys.NewOverride:
         return keys.NewOverride(self.name, self.amount, self.window_ms, self.reason, self.burst, self.expires_at)
 
 
-@strawberry.type(description="The overrides of a key are as the mutation wanted them.")
+@strawberry.type(description="The overrides of a key were changed.")
 class LimitOverridesChanged:
     key_id: strawberry.ID = strawberry.field(description="The key.")
-    overrides: list[LimitOverride] = strawberry.field(description="All that are in force, by name.")
+    overrides: list[LimitOverride] = strawberry.field(description="All overrides in force, by name.")
 
 
 OverrideKeyLimitResult = Annotated[
     LimitOverridesChanged | ValidationProblem | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("OverrideKeyLimitResult", description="What overrideKeyLimit answers."),
+    strawberry.union("OverrideKeyLimitResult", description="Result of overrideKeyLimit."),
 ]
 ClearKeyOverrideResult = Annotated[
     LimitOverridesChanged | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("ClearKeyOverrideResult", description="What clearKeyOverride answers."),
+    strawberry.union("ClearKeyOverrideResult", description="Result of clearKeyOverride."),
 ]
-AccountOfKey = Annotated[strawberry.ID, strawberry.argument(description="The account of the key.")]
+AccountOfKey = Annotated[strawberry.ID, strawberry.argument(description="Id of the account that the key belongs to.")]
 KeyOfAccount = Annotated[strawberry.ID, strawberry.argument(name="id", description="The key's id.")]
-LimitName = Annotated[str, strawberry.argument(description="The plan's limit.")]
+LimitName = Annotated[str, strawberry.argument(description="Name of the plan's limit.")]
 
 
 @strawberry.type
 class KeyLimitMutations:
     @mutation(
-        "Give one key another amount or window than its plan does. For the provider's staff.", keys.override_key_limit
+        "Override a plan limit for one key, with another amount or window. For the provider's staff.",
+        keys.override_key_limit,
     )
     async def override_key_limit(
         self,
@@ -146,7 +151,10 @@ class KeyLimitMutations:
             key = await keys.override_key_limit(tx, actor, new.id, new.to_new())
         return _changed(key, tx)
 
-    @mutation("Hold a key to its plan's limit again. For the provider's staff.", keys.clear_key_override)
+    @mutation(
+        "Clear an override, so that the plan's limit applies to the key again. For the provider's staff.",
+        keys.clear_key_override,
+    )
     async def clear_key_override(
         self, info: Info, account_id: AccountOfKey, key_id: KeyOfAccount, name: LimitName
     ) -> ClearKeyOverrideResult:

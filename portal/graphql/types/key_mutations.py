@@ -19,11 +19,11 @@ from portal.graphql.engine.scalars import BigInt, Environment, Json
 from portal.graphql.types.keys import Key, KeyId
 
 
-@strawberry.input(description="A limit of a key's own, beside its plan's.")
+@strawberry.input(description="A key's own limit, in addition to the plan's.")
 class KeyLimitInput:
-    name: str = strawberry.field(description="Small letters, digits and dashes, like hourly.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window: 1 to 1000000.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds: 1000 to 86400000.")
+    name: str = strawberry.field(description="Lower-case letters, digits and dashes, like hourly.")
+    amount: BigInt = strawberry.field(description="Units admitted per window: 1 to 1000000.")
+    window_ms: BigInt = strawberry.field(description="Length of the window in milliseconds: 1000 to 86400000.")
 
     def to_limit(self) -> keys.KeyLimit:
         return keys.KeyLimit(self.name, self.amount, self.window_ms)
@@ -33,14 +33,16 @@ class KeyLimitInput:
 class CreateKeyInput:
     name: str = strawberry.field(description="1 to 100 visible characters.")
     environment: Environment = strawberry.field(default=Environment.LIVE, description="What it is for.")
-    scopes: list[str] = strawberry.field(default_factory=list, description="What it may be used for, like search:read.")
-    allowed_ips: list[str] = strawberry.field(
-        default_factory=list, description="Addresses or networks that it may be used from; empty: all."
+    scopes: list[str] = strawberry.field(
+        default_factory=list, description="What the key may be used for, like search:read."
     )
-    metadata: Json | None = strawberry.field(default=None, description="A JSON object of at most 4 KiB.")
-    expires_at: datetime | None = strawberry.field(default=None, description="From when on it is refused; null: never.")
+    allowed_ips: list[str] = strawberry.field(
+        default_factory=list, description="IP addresses or networks from which the key may be used. Empty for anywhere."
+    )
+    metadata: Json | None = strawberry.field(default=None, description="Your own JSON object, at most 4 KiB.")
+    expires_at: datetime | None = strawberry.field(default=None, description="When it expires; null for never.")
     limits: list[KeyLimitInput] = strawberry.field(
-        default_factory=list, description="Limits of its own, at most 5; the plan's hold as well."
+        default_factory=list, description="The key's own limits, at most 5, in addition to the plan's."
     )
 
     def to_new(self, prefix: str) -> keys.NewKey:
@@ -56,23 +58,23 @@ class CreateKeyInput:
         )
 
 
-@strawberry.input(description="Changes to a key; what is left out stays as it is.")
+@strawberry.input(description="Changes to a key. Omitted fields stay unchanged.")
 class UpdateKeyInput:
     id: strawberry.ID = strawberry.field(description="The key's id.")
     name: strawberry.Maybe[str] = strawberry.field(default=None, description="1 to 100 visible characters.")
-    scopes: strawberry.Maybe[list[str]] = strawberry.field(default=None, description="All scopes that it has then.")
+    scopes: strawberry.Maybe[list[str]] = strawberry.field(default=None, description="The complete new list of scopes.")
     allowed_ips: strawberry.Maybe[list[str]] = strawberry.field(
-        default=None, description="All networks that it may be used from then; empty: from anywhere."
+        default=None, description="The complete new list of networks. Empty for anywhere."
     )
     metadata: strawberry.Maybe[Json | None] = strawberry.field(
-        default=None, description="The whole JSON object; null empties it."
+        default=None, description="The complete new JSON object; null to empty it."
     )
     expires_at: strawberry.Maybe[datetime | None] = strawberry.field(
-        default=None, description="From when on it is refused; null: never."
+        default=None, description="When it expires; null for never."
     )
 
     limits: strawberry.Maybe[list[KeyLimitInput]] = strawberry.field(
-        default=None, description="All limits of its own; empty: only the plan's hold."
+        default=None, description="The complete new list of own limits. Empty if only the plan's apply."
     )
 
     def to_changes(self) -> keys.KeyChanges:
@@ -99,51 +101,51 @@ def _object(metadata: Any) -> dict[str, Any]:
 @strawberry.type(description="A key was created.")
 class CreatedKey:
     key: Key = strawberry.field(description="The key.")
-    secret: str = strawberry.field(description="What to send. Shown this once and kept nowhere.")
+    secret: str = strawberry.field(description="The secret to send. It is shown only once and never stored.")
 
 
-@strawberry.type(description="A key has a new secret.")
+@strawberry.type(description="A key was rotated.")
 class RotatedKey:
     key: Key = strawberry.field(description="The key.")
-    secret: str = strawberry.field(description="What to send from now on. Shown this once and kept nowhere.")
+    secret: str = strawberry.field(description="The new secret to send. It is shown only once and never stored.")
 
 
-@strawberry.type(description="A key is as the mutation wanted it.")
+@strawberry.type(description="A key was changed.")
 class KeyChanged:
-    key: Key = strawberry.field(description="The key as it is now.")
+    key: Key = strawberry.field(description="The key after the change.")
 
 
 CreateKeyResult = Annotated[
     CreatedKey | ValidationProblem | ForbiddenProblem,
-    strawberry.union("CreateKeyResult", description="What createKey answers."),
+    strawberry.union("CreateKeyResult", description="Result of createKey."),
 ]
 UpdateKeyResult = Annotated[
     KeyChanged | ValidationProblem | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("UpdateKeyResult", description="What updateKey answers."),
+    strawberry.union("UpdateKeyResult", description="Result of updateKey."),
 ]
 PauseKeyResult = Annotated[
     KeyChanged | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("PauseKeyResult", description="What pauseKey answers."),
+    strawberry.union("PauseKeyResult", description="Result of pauseKey."),
 ]
 ResumeKeyResult = Annotated[
     KeyChanged | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("ResumeKeyResult", description="What resumeKey answers."),
+    strawberry.union("ResumeKeyResult", description="Result of resumeKey."),
 ]
 RevokeKeyResult = Annotated[
     KeyChanged | NotFoundProblem | ForbiddenProblem,
-    strawberry.union("RevokeKeyResult", description="What revokeKey answers."),
+    strawberry.union("RevokeKeyResult", description="Result of revokeKey."),
 ]
 RotateKeyResult = Annotated[
     RotatedKey | ValidationProblem | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("RotateKeyResult", description="What rotateKey answers."),
+    strawberry.union("RotateKeyResult", description="Result of rotateKey."),
 ]
-Reason = Annotated[str | None, strawberry.argument(description="Why, for the audit log; at most 500 characters.")]
-Overlap = Annotated[int, strawberry.argument(description="For how long the old secret still works: 0 to 2592000.")]
+Reason = Annotated[str | None, strawberry.argument(description="Reason for the audit log, at most 500 characters.")]
+Overlap = Annotated[int, strawberry.argument(description="Seconds for which the old secret still works: 0 to 2592000.")]
 
 
 @strawberry.type
 class KeyMutations:
-    @mutation("Create a key. Its secret is in this answer only.", keys.create_key)
+    @mutation("Create a key. Its secret is shown in this response only.", keys.create_key)
     async def create_key(
         self,
         info: Info,
@@ -153,29 +155,29 @@ class KeyMutations:
         created = await keys.create_key(tx, info.context.actor, new.to_new(info.context.key_prefix))
         return CreatedKey(key=Key.of(created.key, tx.now), secret=created.secret)
 
-    @mutation("Change name, scopes, networks, metadata, expiry or own limits.", keys.update_key)
+    @mutation("Change the name, scopes, networks, metadata, expiry or own limits of a key.", keys.update_key)
     async def update_key(
         self,
         info: Info,
-        changes: Annotated[UpdateKeyInput, strawberry.argument(name="input", description="What to change.")],
+        changes: Annotated[UpdateKeyInput, strawberry.argument(name="input", description="The changes.")],
     ) -> UpdateKeyResult:
         return _changed(
             info, await keys.update_key(info.context.tx, info.context.actor, changes.id, changes.to_changes())
         )
 
-    @mutation("Refuse a key until it is resumed.", keys.pause_key)
+    @mutation("Pause a key. Checks deny it until it is resumed.", keys.pause_key)
     async def pause_key(self, info: Info, key_id: KeyId) -> PauseKeyResult:
         return _changed(info, await keys.pause_key(info.context.tx, info.context.actor, key_id))
 
-    @mutation("Let a paused key verify again.", keys.resume_key)
+    @mutation("Resume a paused key. Checks accept it again.", keys.resume_key)
     async def resume_key(self, info: Info, key_id: KeyId) -> ResumeKeyResult:
         return _changed(info, await keys.resume_key(info.context.tx, info.context.actor, key_id))
 
-    @mutation("End a key for ever. After this answer it verifies nowhere.", keys.revoke_key)
+    @mutation("Revoke a key permanently. Once this is answered, no check accepts it anywhere.", keys.revoke_key)
     async def revoke_key(self, info: Info, key_id: KeyId, reason: Reason = None) -> RevokeKeyResult:
         return _changed(info, await keys.revoke_key(info.context.tx, info.context.actor, key_id, reason))
 
-    @mutation("Give a key a new secret; the old one works on during the overlap.", keys.rotate_key)
+    @mutation("Rotate a key: create a new secret. The old one keeps working during the overlap.", keys.rotate_key)
     async def rotate_key(self, info: Info, key_id: KeyId, overlap_seconds: Overlap = 86_400) -> RotateKeyResult:
         context = info.context
         overlap = timedelta(seconds=overlap_seconds)

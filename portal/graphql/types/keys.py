@@ -27,23 +27,23 @@ from portal.graphql.types.usage import (
 )
 
 
-@strawberry.enum(description="Whether a key verifies.")
+@strawberry.enum(description="Whether checks accept a key.")
 class KeyStatus(Enum):
-    ACTIVE = value("active", "It verifies.")
-    PAUSED = value("paused", "Refused as DISABLED until it is resumed.")
-    EXPIRED = value("expired", "Refused as EXPIRED since its expiry.")
-    REVOKED = value("revoked", "Refused as REVOKED for ever.")
+    ACTIVE = value("active", "Checks accept the key.")
+    PAUSED = value("paused", "Checks deny the key with DISABLED until it is resumed.")
+    EXPIRED = value("expired", "Checks deny the key with EXPIRED since its expiry.")
+    REVOKED = value("revoked", "Checks deny the key with REVOKED, permanently.")
 
 
-@strawberry.type(
-    description="What a caller sends to be recognised as a key. The text itself is shown once and kept nowhere."
-)
+@strawberry.type(description="A secret of a key: the text that callers send. It is shown once and never stored.")
 class KeySecret:
-    id: strawberry.ID = strawberry.field(description="The secret's id.")
-    masked: str = strawberry.field(description="Enough of it to recognise: pk_live_ab12…wxyz.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    ends_at: datetime | None = strawberry.field(description="When a rotation ends it; null: it goes on.")
-    is_current: bool = strawberry.field(description="Whether it is the key's newest secret, which no rotation ends.")
+    id: strawberry.ID = strawberry.field(description="Id of the secret.")
+    masked: str = strawberry.field(description="Masked text, enough to recognize the secret: pk_live_ab12…wxyz.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    ends_at: datetime | None = strawberry.field(
+        description="When it stops working because of a rotation; null if it does not."
+    )
+    is_current: bool = strawberry.field(description="Whether it is the key's newest secret.")
 
     @classmethod
     def of(cls, row: keys.KeySecret) -> Self:
@@ -55,26 +55,28 @@ class KeySecret:
             is_current=row.ends_at is None,
         )
 
-    @resolver("When a check last carried it; null: never.")
+    @resolver("Time of the most recent check with this secret, if any.")
     async def last_used_at(self, info: Info) -> datetime | None:
         use = await info.context.loaders.last_used.load(self.id)
         return None if use is None else use.at
 
-    @resolver("The newest address that a check with it told; null: none did.")
+    @resolver("Client IP of the most recent check with this secret, if known.")
     async def last_used_address(self, info: Info) -> str | None:
         use = await info.context.loaders.last_used.load(self.id)
         return None if use is None else use.address
 
 
-@strawberry.type(description="A limit that holds for a key, and where it stands this moment.")
+@strawberry.type(description="A limit of a key and its current state.")
 class LiveLimit:
-    name: str = strawberry.field(description="Its name in answers and headers; `own-` in front for the key's own.")
-    amount: BigInt = strawberry.field(description="The most units that can pass at once.")
-    window_ms: BigInt = strawberry.field(description="After how many milliseconds all of it is free again.")
-    resource: str | None = strawberry.field(description="Which resources it is for; null: all.")
-    remaining: BigInt = strawberry.field(description="Units that pass now.")
+    name: str = strawberry.field(
+        description="Name in answers and headers. The key's own limits are prefixed with `own-`."
+    )
+    amount: BigInt = strawberry.field(description="Maximum number of units that can pass at once.")
+    window_ms: BigInt = strawberry.field(description="Milliseconds after which the whole amount is available again.")
+    resource: str | None = strawberry.field(description="Endpoints to which it applies; null for all.")
+    remaining: BigInt = strawberry.field(description="Units available now.")
     reset_ms: BigInt = strawberry.field(
-        description="Milliseconds until the oldest counted unit is free again; 0: none is counted."
+        description="Milliseconds until the oldest counted unit is released; 0 if none is counted."
     )
 
     @classmethod
@@ -90,23 +92,25 @@ class LiveLimit:
 
 
 @strawberry.type(
-    description="One identity that calls the API. Limits, quota and history belong to it, whatever its secret."
+    description="An identity that calls the API. Limits, quota and history belong to it, whichever secret is used."
 )
 class Key(Node):
-    name: str = strawberry.field(description="The name that people gave it.")
+    name: str = strawberry.field(description="The name of the key.")
     environment: Environment = strawberry.field(description="What it is for.")
-    status: KeyStatus = strawberry.field(description="Whether it verifies now.")
-    scopes: list[str] = strawberry.field(description="What it may be used for, sorted; empty: no scope.")
-    allowed_ips: list[str] = strawberry.field(description="Networks that it may be used from; empty: all.")
-    metadata: Json = strawberry.field(description="A JSON object of yours; each check answers it.")
-    limits: list[KeyLimit] = strawberry.field(description="Limits of its own; the plan's hold as well.")
+    status: KeyStatus = strawberry.field(description="Current status.")
+    scopes: list[str] = strawberry.field(description="What the key may be used for, sorted. Empty if it has no scopes.")
+    allowed_ips: list[str] = strawberry.field(
+        description="Networks from which the key may be used. Empty if it may be used from anywhere."
+    )
+    metadata: Json = strawberry.field(description="Your own JSON object. Every check returns it.")
+    limits: list[KeyLimit] = strawberry.field(description="The key's own limits, in addition to the plan's.")
     created_at: datetime = strawberry.field(description="When it was created.")
-    expires_at: datetime | None = strawberry.field(description="From when on it is refused; null: never.")
-    paused_at: datetime | None = strawberry.field(description="Since when it is paused; null: it is not.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
-    revoked_reason: str | None = strawberry.field(description="Why it was revoked, if somebody said so.")
+    expires_at: datetime | None = strawberry.field(description="When it expires; null for never.")
+    paused_at: datetime | None = strawberry.field(description="When it was paused, if it is.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked, if it was.")
+    revoked_reason: str | None = strawberry.field(description="Reason given for revoking it, if any.")
     limit_overrides: list[LimitOverride] = strawberry.field(
-        description="What the provider's staff put in the place of the plan's limits for this key, by name."
+        description="The provider's overrides of plan limits for this key, by name."
     )
     row: strawberry.Private[keys.Key]
 
@@ -130,30 +134,30 @@ class Key(Node):
             row=row,
         )
 
-    @resolver("Every limit that its checks are held to: the plan's, overrides in their place, its own.")
+    @resolver("All limits that apply to the key: the plan's with their overrides, then its own.")
     @requires(Permission.PLAN_READ)
     async def limits_in_force(self, info: Info) -> list[LimitInForce]:
         return await limits_in_force(info, self.row)
 
-    @resolver("Its secrets, the newest first: one, or more after rotations.")
+    @resolver("Secrets of the key, newest first. There is more than one after a rotation.")
     async def secrets(self, info: Info) -> list[KeySecret]:
         return [KeySecret.of(row) for row in await info.context.loaders.secrets.load(self.id)]
 
-    @resolver("The newest secret, enough of it to recognise: pk_live_ab12…wxyz.")
+    @resolver("Masked text of the newest secret: pk_live_ab12…wxyz.")
     async def masked_secret(self, info: Info) -> str:
         newest, *_ = await info.context.loaders.secrets.load(self.id)
         return newest.display
 
-    @resolver("When a check last carried one of its secrets; null: never.")
+    @resolver("Time of the most recent check with this key, if any.")
     async def last_used_at(self, info: Info) -> datetime | None:
         return max((use.at for use in await self._uses(info)), default=None)
 
-    @resolver("Every limit that holds for it, its plan's and its own, as it stands now; null: that is not known now.")
+    @resolver("All limits of the key with their current state; null while that cannot be read.")
     async def live_limits(self, info: Info) -> list[LiveLimit] | None:
         found = await info.context.loaders.live_limits.load(self.id)
         return None if found is None else [LiveLimit.of(live) for live in found]
 
-    @resolver("The newest address that a check with one of its secrets told; null: none did.")
+    @resolver("Client IP of the most recent check with this key, if known.")
     async def last_used_address(self, info: Info) -> str | None:
         told = [(use.at, use.address) for use in await self._uses(info) if use.address is not None]
         return max(told)[1] if told else None
@@ -164,7 +168,7 @@ class Key(Node):
         uses = await loaders.last_used.load_many([secret.id for secret in secrets])
         return [use for use in uses if use is not None]
 
-    @resolver("Usage of this key over time.")
+    @resolver("Usage of the key over time.")
     @requires(Permission.USAGE_READ)
     async def usage(
         self,
@@ -181,9 +185,9 @@ class Key(Node):
 
 
 KeyId = Annotated[strawberry.ID, strawberry.argument(name="id", description="The key's id.")]
-Search = Annotated[str | None, strawberry.argument(description="Part of the name or of a masked secret.")]
-InEnvironment = Annotated[Environment | None, strawberry.argument(description="Only keys of this environment.")]
-WithStatus = Annotated[KeyStatus | None, strawberry.argument(description="Only keys that are so now.")]
+Search = Annotated[str | None, strawberry.argument(description="Part of the name or of the masked secret.")]
+InEnvironment = Annotated[Environment | None, strawberry.argument(description="Return only keys of this environment.")]
+WithStatus = Annotated[KeyStatus | None, strawberry.argument(description="Return only keys with this status.")]
 
 
 @requires(Permission.KEYS_READ)
@@ -195,11 +199,11 @@ async def find_key(info: Info, key_id: str) -> Key | None:
 
 @strawberry.type
 class KeyQueries:
-    @resolver("A key; null if there is none of this id in this account.", find_key)
+    @resolver("A key of the account, or null if there is none with this id.", find_key)
     async def key(self, info: Info, key_id: KeyId) -> Key | None:
         return await find_key(info, key_id)
 
-    @resolver("The account's keys, the newest first.")
+    @resolver("Keys of the account, newest first.")
     @requires(Permission.KEYS_READ)
     async def keys(
         self,

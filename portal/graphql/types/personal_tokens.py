@@ -17,9 +17,9 @@ from portal.graphql.engine.scalars import value
 
 @strawberry.enum(description="Whether a token is accepted.")
 class TokenStatus(Enum):
-    ACTIVE = value("active", "It is.")
-    EXPIRED = value("expired", "No longer, since its expiry.")
-    REVOKED = value("revoked", "No longer: somebody revoked it.")
+    ACTIVE = value("active", "The token is accepted.")
+    EXPIRED = value("expired", "The token has expired.")
+    REVOKED = value("revoked", "The token was revoked.")
 
     @classmethod
     def at(cls, now: datetime, expires_at: datetime | None, revoked_at: datetime | None) -> "TokenStatus":
@@ -28,18 +28,18 @@ class TokenStatus(Enum):
         return cls.EXPIRED if expires_at is not None and expires_at <= now else cls.ACTIVE
 
 
-@strawberry.type(description="Lets a script act as its person in one account. The token itself is shown once.")
+@strawberry.type(description="A personal access token: lets a script act as its person in one account.")
 class PersonalToken(Node):
     name: str = strawberry.field(description="What it is for.")
-    masked: str = strawberry.field(description="Enough of it to recognise: pat_ab12….")
+    masked: str = strawberry.field(description="Masked token, enough to recognize it: pat_ab12….")
     scopes: list[str] | None = strawberry.field(
-        description="What it may at most, like keys:read; null: all that the person's role allows."
+        description="Permissions that limit the token, like keys:read; null for all that the role allows."
     )
-    status: TokenStatus = strawberry.field(description="Whether it is accepted now.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute; null: never.")
-    expires_at: datetime | None = strawberry.field(description="From when on it is refused; null: never.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
+    status: TokenStatus = strawberry.field(description="Current status.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute; null if never.")
+    expires_at: datetime | None = strawberry.field(description="When it expires; null for never.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked, if it was.")
 
     @classmethod
     def of(cls, row: accounts.PersonalToken, now: datetime) -> Self:
@@ -58,16 +58,17 @@ class PersonalToken(Node):
 
 @strawberry.input(description="A new personal access token.")
 class CreatePersonalTokenInput:
-    name: str = strawberry.field(description="What it is for: 1 to 100 visible characters.")
+    name: str = strawberry.field(description="What the token is for: 1 to 100 visible characters.")
     scopes: list[str] | None = strawberry.field(
-        default=None, description="Permissions that it has at most, like keys:read; null: all that the role allows."
+        default=None,
+        description="Permissions that limit the token, like keys:read; null for all that the role allows.",
     )
-    expires_at: datetime | None = strawberry.field(default=None, description="From when on it is refused; null: never.")
+    expires_at: datetime | None = strawberry.field(default=None, description="When it expires; null for never.")
 
 
 @strawberry.type
 class PersonalTokenQueries:
-    @resolver("The caller's tokens for this account, the newest first; ended ones for 30 days more.")
+    @resolver("The caller's personal tokens for this account, newest first. Ended ones are listed for 30 more days.")
     @requires(Permission.SELF_READ)
     async def personal_tokens(self, info: Info, first: First = 25, after: After = None) -> Connection[PersonalToken]:
         tx, actor = info.context.tx, info.context.actor
@@ -78,31 +79,33 @@ class PersonalTokenQueries:
         return connection_of(items, first, after, lambda: accounts.count_personal_tokens(tx, *whose))
 
 
-@strawberry.type(description="A personal access token was made.")
+@strawberry.type(description="A personal access token was created.")
 class CreatedPersonalToken:
-    personal_token: PersonalToken = strawberry.field(description="The token's record.")
-    token: str = strawberry.field(description="What to send as Authorization: Bearer. Shown this once, kept nowhere.")
+    personal_token: PersonalToken = strawberry.field(description="The token's record, without the token itself.")
+    token: str = strawberry.field(
+        description="The token to send as Authorization: Bearer. It is shown only once and never stored."
+    )
 
 
-@strawberry.type(description="A personal access token is refused from now on.")
+@strawberry.type(description="A personal access token was revoked.")
 class RevokedPersonalToken:
-    personal_token: PersonalToken = strawberry.field(description="The token's record as it is now.")
+    personal_token: PersonalToken = strawberry.field(description="The token's record after the change.")
 
 
 CreatePersonalTokenResult = Annotated[
     CreatedPersonalToken | ValidationProblem | ForbiddenProblem,
-    strawberry.union("CreatePersonalTokenResult", description="What createPersonalToken answers."),
+    strawberry.union("CreatePersonalTokenResult", description="Result of createPersonalToken."),
 ]
 RevokePersonalTokenResult = Annotated[
     RevokedPersonalToken | NotFoundProblem | ForbiddenProblem,
-    strawberry.union("RevokePersonalTokenResult", description="What revokePersonalToken answers."),
+    strawberry.union("RevokePersonalTokenResult", description="Result of revokePersonalToken."),
 ]
 
 
 @strawberry.type
 class PersonalTokenMutations:
     @mutation(
-        "Make a personal access token for this account. The token is in this answer only.",
+        "Create a personal access token for this account. The token is shown in this response only.",
         accounts.create_personal_token,
     )
     async def create_personal_token(
@@ -114,11 +117,11 @@ class PersonalTokenMutations:
         created = await accounts.create_personal_token(tx, actor, new.name, new.expires_at, new.scopes)
         return CreatedPersonalToken(personal_token=PersonalToken.of(created.row, tx.now), token=created.token)
 
-    @mutation("Refuse one of the caller's tokens from now on.", accounts.revoke_personal_token)
+    @mutation("Revoke one of the caller's personal access tokens.", accounts.revoke_personal_token)
     async def revoke_personal_token(
         self,
         info: Info,
-        token_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The token's id.")],
+        token_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Id of the token.")],
     ) -> RevokePersonalTokenResult:
         tx = info.context.tx
         row = await accounts.revoke_personal_token(tx, info.context.actor, token_id)

@@ -34,13 +34,15 @@ class Price:
 
 @strawberry.type(description="At most `amount` units in any `windowMs`.")
 class Limit:
-    name: str = strawberry.field(description="The limit's name in answers and headers.")
+    name: str = strawberry.field(description="Name of the limit in answers and headers.")
     algorithm: str = strawberry.field(description="How it counts: sliding_window or token_bucket.")
-    amount: BigInt = strawberry.field(description="Units admitted within one window.")
-    window_ms: BigInt = strawberry.field(description="The window in milliseconds.")
-    per: str = strawberry.field(description="What is counted together: key or account.")
-    burst: BigInt = strawberry.field(description="The most that can pass at once.")
-    resource: str | None = strawberry.field(description="Which resources it is for, `*` at the end for any; null: all.")
+    amount: BigInt = strawberry.field(description="Units admitted per window.")
+    window_ms: BigInt = strawberry.field(description="Length of the window in milliseconds.")
+    per: str = strawberry.field(description="Whose units are counted together: key or account.")
+    burst: BigInt = strawberry.field(description="Maximum number of units that can pass at once.")
+    resource: str | None = strawberry.field(
+        description="Endpoints to which it applies, with `*` at the end as a wildcard; null for all."
+    )
 
     @classmethod
     def of(cls, limit: plans.Limit) -> Self:
@@ -55,17 +57,19 @@ class Limit:
         )
 
 
-@strawberry.type(description="What an account may do, and for how much a month.")
+@strawberry.type(description="A plan of the catalogue: what an account may do, and its monthly price.")
 class Plan(Node):
-    slug: str = strawberry.field(description="The plan's name for programs.")
+    slug: str = strawberry.field(description="Stable identifier for programs.")
     name: str = strawberry.field(description="The plan's name.")
-    description: str = strawberry.field(description="Whom it is for.")
-    price: Price = strawberry.field(description="The price of a month.")
-    monthly_quota: BigInt | None = strawberry.field(description="Units in a billing month; null: unlimited.")
-    is_overage_allowed: bool = strawberry.field(description="Whether units above the quota are billed, not denied.")
-    tariff: Tariff | None = strawberry.field(description="What usage costs; null: nothing beside the price.")
-    limits: list[Limit] = strawberry.field(description="Its rate limits.")
-    is_default: bool = strawberry.field(description="Whether accounts without a subscription are on it.")
+    description: str = strawberry.field(description="Who the plan is for.")
+    price: Price = strawberry.field(description="Monthly price.")
+    monthly_quota: BigInt | None = strawberry.field(description="Units per billing month; null for unlimited.")
+    is_overage_allowed: bool = strawberry.field(
+        description="Whether units above the quota are billed instead of denied."
+    )
+    tariff: Tariff | None = strawberry.field(description="Prices of usage; null if only the monthly price is charged.")
+    limits: list[Limit] = strawberry.field(description="Rate limits.")
+    is_default: bool = strawberry.field(description="Whether accounts that never chose a plan are on it.")
 
     @classmethod
     def of(cls, row: plans.Plan) -> Self:
@@ -87,29 +91,31 @@ class Plan(Node):
 @strawberry.type(description="The plan that the account is on.")
 class Subscription:
     plan: Plan = strawberry.field(description="The plan.")
-    started_at: datetime | None = strawberry.field(description="When it was chosen; null: the default, never chosen.")
+    started_at: datetime | None = strawberry.field(description="When the account chose it; null for the default plan.")
 
 
-@strawberry.type(description="Where the quota is heading at the pace of the last 7 days.")
+@strawberry.type(description="Forecast of the quota at the pace of the last 7 days.")
 class QuotaForecast:
-    used: BigInt = strawberry.field(description="Units that will have been used when the billing month ends.")
+    used: BigInt = strawberry.field(description="Units expected to be used by the end of the billing month.")
     runs_out_at: datetime | None = strawberry.field(
-        description="When the quota ends at this pace; null: not within the billing month."
+        description="When the quota will be used up at this pace; null if not within the billing month."
     )
 
 
-@strawberry.type(description="Units of the current billing month.")
+@strawberry.type(description="The quota of the current billing month.")
 class Quota:
-    limit: BigInt | None = strawberry.field(description="Units that the plan includes; null: unlimited.")
-    used: BigInt = strawberry.field(description="Units used so far, as checks count them this moment.")
+    limit: BigInt | None = strawberry.field(description="Units included in the plan; null for unlimited.")
+    used: BigInt = strawberry.field(description="Units used so far, as checks count them right now.")
     is_live: bool = strawberry.field(
-        description="Whether `used` is this moment's; false: what was ingested, since the counter cannot be read now."
+        description="Whether `used` is live. If not, the counter cannot be read and `used` equals `ingested`."
     )
-    ingested: BigInt = strawberry.field(description="Units that have arrived in the usage history so far.")
-    remaining: BigInt | None = strawberry.field(description="Units left, never below 0; null: unlimited.")
-    is_overage_allowed: bool = strawberry.field(description="Whether units above the limit are billed, not denied.")
+    ingested: BigInt = strawberry.field(description="Units that have reached the usage history so far.")
+    remaining: BigInt | None = strawberry.field(description="Units left, at least 0; null for unlimited.")
+    is_overage_allowed: bool = strawberry.field(
+        description="Whether units above the limit are billed instead of denied."
+    )
     period_start: datetime = strawberry.field(description="When the billing month began.")
-    period_end: datetime = strawberry.field(description="When it ends and the quota begins anew.")
+    period_end: datetime = strawberry.field(description="When the billing month ends and the quota resets.")
 
     @classmethod
     def of(cls, entitlement: plans.Entitlement, period: plans.Period, ingested: int, live: int | None) -> Self:
@@ -126,7 +132,7 @@ class Quota:
             period_end=period.end,
         )
 
-    @resolver("Where it is heading at the pace of the last 7 days, or since the account was opened.")
+    @resolver("Forecast at the pace of the last 7 days, or since the account was opened.")
     async def forecast(self, info: Info) -> QuotaForecast:
         tx, account_id = info.context.tx, info.context.actor.account_id
         account = await info.context.loaders.account.load(account_id)
@@ -142,7 +148,7 @@ class Quota:
 
 @strawberry.type
 class PlanQueries:
-    @resolver("The catalogue, in its order.")
+    @resolver("Plans of the catalogue, in display order.")
     @requires(Permission.PLAN_READ)
     async def plans(self, info: Info) -> list[Plan]:
         tx = info.context.tx
@@ -154,7 +160,7 @@ class PlanQueries:
         chosen = await info.context.loaders.plan.load(info.context.actor.account_id)
         return Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at)
 
-    @resolver("The quota of the current billing month, and what is left of it.")
+    @resolver("The quota of the current billing month and what is left of it.")
     @requires(Permission.USAGE_READ)
     async def quota(self, info: Info) -> Quota:
         tx, account_id = info.context.tx, info.context.actor.account_id
@@ -170,19 +176,19 @@ class PlanQueries:
 
 @strawberry.type(description="The account is on the plan from now on.")
 class Subscribed:
-    subscription: Subscription = strawberry.field(description="The plan, and since when.")
+    subscription: Subscription = strawberry.field(description="The plan and when it was chosen.")
 
 
 SubscribeResult = Annotated[
     Subscribed | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("SubscribeResult", description="What subscribe answers."),
+    strawberry.union("SubscribeResult", description="Result of subscribe."),
 ]
 
 
 @strawberry.type
 class PlanMutations:
     @mutation(
-        "Put the account on a plan. Its limits and quota hold for every check from this answer on.", plans.subscribe
+        "Put the account on a plan. Once this is answered, its limits and quota apply to every check.", plans.subscribe
     )
     async def subscribe(
         self, info: Info, plan_id: Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]

@@ -19,21 +19,21 @@ DEFAULT_SPAN = timedelta(days=30)
 @strawberry.type(description="Why a check ended as it did, in words.")
 class RequestReason:
     what: str = strawberry.field(description="What happened.")
-    remedy: str | None = strawberry.field(description="What to do about it; null for an admitted call.")
+    remedy: str | None = strawberry.field(description="What to do about it; null for an allowed check.")
 
 
-@strawberry.type(description="One counted check. Its id is the `requestId` that the gateway got.")
+@strawberry.type(description="A counted check. Its id is the `requestId` that the gateway received.")
 class UsageRequest(Node):
     at: datetime = strawberry.field(description="When it was decided.")
     key_id: strawberry.ID = strawberry.field(description="The key's id.")
-    secret_id: strawberry.ID = strawberry.field(description="Which of the key's secrets was sent.")
+    secret_id: strawberry.ID = strawberry.field(description="Id of the secret that was sent.")
     environment: Environment = strawberry.field(description="Live or test.")
-    resource: str = strawberry.field(description="What was called, as the gateway named it; may be empty.")
-    outcome: str = strawberry.field(description="The code of the answer, like VALID.")
-    cost: BigInt = strawberry.field(description="Its units; those of a denial were not consumed.")
+    resource: str = strawberry.field(description="Endpoint that was called, as named by the gateway. May be empty.")
+    outcome: str = strawberry.field(description="Code of the answer, like VALID.")
+    cost: BigInt = strawberry.field(description="Cost in units. Denied checks consume none.")
     period: str = strawberry.field(description="The billing period, like 2026-11.")
     settled_at: datetime | None = strawberry.field(
-        description="When its cost was replaced by the real one; null: never."
+        description="When the reserved cost was replaced by the real one, if it was."
     )
 
     @classmethod
@@ -51,25 +51,28 @@ class UsageRequest(Node):
             settled_at=row.settled_at,
         )
 
-    @resolver("The key's name now; null if there is no such key.")
+    @resolver("Current name of the key, if it exists.")
     async def key_name(self, info: Info) -> str | None:
         return await info.context.loaders.key_names.load(self.key_id)
 
-    @resolver("Whether it was admitted.")
+    @resolver("Whether the check was allowed.")
     def is_allowed(self) -> bool:
         return self.outcome == check.Code.VALID
 
-    @resolver("Why it ended so, and what to do.")
+    @resolver("Why it ended as it did, and what to do about it.")
     def reason(self) -> RequestReason:
         found = check.reason_of(self.outcome)
         return RequestReason(what=found.what, remedy=found.remedy)
 
 
-RequestId = Annotated[strawberry.ID, strawberry.argument(name="id", description="The requestId, like req_06F….")]
+RequestId = Annotated[strawberry.ID, strawberry.argument(name="id", description="The request id, like req_06F….")]
 Since = Annotated[
-    datetime | None, strawberry.argument(name="from", description="The first instant; null: 30 days before `to`.")
+    datetime | None,
+    strawberry.argument(name="from", description="Start of the range, inclusive; null for 30 days before `to`."),
 ]
-Until = Annotated[datetime | None, strawberry.argument(name="to", description="The instant after the last; null: now.")]
+Until = Annotated[
+    datetime | None, strawberry.argument(name="to", description="End of the range, exclusive; null for now.")
+]
 
 
 @requires(Permission.USAGE_READ)
@@ -81,13 +84,11 @@ async def find_request(info: Info, request_id: str) -> UsageRequest | None:
 
 @strawberry.type
 class RequestQueries:
-    @resolver(
-        "A counted check by the id that its caller got; null if none of this account has it, or not yet.", find_request
-    )
+    @resolver("A counted check by its request id, or null if the account has none with this id (yet).", find_request)
     async def request(self, info: Info, request_id: RequestId) -> UsageRequest | None:
         return await find_request(info, request_id)
 
-    @resolver("Single counted checks, the newest first. `totalCount` is exact.")
+    @resolver("Single counted checks, newest first. `totalCount` is exact.")
     @requires(Permission.USAGE_READ)
     async def requests(
         self,

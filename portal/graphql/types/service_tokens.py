@@ -14,14 +14,16 @@ from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.types.personal_tokens import TokenStatus
 
 
-@strawberry.type(description="Lets a gateway ask /check. The token itself is shown once.")
+@strawberry.type(description="A service token: lets a gateway call /check. The token itself is shown once.")
 class ServiceToken(Node):
-    name: str = strawberry.field(description="Which gateway has it.")
-    masked: str = strawberry.field(description="Enough of it to recognise: svc_ab12…; empty for the oldest ones.")
-    scopes: list[str] = strawberry.field(description="What it is good for: check.")
-    status: TokenStatus = strawberry.field(description="Whether it is accepted now.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
+    name: str = strawberry.field(description="The gateway that uses the token.")
+    masked: str = strawberry.field(
+        description="Masked token, enough to recognize it: svc_ab12…. Empty for the oldest tokens."
+    )
+    scopes: list[str] = strawberry.field(description="What the token may be used for: check.")
+    status: TokenStatus = strawberry.field(description="Current status.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked, if it was.")
 
     @classmethod
     def of(cls, row: accounts.ServiceToken, now: datetime) -> Self:
@@ -38,7 +40,7 @@ class ServiceToken(Node):
 
 @strawberry.type
 class ServiceTokenQueries:
-    @resolver("The provider's service tokens, revoked ones too, the newest first. For staff.")
+    @resolver("The provider's service tokens, including revoked ones, newest first. For the provider's staff.")
     @requires(Permission.STAFF)
     async def service_tokens(self, info: Info, first: First = 25, after: After = None) -> Connection[ServiceToken]:
         tx = info.context.tx
@@ -48,45 +50,47 @@ class ServiceTokenQueries:
         return connection_of(items, first, after, lambda: accounts.count_service_tokens(tx))
 
 
-@strawberry.type(description="A service token was made.")
+@strawberry.type(description="A service token was created.")
 class CreatedServiceToken:
-    service_token: ServiceToken = strawberry.field(description="The token's record.")
-    token: str = strawberry.field(description="What the gateway sends. Shown this once, kept nowhere.")
+    service_token: ServiceToken = strawberry.field(description="The token's record, without the token itself.")
+    token: str = strawberry.field(
+        description="The token that the gateway sends. It is shown only once and never stored."
+    )
 
 
-@strawberry.type(description="A service token is refused within a few seconds.")
+@strawberry.type(description="A service token was revoked. It stops working within a few seconds.")
 class RevokedServiceToken:
-    service_token: ServiceToken = strawberry.field(description="The token's record as it is now.")
+    service_token: ServiceToken = strawberry.field(description="The token's record after the change.")
 
 
 CreateServiceTokenResult = Annotated[
     CreatedServiceToken | ValidationProblem | ForbiddenProblem,
-    strawberry.union("CreateServiceTokenResult", description="What createServiceToken answers."),
+    strawberry.union("CreateServiceTokenResult", description="Result of createServiceToken."),
 ]
 RevokeServiceTokenResult = Annotated[
     RevokedServiceToken | NotFoundProblem | ForbiddenProblem,
-    strawberry.union("RevokeServiceTokenResult", description="What revokeServiceToken answers."),
+    strawberry.union("RevokeServiceTokenResult", description="Result of revokeServiceToken."),
 ]
 
 
 @strawberry.type
 class ServiceTokenMutations:
     @mutation(
-        "Make a service token for a gateway. The token is in this answer only. For staff.",
+        "Create a service token for a gateway. The token is shown in this response only. For the provider's staff.",
         accounts.create_service_token,
     )
     async def create_service_token(
-        self, info: Info, name: Annotated[str, strawberry.argument(description="Which gateway gets it.")]
+        self, info: Info, name: Annotated[str, strawberry.argument(description="The gateway that will use the token.")]
     ) -> CreateServiceTokenResult:
         tx = info.context.tx
         created = await accounts.create_service_token(tx, info.context.actor, name)
         return CreatedServiceToken(service_token=ServiceToken.of(created.row, tx.now), token=created.token)
 
-    @mutation("Refuse checks from a gateway. For staff.", accounts.revoke_service_token)
+    @mutation("Revoke a gateway's service token. For the provider's staff.", accounts.revoke_service_token)
     async def revoke_service_token(
         self,
         info: Info,
-        token_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The token's id.")],
+        token_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Id of the token.")],
     ) -> RevokeServiceTokenResult:
         tx = info.context.tx
         row = await accounts.revoke_service_token(tx, info.context.actor, token_id)

@@ -15,12 +15,14 @@ from portal.graphql.engine.resolvers import mutation, requires, resolver
 
 @strawberry.type(description="A browser in which the caller is signed in.")
 class Session(Node):
-    device: str = strawberry.field(description="What the browser says it is, like Firefox on Linux.")
-    address: str | None = strawberry.field(description="From where it was last used.")
+    device: str = strawberry.field(description="Browser and system, like Firefox on Linux.")
+    address: str | None = strawberry.field(description="Client IP address of its last use.")
     created_at: datetime = strawberry.field(description="When the person signed in.")
     last_seen_at: datetime = strawberry.field(description="When it was last used, to the minute.")
-    expires_at: datetime = strawberry.field(description="When it ends at the latest; unused for 30 minutes it ends.")
-    is_current: bool = strawberry.field(description="Whether this request belongs to it.")
+    expires_at: datetime = strawberry.field(
+        description="When it ends at the latest. It also ends after 30 minutes without use."
+    )
+    is_current: bool = strawberry.field(description="Whether this request uses the session.")
 
     @classmethod
     def of(cls, row: accounts.Session, actor: Actor) -> Self:
@@ -37,7 +39,7 @@ class Session(Node):
 
 @strawberry.type
 class SessionQueries:
-    @resolver("The caller's sessions that go on, in whichever account, the newest first.")
+    @resolver("The caller's active sessions in any account, newest first.")
     @requires(Permission.SELF_READ)
     async def sessions(self, info: Info, first: First = 25, after: After = None) -> Connection[Session]:
         tx, actor = info.context.tx, info.context.actor
@@ -47,40 +49,43 @@ class SessionQueries:
         return connection_of(items, first, after, lambda: accounts.count_sessions(tx, actor.id))
 
 
-@strawberry.type(description="A session has ended.")
+@strawberry.type(description="A session was ended.")
 class RevokedSession:
-    session: Session = strawberry.field(description="The session as it was.")
+    session: Session = strawberry.field(description="The session that was ended.")
 
 
-@strawberry.type(description="All other sessions of the caller have ended.")
+@strawberry.type(description="All other sessions of the caller were ended.")
 class RevokedOtherSessions:
-    count: int = strawberry.field(description="How many there were.")
+    count: int = strawberry.field(description="Number of sessions that were ended.")
 
 
 RevokeSessionResult = Annotated[
     RevokedSession | NotFoundProblem | ForbiddenProblem,
-    strawberry.union("RevokeSessionResult", description="What revokeSession answers."),
+    strawberry.union("RevokeSessionResult", description="Result of revokeSession."),
 ]
 RevokeOtherSessionsResult = Annotated[
     RevokedOtherSessions | ForbiddenProblem,
-    strawberry.union("RevokeOtherSessionsResult", description="What revokeOtherSessions answers."),
+    strawberry.union("RevokeOtherSessionsResult", description="Result of revokeOtherSessions."),
 ]
 
 
 @strawberry.type
 class SessionMutations:
-    @mutation("End one of the caller's sessions; its browser has to sign in again.", accounts.revoke_session)
+    @mutation("End one of the caller's sessions. Its browser has to sign in again.", accounts.revoke_session)
     async def revoke_session(
         self,
         info: Info,
-        session_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The session's id.")],
+        session_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="Id of the session.")],
     ) -> RevokeSessionResult:
         actor = info.context.actor
         return RevokedSession(
             session=Session.of(await accounts.revoke_session(info.context.tx, actor, session_id), actor)
         )
 
-    @mutation("End all of the caller's sessions but this one; from a script, all.", accounts.revoke_other_sessions)
+    @mutation(
+        "End all of the caller's sessions except this one. When called with a token, end all of them.",
+        accounts.revoke_other_sessions,
+    )
     async def revoke_other_sessions(self, info: Info) -> RevokeOtherSessionsResult:
         return RevokedOtherSessions(count=await accounts.revoke_other_sessions(info.context.tx, info.context.actor))
 

@@ -16,18 +16,18 @@ from portal.graphql.engine.scalars import BigInt, value
 from portal.graphql.types.keys import Key, find_key
 
 
-@strawberry.type(description="The account's counters at one instant.")
+@strawberry.type(description="Counters of the account at one instant.")
 class UsageTick:
-    at: datetime = strawberry.field(description="When they were read.")
+    at: datetime = strawberry.field(description="When the counters were read.")
     day_start: datetime = strawberry.field(
-        description="When the account's day began: calls, units and denied count from then."
+        description="Start of the account's current day, from which calls, units and denied are counted."
     )
-    calls: BigInt = strawberry.field(description="Checks of this day: allowed and denied ones.")
-    units: BigInt = strawberry.field(description="Units of this day.")
-    denied: BigInt = strawberry.field(description="Checks of this day that were denied.")
-    quota_limit: BigInt | None = strawberry.field(description="Units that the plan includes; null: unlimited.")
-    quota_used: BigInt = strawberry.field(description="Units of the current billing month.")
-    quota_remaining: BigInt | None = strawberry.field(description="Units left, never below 0; null: unlimited.")
+    calls: BigInt = strawberry.field(description="Checks of this day, both allowed and denied.")
+    units: BigInt = strawberry.field(description="Units used on this day.")
+    denied: BigInt = strawberry.field(description="Checks denied on this day.")
+    quota_limit: BigInt | None = strawberry.field(description="Units included in the plan; null for unlimited.")
+    quota_used: BigInt = strawberry.field(description="Units used in the current billing month.")
+    quota_remaining: BigInt | None = strawberry.field(description="Units left, at least 0; null for unlimited.")
 
     @classmethod
     def of(cls, counters: live.UsageSnapshot) -> Self:
@@ -46,17 +46,19 @@ class UsageTick:
 
 @strawberry.enum(description="What happened to a key.")
 class KeyChangeKind(Enum):
-    CREATED = value("created", "It is new.")
-    UPDATED = value("updated", "Its name, scopes, networks, limits, metadata or expiry were changed.")
-    ROTATED = value("rotated", "It has a new secret.")
-    PAUSED = value("paused", "Checks with it are denied until it is resumed.")
-    RESUMED = value("resumed", "Checks with it are answered again.")
-    REVOKED = value("revoked", "It never comes back.")
+    CREATED = value("created", "The key was created.")
+    UPDATED = value("updated", "The name, scopes, networks, limits, metadata or expiry was changed.")
+    ROTATED = value("rotated", "The key has a new secret.")
+    PAUSED = value("paused", "The key was paused.")
+    RESUMED = value("resumed", "The key was resumed.")
+    REVOKED = value("revoked", "The key was revoked.")
 
 
-@strawberry.type(description="Something that happened to a key.")
+@strawberry.type(description="A change of a key.")
 class KeyChange:
-    number: BigInt = strawberry.field(description="The event's number. Numbers grow; the same one may come twice.")
+    number: BigInt = strawberry.field(
+        description="Number of the event. Numbers increase; an event may be delivered twice."
+    )
     key_id: strawberry.ID = strawberry.field(description="The key's id.")
     change: KeyChangeKind = strawberry.field(description="What happened.")
     at: datetime = strawberry.field(description="When it happened.")
@@ -70,24 +72,24 @@ class KeyChange:
             at=happening.at,
         )
 
-    @resolver("The key as it is when this is told.", find_key)
+    @resolver("State of the key at the time of the event's delivery.", find_key)
     async def key(self, info: Info) -> Key | None:
         return await find_key(info, self.key_id)
 
 
-OnlyKey = Annotated[strawberry.ID | None, strawberry.argument(description="Only changes of this key.")]
+OnlyKey = Annotated[strawberry.ID | None, strawberry.argument(description="Deliver only changes of this key.")]
 
 
-@strawberry.type(description="What is told while it happens: over graphql-transport-ws, or as server-sent events.")
+@strawberry.type(description="Live events, over graphql-transport-ws or as server-sent events.")
 class Live:
-    @subscription("The account's counters: as they are, then whenever they have changed, at most once a second.")
+    @subscription("Counters of the account: once immediately, then whenever they change, at most once a second.")
     @requires(Permission.USAGE_READ)
     async def usage_ticks(self, info: Info) -> AsyncGenerator[UsageTick, None]:
         async with _hub(info).watch_counters(info.context.actor.account_id) as mailbox:
             while True:
                 yield UsageTick.of(await mailbox.take())
 
-    @subscription("Changes of the account's keys, whoever made them, from now on.")
+    @subscription("Changes of the account's keys from now on, whoever makes them.")
     @requires(Permission.KEYS_READ)
     async def key_changed(self, info: Info, key_id: OnlyKey = None) -> AsyncGenerator[KeyChange, None]:
         async with _hub(info).watch_keys(info.context.actor.account_id) as mailbox:

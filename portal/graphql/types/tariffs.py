@@ -12,18 +12,18 @@ from portal.graphql.engine.scalars import value
 
 @strawberry.enum(description="How a charge prices units.")
 class ChargeModel(Enum):
-    PER_UNIT = value("per_unit", "Each unit at `unit`.")
-    GRADUATED = value("graduated", "Each unit at the price of the tier that it lies in.")
-    VOLUME = value("volume", "All units at the price of the tier that their number lies in.")
-    PACKAGE = value("package", "`price` for every `size` units that were begun.")
-    FLAT = value("flat", "`price` a month, whatever was used.")
+    PER_UNIT = value("per_unit", "Every unit costs `unit`.")
+    GRADUATED = value("graduated", "Each unit costs the price of the tier that it falls into.")
+    VOLUME = value("volume", "All units cost the price of the tier that the total falls into.")
+    PACKAGE = value("package", "`price` for every started package of `size` units.")
+    FLAT = value("flat", "`price` per month, regardless of usage.")
 
 
-@strawberry.type(description="A tier of a charge: up to so many units, at one price each.")
+@strawberry.type(description="A tier of a charge: units up to a bound at one price.")
 class TariffTier:
-    up_to: str | None = strawberry.field(description="The last unit in it; null: without end.")
-    unit: str = strawberry.field(description="The exact price of a unit.")
-    flat: str = strawberry.field(description="What is added once the tier is entered.")
+    up_to: str | None = strawberry.field(description="Last unit of the tier; null for the last, unbounded tier.")
+    unit: str = strawberry.field(description="Exact price of a unit.")
+    flat: str = strawberry.field(description="Flat amount charged once the tier is reached.")
 
     @classmethod
     def of(cls, tier: billing.Tier) -> Self:
@@ -32,16 +32,16 @@ class TariffTier:
         )
 
 
-@strawberry.type(description="One way in which usage is priced; all charges of a tariff price the same units.")
+@strawberry.type(description="A way in which usage is priced. All charges of a tariff price the same units.")
 class TariffCharge:
-    model: ChargeModel = strawberry.field(description="How it prices units.")
-    free_units: str = strawberry.field(description="Units that cost nothing; they go first.")
-    unit: str = strawberry.field(description="The price of a unit (PER_UNIT), else 0.")
-    size: str = strawberry.field(description="Units in a package (PACKAGE), else 0.")
-    price: str = strawberry.field(description="The price of a package (PACKAGE) or of a month (FLAT), else 0.")
-    tiers: list[TariffTier] = strawberry.field(description="Its tiers (GRADUATED, VOLUME), else none.")
-    minimum: str | None = strawberry.field(description="What it comes to at least; null: no such bound.")
-    maximum: str | None = strawberry.field(description="What it comes to at most; null: no such bound.")
+    model: ChargeModel = strawberry.field(description="How the charge prices units.")
+    free_units: str = strawberry.field(description="Free units, used up first.")
+    unit: str = strawberry.field(description="Price of a unit (PER_UNIT), otherwise 0.")
+    size: str = strawberry.field(description="Units per package (PACKAGE), otherwise 0.")
+    price: str = strawberry.field(description="Price of a package (PACKAGE) or a month (FLAT), otherwise 0.")
+    tiers: list[TariffTier] = strawberry.field(description="Tiers (GRADUATED, VOLUME), otherwise empty.")
+    minimum: str | None = strawberry.field(description="Minimum amount of the charge; null if there is none.")
+    maximum: str | None = strawberry.field(description="Maximum amount of the charge; null if there is none.")
 
     @classmethod
     def of(cls, charge: billing.Charge) -> Self:
@@ -57,13 +57,13 @@ class TariffCharge:
         )
 
 
-@strawberry.type(description="What the usage of a month costs beside the plan's price.")
+@strawberry.type(description="Prices of a month's usage, on top of the plan's price.")
 class Tariff:
     currency: str = strawberry.field(description="The ISO 4217 code, like EUR.")
-    charges: list[TariffCharge] = strawberry.field(description="What is added up.")
-    minimum: str | None = strawberry.field(description="What they come to at least; null: no such bound.")
-    maximum: str | None = strawberry.field(description="What they come to at most; null: no such bound.")
-    tax_percent: str | None = strawberry.field(description="Tax on top of the whole invoice; null: none.")
+    charges: list[TariffCharge] = strawberry.field(description="Charges, which are added up.")
+    minimum: str | None = strawberry.field(description="Minimum of all charges together; null if there is none.")
+    maximum: str | None = strawberry.field(description="Maximum of all charges together; null if there is none.")
+    tax_percent: str | None = strawberry.field(description="Tax rate on the whole invoice, in percent; null for none.")
 
     @classmethod
     def of(cls, tariff: billing.Tariff) -> Self:

@@ -19,45 +19,45 @@ from portal.graphql.engine.scalars import BigInt, Environment, value
 MAX_FIGURES = 4_000
 
 
-@strawberry.enum(description="How long a point is.")
+@strawberry.enum(description="Length of a point.")
 class Granularity(Enum):
-    MINUTE = value("minute", "A minute; for 24 hours at most.")
-    HOUR = value("hour", "An hour of the time zone.")
-    DAY = value("day", "A day of the time zone.")
-    MONTH = value("month", "A month of the time zone.")
+    MINUTE = value("minute", "A minute. For ranges of at most 24 hours.")
+    HOUR = value("hour", "An hour in the time zone.")
+    DAY = value("day", "A day in the time zone.")
+    MONTH = value("month", "A month in the time zone.")
 
 
 @strawberry.enum(description="What usage is split by.")
 class UsageGroup(Enum):
     KEY = value("key", "The key.")
-    RESOURCE = value("resource", "What was called, as the gateway names it.")
-    OUTCOME = value("outcome", "The code of the answer, like VALID.")
+    RESOURCE = value("resource", "The endpoint, as named by the gateway.")
+    OUTCOME = value("outcome", "Code of the answer, like VALID.")
     ENVIRONMENT = value("environment", "Live or test.")
 
 
-@strawberry.input(description="Which usage is counted; what is left out does not restrict.")
+@strawberry.input(description="Selects usage. Omitted fields do not restrict.")
 class UsageFilter:
-    key_id: strawberry.ID | None = strawberry.field(default=None, description="Only of this key.")
-    resource: str | None = strawberry.field(default=None, description="Only of this resource.")
-    outcome: str | None = strawberry.field(default=None, description="Only answers of this code.")
-    environment: Environment | None = strawberry.field(default=None, description="Only of this environment.")
+    key_id: strawberry.ID | None = strawberry.field(default=None, description="Only this key.")
+    resource: str | None = strawberry.field(default=None, description="Only this endpoint.")
+    outcome: str | None = strawberry.field(default=None, description="Only answers with this code.")
+    environment: Environment | None = strawberry.field(default=None, description="Only this environment.")
 
 
-From = Annotated[datetime, strawberry.argument(name="from", description="The first instant.")]
-To = Annotated[datetime, strawberry.argument(name="to", description="The instant after the last.")]
-Step = Annotated[Granularity, strawberry.argument(description="How long a point is.")]
-GroupBy = Annotated[UsageGroup | None, strawberry.argument(description="What to split by; null: nothing.")]
-Where = Annotated[UsageFilter | None, strawberry.argument(name="filter", description="Which usage to count.")]
-TimeZone = Annotated[str, strawberry.argument(description="IANA name of the zone whose days and months count.")]
+From = Annotated[datetime, strawberry.argument(name="from", description="Start of the range, inclusive.")]
+To = Annotated[datetime, strawberry.argument(name="to", description="End of the range, exclusive.")]
+Step = Annotated[Granularity, strawberry.argument(description="Length of a point.")]
+GroupBy = Annotated[UsageGroup | None, strawberry.argument(description="What to split by; null for no split.")]
+Where = Annotated[UsageFilter | None, strawberry.argument(name="filter", description="Count only this usage.")]
+TimeZone = Annotated[str, strawberry.argument(description="IANA time zone whose days and months are used.")]
 
 
-@strawberry.type(description="Sums over a stretch of time.")
+@strawberry.type(description="Totals over a period of time.")
 class UsageTotals:
-    calls: BigInt = strawberry.field(description="Checks: allowed and denied ones.")
-    units: BigInt = strawberry.field(description="The cost of all of them, added up.")
-    allowed: BigInt = strawberry.field(description="Checks that were answered VALID.")
-    denied: BigInt = strawberry.field(description="Checks that were answered anything else.")
-    billable: BigInt = strawberry.field(description="Units of VALID answers to live keys.")
+    calls: BigInt = strawberry.field(description="Number of checks, both allowed and denied.")
+    units: BigInt = strawberry.field(description="Total cost of the checks, in units.")
+    allowed: BigInt = strawberry.field(description="Number of checks answered with VALID.")
+    denied: BigInt = strawberry.field(description="Number of checks answered with any other code.")
+    billable: BigInt = strawberry.field(description="Units of allowed checks of live keys.")
 
     @classmethod
     def of(cls, totals: usage.UsageTotals) -> Self:
@@ -70,54 +70,56 @@ class UsageTotals:
         )
 
 
-@strawberry.type(description="The share of one key, resource, outcome or environment.")
+@strawberry.type(description="Totals of one key, endpoint, outcome or environment.")
 class UsageGroupTotals:
-    key: str = strawberry.field(description="What is grouped: a key's id, a resource, a code or an environment.")
-    label: str = strawberry.field(description="The same for people: a key's name, else the same text.")
-    totals: UsageTotals = strawberry.field(description="Its sums.")
+    key: str = strawberry.field(description="The key's id, endpoint, code or environment.")
+    label: str = strawberry.field(description="Label for display: the key's name, otherwise the same as `key`.")
+    totals: UsageTotals = strawberry.field(description="Totals of the group.")
 
     @classmethod
     def of(cls, group: usage.UsageGroupTotals, labels: Mapping[str, str]) -> Self:
         return cls(key=group.key, label=labels.get(group.key, group.key), totals=UsageTotals.of(group.totals))
 
 
-@strawberry.type(description="One step of time.")
+@strawberry.type(description="A step of the series.")
 class UsagePoint:
-    at: datetime = strawberry.field(description="When the step begins.")
-    totals: UsageTotals = strawberry.field(description="Its sums; zeros where nothing happened.")
-    groups: list[UsageGroupTotals] = strawberry.field(description="Its groups that have a call.")
+    at: datetime = strawberry.field(description="Start of the step.")
+    totals: UsageTotals = strawberry.field(description="Totals of the step; zeros if nothing happened.")
+    groups: list[UsageGroupTotals] = strawberry.field(description="Groups with at least one check.")
 
 
-@strawberry.type(description="Usage of the stretch before, to compare with.")
+@strawberry.type(description="Usage of the preceding period, for comparison.")
 class UsageBefore:
-    start: datetime = strawberry.field(name="from", description="The first instant.")
-    end: datetime = strawberry.field(name="to", description="The instant after the last: where the other one starts.")
-    totals: UsageTotals = strawberry.field(description="Sums of the whole stretch.")
-    groups: list[UsageGroupTotals] = strawberry.field(description="Sums by group, as in Usage.")
-    points: list[UsagePoint] = strawberry.field(description="Every step in order.")
-
-
-@strawberry.type(description="Usage of a stretch of time.")
-class Usage:
-    start: datetime = strawberry.field(name="from", description="The first instant, at the border of a bucket.")
-    end: datetime = strawberry.field(name="to", description="The instant after the last, at the border of a bucket.")
-    granularity: Granularity = strawberry.field(description="How long a point is.")
-    time_zone: str = strawberry.field(description="The zone whose days and months count.")
-    totals: UsageTotals = strawberry.field(description="Sums of the whole stretch.")
-    groups: list[UsageGroupTotals] = strawberry.field(
-        description="Sums by group, the most calls first: at most 20, the rest as `other`."
+    start: datetime = strawberry.field(name="from", description="Start of the range, inclusive.")
+    end: datetime = strawberry.field(
+        name="to", description="End of the period, exclusive: where the other period starts."
     )
-    points: list[UsagePoint] = strawberry.field(description="Every step in order, those without a call too.")
+    totals: UsageTotals = strawberry.field(description="Totals of the whole period.")
+    groups: list[UsageGroupTotals] = strawberry.field(description="Totals by group, as in Usage.")
+    points: list[UsagePoint] = strawberry.field(description="All steps in order.")
+
+
+@strawberry.type(description="Usage over a period of time.")
+class Usage:
+    start: datetime = strawberry.field(name="from", description="Start of the period, inclusive, aligned to a bucket.")
+    end: datetime = strawberry.field(name="to", description="End of the period, exclusive, aligned to a bucket.")
+    granularity: Granularity = strawberry.field(description="Length of a point.")
+    time_zone: str = strawberry.field(description="Time zone whose days and months are used.")
+    totals: UsageTotals = strawberry.field(description="Totals of the whole period.")
+    groups: list[UsageGroupTotals] = strawberry.field(
+        description="Totals by group, most checks first. At most 20; the rest is summed up as `other`."
+    )
+    points: list[UsagePoint] = strawberry.field(description="All steps in order, including those without a check.")
     query: strawberry.Private[usage.UsageQuery]
 
     @resolver(
-        "When the newest counted call of the account happened. What was answered before it is counted, but "
-        "for calls that another node has not delivered yet; younger ones may still arrive."
+        "Time of the newest counted check of the account. Earlier checks are counted, except those that another node "
+        "has not delivered yet; later ones may still arrive."
     )
     async def fresh_at(self, info: Info) -> datetime:
         return await info.context.loaders.counted_until.load(info.context.actor.account_id)
 
-    @resolver("The stretch before: as many months if this one is whole months, as many days, else as many hours.")
+    @resolver("The preceding period: as many months if this one is whole months, else as many days or hours.")
     @requires(Permission.USAGE_READ)
     async def previous(self, info: Info) -> UsageBefore:
         before = await read_series(info, usage.query_before(self.query))
@@ -181,15 +183,17 @@ class UsageQueries:
     ) -> Usage:
         return await read_usage(info, UsageRange(start, end, granularity, time_zone), group_by, where)
 
-    @resolver("What was used most in a stretch: the endpoints with the most calls, the keys, the outcomes.")
+    @resolver("Endpoints, keys or outcomes with the most checks in a period.")
     @requires(Permission.USAGE_READ)
     async def top_usage(
         self,
         info: Info,
         start: From,
         end: To,
-        by: Annotated[UsageGroup, strawberry.argument(description="What is ranked.")] = UsageGroup.RESOURCE,
-        first: Annotated[int, strawberry.argument(description="How many: 1 to 100. The rest follows as `other`.")] = 10,
+        by: Annotated[UsageGroup, strawberry.argument(description="What to rank.")] = UsageGroup.RESOURCE,
+        first: Annotated[
+            int, strawberry.argument(description="Number of groups: 1 to 100. The rest is summed up as `other`.")
+        ] = 10,
         where: Where = None,
     ) -> list[UsageGroupTotals]:
         tx = info.context.tx
