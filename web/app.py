@@ -14,6 +14,7 @@ from web.graphql.endpoint import graphql_routes
 from web.health import HEALTH_ROUTES
 from web.http.assets import Assets
 from web.middleware.compress import MIN_BYTES, CompressionMiddleware
+from web.middleware.csrf import CsrfMiddleware
 from web.middleware.errors import EXCEPTION_HANDLERS, ErrorMiddleware
 from web.middleware.metrics import MetricsMiddleware
 from web.middleware.security_headers import SecurityHeadersMiddleware
@@ -49,6 +50,7 @@ def _for_browsers(services: WebServices) -> Starlette:
             Middleware(MetricsMiddleware),
             Middleware(CompressionMiddleware, minimum_size=MIN_BYTES),
             Middleware(ErrorMiddleware),
+            Middleware(CsrfMiddleware),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )

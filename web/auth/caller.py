@@ -24,7 +24,7 @@ class Caller:
 
 
 async def caller_of(request: Request) -> Caller:
-    """Raises Unauthenticated for a wrong token, Forbidden for a POST with our cookie from another site."""
+    """Return who sends this request and by which secret. Raises Unauthenticated for a wrong token."""
     found = await authenticate(request)
     if found is None:
         return nobody_at(request)

@@ -1,80 +1,68 @@
-"""No other site can make a browser act here.
+"""No other site can make a browser act here: the browser's own word on where a request comes from decides.
 
-Two independent walls for every unsafe method of a page: the browser's own word on where the request comes from
-(Sec-Fetch-Site, else Origin), and a token in the form that is bound to the visitor's session. Before sign-in it is
-bound to a cookie of its own, so that nobody is signed in as somebody else. The token is masked anew in each page:
-pages are compressed, and a constant secret beside reflected input could be guessed from sizes.
+`Sec-Fetch-Site` says it outright. Browsers leave it out over plain http unless the host is this machine; then `Origin`
+must name this portal: the request's Host, or the host of PORTAL_BASE_URL where a proxy has rewritten the Host.
+A request with neither header is not known to come from here and is refused (docs/decisions/0077).
 """
 
-import secrets
-from hashlib import sha256
-from hmac import compare_digest
-from hmac import digest as hmac_digest
+import re
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 
 from portal.core.errors import Forbidden
-from web.auth.session import cookie_name, session_token, set_cookie
 from web.services import services_of
 
-FIELD = "csrf"
-VISIT_SECONDS = 12 * 3600
+_AUTHORITY = r"(?P<host>\[[0-9a-f:.]+\]|[^\s/?#@:,\[\]\\]+)(?::(?P<port>[0-9]{1,5}))?"
+_HOST = re.compile(_AUTHORITY)
+_ORIGIN = re.compile(rf"(?P<scheme>https?)://{_AUTHORITY}")
+_PORTS = {"http": 80, "https": 443}
 
 
-def form_token(request: Request) -> str:
-    """The token for this page's forms."""
-    mask = secrets.token_bytes(32)
-    return (mask + _xor(mask, _expected(_binding(request)))).hex()
-
-
-def keep_visit(request: Request, response: Response) -> None:
-    """Give an anonymous browser the cookie that its form's token is bound to."""
-    if not session_token(request) and not request.cookies.get(cookie_name(request, "visit")):
-        set_cookie(request, response, "visit", _binding(request), VISIT_SECONDS)
-
-
-def require_own_form(request: Request, token: str) -> None:
-    """Raises Forbidden unless the request comes from a form of ours, in this browser."""
-    if not is_own_origin(request):
-        raise Forbidden("This form was sent from another site, so it was not acted upon.", hint="Open the page here.")
-    if not _matches(request, token):
+def require_own_origin(connection: HTTPConnection) -> None:
+    """Raise Forbidden unless the browser says that one of this portal's own pages sent this request."""
+    if is_own_origin(connection):
+        return
+    if names_origin(connection):
         raise Forbidden(
-            "This form belongs to a session that has ended, so it was not acted upon.",
-            hint="Load the page again and repeat it.",
+            "This request was sent from another site. Nothing was changed.",
+            hint="Open the page here and send the form again; a program sends a personal token instead of the cookie.",
         )
+    raise Forbidden(
+        "This request does not say which site it was sent from. Nothing was changed.",
+        hint="A browser sends Origin or Sec-Fetch-Site, and a proxy must pass them on; a program sends a personal token"
+        " instead of the cookie.",
+    )
 
 
-def is_own_origin(request: Request) -> bool:
-    """Sec-Fetch-Site says same-origin or none (typed by hand); browsers without it send Origin."""
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = urlsplit(request.headers.get("Origin", ""))
-    ours = {request.headers.get("Host"), urlsplit(services_of(request).settings.base_url).netloc}
-    return origin.scheme in ("http", "https") and origin.netloc in ours
+def names_origin(connection: HTTPConnection) -> bool:
+    """Return whether a browser said anything about where this request comes from."""
+    return "Sec-Fetch-Site" in connection.headers or "Origin" in connection.headers
 
 
-def _binding(request: Request) -> str:
-    bound = session_token(request) or request.cookies.get(cookie_name(request, "visit"))
-    if not bound:
-        bound = request.state.visit = getattr(request.state, "visit", None) or secrets.token_urlsafe(32)
-    return bound
-
-
-def _matches(request: Request, token: str) -> bool:
-    try:
-        sent = bytes.fromhex(token)
-    except ValueError:
+def is_own_origin(connection: HTTPConnection) -> bool:
+    """Return whether this request comes from a page of this portal, or was typed by hand (Sec-Fetch-Site: none)."""
+    sites = connection.headers.getlist("Sec-Fetch-Site")
+    if sites:
+        return sites in (["same-origin"], ["none"])
+    origins = connection.headers.getlist("Origin")
+    origin = _ORIGIN.fullmatch(origins[0].lower()) if len(origins) == 1 else None
+    if origin is None:
         return False
-    mask, masked = sent[:32], sent[32:]
-    return len(masked) == 32 and compare_digest(_xor(mask, masked), _expected(_binding(request)))
+    base_url = urlsplit(services_of(connection).settings.base_url)
+    if base_url.scheme == "https" and origin["scheme"] != "https":
+        return False  # an http page on this name may be anybody's who sits between
+    own = [base_url.netloc, *_single(connection.headers.getlist("Host"))]
+    default_port = _PORTS[origin["scheme"]]
+    return _endpoint(origin, default_port) in [
+        _endpoint(match, default_port) for text in own if (match := _HOST.fullmatch(text.lower()))
+    ]
 
 
-def _expected(binding: str) -> bytes:
-    return hmac_digest(binding.encode(), b"form", sha256)
+def _single(values: list[str]) -> list[str]:
+    """Return the only value; two Hosts are none."""
+    return values if len(values) == 1 else []
 
 
-def _xor(left: bytes, right: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+def _endpoint(match: re.Match[str], default_port: int) -> tuple[str, int]:
+    return match["host"], int(match["port"] or default_port)

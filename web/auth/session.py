@@ -17,7 +17,7 @@ POLL_HEADER = "X-Poll"
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A signed-in person. `token` is the cookie's value: forms are bound to it."""
+    """A signed-in person. `token` is the cookie's value."""
 
     person: Person
     actor: Actor
@@ -61,9 +61,9 @@ def address_of(connection: HTTPConnection) -> str | None:
     return connection.client.host if connection.client else None
 
 
-def cookie_name(connection: HTTPConnection, name: str = "session") -> str:
-    """`__Host-` pins a cookie to this host and to https; over plain http browsers would refuse it."""
-    return f"__Host-{name}" if services_of(connection).settings.is_https else name
+def cookie_name(connection: HTTPConnection) -> str:
+    """Return the session cookie's name: `__Host-` pins it to this host and to https; over http browsers refuse that."""
+    return "__Host-session" if services_of(connection).settings.is_https else "session"
 
 
 def session_token(connection: HTTPConnection) -> str:
@@ -72,16 +72,16 @@ def session_token(connection: HTTPConnection) -> str:
 
 def set_session(request: Request, response: Response, token: str) -> None:
     """Hand the browser its session."""
-    set_cookie(request, response, "session", token, int(MAX_SESSION_AGE.total_seconds()))
+    _set_cookie(request, response, token, int(MAX_SESSION_AGE.total_seconds()))
 
 
 def end_session(request: Request, response: Response) -> None:
-    set_cookie(request, response, "session", "", 0)
+    _set_cookie(request, response, "", 0)
 
 
-def set_cookie(request: Request, response: Response, name: str, value: str, max_age: int) -> None:
+def _set_cookie(request: Request, response: Response, value: str, max_age: int) -> None:
     response.set_cookie(
-        cookie_name(request, name),
+        cookie_name(request),
         value,
         max_age=max_age,
         path="/",

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from portal.core.database import is_connection_lost
-from portal.core.errors import Forbidden, Unauthenticated, Unavailable
+from portal.core.errors import Unauthenticated, Unavailable
 from portal.core.ids import new_id
 from portal.graphql import IdempotencyKey, Options, Result, SubscriptionContext, execute, open_stream
 from web.auth.authenticate import SAFE_METHODS
 from web.auth.caller import Caller, caller_of
 from web.graphql.request import PLAIN_JSON, GraphQLRequest, RequestRefused, accepted_type, read_request, wants_page
-from web.graphql.response import REFUSED_STATUS, refusal, respond, status_of
+from web.graphql.response import refusal, respond, respond_refused, status_of
 from web.graphql.sse import EventStream, wants_events
 from web.graphql.websocket import answer_socket
 from web.pages.explorer.page import show_explorer
@@ -43,9 +43,8 @@ async def answer_graphql(request: Request) -> Response:
         result = await _execute(request, caller, asked)
     except RequestRefused as error:
         return respond(request, refusal(error.code, error.message), error.status, media_type)
-    except (Unauthenticated, Forbidden) as error:
-        result = refusal(error.code, error.message, error.hint)
-        return respond(request, result, REFUSED_STATUS[error.code], media_type)
+    except Unauthenticated as error:
+        return respond_refused(request, error)
     except Exception as error:
         if not is_connection_lost(error):
             raise

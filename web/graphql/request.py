@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 import msgspec
 from starlette.requests import Request
 
-from web.http.accept import quality_of
+from web.http.accept import parse_accept
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
@@ -41,13 +41,11 @@ def accepted_type(accept: str | None) -> str | None:
     if not accept:
         return PLAIN_JSON
     best: tuple[float, bool, str] | None = None
-    for part in accept.split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for name, weight in parse_accept(accept):
         media_type = _RANGES.get(name)
-        quality = quality_of(parameters)
-        if media_type is None or quality <= 0:
+        if media_type is None or weight <= 0:
             continue
-        best = max(best or (0.0, False, ""), (quality, name == RESPONSE_JSON, media_type))
+        best = max(best or (0.0, False, ""), (weight, name == RESPONSE_JSON, media_type))
     return best[2] if best else None
 
 

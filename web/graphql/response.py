@@ -1,15 +1,17 @@
 """From a result to an HTTP answer: its status, headers and body."""
 
+from gzip import compress
+
 import msgspec
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.core.errors import Forbidden, Unauthenticated, Unavailable
+from portal.core.errors import Forbidden, PortalError, Unauthenticated, Unavailable
 from portal.graphql import MUTATION_BY_GET, RATE_LIMITED, Result, error_code, request_error
 from web.graphql.rate_limit_headers import allowance_headers
-from web.graphql.request import RESPONSE_JSON
-from web.middleware.compress import compressed
+from web.graphql.request import PLAIN_JSON, RESPONSE_JSON, accepted_type
+from web.http.accept import accepts_gzip
 
 FAULT_STATUS = {
     "INTERNAL": 500,
@@ -23,6 +25,8 @@ FAULT_STATUS = {
 }
 REFUSED_STATUS = {Unauthenticated.code: 401, Forbidden.code: 403}
 UNCHARGED = Counter("portal_graphql_uncharged", "GraphQL operations that nobody was charged for: Redis was away.")
+MIN_GZIP_BYTES = 600
+GZIP_LEVEL = 5
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding, Authorization, Cookie"}
 
 
@@ -40,6 +44,14 @@ def refusal(code: str, message: str, hint: str | None = None) -> Result:
     return Result(None, [request_error(code, message, hint)], has_started=False)
 
 
+def respond_refused(request: Request, error: PortalError) -> Response:
+    """Answer a request that was refused before anything of it was read."""
+    media_type = accepted_type(request.headers.get("Accept"))
+    return respond(
+        request, refusal(error.code, error.message, error.hint), REFUSED_STATUS[error.code], media_type or PLAIN_JSON
+    )
+
+
 def respond(request: Request, result: Result, status: int, media_type: str | None) -> Response:
     headers = dict(HEADERS)
     if status == 401:
@@ -53,8 +65,7 @@ def respond(request: Request, result: Result, status: int, media_type: str | Non
     if result.is_repeated:
         headers["Idempotency-Replayed"] = "true"
     body = msgspec.json.encode(result.to_json())
-    smaller = None if result.is_mutation else compressed(request, body)
-    if smaller is not None:
+    if not result.is_mutation and len(body) >= MIN_GZIP_BYTES and accepts_gzip(request):
+        body = compress(body, GZIP_LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"
-    kind = f"{media_type or 'application/json'}; charset=utf-8"
-    return Response(body if smaller is None else smaller, status, headers, media_type=kind)
+    return Response(body, status, headers, media_type=f"{media_type or PLAIN_JSON}; charset=utf-8")

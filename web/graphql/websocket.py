@@ -1,13 +1,13 @@
 """GraphQL over WebSocket by the protocol graphql-transport-ws; the older graphql-ws is not spoken.
 
-A page of another site cannot open one with our cookie: the Origin must be ours. A caller without Origin is no browser
-and brings a token. Everything that a connection holds ends with it, however it ends.
+A page of another site cannot open one with our cookie: what a browser says about where it comes from must name this
+portal. A caller that says nothing is no browser and brings a token. Everything that a connection holds ends with it,
+however it ends.
 """
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -17,6 +17,7 @@ from portal.core.errors import Unauthenticated, Unavailable
 from portal.core.ids import new_id
 from portal.graphql import Options, Result, SubscriptionContext, open_stream
 from web.auth.caller import Caller, socket_caller
+from web.auth.csrf import is_own_origin, names_origin
 from web.graphql.live_connections import LiveConnection, TooManyConnections
 from web.graphql.request import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, checked_request
 from web.graphql.response import refusal
@@ -42,8 +43,8 @@ class _Closing(Exception):
 
 async def answer_socket(socket: WebSocket) -> None:
     """One connection, from its handshake to its end."""
-    origin = socket.headers.get("Origin")
-    if origin is not None and not _is_ours(socket, origin):
+    is_browser = names_origin(socket)
+    if is_browser and not is_own_origin(socket):
         await socket.close()
         return
     is_spoken = PROTOCOL in socket.scope.get("subprotocols", ())
@@ -51,7 +52,7 @@ async def answer_socket(socket: WebSocket) -> None:
     try:
         if not is_spoken:
             raise _Closing(BAD_PROTOCOL, "Subprotocol not acceptable")
-        caller = await _greet(socket, is_cookie_taken=origin is not None)
+        caller = await _greet(socket, is_cookie_taken=is_browser)
         async with services_of(socket).connections.register(caller) as held:
             await _send(socket, {"type": "connection_ack"})
             await _Conversation(socket, caller, held).serve()
@@ -66,12 +67,6 @@ async def answer_socket(socket: WebSocket) -> None:
             await _close(socket, INTERNAL, "Something went wrong on our side.")
             raise
         await _close(socket, TRY_LATER, "The database does not answer.")
-
-
-def _is_ours(socket: WebSocket, origin: str) -> bool:
-    asked = urlsplit(origin)
-    ours = {socket.headers.get("Host"), urlsplit(services_of(socket).settings.base_url).netloc}
-    return asked.scheme in ("http", "https") and asked.netloc in ours
 
 
 async def _greet(socket: WebSocket, *, is_cookie_taken: bool) -> Caller:

@@ -45,7 +45,7 @@ async def test_who_may_not_change_the_plan_is_not_offered_it(browsers: Browsers)
 
 async def test_the_log_tells_filters_and_pages(ann: Browser) -> None:
     key_id = await ann.create_key()
-    await ann.submit(f"/keys/{key_id}", f"/keys/{key_id}/pause")
+    await ann.submit(f"/keys/{key_id}/pause")
     page = await ann.get("/activity")
     assert "Log intact" in page.text
     assert "paused the key" in page.text

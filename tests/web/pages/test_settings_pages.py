@@ -16,7 +16,7 @@ VIEWER = "{ viewer { permissions account { id } } }"
 
 
 async def test_a_token_is_shown_once_works_and_is_revoked(ann: Browser) -> None:
-    made = await ann.submit("/settings", "/settings/tokens", name="Deploys", expiry="90d", access="all")
+    made = await ann.submit("/settings/tokens", name="Deploys", expiry="90d", access="all")
     assert made.status_code == 200
     assert made.headers["Cache-Control"] == "no-store"
     found = re.search(r"pat_[\w-]{43}", made.text)
@@ -28,7 +28,7 @@ async def test_a_token_is_shown_once_works_and_is_revoked(ann: Browser) -> None:
     assert "Deploys" in page.text
     address = re.search(r"/settings/tokens/pat_\w+/revoke", page.text)
     assert address is not None
-    revoked = await ann.submit("/settings", address[0])
+    revoked = await ann.submit(address[0])
     assert (revoked.status_code, revoked.headers["Location"]) == (303, "/settings?done=token#tokens")
     assert "Revoked" in (await ann.get("/settings?done=token")).text
     assert (await post_graphql(ann, found[0]))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
@@ -36,17 +36,17 @@ async def test_a_token_is_shown_once_works_and_is_revoked(ann: Browser) -> None:
 
 async def test_a_token_with_chosen_scopes_has_no_others(ann: Browser) -> None:
     fields = {"name": "Read", "expiry": "never", "access": "chosen", "scope-keys:read": "on", "scope-usage:read": "on"}
-    made = await ann.submit("/settings", "/settings/tokens", **fields)
+    made = await ann.submit("/settings/tokens", **fields)
     found = re.search(r"pat_[\w-]{43}", made.text)
     assert found is not None
     assert (await post_graphql(ann, found[0]))["data"]["viewer"]["permissions"] == ["keys:read", "usage:read"]
 
 
 async def test_a_mistake_is_told_beside_its_field(ann: Browser) -> None:
-    unnamed = await ann.submit("/settings", "/settings/tokens", name=" ", expiry="30d", access="all")
+    unnamed = await ann.submit("/settings/tokens", name=" ", expiry="30d", access="all")
     assert unnamed.status_code == 422
     assert 'id="name-problem"' in unnamed.text
-    empty = await ann.submit("/settings", "/settings/tokens", name="x", expiry="30d", access="chosen")
+    empty = await ann.submit("/settings/tokens", name="x", expiry="30d", access="chosen")
     assert empty.status_code == 422
     assert 'id="scopes-problem"' in empty.text
 
@@ -60,7 +60,7 @@ async def test_another_session_is_listed_and_ended(app: Starlette, ann: Browser)
     assert "Firefox on Android" in page.text
     before, _, _ = page.text.partition("End the session on Firefox on Android")
     address = re.findall(r"/settings/sessions/ses_\w+/revoke", before)[-1]
-    ended = await ann.submit("/settings", address)
+    ended = await ann.submit(address)
     assert ended.headers["Location"] == "/settings?done=session#sessions"
     assert (await phone.get("/settings")).headers["Location"].startswith("/sign-in")
     assert (await ann.get("/settings")).status_code == 200
@@ -71,7 +71,7 @@ async def test_ending_all_others_keeps_this_one(app: Starlette, ann: Browser) ->
     others = [Browser(app), Browser(app)]
     for other in others:
         await other.submit("/sign-in", email=ann.email, password=PASSWORD)
-    ended = await ann.submit("/settings", "/settings/sessions/revoke-others")
+    ended = await ann.submit("/settings/sessions/revoke-others")
     assert ended.headers["Location"] == "/settings?done=sessions#sessions"
     for other in others:
         assert (await other.get("/settings")).status_code == 303
@@ -82,15 +82,15 @@ async def test_ending_all_others_keeps_this_one(app: Starlette, ann: Browser) ->
 async def test_ending_the_present_session_signs_out(ann: Browser) -> None:
     page = await ann.get("/settings")
     address = re.findall(r"/settings/sessions/ses_\w+/revoke", page.text)[0]
-    ended = await ann.submit("/settings", address)
+    ended = await ann.submit(address)
     assert ended.headers["Location"] == "/sign-in?done=signed-out"
     assert (await ann.get("/settings")).status_code == 303
 
 
 async def test_a_strangers_session_is_as_if_there_were_none(ann: Browser, browsers: Browsers) -> None:
     theirs = re.findall(r"/settings/sessions/ses_\w+/revoke", (await (await browsers()).get("/settings")).text)[0]
-    refused = await ann.submit("/settings", theirs)
-    missing = await ann.submit("/settings", "/settings/sessions/ses_0000000000000000000000MISS/revoke")
+    refused = await ann.submit(theirs)
+    missing = await ann.submit("/settings/sessions/ses_0000000000000000000000MISS/revoke")
     assert refused.status_code == missing.status_code == 404
     assert "There is no such session." in refused.text
 
@@ -104,10 +104,10 @@ async def test_switching_to_another_account(ann: Browser, browsers: Browsers, da
         await tx.insert(membership)
     page = await ann.get("/settings")
     assert other.actor.account_id in page.text
-    switched = await ann.submit("/settings", "/settings/account", account=other.actor.account_id)
+    switched = await ann.submit("/settings/account", account=other.actor.account_id)
     assert switched.headers["Location"] == "/settings?done=switched"
     assert "Viewer" in (await ann.get("/settings")).text
-    refused = await ann.submit("/settings", "/settings/account", account="acct_0000000000000000000000MISS")
+    refused = await ann.submit("/settings/account", account="acct_0000000000000000000000MISS")
     assert refused.status_code == 404
 
 
@@ -123,7 +123,7 @@ async def test_gateways_are_for_staff(ann: Browser, database: Database) -> None:
     page = await ann.get("/settings/gateways")
     assert "edge-frankfurt" in page.text
     before, _, _ = page.text.partition("Revoke the token of edge-frankfurt")
-    revoked = await ann.submit("/settings/gateways", re.findall(r"/settings/gateways/svc_\w+/revoke", before)[-1])
+    revoked = await ann.submit(re.findall(r"/settings/gateways/svc_\w+/revoke", before)[-1])
     assert revoked.headers["Location"] == "/settings/gateways?done=revoked"
 
 

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from portal.core.clock import utc_now
-from web.auth.csrf import form_token, keep_visit
 from web.http.assets import asset
 from web.pages.framework import formatting as formats
 from web.services import services_of
@@ -28,7 +27,6 @@ def render(request: Request, name: str, context: dict[str, Any], status: int = 2
             "path": request.url.path,
             "product": settings.product_name,
             "base_url": settings.base_url,
-            "csrf": form_token(request),
             "now": utc_now(),
             "zone": "UTC",
             "form": None,
@@ -37,9 +35,7 @@ def render(request: Request, name: str, context: dict[str, Any], status: int = 2
             **context,
         }
     )
-    response = HTMLResponse(text, status, {"Cache-Control": "no-store", "Vary": "HX-Request"})
-    keep_visit(request, response)
-    return response
+    return HTMLResponse(text, status, {"Cache-Control": "no-store", "Vary": "HX-Request"})
 
 
 @pass_context
