@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from web.check import check_routes
+from web.check.routes import check_routes
 from web.graphql.endpoint import graphql_routes
 from web.health import HEALTH_ROUTES
 from web.http.assets import Assets

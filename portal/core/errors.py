@@ -1,4 +1,4 @@
-"""Errors as types. Each has a stable `code` that GraphQL problems and REST documents repeat."""
+"""Errors as types. Each has a stable `code` that GraphQL problems and REST documents repeat, and its HTTP status."""
 
 from typing import ClassVar
 
@@ -7,6 +7,7 @@ class PortalError(Exception):
     """An expected failure. `message` says what happened, `hint` what to do, `path` which input it is about."""
 
     code: ClassVar[str] = "PORTAL_ERROR"
+    http_status: ClassVar[int] = 500
 
     def __init__(self, message: str, *, hint: str | None = None, path: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -26,22 +27,26 @@ class StartupError(PortalError):
 
 class Unauthenticated(PortalError):
     code = "UNAUTHENTICATED"
+    http_status = 401
 
 
 class Forbidden(PortalError):
     code = "FORBIDDEN"
+    http_status = 403
 
 
 class NotFound(PortalError):
     """The object does not exist, or belongs to another account: the caller cannot tell which."""
 
     code = "NOT_FOUND"
+    http_status = 404
 
 
 class Invalid(PortalError):
     """An input is not acceptable; `path` names the field."""
 
     code = "INVALID"
+    http_status = 422
 
 
 class MalformedBody(Exception):
@@ -56,15 +61,18 @@ class Conflict(PortalError):
     """The object is not in a state that allows this."""
 
     code = "CONFLICT"
+    http_status = 409
 
 
 class TooManyAttempts(PortalError):
     """Slow down; the message says for how long."""
 
     code = "TOO_MANY_ATTEMPTS"
+    http_status = 429
 
 
 class Unavailable(PortalError):
     """A neighbour (database, Redis) did not answer in time."""
 
     code = "UNAVAILABLE"
+    http_status = 503

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from portal.core.errors import InvalidBody, MalformedBody
+from portal.core.errors import InvalidBody
+from portal.core.json import decode_json
 
 MAX_EVENTS = 1000
 MAX_UNITS = 1_000_000_000
@@ -57,25 +58,18 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def parse_event(body: bytes) -> list[CloudEvent | Refusal]:
     """Parse one event. Raises MalformedBody."""
-    return [_parse_item(0, _decode(body))]
+    return [_parse_item(0, decode_json(body))]
 
 
 def parse_event_batch(body: bytes) -> list[CloudEvent | Refusal]:
     """Parse every event of an array in its order. Raises MalformedBody, InvalidBody unless it has 1 to 1,000."""
-    items = _decode(body)
+    items = decode_json(body)
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_EVENTS:
         raise InvalidBody(f"Expected an array of 1 to {MAX_EVENTS} events")
     return [_parse_item(position, item) for position, item in enumerate(items)]
 
 
 Parse = Callable[[bytes], list[CloudEvent | Refusal]]
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody(str(error)) from None
 
 
 def _parse_item(position: int, item: Any) -> CloudEvent | Refusal:

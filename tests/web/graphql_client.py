@@ -15,6 +15,7 @@ from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
 from portal.graphql import GraphQLRateLimiter
 from web.graphql.endpoint import graphql_routes
+from web.middleware.csrf import CsrfMiddleware
 from web.middleware.security_headers import SecurityHeadersMiddleware
 
 PASSWORD = "correct horse battery"
@@ -47,7 +48,10 @@ class Unlimited:
 
 
 def graphql_app(settings: Settings, database: Database, rate_limiter: GraphQLRateLimiter | None = None) -> Starlette:
-    app = Starlette(routes=graphql_routes, middleware=[Middleware(SecurityHeadersMiddleware, is_https=False)])
+    app = Starlette(
+        routes=graphql_routes,
+        middleware=[Middleware(SecurityHeadersMiddleware, is_https=False), Middleware(CsrfMiddleware)],
+    )
     app.state.services = SimpleNamespace(  # all that GraphQL needs of them
         settings=settings,
         database=database,

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from portal.core.errors import Forbidden
 from web.services import services_of
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _AUTHORITY = r"(?P<host>\[[0-9a-f:.]+\]|[^\s/?#@:,\[\]\\]+)(?::(?P<port>[0-9]{1,5}))?"
 _HOST = re.compile(_AUTHORITY)
 _ORIGIN = re.compile(rf"(?P<scheme>https?)://{_AUTHORITY}")

@@ -1,45 +1,35 @@
-"""The session cookie: who looks at this page."""
+"""The session cookie: who looks at this page, and the way to the sign-in page where nobody is signed in."""
 
-from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
-from portal.accounts import MAX_SESSION_AGE, Account, Person, authenticate_session, get_account
-from portal.core.actor import Actor
+from portal.accounts import MAX_SESSION_AGE, authenticate_session, get_account
+from web.auth.identity import Visitor
+from web.http import client_address
 from web.services import services_of
 
 HOME = "/"
 POLL_HEADER = "X-Poll"
-"""A page that looks again by itself says so, and keeps no session alive that nobody uses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """A signed-in person. `token` is the cookie's value."""
-
-    person: Person
-    actor: Actor
-    account: Account
-    token: str
+"""A page that refreshes by itself sends this header, so that it keeps no unused session alive."""
 
 
 class SignInNeeded(Exception):
     """Nobody is signed in, or the session ended (30 min idle, 12 h at most)."""
 
 
-async def current_person(connection: HTTPConnection) -> Visitor | None:
-    """The signed-in visitor, looked up once a request."""
+async def current_visitor(connection: HTTPConnection) -> Visitor | None:
+    """Return who is signed in, looked up once a request; None for nobody."""
     if not hasattr(connection.state, "visitor"):
         connection.state.visitor = await _find_visitor(connection)
     visitor: Visitor | None = connection.state.visitor
     return visitor
 
 
-async def require_person(request: Request) -> Visitor:
-    """Raises SignInNeeded."""
-    visitor = await current_person(request)
+async def require_visitor(request: Request) -> Visitor:
+    """Return who is signed in. Raises SignInNeeded."""
+    visitor = await current_visitor(request)
     if visitor is None:
         raise SignInNeeded
     return visitor
@@ -51,14 +41,10 @@ async def _find_visitor(connection: HTTPConnection) -> Visitor | None:
         return None
     async with services_of(connection).database.transaction() as tx:
         is_use = POLL_HEADER not in connection.headers
-        found = await authenticate_session(tx, token, address_of(connection), is_use=is_use)
+        found = await authenticate_session(tx, token, client_address(connection), is_use=is_use)
         if found is None:
             return None
         return Visitor(found.person, found.actor, await get_account(tx, found.actor.account_id), token)
-
-
-def address_of(connection: HTTPConnection) -> str | None:
-    return connection.client.host if connection.client else None
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -71,7 +57,7 @@ def session_token(connection: HTTPConnection) -> str:
 
 
 def set_session(request: Request, response: Response, token: str) -> None:
-    """Hand the browser its session."""
+    """Hand the browser the cookie of its session."""
     _set_cookie(request, response, token, int(MAX_SESSION_AGE.total_seconds()))
 
 
@@ -92,7 +78,7 @@ def _set_cookie(request: Request, response: Response, value: str, max_age: int) 
 
 
 def to_sign_in(request: Request) -> Response:
-    """Send somebody to the sign-in page and back afterwards; htmx is told by a header of its own.
+    """Return an answer that leads to the sign-in page and back afterwards; for htmx by a header of its own.
 
     A form's address is a page too (routes.py sends a GET there to the page that has the form).
     """
@@ -106,6 +92,6 @@ def to_sign_in(request: Request) -> Response:
 
 
 def safe_next(target: str | None) -> str:
-    """A path on this site, else the first page: a link to us never becomes a link to elsewhere."""
+    """Return the path if it is one on this site, else the first page: a link to us never leads elsewhere."""
     is_path = target is not None and target.startswith("/") and target[1:2] not in ("/", "\\")
     return target if target and is_path and target.isprintable() and "\\" not in target else HOME

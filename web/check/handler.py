@@ -155,8 +155,7 @@ def failure(error: Exception) -> Reply:
     if isinstance(error, InvalidBody):
         return replies.invalid(str(error))
     if isinstance(error, NotFound | Conflict):
-        status = 404 if isinstance(error, NotFound) else 409
-        return replies.problem(status, "Not settled", str(error))
+        return replies.problem(error.http_status, "Not settled", str(error))
     if isinstance(error, JournalUnavailable):
         return replies.unavailable(f"the usage journal cannot be written ({error.message})")
     if is_connection_lost(error):
@@ -164,12 +163,6 @@ def failure(error: Exception) -> Reply:
         return replies.unavailable("the database is away and this key or token is not in memory")
     get_log(__name__).error("check_failed", exc_info=error)
     return replies.our_fault()
-
-
-def bearer(header: str) -> str | None:
-    """Return the token of an Authorization header, or None."""
-    scheme, _, token = header.partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def is_json(content_type: str) -> bool:

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from portal.check import CheckOutcome, Code, PreparedPolicy
 from portal.limits import ADMITS
+from web.http.rate_limit import rate_limit_lines
 
 MONTH = "month"
 
@@ -30,10 +31,7 @@ def rate_limit_headers(outcome: CheckOutcome) -> bytes:
             name, limit, remaining, reset_s = MONTH, hard, quota_remaining, period_end_s
     if name is None:
         return b""
-    text = (
-        f"RateLimit-Policy: {policies}\r\nRateLimit: {_quoted(name)};r={remaining};t={reset_s}\r\n"
-        f"X-RateLimit-Limit: {limit}\r\nX-RateLimit-Remaining: {remaining}\r\nX-RateLimit-Reset: {reset_s}\r\n"
-    )
+    text = rate_limit_lines(policies, _quoted(name), limit=limit, remaining=remaining, reset_seconds=reset_s)
     if wait_ms is not None:
         text += f"Retry-After: {max(-(-wait_ms // 1000), reset_s)}\r\n"
     return text.encode()

@@ -8,7 +8,8 @@ protocol takes the connection over and answers it, malformed or not.
 import re
 from typing import NamedTuple
 
-from web.check.handler import MAX_BODY, bearer, is_json
+from web.check.handler import MAX_BODY, is_json
+from web.http.bearer import bearer_token
 
 MAX_REMEMBERED = 4096
 MAX_DIGITS = 9
@@ -74,7 +75,7 @@ def _parse(head: bytes) -> RequestHead | None:
     return RequestHead(
         path,
         int(length),
-        bearer(headers.get(b"authorization", "")),
+        bearer_token(headers.get(b"authorization", "")),
         is_json(headers.get(b"content-type", "")),
         connection == "close",
     )

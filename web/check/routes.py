@@ -5,9 +5,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from web.check import replies
-from web.check.handler import MAX_BODY, bearer, is_json
+from web.check.handler import MAX_BODY, is_json
 from web.check.replies import Reply
-from web.http.body import read_body
+from web.http import bearer_token, read_body
 from web.services import services_of
 
 
@@ -16,7 +16,7 @@ async def check(request: Request) -> Response:
     if request.method != "POST":
         return response_of(replies.not_allowed())
     path, headers = request.url.path, request.headers
-    handler, token = services_of(request).check_handler, bearer(headers.get("authorization", ""))
+    handler, token = services_of(request).check_handler, bearer_token(headers.get("authorization", ""))
     if token is None:
         return response_of(replies.no_token())
     if not is_json(headers.get("content-type", "")):

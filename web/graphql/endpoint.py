@@ -14,8 +14,9 @@ from portal.core.database import is_connection_lost
 from portal.core.errors import Unauthenticated, Unavailable
 from portal.core.ids import new_id
 from portal.graphql import IdempotencyKey, Options, Result, SubscriptionContext, execute, open_stream
-from web.auth.authenticate import SAFE_METHODS
-from web.auth.caller import Caller, caller_of
+from web.auth.authenticate import authenticate
+from web.auth.csrf import SAFE_METHODS
+from web.auth.identity import Caller
 from web.graphql.request import PLAIN_JSON, GraphQLRequest, RequestRefused, accepted_type, read_request, wants_page
 from web.graphql.response import refusal, respond, respond_refused, status_of
 from web.graphql.sse import EventStream, wants_events
@@ -36,7 +37,7 @@ async def answer_graphql(request: Request) -> Response:
     try:
         if media_type is None:
             raise RequestRefused(406, "Accept application/graphql-response+json or application/json.")
-        caller = await caller_of(request)
+        caller = await authenticate(request)
         asked = await read_request(request)
         if is_stream:
             return await _open_events(request, caller, asked)

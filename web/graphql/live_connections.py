@@ -10,7 +10,7 @@ from portal.accounts import CredentialStatus, load_credential_status, token_dige
 from portal.core.database import Database
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
-from web.auth.caller import Caller
+from web.auth.identity import Caller
 
 MAX_ACCOUNT = 100
 MAX_PROCESS = 5_000
@@ -19,7 +19,10 @@ CHECK_SECONDS = 2.0
 
 
 class TooManyConnections(PortalError):
+    """The account or the process has as many connections as it may."""
+
     code = "TOO_MANY_CONNECTIONS"
+    http_status = 429
 
 
 @dataclass(eq=False, slots=True)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-import msgspec
 from starlette.requests import Request
 
-from web.http.accept import parse_accept
+from portal.core.errors import MalformedBody
+from portal.core.json import MAX_NESTING, NestedTooDeeply, decode_json
+from web.http import parse_accept, read_body
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
@@ -69,12 +70,10 @@ async def _read_body(request: Request) -> dict[str, Any]:
         'charset="utf-8"',
     ):
         raise RequestRefused(415, "Send the body as Content-Type: application/json, in UTF-8.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise RequestRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.", "TOO_LARGE")
-    document = _decode(bytes(body), "The body")
+    body = await read_body(request, MAX_BODY_BYTES)
+    if body is None:
+        raise RequestRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.", "TOO_LARGE")
+    document = _decode(body, "The body")
     if isinstance(document, list):
         raise RequestRefused(400, "Batches are not taken.")
     if not isinstance(document, dict):
@@ -94,8 +93,10 @@ def _read_query(request: Request) -> dict[str, Any]:
 
 def _decode(text: bytes, what: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+        return decode_json(text)
+    except NestedTooDeeply:
+        raise RequestRefused(400, f"{what} is nested deeper than {MAX_NESTING} levels.", "TOO_LARGE") from None
+    except MalformedBody:
         raise RequestRefused(400, f"{what} is not JSON.") from None
 
 

@@ -7,23 +7,28 @@ from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.core.errors import Forbidden, PortalError, Unauthenticated, Unavailable
-from portal.graphql import MUTATION_BY_GET, RATE_LIMITED, Result, error_code, request_error
-from web.graphql.rate_limit_headers import allowance_headers
+from portal.core.errors import PortalError, Unauthenticated, Unavailable
+from portal.graphql import (
+    MUTATION_BY_GET,
+    RATE_LIMIT_WINDOW_SECONDS,
+    RATE_LIMITED,
+    IdempotencyMismatch,
+    RateLimitResult,
+    RequestInProgress,
+    Result,
+    error_code,
+    request_error,
+)
 from web.graphql.request import PLAIN_JSON, RESPONSE_JSON, accepted_type
-from web.http.accept import accepts_gzip
+from web.http import accepts_gzip, header_dict, rate_limit_lines
 
-FAULT_STATUS = {
+_STATUS_OF_FAULTS = {
     "INTERNAL": 500,
-    Unavailable.code: 503,
     "TIMEOUT": 503,
     MUTATION_BY_GET: 405,
     RATE_LIMITED: 429,
-    "IN_PROGRESS": 409,
-    "IDEMPOTENCY_CONFLICT": 409,
-    "TOO_MANY_CONNECTIONS": 429,
+    **{error.code: error.http_status for error in (Unavailable, RequestInProgress, IdempotencyMismatch)},
 }
-REFUSED_STATUS = {Unauthenticated.code: 401, Forbidden.code: 403}
 UNCHARGED = Counter("portal_graphql_uncharged", "GraphQL operations that nobody was charged for: Redis was away.")
 MIN_GZIP_BYTES = 600
 GZIP_LEVEL = 5
@@ -34,7 +39,7 @@ def status_of(result: Result, media_type: str) -> int:
     """Our own faults show in both media types; the caller's only where the client can tell them from a proxy's."""
     codes = {error_code(error) or "" for error in result.errors}
     if not result.has_started:
-        known = [FAULT_STATUS[code] for code in codes if code in FAULT_STATUS]
+        known = [_STATUS_OF_FAULTS[code] for code in codes if code in _STATUS_OF_FAULTS]
         return known[0] if known else 400 if media_type == RESPONSE_JSON else 200
     is_refused = result.data is None and codes == {Unauthenticated.code}
     return 401 if is_refused and media_type == RESPONSE_JSON else 200
@@ -46,10 +51,8 @@ def refusal(code: str, message: str, hint: str | None = None) -> Result:
 
 def respond_refused(request: Request, error: PortalError) -> Response:
     """Answer a request that was refused before anything of it was read."""
-    media_type = accepted_type(request.headers.get("Accept"))
-    return respond(
-        request, refusal(error.code, error.message, error.hint), REFUSED_STATUS[error.code], media_type or PLAIN_JSON
-    )
+    media_type = accepted_type(request.headers.get("Accept")) or PLAIN_JSON
+    return respond(request, refusal(error.code, error.message, error.hint), error.http_status, media_type)
 
 
 def respond(request: Request, result: Result, status: int, media_type: str | None) -> Response:
@@ -59,7 +62,7 @@ def respond(request: Request, result: Result, status: int, media_type: str | Non
     if status == 405:
         headers["Allow"] = "POST"
     if result.cost is not None and result.cost.charged is not None:
-        headers |= allowance_headers(result.cost.charged)
+        headers |= _rate_limit_headers(result.cost.charged)
     elif result.cost is not None:
         UNCHARGED.inc()
     if result.is_repeated:
@@ -69,3 +72,18 @@ def respond(request: Request, result: Result, status: int, media_type: str | Non
         body = compress(body, GZIP_LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(body, status, headers, media_type=f"{media_type or PLAIN_JSON}; charset=utf-8")
+
+
+def _rate_limit_headers(charged: RateLimitResult) -> dict[str, str]:
+    """Return the allowance's headers; Retry-After only where it was not enough, never earlier than it admits again."""
+    lines = rate_limit_lines(
+        f'"graphql";q={charged.limit};w={RATE_LIMIT_WINDOW_SECONDS}',
+        '"graphql"',
+        limit=charged.limit,
+        remaining=charged.remaining,
+        reset_seconds=charged.reset_seconds,
+    )
+    headers = header_dict(lines)
+    if charged.retry_seconds is not None:
+        headers["Retry-After"] = str(max(1, charged.retry_seconds))
+    return headers

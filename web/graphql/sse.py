@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from portal.graphql import Result
-from web.auth.caller import Caller
+from web.auth.identity import Caller
 from web.graphql.live_connections import ConnectionRegistry, LiveConnection, TooManyConnections
-from web.graphql.response import refusal, respond
+from web.graphql.response import refusal, respond_refused
 
 EVENT_STREAM = "text/event-stream"
 STREAM_PATH = "/graphql/stream"
@@ -54,8 +54,7 @@ class EventStream(Response):
                     await _cancel(sending, leaving)
         except TooManyConnections as error:
             request = Request(scope, receive)
-            answer = respond(request, refusal(error.code, error.message, error.hint), 429, "application/json")
-            await answer(scope, receive, send)
+            await respond_refused(request, error)(scope, receive, send)
         finally:
             if not isinstance(self._source, Result):
                 await self._source.aclose()

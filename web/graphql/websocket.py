@@ -13,11 +13,13 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from portal.core.database import is_connection_lost, is_dependency_unavailable
-from portal.core.errors import Unauthenticated, Unavailable
+from portal.core.errors import MalformedBody, Unauthenticated, Unavailable
 from portal.core.ids import new_id
+from portal.core.json import NestedTooDeeply, decode_json
 from portal.graphql import Options, Result, SubscriptionContext, open_stream
-from web.auth.caller import Caller, socket_caller
+from web.auth.authenticate import authenticate_socket
 from web.auth.csrf import is_own_origin, names_origin
+from web.auth.identity import Caller
 from web.graphql.live_connections import LiveConnection, TooManyConnections
 from web.graphql.request import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, checked_request
 from web.graphql.response import refusal
@@ -79,7 +81,7 @@ async def _greet(socket: WebSocket, *, is_cookie_taken: bool) -> Caller:
     if message["type"] != "connection_init":
         raise _Closing(UNAUTHORIZED, "Unauthorized")
     try:
-        caller = await socket_caller(socket, message.get("payload"), is_cookie_taken=is_cookie_taken)
+        caller = await authenticate_socket(socket, message.get("payload"), is_cookie_taken=is_cookie_taken)
     except Unauthenticated:
         raise _Closing(FORBIDDEN, "Forbidden") from None
     if caller is None:
@@ -219,8 +221,10 @@ async def _receive(socket: WebSocket) -> dict[str, Any]:
     if len(text) > MAX_BODY_BYTES:
         raise _Closing(TOO_BIG, "The message is too large")
     try:
-        message = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+        message = decode_json(text.encode())
+    except NestedTooDeeply:
+        raise _Closing(BAD_MESSAGE, "The message is nested too deeply") from None
+    except (MalformedBody, UnicodeEncodeError):
         raise _Closing(BAD_MESSAGE, "The message is not JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise _Closing(BAD_MESSAGE, "A message is an object with a type")

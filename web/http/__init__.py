@@ -1,1 +1,28 @@
-"""HTTP parts that several routes need, each once: bodies, Accept, static files."""
+"""HTTP parts that several routes need, each once.
+
+accept      what a client accepts: weights, gzip
+address     where a request comes from
+assets      static files, cached by their content
+bearer      the token of an Authorization header
+body        a body up to a size
+rate_limit  the RateLimit headers
+"""
+
+from web.http.accept import accepts_gzip, parse_accept
+from web.http.address import client_address
+from web.http.assets import Assets, asset
+from web.http.bearer import bearer_token
+from web.http.body import read_body
+from web.http.rate_limit import header_dict, rate_limit_lines
+
+__all__ = [
+    "Assets",
+    "accepts_gzip",
+    "asset",
+    "bearer_token",
+    "client_address",
+    "header_dict",
+    "parse_accept",
+    "rate_limit_lines",
+    "read_body",
+]

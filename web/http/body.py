@@ -3,15 +3,14 @@
 from starlette.requests import Request
 
 
-async def read_body(request: Request, most: int) -> bytes | None:
-    """None when it is larger; the rest is not read."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
+async def read_body(request: Request, max_bytes: int) -> bytes | None:
+    """Return the body; None when it is larger than `max_bytes`, and the rest is not read."""
+    length = request.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) > max_bytes:
         return None
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
             return None
-        parts.append(part)
-    return b"".join(parts)
+    return bytes(body)

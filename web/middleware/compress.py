@@ -4,7 +4,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from web.http.accept import accepts_gzip
+from web.http import accepts_gzip
 from web.usage.export import PATH as EXPORT_PATH
 
 MIN_BYTES = 600

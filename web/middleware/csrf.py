@@ -4,8 +4,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.core.errors import Forbidden
-from web.auth.authenticate import SAFE_METHODS
-from web.auth.csrf import require_own_origin
+from web.auth.csrf import SAFE_METHODS, require_own_origin
 from web.auth.session import session_token
 from web.graphql.response import respond_refused
 from web.middleware.errors import problem_page

@@ -11,7 +11,6 @@ from portal.core.database import is_connection_lost
 from portal.core.errors import PortalError, Unavailable
 from portal.core.logs import get_log
 from web.auth.session import SignInNeeded, to_sign_in
-from web.pages.framework.page import STATUS
 from web.pages.framework.run_document import PageTooSlow
 from web.pages.framework.templates import render
 
@@ -77,11 +76,10 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_portal_error(request: Request, error: Exception) -> Response:
-    """An address or form that asks for what cannot be; anything else is ours and goes on to the middleware."""
-    status = STATUS.get(error.code) if isinstance(error, PortalError) else None
-    if status is None:
+    """Answer an address or form that asks for what cannot be; what is our fault goes on to the middleware."""
+    if not isinstance(error, PortalError) or error.http_status >= 500:
         raise error
-    return problem_page(request, status, detail=str(error))
+    return problem_page(request, error.http_status, detail=str(error))
 
 
 async def on_sign_in_needed(request: Request, error: Exception) -> Response:

@@ -20,10 +20,9 @@ from portal.core.errors import InvalidBody, MalformedBody
 from portal.core.logs import get_log
 from portal.metering import CloudEvent, MeteringAccepted, Parse, Refusal, parse_event, parse_event_batch
 from web.check import replies
-from web.check.handler import bearer
 from web.check.replies import Reply
 from web.check.routes import response_of
-from web.http.body import read_body
+from web.http import bearer_token, read_body
 from web.services import services_of
 
 MAX_BODY = 1024 * 1024
@@ -82,10 +81,8 @@ async def _count(request: Request) -> Reply:
 
 
 async def _service(request: Request) -> str | None:
-    token = bearer(request.headers.get("authorization", ""))
-    if token is None:
-        return None
-    return await services_of(request).tokens.identify(token)
+    token = bearer_token(request.headers.get("Authorization", ""))
+    return None if token is None else await services_of(request).tokens.identify(token)
 
 
 async def _parsed(parse: Parse, body: bytes) -> list[CloudEvent | Refusal]:

@@ -140,7 +140,7 @@ async def _caller(request: Request) -> Actor:
         caller = await authenticate(request)
     except Unauthenticated as error:
         raise HTTPException(401, str(error), {"WWW-Authenticate": 'Bearer realm="portal"'}) from None
-    if caller is not None:
+    if caller.person is not None:
         return caller.actor
     if "text/html" in request.headers.get("Accept", ""):
         raise SignInNeeded

@@ -256,3 +256,13 @@ async def run(*command: str) -> str:
     out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0, err.decode()
     return out.decode()
+
+
+@pytest.mark.parametrize("levels", [60, 200, 201, 900, 5_000])
+async def test_deep_variables_are_too_large_at_any_depth_of_the_stack(
+    client: httpx2.AsyncClient, visitor: Visitor, levels: int
+) -> None:
+    body = '{"query": "{ __typename }", "variables": {"unused": %s}}' % ("[" * levels + "]" * levels)
+    headers = bearer(visitor) | {"Content-Type": "application/json"}
+    response = await client.post("/graphql", content=body.encode(), headers=headers)
+    assert codes(response) == ["TOO_LARGE"]

@@ -15,13 +15,14 @@ from portal.accounts import (
     sign_up,
 )
 from portal.core.errors import Conflict, Invalid, PortalError, TooManyAttempts
-from web.auth.session import address_of, current_person, end_session, safe_next, session_token, set_session
+from web.auth.session import current_visitor, end_session, safe_next, session_token, set_session
+from web.http import client_address
 from web.pages.framework.form import Form, read_form
 from web.pages.framework.page import Problem
 from web.pages.framework.templates import render
 from web.services import services_of
 
-STATUS = {Invalid.code: 422, Conflict.code: 409, TooManyAttempts.code: 429}
+_REFUSALS = (Invalid, Conflict, TooManyAttempts)
 SIGN_IN = "accounts/sign_in"
 SIGN_UP = "accounts/sign_up"
 _FIELDS = {"accountName": "account"}
@@ -29,7 +30,7 @@ _FIELDS = {"accountName": "account"}
 
 async def get_sign_in(request: Request) -> Response:
     target = safe_next(request.query_params.get("next"))
-    if await current_person(request):
+    if await current_visitor(request):
         return RedirectResponse(target, 303)
     context = {"next": target, "form": Form(), "done": request.query_params.get("done")}
     return render(request, SIGN_IN, context)
@@ -43,13 +44,13 @@ async def post_sign_in(request: Request) -> Response:
         signed_in = await sign_in(services.database, _credentials(request, form), services.throttle)
         async with services.database.transaction() as tx:
             await sign_out(tx, session_token(request))
-    except PortalError as error:
+    except _REFUSALS as error:
         return _refused(request, SIGN_IN, form, error)
     return _enter(request, signed_in, target)
 
 
 async def get_sign_up(request: Request) -> Response:
-    if await current_person(request):
+    if await current_visitor(request):
         return RedirectResponse(safe_next(None), 303)
     return render(request, SIGN_UP, {"form": Form()})
 
@@ -59,12 +60,12 @@ async def post_sign_up(request: Request) -> Response:
     services = services_of(request)
     new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"))
     try:
-        await services.throttle.allow(new.email.strip().lower(), address_of(request))
+        await services.throttle.allow(new.email.strip().lower(), client_address(request))
         password_hash = await hash_new_password(new)
         async with services.database.transaction() as tx:
-            person, _ = await sign_up(tx, new, address=address_of(request), password_hash=password_hash)
+            person, _ = await sign_up(tx, new, address=client_address(request), password_hash=password_hash)
             signed_in = await open_session(tx, person, _credentials(request, form))
-    except PortalError as error:
+    except _REFUSALS as error:
         return _refused(request, SIGN_UP, form, error)
     return _enter(request, signed_in, safe_next(None))
 
@@ -80,7 +81,7 @@ async def post_sign_out(request: Request) -> Response:
 
 def _credentials(request: Request, form: Form) -> Credentials:
     return Credentials(
-        form.text("email"), form.get("password", ""), address_of(request), request.headers.get("User-Agent")
+        form.text("email"), form.get("password", ""), client_address(request), request.headers.get("User-Agent")
     )
 
 
@@ -91,12 +92,10 @@ def _enter(request: Request, signed_in: SignedIn, target: str) -> Response:
 
 
 def _refused(request: Request, name: str, form: Form, error: PortalError) -> Response:
-    if error.code not in STATUS:
-        raise error
     field = error.path[-1] if error.path else ""
     problem = Problem(str(error), _FIELDS.get(field, field), error.code)
     context = {"form": form, "problem": problem, "next": safe_next(form.text("next"))}
-    return render(request, name, context, STATUS[error.code])
+    return render(request, name, context, error.http_status)
 
 
 ROUTES = [

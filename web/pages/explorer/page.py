@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.core.clock import utc_now
-from web.auth.session import require_person
+from web.auth.session import require_visitor
 from web.middleware.security_headers import CONTENT_SECURITY_POLICY
 from web.pages.framework.page import Page, PageRequest, render_page
 
@@ -17,6 +17,6 @@ POLICY = CONTENT_SECURITY_POLICY.replace("font-src 'self'", "font-src 'self' dat
 
 async def show_explorer(request: Request) -> Response:
     """Raises SignInNeeded. What is in the address (`?query=`) is the editor's affair: nothing of it runs by itself."""
-    response = await render_page(PageRequest(request, await require_person(request), utc_now()), EXPLORER)
+    response = await render_page(PageRequest(request, await require_visitor(request), utc_now()), EXPLORER)
     response.headers["Content-Security-Policy"] = POLICY
     return response

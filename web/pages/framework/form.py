@@ -6,7 +6,9 @@ from urllib.parse import parse_qs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-MAX_BODY = 64 * 1024
+from web.http import read_body
+
+MAX_BODY_BYTES = 64 * 1024
 MAX_FIELDS = 100
 _SEPARATOR = re.compile(r"[\s,]+")
 
@@ -25,11 +27,9 @@ async def read_form(request: Request) -> Form:
     """Return what the form sent. Raises HTTPException 400, 413 and 415 for what is no form, or too large a one."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise HTTPException(415, "Forms are sent as application/x-www-form-urlencoded.")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, "This form is too large.")
+    body = await read_body(request, MAX_BODY_BYTES)
+    if body is None:
+        raise HTTPException(413, "This form is too large.")
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:

@@ -10,14 +10,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from portal.core.clock import utc_now
-from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
-from web.auth.session import Visitor, require_person
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from web.auth.identity import Visitor
+from web.auth.session import require_visitor
 from web.pages.framework.form import Form, read_form
 from web.pages.framework.query_panel import shown_query
 from web.pages.framework.run_document import run_document
 from web.pages.framework.templates import render
 
-STATUS = {Invalid.code: 422, Forbidden.code: 403, NotFound.code: 404, Conflict.code: 409}
+_REFUSALS = (Invalid, Forbidden, NotFound, Conflict)
+_STATUS = {error.code: error.http_status for error in _REFUSALS}
 Data = dict[str, Any]
 
 
@@ -121,18 +123,18 @@ async def submit(asked: PageRequest, action: Action) -> Response:
     """Run the mutation; go on, or show the page again with what is wrong beside its field."""
     try:
         data = await run_document(asked.request, action.name, action.variables(asked))
-    except PortalError as error:
-        if error.code not in STATUS:
-            raise
+    except _REFUSALS as error:
         problem = problem_at(error.path, str(error), error.code)
     else:
         (result,) = data.values()
         if "code" not in result:
             return await action.then(asked, result)
         problem = problem_at(result["path"], result["message"], result["code"])
-    return await render_page(asked, action.page, status=STATUS.get(problem.code, 422), more={"problem": problem})
+    return await render_page(
+        asked, action.page, status=_STATUS.get(problem.code, Invalid.http_status), more={"problem": problem}
+    )
 
 
 async def _asked(request: Request, *, with_form: bool = False) -> PageRequest:
-    visitor = await require_person(request)
+    visitor = await require_visitor(request)
     return PageRequest(request, visitor, utc_now(), await read_form(request) if with_form else None)

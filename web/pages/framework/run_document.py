@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from portal.core.errors import PortalError
 from portal.graphql import Options, error_code, execute
-from web.auth.session import require_person
+from web.auth.session import require_visitor
 from web.services import services_of
 
 TIMEOUT = "TIMEOUT"
@@ -37,7 +37,7 @@ def compact_document(name: str) -> str:
 
 async def run_document(request: Request, name: str, variables: dict[str, Any]) -> dict[str, Any]:
     """The answer's data. Raises the PortalError behind the first error, PageTooSlow, or PageQueryFailed."""
-    visitor = await require_person(request)
+    visitor = await require_visitor(request)
     services = services_of(request)
     options = Options(
         key_prefix=services.settings.key_prefix, request_id=request.state.request_id, limiter=services.limiter

@@ -1,0 +1,50 @@
+"""Whether JSON is taken does not depend on how deep its reader stands."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from portal.core.errors import MalformedBody
+from portal.core.json import MAX_NESTING, NestedTooDeeply, decode_json, nests_deeper
+
+
+def nested(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+def from_deep(frames: int, call: Callable[[], Any]) -> Any:
+    """Call it with so many frames more below."""
+    return from_deep(frames - 1, call) if frames else call()
+
+
+@pytest.mark.parametrize("frames", [0, 300, 600])
+def test_the_bound_is_the_same_from_everywhere(frames: int) -> None:
+    assert from_deep(frames, lambda: decode_json(nested(MAX_NESTING))) is not None
+    for levels in (MAX_NESTING + 1, 900, 1_000, 100_000):
+        with pytest.raises(NestedTooDeeply):
+            from_deep(frames, partial(decode_json, nested(levels)))
+
+
+@pytest.mark.parametrize(
+    ("text", "deeper"),
+    [
+        (b'["[[[[", {"]": "{{{"}]', False),
+        (rb'["\"[[[[", "\\", [[]]]', False),
+        (b'[[[{"a": 1}]]]', True),
+        (b"[[[[", True),
+        (b"[],[],[],[],[]", False),
+        (b'"[[[[[[', False),
+        (b"]]]][[[[", False),
+        (b"", False),
+    ],
+)
+def test_levels_are_counted_outside_strings(text: bytes, deeper: bool) -> None:
+    assert nests_deeper(text, 3) == deeper
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'"\xff"', b"nul", b"[1,]"])
+def test_what_is_no_json(text: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        decode_json(text)
