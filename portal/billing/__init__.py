@@ -11,11 +11,10 @@ never counts usage: it bills what portal.usage has counted.
 """
 
 from portal.billing.audit import audit_invoice, audit_numbers
-from portal.billing.components import LineComponent
+from portal.billing.components import LineComponent, part_document, parts_from
 from portal.billing.decimals import decimal_from, format_decimal, signed_decimal_from
 from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import FinalizedInvoice, finalize_invoice
-from portal.billing.line_rows import part_document, parts_from
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
 from portal.billing.prorate import WHOLE, Share, days_covered, prorate
