@@ -17,8 +17,8 @@ from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import FinalizedInvoice, finalize_invoice
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
-from portal.billing.prorate import WHOLE, Share, days_covered, prorate
-from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
+from portal.billing.prorate import Share, days_covered, prorate
+from portal.billing.rate import Line, Totals, add_up, rate_usage
 from portal.billing.store import (
     Due,
     count_invoices,
@@ -33,7 +33,6 @@ from portal.billing.store import (
 from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, tariff_document
 
 __all__ = [
-    "WHOLE",
     "Charge",
     "ChargeModel",
     "Draft",
@@ -43,7 +42,6 @@ __all__ = [
     "InvoiceLine",
     "Line",
     "LineComponent",
-    "LineKind",
     "Share",
     "Tariff",
     "Tier",
