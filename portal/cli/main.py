@@ -1,6 +1,7 @@
 """The `portal` command and how it fails: one line on stderr with what to do next, 2 for usage, 1 for failure."""
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -17,32 +18,41 @@ from portal.cli.doctor.command import doctor
 from portal.core.errors import PortalError
 from portal.core.logs import configure_logs
 
+COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
+    "run": run,
+    "serve": serve,
+    "worker": worker,
+    "migrate": migrate,
+    "doctor": doctor,
+    "schema": schema,
+    "token": token.app,
+    "user": user.app,
+    "plan": plan.app,
+    "rate": rate,
+    "prorate": prorate,
+    "usage": usage.app,
+    "journal": journal.app,
+    "dlq": dlq.app,
+    "audit": audit.app,
+    "demo": demo.app,
+}
+"""Every command, in the order of `portal --help`; an app has commands of its own."""
+
 app = typer.Typer(
-    help="API keys, exact limits, usage and the check every gateway can ask.",
+    help="API keys, exact limits, usage and invoices, and the check that every gateway can ask for.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run)
-app.command("serve")(serve)
-app.command("worker")(worker)
-app.command("migrate")(migrate)
-app.command("doctor")(doctor)
-app.command("schema")(schema)
-app.command("rate")(rate)
-app.command("prorate")(prorate)
-app.add_typer(token.app, name="token")
-app.add_typer(user.app, name="user")
-app.add_typer(plan.app, name="plan")
-app.add_typer(audit.app, name="audit")
-app.add_typer(usage.app, name="usage")
-app.add_typer(journal.app, name="journal")
-app.add_typer(demo.app, name="demo")
-app.add_typer(dlq.app, name="dlq")
+for name, command in COMMANDS.items():
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
 
 
 def main() -> None:
-    """Entry point of the `portal` script. Logs go to stderr: stdout is what a command answers."""
+    """Run the command that was typed. Logs go to stderr: stdout is what a command answers."""
     configure_logs("WARNING")
     try:
         app()

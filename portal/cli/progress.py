@@ -16,7 +16,7 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Advance]:
-    """Yields `advance(steps)`, cheap enough to be called for every step."""
+    """Yield `advance(steps)`, which is cheap enough to be called for every step."""
     if not sys.stderr.isatty():
         yield _lines(title, total)
         return

@@ -1,4 +1,4 @@
-"""What a running portal tells: the ready file for programs, the panel for people."""
+"""What a running portal announces: the ready file for programs, the panel for people."""
 
 import json
 import shlex
@@ -13,32 +13,35 @@ LOGINS = {"developer": "developer", "other_developer": "other developer", "staff
 
 
 def write_ready_file(path: Path, document: Mapping[str, Any]) -> None:
-    """Mode 0600 and whole by rename, so whoever waits for it never reads half. Raises PortalError."""
+    """Write the file with mode 0600 and whole by rename, so that whoever waits for it never reads half.
+
+    Raises PortalError.
+    """
     try:
         write_private(path, json.dumps(document, indent=2) + "\n")
     except OSError as error:
         raise PortalError(
-            f"The ready file {path} cannot be written: {error.strerror}.", hint="Name another with --ready-file."
+            f"The ready file {path} cannot be written: {error.strerror}.", hint="Name another file with --ready-file."
         ) from None
 
 
 def remove_ready_file(path: Path) -> None:
-    """The portal no longer answers. Idempotent."""
+    """Remove the file: the portal no longer answers. Idempotent."""
     path.unlink(missing_ok=True)
 
 
 def panel(document: Mapping[str, Any]) -> str:
-    """What is printed once the portal answers: no frame around it, so that each line can be copied."""
+    """Return what is printed once the portal answers, without a frame, so that each line can be copied."""
     lines = ["", f"  Portal   {document['url']}"]
     if "logins" in document:
         lines += [*_logins(document["logins"]), *_gateway(document)]
     else:
         lines.append(f"  Sign up  {document['url']}/sign-up")
-    return "\n".join([*lines, "", "  Ctrl-C stops everything; what was counted stays.", ""])
+    return "\n".join([*lines, "", "  Ctrl-C stops everything. Data is kept.", ""])
 
 
 def curl_line(url: str, service_token: str, key: str) -> str:
-    """A check that works when it is pasted into a shell."""
+    """Return a check that works when it is pasted into a shell."""
     body = json.dumps({"key": key})
     headers = (f"Authorization: Bearer {service_token}", "Content-Type: application/json")
     return " ".join(["curl", f"{url}/check", *(f"-H {shlex.quote(header)}" for header in headers), "-d", f"'{body}'"])

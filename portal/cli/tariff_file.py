@@ -1,4 +1,4 @@
-"""A tariff in a file, as several commands take it."""
+"""Read a tariff from a file."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,13 @@ from portal.core.errors import Invalid
 
 
 def read_tariff(path: Path, currency: str | None = None) -> Tariff:
-    """`currency` replaces the file's. Raises Invalid: the place is within the file."""
+    """Return the tariff, in `currency` if that is given. Raises Invalid with the path inside the file."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}.", hint="Name a tariff file.") from None
     except (ValueError, RecursionError):
-        raise Invalid(f"{path} is no JSON.", hint="Name a tariff file.") from None
+        raise Invalid(f"{path} is not JSON.", hint="Name a tariff file.") from None
     if currency is not None and isinstance(document, dict):
         document["currency"] = currency_from(currency, ("--currency",))
     return parse_tariff(document)

@@ -1,4 +1,4 @@
-"""How a command refuses what was typed, or the file that was named: one line on stderr, exit code 2."""
+"""Refuse what was typed, or the file that was named: one line on stderr, exit code 2."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from portal.core.errors import Invalid
 
 @contextmanager
 def refusing_invalid() -> Iterator[None]:
-    """Around everything that reads input. The place goes first, then what is wrong and what to do."""
+    """Turn Invalid into a line with the path, what is wrong and what to do, and exit code 2."""
     try:
         yield
     except Invalid as error:

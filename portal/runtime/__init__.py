@@ -1,1 +1,64 @@
-"""The wiring: what a process is made of, its HTTP server, its workers and its metrics."""
+"""Wire the parts of a process: the one place where settings become connected objects.
+
+The command line, the tests and the benchmark start here, and nothing below imports it.
+
+    prepare_database      migrations, partitions and the starter catalogue
+    container.py          settings → database, Redis, broker, bus (`open_container`); what HTTP adds (`open_web`)
+    workers.py            every background worker by its name, and how they are run together
+    server.py             an HTTP server in a loop that somebody else owns; the options of every HTTP process of ours
+    http_process.py       the application of one process of `portal serve`
+    worker_health.py      /livez, /readyz and /metrics beside the workers
+    check_metrics.py, usage_metrics.py   what /metrics says about checks, and about usage on its way
+    gc_tuning.py          Python's cycle collector, kept out of the checks' way
+
+A Redis or a broker that is away keeps nothing from starting; a PostgreSQL that is away keeps only `prepare_database`.
+"""
+
+from portal.runtime.check_metrics import expose_metrics
+from portal.runtime.container import (
+    Container,
+    describe_services,
+    host_and_port,
+    open_container,
+    open_web,
+    retention_of,
+)
+from portal.runtime.gc_tuning import tune_gc
+from portal.runtime.http_process import http_config
+from portal.runtime.prepare_database import prepare_database
+from portal.runtime.server import bind, listen, running_server, url_of
+from portal.runtime.usage_metrics import UsageMetrics
+from portal.runtime.worker_health import serve_health
+from portal.runtime.workers import (
+    build_shipper,
+    build_workers,
+    run_workers,
+    running_workers,
+    select_workers,
+    subscribe_ingest,
+)
+
+__all__ = [
+    "Container",
+    "UsageMetrics",
+    "bind",
+    "build_shipper",
+    "build_workers",
+    "describe_services",
+    "expose_metrics",
+    "host_and_port",
+    "http_config",
+    "listen",
+    "open_container",
+    "open_web",
+    "prepare_database",
+    "retention_of",
+    "run_workers",
+    "running_server",
+    "running_workers",
+    "select_workers",
+    "serve_health",
+    "subscribe_ingest",
+    "tune_gc",
+    "url_of",
+]

@@ -1,4 +1,4 @@
-"""What /metrics tells of checks, read from plain integers when it is asked; nothing is counted twice on the hot path.
+"""What /metrics says about checks: plain integers, read when they are scraped; the hot path counts nothing twice.
 
 Labels are shards' names, failure policies and codes, never a key or an account.
 """
@@ -15,28 +15,33 @@ from portal.limits import Limiter
 
 
 class CheckMetrics(Collector):
-    """Of one process."""
+    """The checks of one process."""
 
     def __init__(self, limiter: Limiter, checker: Checker) -> None:
         self._limiter = limiter
         self._checker = checker
 
     def describe(self) -> Iterable[Metric]:
-        """Unnamed beforehand: several may live in one process, as in tests."""
+        """Return nothing, so that several may be registered in one process, as in tests."""
         return []
 
     def collect(self) -> Iterator[Metric]:
+        """Yield every metric family with its present values."""
         yield from self._shards()
         yield from self._answers()
-        entries = GaugeMetricFamily("portal_policy_cache_entries", "Secrets remembered in memory.", labels=["kind"])
+        entries = GaugeMetricFamily(
+            "portal_policy_cache_entries", "Secrets whose policy is cached in memory.", labels=["kind"]
+        )
         for kind, size in self._checker.policies.sizes().items():
             entries.add_metric([kind], size)
         yield entries
 
     def _shards(self) -> Iterator[Metric]:
-        is_connected = GaugeMetricFamily("portal_shard_connected", "1: there is a link.", labels=["shard"])
-        connected = CounterMetricFamily("portal_shard_connections", "Links opened.", labels=["shard"])
-        opened = CounterMetricFamily("portal_shard_breaker_opened", "Times left alone for failing.", labels=["shard"])
+        is_connected = GaugeMetricFamily("portal_shard_connected", "1 while connected.", labels=["shard"])
+        connected = CounterMetricFamily("portal_shard_connections", "Connections opened.", labels=["shard"])
+        opened = CounterMetricFamily(
+            "portal_shard_breaker_opened", "Times the circuit breaker opened.", labels=["shard"]
+        )
         for shard in self._limiter.shards():
             name = [shard.connection.name]
             is_connected.add_metric(name, shard.connection.is_connected)
@@ -46,20 +51,22 @@ class CheckMetrics(Collector):
 
     def _answers(self) -> Iterator[Metric]:
         degraded = CounterMetricFamily(
-            "portal_checks_degraded", "Checks left to the plan's failure policy.", labels=["policy", "outcome"]
+            "portal_checks_degraded", "Checks decided by the plan's failure policy.", labels=["policy", "outcome"]
         )
         for (policy, outcome), count in self._checker.degraded_decider.decision_counts.items():
             degraded.add_metric([policy, outcome.lower()], count)
         yield degraded
-        yield CounterMetricFamily("portal_checks_stale", "Checks by an older policy.", self._checker.stale_count)
         yield CounterMetricFamily(
-            "portal_checks_unseeded", "Checks Redis had no counters for.", self._checker.unseeded_count
+            "portal_checks_stale", "Checks repeated because their policy was out of date.", self._checker.stale_count
+        )
+        yield CounterMetricFamily(
+            "portal_checks_unseeded", "Checks for which Redis had no counters yet.", self._checker.unseeded_count
         )
 
 
 @contextmanager
-def shown(metrics: Collector) -> Iterator[None]:
-    """While it is open, /metrics has them."""
+def expose_metrics(metrics: Collector) -> Iterator[None]:
+    """Register `metrics` with /metrics for as long as the block lasts."""
     REGISTRY.register(metrics)
     try:
         yield

@@ -1,21 +1,24 @@
-"""The one wiring place: from settings to the parts of a process, opened and closed in order."""
+"""From settings to the parts of a process, opened and closed in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from portal.accounts import SignInThrottle
 from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens
 from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
 from portal.core.rabbit import RabbitBus
+from portal.core.redis.address import parse_shard
 from portal.core.settings import Settings
 from portal.graphql import GraphQLRateLimiter, SubscriptionHub
 from portal.limits import Limiter, LimitsUnavailable
 from portal.metering import Meter
-from portal.runtime.check_metrics import CheckMetrics, shown
+from portal.runtime.check_metrics import CheckMetrics, expose_metrics
 from portal.usage import Journal, Retention
 from web.check.handler import CheckHandler
 from web.graphql.live_connections import ConnectionRegistry
@@ -26,9 +29,9 @@ TIMEOUT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What every process shares; `changes` tells Redis of policy changes.
+    """The parts that every process has; `changes` raises the policy versions in Redis.
 
-    `bus` carries events within the process, from the outbox to those who listen. Usage goes through `broker` where
+    `bus` carries events within the process, from the outbox to their subscribers. Usage goes through `broker` where
     there is one.
     """
 
@@ -41,12 +44,13 @@ class Container:
 
     @property
     def usage_bus(self) -> Bus:
+        """Return the bus that usage takes: the broker, or this process's own."""
         return self.broker or self.bus
 
 
 @asynccontextmanager
 async def open_container(settings: Settings) -> AsyncIterator[Container]:
-    """Connected parts; a Redis that is away is no reason not to start."""
+    """Connect the parts and close them at the end. A Redis that is away keeps nothing from starting."""
     urls = [url.get_secret_value() for url in settings.redis_urls]
     limiter = Limiter(urls, settings.check_deadline_ms)
     changes = PolicyInvalidator(limiter)
@@ -55,7 +59,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         pool_size=settings.database_pool_size,
         after_commit=changes.after_commit,
     )
-    broker = open_broker(settings)
+    broker = _open_broker(settings)
     await limiter.open()
     try:
         yield Container(settings, database, limiter, changes, InProcessBus(), broker)
@@ -67,6 +71,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
 
 
 def retention_of(settings: Settings) -> Retention:
+    """Return how many months of each kind of usage the settings keep."""
     return Retention(
         raw=settings.retention_raw_months,
         minute=settings.retention_minute_months,
@@ -76,8 +81,8 @@ def retention_of(settings: Settings) -> Retention:
     )
 
 
-def open_broker(settings: Settings) -> RabbitBus | None:
-    """None without PORTAL_AMQP_URL. Connects when there is something to do, and whenever it can."""
+def _open_broker(settings: Settings) -> RabbitBus | None:
+    """Return None without PORTAL_AMQP_URL. It connects when there is something to do, and whenever it can."""
     if settings.amqp_url is None:
         return None
     return RabbitBus(
@@ -90,7 +95,10 @@ def open_broker(settings: Settings) -> RabbitBus | None:
 
 @asynccontextmanager
 async def open_web(container: Container, on_append: Callable[[], None] | None = None) -> AsyncIterator[WebServices]:
-    """What the HTTP process needs on top: the journal (`on_append` hears of its records), policy cache, checker."""
+    """Open what an HTTP process needs on top: journal, policy cache, checker, subscriptions.
+
+    `on_append` is called after each record that the journal takes.
+    """
     settings = container.settings
     journal = Journal(
         journal_folder(settings),
@@ -107,14 +115,14 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
     container.changes.listeners.append(policies.raise_version)
     journal.open()
     checker = Checker(container.database, container.limiter, journal, policies, processes=settings.expected_processes)
-    await _hear_time(container.limiter, checker)
+    await _read_redis_clock(container.limiter, checker)
     tokens = ServiceTokens(container.database)
     hub = SubscriptionHub(
         container.database, container.limiter, [url.get_secret_value() for url in settings.redis_urls]
     )
     hub.open()
     try:
-        with shown(CheckMetrics(container.limiter, checker)):
+        with expose_metrics(CheckMetrics(container.limiter, checker)):
             yield WebServices(
                 settings=settings,
                 database=container.database,
@@ -134,8 +142,8 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
         await asyncio.to_thread(journal.close)
 
 
-async def _hear_time(limiter: Limiter, checker: Checker) -> None:
-    """An expiry goes by Redis's clock, of the very first check too: that of this machine may be wrong."""
+async def _read_redis_clock(limiter: Limiter, checker: Checker) -> None:
+    """Take the clock of the first Redis that answers: expiries go by it from the very first check on."""
     for shard in limiter.shards():
         with suppress(LimitsUnavailable):
             seconds, micros = await shard.connection.call("TIME", timeout_seconds=TIMEOUT_SECONDS)
@@ -144,5 +152,21 @@ async def _hear_time(limiter: Limiter, checker: Checker) -> None:
 
 
 def journal_folder(settings: Settings) -> Path:
-    """Shared by the processes of a node."""
+    """Return the folder of the journal, which the processes of a node share."""
     return settings.data / "journal"
+
+
+def describe_services(settings: Settings) -> dict[str, Any]:
+    """Return where the services are, without any password, for the log."""
+    amqp_url = settings.amqp_url
+    return {
+        "postgresql": host_and_port(settings.database_url.get_secret_value()),
+        "redis": [parse_shard(url.get_secret_value()).name for url in settings.redis_urls],
+        "rabbitmq": None if amqp_url is None else host_and_port(amqp_url.get_secret_value()),
+    }
+
+
+def host_and_port(url: str) -> str:
+    """Return a URL's host and port: never its user or password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

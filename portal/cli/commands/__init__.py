@@ -1,1 +1,1 @@
-"""One file a command of `portal`."""
+"""The commands, one file each: options and output; what they do is in the domains and in portal.runtime."""

@@ -1,4 +1,4 @@
-"""`portal audit`: the audit log's chains."""
+"""`portal audit`: the chains of the audit log."""
 
 import asyncio
 import json
@@ -9,38 +9,38 @@ import typer
 
 from portal.audit import Break, list_chains, verify_chain
 from portal.cli.target import DataOption, settings_of
-from portal.runtime.container import open_container
+from portal.runtime import open_container
 
-app = typer.Typer(help="The audit log.", no_args_is_help=True)
+app = typer.Typer(help="Verify the audit log.", no_args_is_help=True)
 
 
 @app.callback()
 def audit() -> None:
-    """The audit log."""
+    """Verify the audit log."""
 
 
 @app.command("verify")
 def verify(
     data: DataOption = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """Verify every account's chain; exit 1 and the first broken row of each otherwise."""
+    """Verify the chain of every account. Prints the first broken row of each; exits 1 if there is one."""
     count, breaks = asyncio.run(_verify(data))
     if as_json:
-        typer.echo(json.dumps({"chains": count, "breaks": [_document(one) for one in breaks]}))
+        typer.echo(json.dumps({"chains": count, "breaks": [_document(broken) for broken in breaks]}))
     else:
-        for one in breaks:
-            typer.echo(f"{one.account_id or 'provider'}: row {one.sequence} {one.reason}.", err=True)
+        for broken in breaks:
+            typer.echo(f"{broken.account_id or 'provider'}: row {broken.sequence} {broken.reason}.", err=True)
         typer.echo(f"{count} chains, {len(breaks)} broken.")
     if breaks:
         raise typer.Exit(1)
 
 
-def _document(one: Break) -> dict[str, str | int]:
-    return {"account": one.account_id, "row": one.sequence, "reason": one.reason}
+def _document(broken: Break) -> dict[str, str | int]:
+    return {"account": broken.account_id, "row": broken.sequence, "reason": broken.reason}
 
 
 async def _verify(data: Path | None) -> tuple[int, list[Break]]:
     async with open_container(settings_of(data)) as container, container.database.snapshot() as tx:
         accounts = await list_chains(tx)
         found = [await verify_chain(tx, account_id) for account_id in accounts]
-    return len(accounts), [one for one in found if one is not None]
+    return len(accounts), [broken for broken in found if broken is not None]

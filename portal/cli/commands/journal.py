@@ -10,25 +10,24 @@ import typer
 from portal.cli.progress import Advance, progress
 from portal.cli.target import DataOption, settings_of
 from portal.core.bus import Bus, Handler
-from portal.runtime.container import open_container
-from portal.runtime.workers import subscribe_ingest
+from portal.runtime import open_container, subscribe_ingest
 from portal.usage import JournalRecovered, journal_bytes, recover_journal
 
-app = typer.Typer(help="The usage journal.", no_args_is_help=True)
+app = typer.Typer(help="Ship the usage journal of a dead node.", no_args_is_help=True)
 
 
 @app.callback()
 def journal() -> None:
-    """The usage journal."""
+    """Ship the usage journal of a dead node."""
 
 
 @app.command("ship")
 def ship(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dead node's journal, or the folder it is in.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The node's journal, or the folder that contains it.")],
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ship all that the folder holds; exit 1 where a file is damaged. Refuses the folder of a living process."""
+    """Ship everything in the folder. Refuses the folder of a running process; exits 1 if a file is damaged."""
     inside = folder / "journal"
     shipped = asyncio.run(_ship(inside if inside.is_dir() else folder, data))
     if as_json:
@@ -37,7 +36,7 @@ def ship(
     else:
         typer.echo(f"{shipped.shipped:,} records were shipped, {shipped.cut_bytes:,} unfinished bytes cut off.")
         for path in shipped.damaged:
-            typer.echo(f"{path} is damaged: what stands before the damage was shipped, the rest waits there.", err=True)
+            typer.echo(f"{path} is damaged: everything before the damage was shipped, the rest is kept.", err=True)
     if shipped.damaged:
         raise typer.Exit(1)
 
@@ -52,7 +51,7 @@ async def _ship(folder: Path, data: Path | None) -> JournalRecovered:
 
 
 class _Watched:
-    """A bus that tells how many bytes it took."""
+    """A bus that reports how many bytes it took."""
 
     def __init__(self, bus: Bus, advance: Advance) -> None:
         self._bus = bus

@@ -13,23 +13,23 @@ from portal.cli.tariff_file import read_tariff
 from portal.cli.usage_errors import refusing_invalid
 from portal.core.actor import SYSTEM
 from portal.plans import Plan, get_plan_called, set_tariff
-from portal.runtime.container import open_container
+from portal.runtime import open_container
 
-app = typer.Typer(help="Plans of the catalogue.", no_args_is_help=True)
+app = typer.Typer(help="Show or set what usage costs on a plan.", no_args_is_help=True)
 
 
 @app.callback()
 def plans() -> None:
-    """Plans of the catalogue."""
+    """Show or set what usage costs on a plan."""
 
 
 @app.command("tariff")
 def tariff(
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Its name for programs, like pro.")],
-    file: Annotated[Path | None, typer.Argument(metavar="[TARIFF.json]", help="What usage costs from now on.")] = None,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Slug of the plan, like pro.")],
+    file: Annotated[Path | None, typer.Argument(metavar="[TARIFF.json]", help="File with the new tariff.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Print what usage costs on a plan, or set it: for every month that is not billed yet, the current one too."""
+    """Print the tariff of a plan, or set it for every month that is not billed yet, the current one included."""
     with refusing_invalid():
         document = None if file is None else tariff_document(read_tariff(file))
     found = asyncio.run(_tariff(plan, document, data))
@@ -38,7 +38,7 @@ def tariff(
     if priced is None:
         typer.echo(f"Usage costs nothing on {found.name}.", err=True)
     if document is not None:
-        typer.echo(f"Set: every month of {found.name} that is not billed yet is priced so.", err=True)
+        typer.echo(f"Set. It prices every month of {found.name} that is not billed yet.", err=True)
 
 
 async def _tariff(slug: str, document: dict[str, Any] | None, data: Path | None) -> Plan:

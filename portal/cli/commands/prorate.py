@@ -1,4 +1,4 @@
-"""`portal prorate`: what a part of a period costs."""
+"""`portal prorate`: what some days of a period cost."""
 
 from datetime import date
 from typing import Annotated
@@ -10,18 +10,18 @@ from portal.cli.usage_errors import refusing_invalid
 from portal.core.errors import Invalid
 
 OPTIONS = {"first": "--from", "last": "--to", "period_first": "--period-from", "period_last": "--period-to"}
-"""By the names that `days_covered` has for them."""
+"""The options by the names of the parameters of `days_covered`."""
 
 
 def prorate(  # one parameter an option is how typer wants it
-    amount: Annotated[str, typer.Option("--amount", help="For the whole period, like 49.00.")],
-    first: Annotated[str, typer.Option("--from", help="The first day, like 2026-11-10.")],
-    last: Annotated[str, typer.Option("--to", help="The last day; it counts too.")],
-    period_first: Annotated[str, typer.Option("--period-from", help="The period's first day.")],
-    period_last: Annotated[str, typer.Option("--period-to", help="The period's last day.")],
-    currency: Annotated[str, typer.Option("--currency", help="Says to how many decimals.")] = "EUR",
+    amount: Annotated[str, typer.Option("--amount", help="Price of the whole period, like 49.00.")],
+    first: Annotated[str, typer.Option("--from", help="First day, like 2026-11-10.")],
+    last: Annotated[str, typer.Option("--to", help="Last day, included.")],
+    period_first: Annotated[str, typer.Option("--period-from", help="First day of the period.")],
+    period_last: Annotated[str, typer.Option("--period-to", help="Last day of the period, included.")],
+    currency: Annotated[str, typer.Option("--currency", help="Decides the number of decimals.")] = "EUR",
 ) -> None:
-    """Print the part of an amount that some days of a period cost, both end days counted."""
+    """Print what some days of a period cost, first and last day included."""
     with refusing_invalid():
         whole = billing.signed_decimal_from(amount, ("--amount",))
         days = zip((first, last, period_first, period_last), OPTIONS.values(), strict=True)
@@ -31,7 +31,7 @@ def prorate(  # one parameter an option is how typer wants it
 
 
 def _share(*days: date) -> billing.Share:
-    """Raises Invalid with the option's name."""
+    """Return the share of the period. Raises Invalid with the name of the option."""
     try:
         return billing.days_covered(*days)
     except Invalid as error:
@@ -43,4 +43,4 @@ def _day(text: str, option: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise Invalid("This is no day.", hint="Write it like 2026-11-10.", path=(option,)) from None
+        raise Invalid("This is not a day.", hint="Write it like 2026-11-10.", path=(option,)) from None

@@ -12,11 +12,11 @@ from portal.cli.usage_errors import refusing_invalid
 
 
 def rate(
-    tariff: Annotated[Path, typer.Argument(metavar="TARIFF.json", help="The tariff.")],
-    units: Annotated[str, typer.Option("--units", help="How many, for every charge.")],
+    tariff: Annotated[Path, typer.Argument(metavar="TARIFF.json", help="File with the tariff.")],
+    units: Annotated[str, typer.Option("--units", help="Quantity for every charge.")],
     currency: Annotated[str | None, typer.Option("--currency", help="Instead of the file's, like EUR.")] = None,
 ) -> None:
-    """Price a quantity with a tariff: a line of JSON for each line of the bill, then the total."""
+    """Price a quantity with a tariff. Prints one JSON line for each invoice line, then the total."""
     with refusing_invalid():
         quantity = decimal_from(units, ("--units",))
         read = read_tariff(tariff, currency)

@@ -9,8 +9,6 @@ import ipaddress
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,20 +16,26 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
-from portal.cli.commands.migrate import prepare_database
 from portal.cli.demo.seed import DemoCredentials, ensure_demo
 from portal.cli.ready_file import panel, remove_ready_file, write_ready_file
 from portal.core.embedded import EmbeddedServices, start_services
 from portal.core.errors import PortalError
 from portal.core.logs import configure_logs
 from portal.core.settings import load_settings
-from portal.runtime.check_metrics import shown
-from portal.runtime.container import Container, open_container, open_web
-from portal.runtime.gc_tuning import tune_gc
-from portal.runtime.server import listen, make_server, url_of
-from portal.runtime.usage_metrics import UsageMetrics
-from portal.runtime.workers import build_shipper, build_workers, run_workers
-from portal.usage import JournalShipper
+from portal.runtime import (
+    UsageMetrics,
+    build_shipper,
+    build_workers,
+    expose_metrics,
+    listen,
+    open_container,
+    open_web,
+    prepare_database,
+    running_server,
+    running_workers,
+    tune_gc,
+    url_of,
+)
 from web.app import create_app
 
 
@@ -45,13 +49,13 @@ class Options:
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
-    data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = Path(".portal"),
-    demo: Annotated[bool, typer.Option("--demo", help="With demo accounts, keys and usage; loopback only.")] = False,
-    ready_file: Annotated[Path | None, typer.Option(help="Where to write the facts once it answers.")] = None,
+    data: Annotated[Path, typer.Option(help="Data folder.")] = Path(".portal"),
+    demo: Annotated[bool, typer.Option("--demo", help="Add demo accounts, keys and usage. Loopback only.")] = False,
+    ready_file: Annotated[Path | None, typer.Option(help="Gets addresses and credentials once it answers.")] = None,
 ) -> None:
-    """Run the whole portal on embedded PostgreSQL and Valkey. Ctrl-C stops it; a kill -9 loses nothing."""
+    """Run the whole portal with its own PostgreSQL and Valkey. Ctrl-C stops everything; a kill -9 loses nothing."""
     if demo and not _is_loopback(host):
-        raise PortalError(f"--demo has public passwords and refuses {host}.", hint="Leave --host away.")
+        raise PortalError(f"--demo only listens on loopback, and {host} is not.", hint="Leave out --host.")
     configure_logs("INFO")
     with listen(host, port) as sock:
         uvloop.run(_run(sock, Options(data, demo, ready_file)))
@@ -82,33 +86,18 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
         demo = await ensure_demo(container, settings.data) if options.is_demo else None
         if demo is None:
             _warn_of_demo(settings.data)
-        async with _in_background(container, shipper), open_web(container, shipper.wake) as web:
-            server = make_server(create_app(web))
-            tune_gc()
-            serving = asyncio.create_task(server.serve(sockets=[sock]))
-            stopping = asyncio.create_task(stop.wait())
-            _announce(settings.base_url, services, demo, options)
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if options.ready_file is not None:
-                remove_ready_file(options.ready_file)
-            web.connections.end_all()
-            server.should_exit = True
-            await serving
-            stopping.cancel()
-
-
-@asynccontextmanager
-async def _in_background(container: Container, shipper: JournalShipper) -> AsyncIterator[None]:
-    """Workers beside the server; when it has stopped, what it journalled is still shipped."""
-    stop = asyncio.Event()
-    behind = build_workers(container, shipper)
-    working = asyncio.create_task(run_workers(behind.workers, stop))
-    try:
-        with shown(UsageMetrics(behind, container.broker)):
-            yield
-    finally:
-        stop.set()
-        await working
+        background = build_workers(container, shipper)
+        async with running_workers(background.workers), open_web(container, shipper.wake) as web:
+            with expose_metrics(UsageMetrics(background, container.broker)):
+                async with running_server(create_app(web), sock) as serving:
+                    tune_gc()
+                    stopping = asyncio.create_task(stop.wait())
+                    _announce(settings.base_url, services, demo, options)
+                    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                    stopping.cancel()
+                    if options.ready_file is not None:
+                        remove_ready_file(options.ready_file)
+                    web.connections.end_all()
 
 
 def _announce(url: str, services: EmbeddedServices, demo: DemoCredentials | None, options: Options) -> None:
@@ -127,7 +116,7 @@ def _announce(url: str, services: EmbeddedServices, demo: DemoCredentials | None
 
 def _warn_of_demo(data: Path) -> None:
     if (data / "demo.json").exists():
-        typer.echo(f"Note: {data} was started with --demo before; its demo log-ins and keys still work.", err=True)
+        typer.echo(f"Note: {data} was started with --demo before, and its demo log-ins and keys still work.", err=True)
 
 
 def _is_loopback(host: str) -> bool:

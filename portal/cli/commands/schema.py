@@ -6,5 +6,5 @@ from portal.graphql import sdl
 
 
 def schema() -> None:
-    """Print the GraphQL schema (SDL); equals schema.graphql."""
+    """Print the GraphQL schema (SDL), the same as schema.graphql."""
     typer.echo(sdl().rstrip("\n"))

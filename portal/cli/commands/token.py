@@ -10,29 +10,29 @@ import typer
 from portal.accounts import CreatedServiceToken, create_service_token
 from portal.cli.target import DataOption, settings_of
 from portal.core.actor import SYSTEM
-from portal.runtime.container import open_container
+from portal.runtime import open_container
 
-app = typer.Typer(help="Service tokens for gateways that call /check.", no_args_is_help=True)
+app = typer.Typer(help="Create service tokens for gateways that call /check.", no_args_is_help=True)
 
 
 @app.callback()
 def tokens() -> None:
-    """Service tokens for gateways that call /check."""
+    """Create service tokens for gateways that call /check."""
 
 
 @app.command("create")
 def create(
-    service: Annotated[str, typer.Option("--service", help="Which gateway will use it.")],
+    service: Annotated[str, typer.Option("--service", help="Name of the gateway that will use it.")],
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Create a service token; it is shown once."""
+    """Create a service token and print it. It is shown only once."""
     created = asyncio.run(_create(service, data))
     if as_json:
         typer.echo(json.dumps({"id": created.row.id, "token": created.token}))
         return
     typer.echo(created.token)
-    typer.echo("Shown once: send it as Authorization: Bearer to /check.", err=True)
+    typer.echo("Shown only once. Send it to /check as Authorization: Bearer.", err=True)
 
 
 async def _create(service: str, data: Path | None) -> CreatedServiceToken:

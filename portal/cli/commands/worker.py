@@ -7,22 +7,27 @@ from typing import Annotated
 import typer
 import uvloop
 
-from portal.cli.target import describe_services
 from portal.core.logs import configure_logs, get_log
 from portal.core.settings import Settings, load_settings
-from portal.runtime.check_metrics import shown
-from portal.runtime.container import open_container
-from portal.runtime.usage_metrics import UsageMetrics
-from portal.runtime.worker_health import served_health
-from portal.runtime.workers import build_shipper, build_workers, chosen, run_workers
+from portal.runtime import (
+    UsageMetrics,
+    build_shipper,
+    build_workers,
+    describe_services,
+    expose_metrics,
+    open_container,
+    run_workers,
+    select_workers,
+    serve_health,
+)
 
 
 def worker(
-    names: Annotated[list[str] | None, typer.Argument(help="Which ones; all when none is named.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Workers to run; all of them by default.")] = None,
 ) -> None:
     """Run background workers until Ctrl-C: ship_journal, ingest_usage, relay_outbox, keep_partitions and others.
 
-    Any number of processes may run them. Without PORTAL_AMQP_URL ship_journal ingests by itself.
+    Any number of processes may run them. Without PORTAL_AMQP_URL, ship_journal also ingests what it ships.
     """
     settings = load_settings()
     configure_logs(settings.log_level)
@@ -34,9 +39,9 @@ async def _work(settings: Settings, names: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_container(settings) as container:
-        behind = build_workers(container, build_shipper(container))
-        workers = chosen(behind.workers, names)
-        with shown(UsageMetrics(behind, container.broker)):
-            async with served_health(container, [*workers]):
+        built = build_workers(container, build_shipper(container))
+        workers = select_workers(built.workers, names)
+        with expose_metrics(UsageMetrics(built, container.broker)):
+            async with serve_health(container, [*workers]):
                 get_log(__name__).info("workers_started", workers=[*workers], **describe_services(settings))
                 await run_workers(workers, stop)

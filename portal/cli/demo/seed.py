@@ -21,7 +21,7 @@ from portal.cli.progress import progress
 from portal.core.clock import from_microseconds
 from portal.core.database import Database
 from portal.core.errors import Conflict, StartupError
-from portal.runtime.container import Container
+from portal.runtime import Container
 from portal.usage import IngestBatcher, UsageRecord, encode_batch, ensure_partitions
 
 BATCH = 10_000

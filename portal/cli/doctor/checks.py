@@ -16,15 +16,15 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from migrations.run import pending
-from portal.cli.target import place_of
 from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import from_microseconds, utc_now
 from portal.core.rabbit import BROKER_ERRORS, connect, dead_queue, ensure_topology, is_as_declared, version_of
 from portal.core.redis.address import parse_shard
+from portal.core.server_versions import MIN_POSTGRES, MIN_REDIS
 from portal.limits import LimitsUnavailable, Sentinels, shard_client
+from portal.runtime import host_and_port
 from portal.usage import journal_backlog
 
-POSTGRES_OLDEST = 150_000
 TIMEOUT_SECONDS = 5
 CLOCKS_APART_SECONDS = 2.0
 BACKLOG_SECONDS = 60.0
@@ -54,16 +54,19 @@ async def examine_postgres(url: str) -> Finding:
         connection = await _connect(url)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return Finding(
-            "PostgreSQL", State.BAD, f"{place_of(url)} does not answer: {_reason(error)}.", "Check PORTAL_DATABASE_URL."
+            "PostgreSQL",
+            State.BAD,
+            f"{host_and_port(url)} does not answer: {_reason(error)}.",
+            "Check PORTAL_DATABASE_URL.",
         )
     try:
         number = int(await connection.fetchval("SHOW server_version_num"))
         version = (await connection.fetchval("SHOW server_version")).split()[0]
     finally:
         await connection.close()
-    if number < POSTGRES_OLDEST:
-        return Finding("PostgreSQL", State.BAD, f"{version} is too old.", "Use 15 or newer.")
-    return Finding("PostgreSQL", State.GOOD, f"{version} at {place_of(url)}.")
+    if number // 10_000 < MIN_POSTGRES:
+        return Finding("PostgreSQL", State.BAD, f"{version} is too old.", f"Use {MIN_POSTGRES} or newer.")
+    return Finding("PostgreSQL", State.GOOD, f"{version} at {host_and_port(url)}.")
 
 
 async def examine_migrations(url: str) -> Finding:
@@ -86,6 +89,9 @@ async def examine_redis(url: str) -> Finding:
     except (OSError, RedisError, LimitsUnavailable) as error:
         hint = UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else "Check PORTAL_REDIS_URLS."
         return Finding("Redis", State.BAD, f"{place} does not answer: {_reason(error)}.", hint)
+    if _version_of(facts) < MIN_REDIS:
+        oldest = ".".join(map(str, MIN_REDIS))
+        return Finding("Redis", State.BAD, f"{place} is too old.", f"Use Redis {oldest} or newer, or Valkey.")
     version = f"{facts.get('server_name', 'redis')} {facts.get('valkey_version') or facts.get('redis_version')}"
     if facts.get("role") != "master":
         return Finding("Redis", State.BAD, f"{place} is a replica.", "Name its master, or its Sentinels.")
@@ -131,7 +137,7 @@ async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Findin
             here = asked + (utc_now() - asked) / 2
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LimitsUnavailable):
             continue
-        place = place_of(url) if name == "PostgreSQL" else parse_shard(url).name
+        place = host_and_port(url) if name == "PostgreSQL" else parse_shard(url).name
         apart[f"{name} at {place}"] = abs((there - here).total_seconds())
     if not apart:
         return Finding("clocks", State.DOUBTFUL, "no server answered.")
@@ -164,7 +170,7 @@ def examine_disk(data: Path) -> Finding:
 
 async def examine_broker(url: str, retention_days: int) -> Finding:
     """It lets us in, our queues can be declared, and nothing lies in the dead one."""
-    place = place_of(url)
+    place = host_and_port(url)
     try:
         connection = await connect(url, "doctor")
         try:
@@ -220,6 +226,11 @@ async def _connect(url: str) -> Any:
 
 async def _redis(url: str) -> Redis:
     return await shard_client(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
+
+
+def _version_of(facts: dict[str, Any]) -> tuple[int, ...]:
+    """Return major and minor; a Valkey says which Redis it is compatible with."""
+    return tuple(int(part) for part in str(facts.get("redis_version", "0.0")).split(".")[:2])
 
 
 def _reason(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""`portal doctor`: checks settings, services, migrations, billing and disk; says what is wrong and how to mend it."""
+"""`portal doctor`: examine settings, services, migrations, billing and disk; say what is wrong and how to fix it."""
 
 import asyncio
 import json
@@ -29,11 +29,11 @@ SIGNS = {State.GOOD: "✓", State.DOUBTFUL: "!", State.BAD: "✗"}
 
 def doctor(
     data: Annotated[
-        Path | None, typer.Option(help="Examine the `portal run` of this folder rather than the configured services.")
+        Path | None, typer.Option(help="Examine the `portal run` of this folder instead of the configured services.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check settings, each service, migrations, clocks and disk; exit 1 when something must be mended."""
+    """Examine settings, services, migrations, clocks and disk. Exits 1 if something must be fixed."""
     findings = asyncio.run(_examine(data))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))

@@ -1,8 +1,7 @@
-"""PostgreSQL 18: made on the first start, stopped by fast shutdown, recovered from its log after a kill.
+"""PostgreSQL 15 or newer: made on the first start, stopped by fast shutdown, recovered from its log after a kill.
 
-Under root it runs as another account, which may be unable to pass the folders above the data folder. It is
-started inside its own folder and told that this is `/proc/self/cwd`, which the kernel resolves without a
-walk, so no folder has to be opened to others.
+Under root it runs as another account, which may be unable to pass the folders above the data folder: `spawn` opens
+the folder for it, so nothing has to be opened to others.
 """
 
 import asyncio
@@ -10,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +17,12 @@ from pathlib import Path
 import asyncpg
 
 from portal.core.embedded.account import account_for
-from portal.core.embedded.binaries import drop_copy, programs_for
+from portal.core.embedded.binaries import drop_copy, find_postgres, reachable_programs
 from portal.core.embedded.folder import HOST, Endpoint
-from portal.core.embedded.process import Readiness, ServerProcess, in_thread, spawn
+from portal.core.embedded.process import FOLDER, Readiness, ServerProcess, in_thread, spawn
 from portal.core.errors import StartupError
 
+ENDPOINT = "postgres.json"
 NAME = "portal"
 """Of the database and of the role that owns the server."""
 STOP_ORDERS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0))
@@ -32,10 +33,11 @@ SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 """Answered by one byte before any log-in: PostgreSQL documentation, "Message Formats"."""
 ORPHAN_SECONDS = 10.0
 ORPHANS_REMAIN = "pre-existing shared memory block"
-INITDB = (
-    f"--username={NAME} --pwfile=/dev/stdin --auth=scram-sha-256 --no-instructions"
-    " --encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
-).split()
+INITDB = f"--username={NAME} --pwfile=/dev/stdin --auth=scram-sha-256 --no-instructions --encoding=UTF8".split()
+BUILTIN_LOCALE_SINCE = 17
+BUILTIN_LOCALE = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+SYSTEM_LOCALE = ["--locale=C", f"--lc-ctype={'C.UTF-8' if sys.platform == 'linux' else 'UTF-8'}"]
+"""Sort by bytes as the builtin locale does, and take letters' cases from the system."""
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -54,21 +56,23 @@ class Postgres:
 
     def __init__(self, data: Path, *, durable: bool) -> None:
         self._folder = data / "postgres"
-        self._endpoint_path = data / "postgres.json"
+        self._endpoint_path = data / ENDPOINT
         self._copy_record = data / "postgres.copy"
         self._durable = durable
         self.process = ServerProcess("postgres", data)
 
     @property
     def url(self) -> str:
-        endpoint = self._endpoint
-        return f"postgresql+asyncpg://{NAME}:{endpoint.password}@{HOST}:{endpoint.port}/{NAME}"
+        """Return the address of the database, with its password."""
+        return postgres_url(self._endpoint)
 
     async def open(self) -> None:
         """The first start of this portal: clears what an earlier one left, makes the cluster if there is none."""
         over = await self.process.stop_leftover(*STOP_ORDERS)
         self._account = await in_thread(lambda: account_for(self._folder))
-        self._programs = await in_thread(lambda: programs_for(self._account, self._copy_record))
+        found = await in_thread(lambda: find_postgres(self._data_major()))
+        self._major = found.major
+        self._programs = await in_thread(lambda: reachable_programs(found, self._account, self._copy_record))
         self._endpoint = await in_thread(lambda: Endpoint.load(self._endpoint_path))
         await in_thread(lambda: self._prepare(over))
         self._endpoint = await in_thread(lambda: self._endpoint.with_free_port(self._endpoint_path))
@@ -96,6 +100,15 @@ class Postgres:
         """The last stop: also drops what only a running server needs."""
         await self.stop()
         await in_thread(lambda: drop_copy(self._copy_record))
+
+    def _data_major(self) -> int | None:
+        """Return the major version that made the cluster; None where there is none yet."""
+        try:
+            return int((self._folder / "PG_VERSION").read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise StartupError(f"{self._folder / 'PG_VERSION'} is damaged.", hint="Restore it from a backup.") from None
 
     def _prepare(self, over: int | None) -> None:
         if not self._folder.exists():
@@ -125,7 +138,8 @@ class Postgres:
 
     def _run_initdb(self, cluster: Path, password: int, output: int) -> None:
         sync = [] if self._durable else ["--no-sync"]
-        command = [str(self._programs / "bin" / "initdb"), *INITDB, *sync, "-D", self._path_inside(cluster)]
+        locale = BUILTIN_LOCALE if self._major >= BUILTIN_LOCALE_SINCE else SYSTEM_LOCALE
+        command = [str(self._programs / "initdb"), *INITDB, *locale, *sync, "-D", FOLDER]
         if spawn(command, cluster, self._account, password, output).wait():
             log = os.pread(output, 4000, 0).decode(errors="replace")
             raise StartupError(f"PostgreSQL could not make its data folder.\n{log}", hint=str(cluster))
@@ -133,10 +147,7 @@ class Postgres:
     def _command(self) -> list[str]:
         settings = {**SETTINGS, **({} if self._durable else FRAGILE), "port": str(self._endpoint.port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [str(self._programs / "bin" / "postgres"), "-D", self._path_inside(self._folder), *options]
-
-    def _path_inside(self, folder: Path) -> str:
-        return "/proc/self/cwd" if self._account else str(folder)
+        return [str(self._programs / "postgres"), "-D", FOLDER, *options]
 
     def _pid_file(self) -> list[str]:
         try:
@@ -181,3 +192,8 @@ class Postgres:
                 await connection.execute(f"CREATE DATABASE {NAME}")
         finally:
             await connection.close()
+
+
+def postgres_url(endpoint: Endpoint) -> str:
+    """Return the address of the embedded database."""
+    return f"postgresql+asyncpg://{NAME}:{endpoint.password}@{HOST}:{endpoint.port}/{NAME}"

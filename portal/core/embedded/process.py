@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from portal.core.embedded.account import Account
 from portal.core.embedded.record import POLL_SECONDS, Order, Record, end_process
@@ -27,6 +27,9 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC
 # The shell waits for a line before it becomes the server, so the record exists before the server does; if the
 # portal is killed in between, the pipe closes and nothing starts.
 GATE = 'read -r go || exit 1; exec "$0" "$@" </dev/null'
+
+FOLDER = "<folder>"
+"""In a command: the folder that the program works on, by a path that its account can open."""
 
 T = TypeVar("T")
 
@@ -137,19 +140,32 @@ class ServerProcess:
 def spawn(
     command: list[str], folder: Path, account: Account | None, stdin: int, output: int
 ) -> subprocess.Popen[bytes]:
-    """Blocks for the milliseconds of a fork. The folder is entered before root is given up."""
+    """Start a program on a folder; blocks for the milliseconds of a fork.
+
+    Another account may be unable to pass the folders above, so root opens the folder for it and names it by its
+    descriptor, which the kernel resolves without a walk. Its working folder is one that everybody can enter, because
+    PostgreSQL before 16 leaves it for a moment and comes back by its name.
+    """
+    if account is None:
+        return _popen(command, str(folder), stdin, output, cwd=folder)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lent: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": [], "pass_fds": [opened]}
+        return _popen(command, f"/proc/self/fd/{opened}", stdin, output, cwd="/", **lent)
+    finally:
+        os.close(opened)
+
+
+def _popen(command: list[str], folder: str, stdin: int, output: int, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - no user input in it
-        command,
+        [folder if part == FOLDER else part for part in command],
         stdin=stdin,
         stdout=output,
         stderr=subprocess.STDOUT,
-        cwd=folder,
         env=ENVIRONMENT,
         start_new_session=True,
         umask=0o077,
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
+        **options,
     )
 
 

@@ -5,7 +5,9 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portal.core.embedded.folder import FolderLock, hold_folder
+from portal.core.embedded import postgres as postgres_server
+from portal.core.embedded import valkey as valkey_server
+from portal.core.embedded.folder import Endpoint, FolderLock, hold_folder
 from portal.core.embedded.postgres import Postgres
 from portal.core.embedded.process import in_thread
 from portal.core.embedded.valkey import Valkey
@@ -55,8 +57,8 @@ class EmbeddedServices:
 async def start_services(data: Path, *, durable: bool = True) -> EmbeddedServices:
     """Start PostgreSQL and Valkey on `data`, which is created if need be and held until `stop`.
 
-    `durable=False` is for tests: no syncs, no append-only file. Raises StartupError: folder in use, wheels
-    missing, a server that does not come up. A start that fails leaves nothing running.
+    `durable=False` is for tests: no syncs, no append-only file. Raises StartupError: folder in use or of
+    another version, no server installed, a server that does not come up. A start that fails leaves nothing running.
     """
     data = await in_thread(lambda: data.expanduser().resolve())
     lock = await in_thread(lambda: hold_folder(data))
@@ -70,6 +72,15 @@ async def start_services(data: Path, *, durable: bool = True) -> EmbeddedService
         await _stop(postgres, valkey, lock)
         raise
     return EmbeddedServices(postgres.url, (valkey.url,), postgres, valkey, lock)
+
+
+def find_addresses(data: Path) -> tuple[str, tuple[str, ...]] | None:
+    """Return the database's and the Redis' URLs, passwords included, of a folder that was started before, if it was."""
+    postgres, valkey = data / postgres_server.ENDPOINT, data / valkey_server.ENDPOINT
+    if not postgres.exists() or not valkey.exists():
+        return None
+    database_url = postgres_server.postgres_url(Endpoint.load(postgres))
+    return database_url, (valkey_server.valkey_url(Endpoint.load(valkey)),)
 
 
 async def _stop(postgres: Postgres, valkey: Valkey, lock: FolderLock) -> None:

@@ -1,14 +1,15 @@
-"""Valkey 9: append-only file synced every second, flushed by an orderly stop, cut tail forgiven at load."""
+"""Valkey or Redis: append-only file synced every second, flushed by an orderly stop, cut tail forgiven at load."""
 
 import asyncio
 import signal
 from contextlib import suppress
 from pathlib import Path
 
-from portal.core.embedded.binaries import valkey_program
+from portal.core.embedded.binaries import find_valkey
 from portal.core.embedded.folder import HOST, Endpoint, write_private
 from portal.core.embedded.process import Readiness, ServerProcess, in_thread
 
+ENDPOINT = "valkey.json"
 STOP_ORDERS = ((signal.SIGTERM, 15.0),)
 """Valkey's own orderly shutdown: it writes and syncs the append-only file, then ends."""
 PROBE_SECONDS = 2.0
@@ -31,18 +32,19 @@ class Valkey:
 
     def __init__(self, data: Path, *, durable: bool) -> None:
         self._folder = data / "valkey"
-        self._endpoint_path = data / "valkey.json"
+        self._endpoint_path = data / ENDPOINT
         self._durable = durable
         self.process = ServerProcess("valkey", data)
 
     @property
     def url(self) -> str:
-        return f"redis://:{self._endpoint.password}@{HOST}:{self._endpoint.port}/0"
+        """Return the address of the server, with its password."""
+        return valkey_url(self._endpoint)
 
     async def open(self) -> None:
         """The first start of this portal: clears what an earlier one left."""
         await self.process.stop_leftover(*STOP_ORDERS)
-        self._program = await in_thread(valkey_program)
+        self._program = await in_thread(find_valkey)
         await in_thread(self._prepare)
         await self.start()
 
@@ -90,3 +92,8 @@ class Valkey:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+def valkey_url(endpoint: Endpoint) -> str:
+    """Return the address of the embedded server."""
+    return f"redis://:{endpoint.password}@{HOST}:{endpoint.port}/0"

@@ -78,7 +78,7 @@ async def test_what_is_still_no_usage_stays_and_what_became_usage_is_counted(
     settings: dict[str, str], account: str, database: Database
 ) -> None:
     code, out, _ = await run_portal("dlq", "replay", "--all", **settings)
-    assert (code, out) == (1, "0 counted, 0 sent back, 1 still no usage.\n")
+    assert (code, out) == (1, "0 counted, 0 sent back, 1 still refused.\n")
     async with database.transaction() as tx:
         await tx.execute(text("DELETE FROM usage_events WHERE account_id = :account"), {"account": account})
     code, out, _ = await run_portal("dlq", "replay", "--all", "--json", **settings)
@@ -121,8 +121,8 @@ async def test_what_is_dropped_is_gone(settings: dict[str, str], account: str, d
     [
         (("drop",), 2, "name ids, or say --all"),
         (("drop", "7", "--all"), 2, "name ids, or say --all"),
-        (("replay", "nonsense"), 2, "'nonsense' is none"),
-        (("drop", "999999999"), 1, "1 of those are not there"),
+        (("replay", "nonsense"), 2, "'nonsense' is not an id"),
+        (("drop", "999999999"), 1, "1 of those do not exist"),
         (("show", "999999999"), 1, "There is no '999999999'"),
         (("replay", "msg_1"), 1, "Set PORTAL_AMQP_URL"),
     ],
@@ -148,7 +148,7 @@ async def test_dead_letters_are_listed_sent_back_and_dropped(
     _, out, _ = await run_portal("doctor", **settings)
     assert "! RabbitMQ     1 dead letters. Look at `portal dlq list`." in out
     code, out, _ = await run_portal("dlq", "replay", letter, **settings)
-    assert (code, out) == (0, "0 counted, 1 sent back, 0 still no usage.\n")
+    assert (code, out) == (0, "0 counted, 1 sent back, 0 still refused.\n")
     status = await bus.status(USAGE_RECORDED)
     assert (status.waiting, status.dead) == (1, 0)
     await _bury(bus, broker_url)

@@ -14,7 +14,7 @@ async def test_a_tariff_is_set_and_printed(own: Database, where: dict[str, str],
     file = tmp_path / "tariff.json"
     file.write_text(json.dumps(TARIFF))
     code, out, err = await run_portal("plan", "tariff", "pro", str(file), **where)
-    assert (code, err) == (0, "Set: every month of Pro that is not billed yet is priced so.\n")
+    assert (code, err) == (0, "Set. It prices every month of Pro that is not billed yet.\n")
     (charge,) = json.loads(out)["charges"]
     assert (charge["code"], charge["unit"]) == ("calls", "0.01")
     assert await run_portal("plan", "tariff", "pro", **where) == (0, out, "")

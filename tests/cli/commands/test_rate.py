@@ -67,8 +67,8 @@ def test_the_currency_may_be_named_or_be_the_files(tariff: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("document", "arguments", "told"),
     [
-        ("nonsense", (), "is no JSON. Name a tariff file."),
-        ("[" * 100_000, (), "is no JSON. Name a tariff file."),
+        ("nonsense", (), "is not JSON. Name a tariff file."),
+        ("[" * 100_000, (), "is not JSON. Name a tariff file."),
         ("[]", ("--currency", "EUR"), "portal: This is no object. Its fields are currency, charges"),
         ('{"currency": "EUR", "charges": [], "minimum": 0.5}', (), "portal: minimum: A float is not exact. Write"),
         ('{"currency": "EUR", "a\\nb": 1}', (), "portal: a b: This field is not known."),
@@ -109,7 +109,7 @@ def test_the_prorated_amount_is_printed(amount: str, currency: tuple[str, ...], 
     [
         (("--amount", "1.5e3"), "--amount: This is no number."),
         (("--currency", "€"), "--currency: This is no currency."),
-        (("--from", "tomorrow"), "--from: This is no day. Write it like 2026-11-10."),
+        (("--from", "tomorrow"), "--from: This is not a day. Write it like 2026-11-10."),
         (("--from", "2026-07-31"), "--from: The first day is before the period. It is 2026-08-01 to 2026-08-31."),
         (("--to", "2026-09-01"), "--to: The last day is after the period."),
         (("--to", "2026-08-25"), "--to: The last day is before the first."),

@@ -86,5 +86,5 @@ async def test_a_port_that_is_taken_is_one_line_with_what_to_do(settings: dict[s
     assert (code, out) == (1, "")
     assert err == (
         f"portal: Cannot listen on 127.0.0.1:{port}: Address already in use. "
-        "Choose another one with --port (0: any free).\n"
+        "Choose another port with --port (0 picks a free one).\n"
     )

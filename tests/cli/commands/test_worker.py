@@ -109,4 +109,4 @@ async def test_a_port_in_use_says_which_setting_to_change(services: EmbeddedServ
         }
         code, _, err = await run_portal("worker", **settings)
     assert code == 1
-    assert "Give each worker process a PORTAL_WORKER_PORT of its own." in err
+    assert "Give each worker process its own PORTAL_WORKER_PORT." in err

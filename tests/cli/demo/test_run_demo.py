@@ -9,11 +9,11 @@ import asyncpg
 import httpx2
 import pytest
 
-from portal.cli.demo.check_client import CheckClient
 from portal.cli.demo.state_file import load_state
 from portal.cli.demo.usage import usage_of
 from portal.cli.ready_file import curl_line
 from tests.cli.demo_portal import DemoPortal
+from tests.faults.tools.check_client import CheckClient
 
 VIEWER = "{ viewer { person { email isStaff } account { id name } role } }"
 LASTING = ("logins", "keys", "service_token")

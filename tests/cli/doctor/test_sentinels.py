@@ -7,7 +7,7 @@ from portal.cli.doctor.checks import State, examine_redis, examine_sentinels
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.settings import load_settings
-from portal.runtime.container import open_container, open_web
+from portal.runtime import open_container, open_web
 from tests.limits.sentinels import HOST, MASTER, watched_pair
 from tests.web.conftest import Browser
 from web.app import create_app

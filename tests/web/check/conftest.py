@@ -1,6 +1,5 @@
 """A real server with the lane in front, on a free port of loopback, in the tests' own loop."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,7 @@ from portal.accounts import create_service_token
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
-from portal.runtime.container import open_container, open_web
-from portal.runtime.server import listen, make_server, url_of
+from portal.runtime import listen, open_container, open_web, running_server, url_of
 from tests.conftest import settings_for
 from web.app import create_app
 from web.services import WebServices
@@ -49,14 +47,10 @@ async def served(services: EmbeddedServices, database: Database, tmp_path: Path)
         async with database.transaction() as tx:
             token = (await create_service_token(tx, SYSTEM, "gateway")).token
         with listen("127.0.0.1", 0) as sock:
-            server = make_server(create_app(web))
-            serving = asyncio.create_task(server.serve(sockets=[sock]))
             url = url_of(sock)
             headers = {"Authorization": f"Bearer {token}"}
-            async with httpx2.AsyncClient(base_url=url, headers=headers) as http:
+            async with running_server(create_app(web), sock), httpx2.AsyncClient(base_url=url, headers=headers) as http:
                 yield Served(url, sock.getsockname()[1], token, web, http)
-            server.should_exit = True
-            await serving
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from portal.accounts import create_personal_token
 from portal.core.database import Database
 from portal.graphql import GraphQLRateLimiter
-from portal.runtime.container import Container, open_web
+from portal.runtime import Container, open_web
 from tests.faults.tools.report import sized
 from tests.graphql.engine.test_fuzz import scalars
 from tests.web.conftest import ORIGIN, SAME_ORIGIN, Browser

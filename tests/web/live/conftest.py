@@ -9,8 +9,7 @@ from portal.core.bus import EVENTS
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.graphql.live import Publisher
-from portal.runtime.container import Container, open_container, open_web
-from portal.runtime.server import listen, make_server, url_of
+from portal.runtime import Container, listen, open_container, open_web, running_server, url_of
 from tests.conftest import settings_for
 from tests.web.graphql_client import Visitor, new_visitor
 from tests.web.live.clients import Portal, until
@@ -25,12 +24,8 @@ async def portal(
     """`database` is asked for because it migrates."""
     sock = listen("127.0.0.1", 0)
     settings = settings_for(services, tmp_path_factory.mktemp("live")).model_copy(update={"base_url": url_of(sock)})
-    async with open_container(settings) as parts, open_web(parts) as web:
-        server = make_server(create_app(web))
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
+    async with open_container(settings) as parts, open_web(parts) as web, running_server(create_app(web), sock):
         yield Portal(settings.base_url, web, parts.database)
-        server.should_exit = True
-        await serving
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from portal.core.database import Database
 from portal.core.ids import new_id
 from portal.core.settings import Settings
-from portal.runtime.container import Container, open_container, open_web
+from portal.runtime import Container, open_container, open_web
 from tests.web.conftest import PASSWORD, SAME_ORIGIN, Browser
 from web.app import create_app
 from web.auth.session import safe_next

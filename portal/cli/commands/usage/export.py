@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from portal.accounts import get_account
-from portal.cli.commands.usage_audit import LONG_SECONDS
+from portal.cli.commands.usage.audit import LONG_SECONDS
 from portal.cli.progress import progress
 from portal.cli.target import DataOption, settings_of
 from portal.core.actor import SYSTEM, Actor
@@ -25,29 +25,30 @@ UNFINISHED = ".part"
 
 def export(
     account: Annotated[str, typer.Option("--account", help="The account's id, acct_….")],
-    start: Annotated[str, typer.Option("--from", help="First instant or day (UTC), like 2026-11-01.")],
-    end: Annotated[str, typer.Option("--to", help="The instant or day after the last.")] = "",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; else standard output.")] = None,
-    file_format: Annotated[ExportFormat, typer.Option("--format", help="How the file is written.")] = ExportFormat.CSV,
-    rows: Annotated[ExportRows, typer.Option("--rows", help="What a row is.")] = ExportRows.EVENTS,
-    key: Annotated[str | None, typer.Option("--key", help="Only of this key's id.")] = None,
+    start: Annotated[str, typer.Option("--from", help="First day or instant (UTC), like 2026-11-01.")],
+    end: Annotated[str, typer.Option("--to", help="Day or instant after the last one; now by default.")] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")] = None,
+    file_format: Annotated[ExportFormat, typer.Option("--format", help="Format of the file.")] = ExportFormat.CSV,
+    rows: Annotated[ExportRows, typer.Option("--rows", help="What each row is.")] = ExportRows.EVENTS,
+    key: Annotated[str | None, typer.Option("--key", help="Only the usage of the key with this id.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Write an account's usage as CSV, JSON Lines or Parquet, of any size."""
+    """Write an account's usage as CSV, JSON Lines or Parquet. It is streamed, so any amount fits."""
     last = _instant(end, "--to") if end else datetime.now(UTC) + timedelta(minutes=1)
     query = ExportQuery(_instant(start, "--from"), last, rows, UsageFilter(key_id=key))
     if output is None and sys.stdout.isatty() and file_format is ExportFormat.PARQUET:
-        raise typer.BadParameter("Parquet is no text for a terminal: name a file with --output.")
-    count = asyncio.run(_export(data, account, query, (file_format, output)))
+        raise typer.BadParameter("Parquet cannot be shown on a terminal: name a file with --output")
+    count = asyncio.run(_export(data, account, query, file_format, output))
     typer.echo(f"{count:,} rows{f' in {output}' if output else ''}.", err=True)
 
 
-async def _export(data: Path | None, account: str, query: ExportQuery, target: tuple[ExportFormat, Path | None]) -> int:
-    """How many rows were written. Raises NotFound, Invalid."""
+async def _export(
+    data: Path | None, account: str, query: ExportQuery, file_format: ExportFormat, output: Path | None
+) -> int:
+    """Write the rows and return how many there were. Raises NotFound, Invalid."""
     url = settings_of(data).database_url.get_secret_value()
     # A filter that matches little lets PostgreSQL read long for the next rows.
     database = Database(url, pool_size=1, command_seconds=LONG_SECONDS)
-    file_format, output = target
     try:
         async with database.transaction() as tx:
             account_id = AccountId((await get_account(tx, account)).id)
@@ -68,7 +69,7 @@ async def _export(data: Path | None, account: str, query: ExportQuery, target: t
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[BinaryIO]:
-    """The file stands under its name once it is whole."""
+    """Open the output. A file gets its name only once it is whole."""
     if output is None:
         yield sys.stdout.buffer
         return
@@ -86,5 +87,5 @@ def _instant(text: str, name: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"{name} is an instant or a day.", hint="Write it like 2026-11-01.") from None
+        raise Invalid(f"{name} must be a day or an instant.", hint="Write it like 2026-11-01.") from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

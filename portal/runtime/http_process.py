@@ -1,0 +1,62 @@
+"""The HTTP processes of `portal serve`: uvicorn's options for them, and the application of each child process."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
+
+from portal.core.logs import configure_logs, get_log
+from portal.core.settings import load_settings
+from portal.runtime.container import describe_services, open_container, open_web
+from portal.runtime.gc_tuning import tune_gc
+from portal.runtime.server import HTTP_OPTIONS
+from web.app import create_app
+from web.check.protocol import CheckProtocol
+from web.middleware.timeouts import TimeoutHttpProtocol
+
+SERVE = "PORTAL_SERVE"
+"""Carries JSON from the supervising process to its children; set by `http_config`, not by people."""
+
+
+def http_config(url: str, only: str | None, processes: int) -> uvicorn.Config:
+    """Return the configuration of `processes` children that answer at `url`; `only` is "check", "portal" or None.
+
+    Puts what the children must know into this process's environment, which they inherit.
+    """
+    os.environ[SERVE] = json.dumps({"only": only, "url": url, "processes": processes})
+    return uvicorn.Config(
+        "portal.runtime.http_process:make_app",
+        factory=True,
+        http=TimeoutHttpProtocol if only == "portal" else CheckProtocol,
+        workers=processes,
+        **HTTP_OPTIONS,
+    )
+
+
+def make_app() -> Starlette:
+    """Return the application of one process; its parts open when the server starts and close when it stops."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    served = json.loads(os.environ[SERVE])
+    inner: list[Starlette] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            container = await stack.enter_async_context(open_container(settings))
+            services = await stack.enter_async_context(open_web(container))
+            app.state.services = services
+            inner.append(create_app(services, only=served["only"]))
+            tune_gc()
+            get_log(__name__).info("serving", pid=os.getpid(), **served, **describe_services(settings))
+            yield
+
+    async def delegate(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner[0](scope, receive, send)
+
+    return Starlette(routes=[Mount("", app=delegate)], lifespan=lifespan)
