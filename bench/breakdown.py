@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 
 from bench.contenders import CHECKOUT, start_portal
 from bench.cpu import Group, Usage
+from bench.folders import own_folder
 from bench.install import install
 from bench.processes import Processes
-from bench.run import own_folder
 from bench.world import BATCH, World, open_world
 from bench.wrk import Load, run_wrk
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
 from bench import redis_alone
 from bench.contender import Contender, WrongAnswers
 from bench.cpu import Group
@@ -17,13 +15,12 @@ from bench.ingest import Ingest
 from bench.install import FOLDER
 from bench.journal_tally import JournalTally
 from bench.open_loop import OpenLoop
-from bench.over_http import Books, OverHttp
+from bench.over_http import Books, OverHttp, check_client
 from bench.processes import Launch, Processes, free_port
 from bench.start_peers import start_peers
 from bench.world import BATCH, World
 from bench.wrk import Load
-from portal.cli.demo.check_client import CheckClient
-from portal.core.embedded.binaries import valkey_program
+from portal.core.embedded.binaries import find_valkey
 
 CHECKOUT = FOLDER.parent
 PORTAL = "from portal.cli import main; main()"
@@ -76,11 +73,11 @@ async def start_portal(world: World, processes: Processes, name: str, checkout: 
 async def _warm(world: World, url: str) -> None:
     """Look at every key once (cost 0 leaves no trace), so that no policy is cold when the clock runs."""
     looks = [{**body, "cost": 0} for bodies in world.samples.values() for body in bodies]
-    async with CheckClient(url, world.token, path="/check/batch", timeout_seconds=120) as client:
+    async with check_client(world.token) as client:
         for begin in range(0, len(looks), BATCH):
-            answer = await client.check({"checks": looks[begin : begin + BATCH]})
-            if answer.status != 200:
-                raise WrongAnswers(f"{url}: {answer.document}")
+            answer = await client.post(f"{url}/check/batch", json={"checks": looks[begin : begin + BATCH]})
+            if answer.status_code != 200:
+                raise WrongAnswers(f"{url}: {answer.text}")
 
 
 async def start_contenders(
@@ -98,13 +95,14 @@ async def start_contenders(
     about = f"{FULL} at half of its saturation, from the intended send time"
     open_loop = OpenLoop("open_loop", about, load, portal.books, lambda: median_of(FULL))
     alone = redis_alone.contenders(await _start_valkey(world, processes))
-    return [one for one in (*found, open_loop, *alone, Ingest(world)) if options.is_wanted(one.name)]
+    every: list[Contender] = [*found, open_loop, *alone, Ingest(world)]
+    return [contender for contender in every if options.is_wanted(contender.name)]
 
 
 async def _start_valkey(world: World, processes: Processes) -> str:
     """A server that keeps nothing on disk: what the script alone costs."""
     port = free_port()
-    command = [str(valkey_program()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    command = [str(find_valkey()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     await processes.start(Launch("valkey", command, world.folder, port, {}))
     return f"redis://127.0.0.1:{port}"
 
@@ -161,9 +159,8 @@ def _others(ours: list[OverHttp], other: Server) -> list[OverHttp]:
 async def _ceilings(world: World, processes: Processes, portal: Server) -> list[OverHttp]:
     """They send what ours sends."""
     answer = world.folder / "answer.json"
-    async with CheckClient(portal.url, world.token) as client:
-        document = (await client.check(world.samples["windows"][0])).document
-    answer.write_bytes(msgspec.json.encode(document))
+    async with check_client(world.token) as client:
+        answer.write_bytes((await client.post(f"{portal.url}/check", json=world.samples["windows"][0])).content)
     about = {"bytes": "httptools and constant bytes: the HTTP ceiling", "lane": "our lane before a constant desk"}
     found = []
     for kind in about:

@@ -14,14 +14,13 @@ from time import perf_counter
 from typing import Any
 
 from portal.accounts import Person, authenticate_token
-from portal.cli.commands.migrate import prepare_database
 from portal.cli.demo.seed import ensure_demo
 from portal.core.actor import Actor
 from portal.core.clock import utc_now
 from portal.core.embedded import start_services
 from portal.core.settings import load_settings
 from portal.graphql import Options, execute, prepare, schema
-from portal.runtime.container import Container, open_container
+from portal.runtime import Container, open_container, prepare_database
 from tests.web.attacks.documents import documents
 from web.pages.framework.run_document import document
 

@@ -30,7 +30,7 @@ from portal.cli.progress import progress
 from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
 from portal.core.embedded import start_services
-from portal.runtime.gc_tuning import tune_gc
+from portal.runtime import tune_gc
 from portal.usage import (
     Granularity,
     RequestQuery,

@@ -91,8 +91,8 @@ def size_for(rows: int, now: datetime) -> Size:
     counts = [(ceil(large * share), ceil(busy * share), usual) for large, busy, usual in (_MINUTES, _QUARTERS, _DAYS)]
     left = rows - sum(step * (large + busy) for step, (large, busy, _) in zip(steps, counts, strict=True))
     rest = left / sum(step * usual for step, (_, _, usual) in zip(steps, counts, strict=True))
-    by_table = [(large, busy, ceil(usual * rest)) for large, busy, usual in counts]
-    return Size(max(20, ceil(USUAL * rest)), *by_table, events=min(MAX_EVENTS, rows // 10))
+    minute, quarter, day = [(large, busy, ceil(usual * rest)) for large, busy, usual in counts]
+    return Size(max(20, ceil(USUAL * rest)), minute, quarter, day, events=min(MAX_EVENTS, rows // 10))
 
 
 async def make_data(owner: asyncpg.Connection, size: Size, now: datetime, advance: Progress) -> int:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
+import httpx2
 import msgspec
 
 from bench.contender import Sample, WrongAnswers
@@ -14,8 +14,8 @@ from bench.cpu import Group, Spent
 from bench.journal_tally import JournalTally
 from bench.world import World
 from bench.wrk import Load, LoadResult, run_wrk
-from portal.cli.demo.check_client import CheckClient
 
+CLIENT_TIMEOUT_SECONDS = 120
 SAMPLES = 20
 SETTLE_SECONDS = 0.3
 MAX_DEGRADED = 0.001
@@ -71,15 +71,15 @@ class OverHttp:
 
     async def _read_samples(self) -> None:
         """Some answers in full."""
-        parts = urlsplit(self.load.url)
-        async with CheckClient(f"http://{parts.netloc}", self.load.token, path=parts.path) as client:
+        async with check_client(self.load.token) as client:
             for body in self.samples[:SAMPLES]:
-                answer = await client.check(body)
-                results = answer.document.get("results", [answer.document])
+                answer = await client.post(self.load.url, json=body)
+                document = answer.json()
+                results = document.get("results", [document])
                 codes = {result["code"] for result in results}
                 is_first_denied = self.expected == "RATE_LIMITED" and codes == {"VALID"}
-                if answer.status != 200 or (codes != {self.expected} and not is_first_denied):
-                    raise WrongAnswers(f"{self.name}: {answer.status} {answer.document}")
+                if answer.status_code != 200 or (codes != {self.expected} and not is_first_denied):
+                    raise WrongAnswers(f"{self.name}: {answer.status_code} {document}")
 
     def _verify(self, result: LoadResult, codes: Counter[str], units: int) -> dict[str, Any]:
         """The journal has every answer, and no more than what was under way when wrk stopped."""
@@ -100,3 +100,9 @@ class OverHttp:
         if not 0 <= degraded <= answered * MAX_DEGRADED:
             raise WrongAnswers(f"{self.name}: {codes['VALID']} valid, but Redis counts {units}")
         return details
+
+
+def check_client(token: str) -> httpx2.AsyncClient:
+    """Return a client that sends the service token: for warming up and for samples, not for load."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx2.AsyncClient(headers=headers, timeout=CLIENT_TIMEOUT_SECONDS, trust_env=False)

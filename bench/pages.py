@@ -23,13 +23,12 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy import Engine, event
 
 from bench.contender import Sample, WrongAnswers
-from portal.cli.commands.migrate import prepare_database
+from bench.folders import own_folder
 from portal.cli.demo.seed import DemoCredentials, ensure_demo
 from portal.core.database import Database
 from portal.core.embedded import start_services
 from portal.core.settings import load_settings
-from portal.runtime.container import open_container, open_web
-from portal.runtime.gc_tuning import tune_gc
+from portal.runtime import open_container, open_web, prepare_database, tune_gc
 from web.app import create_app
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -116,7 +115,8 @@ async def _analyze(database: Database) -> None:
 
 
 async def _walk(app: Any, database: Database, demo: DemoCredentials) -> Visited:
-    statements, pages, most = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list), {}
+    statements, pages = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    most: dict[str, int] = {}
     for login in LOGINS:
         async with _signed_in(app, demo.logins[login]) as client:
             addresses = await _find_pages(client)
@@ -206,7 +206,5 @@ async def _print(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    from bench.run import own_folder
-
     with own_folder() as made:
         asyncio.run(_print(made))

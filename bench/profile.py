@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.contenders import CHECKOUT, start_portal
+from bench.folders import own_folder
 from bench.install import FOLDER, VENV, install
 from bench.processes import Processes
-from bench.run import own_folder
 from bench.world import open_world
 from bench.wrk import Load, run_wrk
 

@@ -5,9 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +15,7 @@ from typing import Any
 
 from bench.contender import Contender, Sample
 from bench.contenders import CHECKOUT, Options, start_contenders
+from bench.folders import own_folder
 from bench.history import History
 from bench.install import FOLDER
 from bench.pages import Pages
@@ -47,17 +46,6 @@ async def run(options: Options) -> int:
     return 0
 
 
-@contextmanager
-def own_folder() -> Iterator[Path]:
-    """Gone afterwards. Others may pass through it: PostgreSQL does not run as root."""
-    folder = Path(tempfile.mkdtemp(prefix="portal-bench-"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 async def _measure(contenders: Sequence[Contender], options: Options, samples: dict[str, list[Sample]]) -> None:
     """By turns, so that what disturbs the machine for a while disturbs all of them."""
     for number in range(options.rounds):
@@ -67,7 +55,7 @@ async def _measure(contenders: Sequence[Contender], options: Options, samples: d
             _tell(f"{number + 1}/{options.rounds}  {contender.name:22} {sample.value:12,.3f} {contender.unit}")
 
 
-def _median_in(samples: Mapping[str, Sequence[Sample]]) -> Any:
+def _median_in(samples: Mapping[str, Sequence[Sample]]) -> Callable[[str], float | None]:
     def median_of(name: str) -> float | None:
         found = samples.get(name)
         return median(sample.value for sample in found) if found else None

@@ -12,11 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 from bench.contender import WrongAnswers
 from bench.cpu import Group
 from bench.install import FOLDER, NODE_PEER, PYTHON_PEER, VENV, program
-from bench.over_http import OverHttp
+from bench.over_http import OverHttp, check_client
 from bench.processes import Launch, Processes, free_port
 from bench.world import World
 from bench.wrk import Load
-from portal.cli.demo.check_client import CheckClient
 
 PROXIES = FOLDER / "peers" / "proxies"
 TRIES = 5
@@ -63,9 +62,8 @@ async def _start(peer: Peer, world: World, processes: Processes) -> tuple[str, G
 
 
 async def _see_limit(name: str, url: str, token: str) -> None:
-    parts = urlsplit(url)
-    async with CheckClient(f"http://{parts.netloc}", token, path=parts.path) as client:
-        statuses = [(await client.check({"key": "k"})).status for _ in range(TRIES)]
+    async with check_client(token) as client:
+        statuses = [(await client.post(url, json={"key": "k"})).status_code for _ in range(TRIES)]
     if statuses[0] != 200 or statuses[-1] != 429:
         raise WrongAnswers(f"{name} limits nothing: {statuses}")
 

@@ -17,13 +17,13 @@ import msgspec
 from redis.asyncio import Redis
 
 from portal.accounts import Account, create_service_token
-from portal.cli.commands.migrate import prepare_database
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Database, Tx
 from portal.core.embedded import EmbeddedServices, start_services
 from portal.core.ids import AccountId, new_id
 from portal.keys import NewKey, create_key
 from portal.plans import Plan, subscribe
+from portal.runtime import prepare_database
 
 MANY = 10**12
 """So that a closed loop of any speed is admitted throughout; how a limit is counted does not depend on its amount."""

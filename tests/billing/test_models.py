@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from portal.billing import LineComponent, rate_usage
-from portal.billing.rate import LineKind
+from portal.billing import LineComponent, LineKind, rate_usage
 from tests.billing.sample import GRADUATED, PER_UNIT, VOLUME, D, amounts_of, tariff_of
 
 

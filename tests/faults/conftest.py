@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from portal.accounts import create_service_token
-from portal.cli.commands.migrate import prepare_database
 from portal.core.actor import SYSTEM
 from portal.core.embedded import start_services
-from portal.runtime.container import open_container
+from portal.runtime import open_container, prepare_database
 from tests.conftest import settings_for
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import SERVERS, Served

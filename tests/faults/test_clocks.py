@@ -10,12 +10,12 @@ from random import Random
 import pytest
 
 from portal import keys
-from portal.cli.demo.check_client import CheckClient
 from portal.core.ids import new_id
 from portal.limits import Decision, Limiter, LimitsUnavailable, Seed, Status
 from tests.faults.conftest import serve
 from tests.faults.tools.asked import Asked
 from tests.faults.tools.assault import ALGORITHMS, COSTS, PERIOD_US, WINDOWS, Judged, Ledger, request_of
+from tests.faults.tools.check_client import CheckClient
 from tests.faults.tools.clocks import HOUR, wrong_clock
 from tests.faults.tools.oracle import most_in_window, wrong_denials
 from tests.faults.tools.place import Place

@@ -6,8 +6,8 @@ from pathlib import Path
 from time import monotonic
 
 from portal.check.policy.denials import DenialCache
-from portal.cli.demo.check_client import CheckClient
 from portal.limits import Decision, LimitRequest, LimitState, Mode, Quota, Status
+from tests.faults.tools.check_client import CheckClient
 from tests.faults.tools.client_process import Plan
 from tests.faults.tools.oracle import decided_us, most_in_window, node_of, span_seconds, wrong_denials
 from tests.faults.tools.place import Place

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from portal.cli.demo.check_client import CheckAnswer, CheckClient
 from tests.faults.conftest import serve
 from tests.faults.tools.asked import Asked
+from tests.faults.tools.check_client import CheckAnswer, CheckClient
 from tests.faults.tools.oracle import most_in_window, wrong_denials
 from tests.faults.tools.outages import frozen, postgres_away, redis_away
 from tests.faults.tools.place import PASSWORD, Customer, Place

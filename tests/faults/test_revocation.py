@@ -11,9 +11,9 @@ import httpx2
 import pytest
 
 from portal import keys
-from portal.cli.demo.check_client import CheckClient
 from portal.limits import LimitRequest, Mode, Seed, Status
 from tests.faults.conftest import serve
+from tests.faults.tools.check_client import CheckClient
 from tests.faults.tools.client_process import Plan
 from tests.faults.tools.oracle import node_of
 from tests.faults.tools.outages import frozen

@@ -7,9 +7,9 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from portal.cli.demo.check_client import CheckClient
 from portal.core.ids import new_id
 from portal.limits import Limiter, LimitRequest, Mode, Quota, QuotaCorrection, Seed
+from tests.faults.tools.check_client import CheckClient
 from tests.faults.tools.outages import redis_away
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import Served

@@ -12,9 +12,9 @@ from time import monotonic, perf_counter
 import httpx2
 import pytest
 
-from portal.cli.demo.check_client import CheckAnswer, CheckClient
 from portal.core.redis.ring import RendezvousRing
 from tests.faults.conftest import serve
+from tests.faults.tools.check_client import CheckAnswer, CheckClient
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import Served
 from tests.faults.tools.report import Report, sized

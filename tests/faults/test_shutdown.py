@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.cli.demo.check_client import CheckAnswer, CheckClient
 from tests.faults.conftest import serve
+from tests.faults.tools.check_client import CheckAnswer, CheckClient
 from tests.faults.tools.outages import frozen
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import STOP_SECONDS

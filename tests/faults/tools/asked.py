@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
 
-from portal.cli.demo.check_client import CheckAnswer, CheckClient
+from tests.faults.tools.check_client import CheckAnswer, CheckClient
 from tests.faults.tools.oracle import decided_us
 
 

@@ -12,17 +12,14 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import uvloop
 
-if TYPE_CHECKING:
-    from portal.cli.demo.check_client import CheckClient
+from tests.faults.tools.check_client import CheckClient
 
-CLIENT = Path(__file__).parents[3] / "portal" / "cli" / "demo" / "check_client.py"
 CONFIRMATIONS = 5
 PAUSE_SECONDS = 0.02
 
@@ -88,18 +85,7 @@ def read_notes(folder: Path) -> list[Noted]:
     ]
 
 
-def _load_client() -> "type[CheckClient]":
-    """By its file: its package is the door to the whole portal, which would take each leader seconds to import."""
-    spec = spec_from_file_location("check_client", CLIENT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    client: type[CheckClient] = module.CheckClient
-    return client
-
-
-async def _ask(client: "CheckClient", plan: Plan, key: int) -> Noted:
+async def _ask(client: CheckClient, plan: Plan, key: int) -> Noted:
     sent = monotonic_ns()
     try:
         answer = await client.check({"key": plan.keys[key]})
@@ -113,18 +99,18 @@ async def _ask(client: "CheckClient", plan: Plan, key: int) -> Noted:
     return Noted(sent, heard, 200, body["code"], body["requestId"], key, body["degraded"], body["valid"])
 
 
-async def _hammer(client_type: "type[CheckClient]", plan: Plan, go: Any, stop: Any, file: TextIO) -> None:
-    async def ask(client: "CheckClient", chooser: Chooser) -> int:
+async def _hammer(plan: Plan, go: Any, stop: Any, file: TextIO) -> None:
+    async def ask(client: CheckClient, chooser: Chooser) -> int:
         noted = await _ask(client, plan, chooser.next())
         chooser.note(noted)
         file.write(" ".join(str(int(field) if isinstance(field, bool) else field) for field in noted) + "\n")
         return noted.status
 
-    async def work(client: "CheckClient", chooser: Chooser) -> None:
+    async def work(client: CheckClient, chooser: Chooser) -> None:
         while not stop.is_set():
             await ask(client, chooser)
 
-    connections = [(client_type(plan.url, plan.token), Chooser(plan)) for _ in range(plan.connections)]
+    connections = [(CheckClient(plan.url, plan.token), Chooser(plan)) for _ in range(plan.connections)]
     first = await asyncio.gather(*[ask(*connection) for connection in connections])
     sys.stdout.write("ready\n" if {*first} == {200} else f"answered {first}\n")
     sys.stdout.flush()
@@ -134,19 +120,17 @@ async def _hammer(client_type: "type[CheckClient]", plan: Plan, go: Any, stop: A
         client.close()
 
 
-def _child(client_type: "type[CheckClient]", plan: Plan, number: int, go: Any, stop: Any) -> None:
+def _child(plan: Plan, number: int, go: Any, stop: Any) -> None:
     with (Path(plan.folder) / f"{number}.notes").open("w") as file:
-        uvloop.run(_hammer(client_type, plan, go, stop, file))
+        uvloop.run(_hammer(plan, go, stop, file))
 
 
 def main(arguments: Sequence[str]) -> None:
     plan = Plan(**json.loads(arguments[0]))
     Path(plan.folder).mkdir()
     forking = multiprocessing.get_context("fork")
-    go, stop, client_type = forking.Event(), forking.Event(), _load_client()
-    children = [
-        forking.Process(target=_child, args=(client_type, plan, number, go, stop)) for number in range(plan.processes)
-    ]
+    go, stop = forking.Event(), forking.Event()
+    children = [forking.Process(target=_child, args=(plan, number, go, stop)) for number in range(plan.processes)]
     for child in children:
         sys.stdin.readline()
         child.start()

@@ -16,7 +16,7 @@ from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.embedded import EmbeddedServices
 from portal.core.ids import AccountId, new_id
 from portal.plans import Plan
-from portal.runtime.container import Container
+from portal.runtime import Container
 from portal.usage.records import occurred_at
 
 PASSWORD = "correct horse battery"

@@ -13,9 +13,9 @@ from time import monotonic
 
 import httpx2
 
-from portal.cli.demo.check_client import CheckClient
 from portal.core.embedded.folder import free_port
 from tests.cli.demo_portal import PORTAL, PROJECT, portal_environment
+from tests.faults.tools.check_client import CheckClient
 from tests.faults.tools.client_process import Noted, Plan, read_notes
 from tests.faults.tools.oracle import node_of
 from tests.faults.tools.outages import children_of, frozen

@@ -15,13 +15,12 @@ from time import monotonic
 from sqlalchemy import text
 
 from portal.accounts import create_service_token
-from portal.cli.commands.migrate import prepare_database
 from portal.core.actor import SYSTEM
 from portal.core.bus import USAGE_RECORDED
 from portal.core.embedded import start_services
 from portal.core.ids import new_id
 from portal.core.rabbit import BrokerStatus
-from portal.runtime.container import open_container
+from portal.runtime import open_container, prepare_database
 from tests.broker.find import private_broker
 from tests.broker.private import PrivateBroker
 from tests.cli.demo_portal import PORTAL, PROJECT, portal_environment
