@@ -126,11 +126,11 @@ class Tx:
         return row
 
     async def flush(self) -> None:
-        """Send the changes made to loaded rows."""
+        """Send changes made to loaded rows."""
         await self._send(self._session.flush)
 
     async def stream(self, statement: Executable, parameters: Any, *, rows: int) -> AsyncGenerator[Sequence[Any]]:
-        """Read rows of a server-side cursor, `rows` at a time, and free it when the iterator or transaction is closed.
+        """Rows of a server-side cursor, so many at a time. Closing the iterator (or the transaction) frees the cursor.
 
         Nothing else may be sent in this transaction meanwhile.
         """
@@ -142,7 +142,7 @@ class Tx:
             await result.close()
 
     async def copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> None:
-        """Copy rows into a table (COPY) within this transaction. Raises asyncpg's own errors."""
+        """COPY rows into a table within this transaction. Raises asyncpg's own errors."""
 
         async def copy() -> None:
             raw = await (await self._session.connection()).get_raw_connection()
@@ -151,15 +151,15 @@ class Tx:
         await self._send(copy)
 
     async def limit_statements(self, seconds: float) -> None:
-        """Let PostgreSQL stop any later statement of this transaction that takes longer."""
+        """From now on PostgreSQL stops any statement of this transaction that takes longer."""
         await self.execute(_LIMIT_STATEMENTS, {"most_ms": str(round(seconds * 1000))})
 
     async def limit_waiting(self, seconds: float) -> None:
-        """Let PostgreSQL stop any later statement of this transaction that waits longer for one lock."""
+        """From now on PostgreSQL stops any statement of this transaction that waits longer for one lock."""
         await self.execute(_LIMIT_WAITING, {"most_ms": str(round(seconds * 1000))})
 
     async def settle(self) -> None:
-        """Return when no statement is on its way, and refuse any later one.
+        """Returns when no statement is on its way, and lets none go any more.
 
         Work that others share outlives a cancelled caller. What it sent afterwards would take a connection anew, as the
         role that logs in, and keep it.
@@ -168,11 +168,10 @@ class Tx:
             self._is_settled = True
 
     async def _send(self, send: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """Send one statement.
+        """Cancelled at once while it waits for its turn; once it was sent only at its end, or if the server hangs.
 
-        It is cancelled at once while it waits for its turn, afterwards only at its end or if the server hangs. Raises
-        Invalid for U+0000, which JSON and forms can carry in any text and PostgreSQL stores in none, and RuntimeError
-        once the transaction is settled.
+        Raises Invalid for U+0000, which JSON and forms can carry in any text and PostgreSQL stores in none, and
+        RuntimeError once it is settled.
         """
         async with self._lock:
             if self._is_settled:
@@ -193,29 +192,29 @@ class Tx:
                 raise
 
     def emit(self, event: Event) -> None:
-        """Emit an event: stored with the transaction, passed to `after_commit` and relayed by the outbox."""
+        """Leave a fact: stored with the transaction, told to `after_commit` and relayed by the outbox."""
         self.events.append(event)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Undo what happens inside alone when it raises, its events too."""
-        count_before = len(self.events)
+        """What happens inside is undone alone when it raises, its events too."""
+        kept = len(self.events)
         nested = self._session.begin_nested()
         await self._send(nested.start)
         try:
             yield
             await self._send(nested.commit)
         except BaseException:
-            del self.events[count_before:]
+            del self.events[kept:]
             await self._send(nested.rollback)
             raise
 
     @asynccontextmanager
     async def acting_for(self, account_id: str) -> AsyncIterator[None]:
-        """Confine row-level security to another account inside: for staff or its members, as the caller made sure.
+        """Inside, row-level security confines to another account: for staff or its members, as the caller made sure.
 
-        Afterwards it is the account before again. What raises inside must be undone, with its savepoint or as a whole:
-        that leads back, too.
+        Afterwards to the one before. What raises inside must be undone, with its savepoint or as a whole: that too
+        leads back.
         """
         before = await self.find(_ACCOUNT)
         await self.execute(_ACT_FOR, {"account": account_id})
@@ -224,7 +223,7 @@ class Tx:
 
 
 class Database:
-    """The engine, and who is called after a commit. `url` starts with postgresql+asyncpg://."""
+    """The engine and what is told to other parts after a commit. `url` starts with postgresql+asyncpg://."""
 
     def __init__(
         self,
@@ -252,12 +251,12 @@ class Database:
 
     @property
     def dsn(self) -> str:
-        """Return the address as asyncpg itself wants it."""
+        """The address as asyncpg itself wants it."""
         return self.url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
     @asynccontextmanager
     async def transaction(self, account_id: str | None = None, *, actor: Actor | None = None) -> AsyncIterator[Tx]:
-        """Commit at the end, roll back on an error; then call `after_commit`, before the caller answers.
+        """Commit at the end, roll back on an error; afterwards tell `after_commit` before the caller answers.
 
         For an `actor` it is confined to their account, and shows them what is theirs as a person, or staff's.
         """
@@ -279,7 +278,7 @@ class Database:
 
     @asynccontextmanager
     async def owner_transaction(self, *, lock_timeout_ms: int = 2000) -> AsyncIterator[Tx]:
-        """Run DDL as the role that owns the tables; give up rather than queue others behind its locks."""
+        """As the role that owns the tables, for DDL alone; gives up rather than queue others behind its locks."""
         async with AsyncSession(self.engine) as session:
             now = (await session.execute(_BEGIN_AS_OWNER, {"timeout": f"{lock_timeout_ms}ms"})).one()[1]
             yield Tx(session, now)
@@ -287,9 +286,9 @@ class Database:
 
     @asynccontextmanager
     async def owner_connection(self, *, lock_timeout_ms: int = 2000) -> AsyncIterator[AsyncConnection]:
-        """Run DDL that no transaction may contain as the owner, each statement committed by itself.
+        """As the owner, each statement committed by itself, for DDL that no transaction may contain.
 
-        The connection is never from the pool: what the session locks or sets ends with it.
+        Never from the pool: what the session locks or sets ends with it.
         """
         engine = create_async_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         try:
@@ -310,24 +309,24 @@ def _checked(value: object, returns: type[Value]) -> Value:
 
 
 async def _begin(session: AsyncSession, account_id: str | None, actor: Actor | None = None) -> Tx:
-    context = {
+    known = {
         "role": "portal_app" if account_id else "portal_system",
         "account": account_id or "",
         "person": actor.id if actor and actor.kind == "person" else "",
         "staff": "on" if actor and actor.may(Permission.STAFF) else "",
     }
     try:
-        row = (await session.execute(_BEGIN, context)).one()
+        row = (await session.execute(_BEGIN, known)).one()
     except (InterfaceError, OperationalError, DBAPIError) as error:
         if not is_connection_lost(error):
             raise
         await session.invalidate()
-        row = (await session.execute(_BEGIN, context)).one()
+        row = (await session.execute(_BEGIN, known)).one()
     return Tx(session, row.now)
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Tell whether the server went away, is about to or is not there yet, as opposed to refusing the statement."""
+    """Whether the server went away, or is about to, or is not there yet, as opposed to refusing the statement."""
     if isinstance(error, DBAPIError) and (error.connection_invalidated or _sqlstate(error).startswith(SHUTDOWN)):
         return True
     return isinstance(error, OSError | TimeoutError | OperationalError | InterfaceError)
@@ -338,9 +337,9 @@ def _sqlstate(error: DBAPIError) -> str:
 
 
 def is_dependency_unavailable(error: BaseException) -> bool:
-    """Tell whether the same work may succeed later: the database is away, restarts, is full, not migrated, deadlocked.
+    """Whether the same work will succeed later: the database is away, restarts, is full, not migrated, in a deadlock.
 
-    That is every error but its refusal of the data itself; Unavailable, from any server, counts too.
+    Everything but its refusal of the data itself. Also for a neighbour of ours that says Unavailable.
     """
     if isinstance(error, Unavailable) or is_connection_lost(error):
         return True
