@@ -137,7 +137,7 @@ async def _make_key(services: EmbeddedServices) -> tuple[bytes, dict[str, str]]:
 async def _shared_policy(services: EmbeddedServices, redis: Redis, digest: bytes) -> tuple[bytes, bytes]:
     """What a process that loads the key leaves in Redis: name and body."""
     async with _cache(services.database_url, services.redis_urls[0], 10) as cache:
-        _require(await cache.get(digest) is not None, "the key that was made is not known")
+        _require(await cache.find(digest) is not None, "the key that was made is not known")
         for _ in range(100):
             async for name in redis.scan_iter(f"*{digest.hex()}*"):
                 body = await redis.get(name)
@@ -181,14 +181,14 @@ def _load_all(told: Any, database_url: str, redis_url: str, keys: int) -> None:
 
 async def _bytes_a_policy(database_url: str, redis_url: str, keys: int) -> tuple[float, str]:
     async with _cache(database_url, redis_url, keys + 1) as cache:
-        await _at_once(1000, lambda number: cache.get(_digest(keys - 1 - number)))
+        await _at_once(1000, lambda number: cache.find(_digest(keys - 1 - number)))
         gc.collect()
         before = _rss_bytes(os.getpid())
-        await _at_once(keys - 1000, lambda number: cache.get(_digest(number)))
+        await _at_once(keys - 1000, lambda number: cache.find(_digest(number)))
         gc.collect()
         known = cache.sizes()["known"]
         _require(known == keys, f"{known} of {keys} are known")
-        return (_rss_bytes(os.getpid()) - before) / (keys - 1000), _parts(await cache.get(_digest(0)))
+        return (_rss_bytes(os.getpid()) - before) / (keys - 1000), _parts(await cache.find(_digest(0)))
 
 
 def _parts(entry: Any) -> str:
