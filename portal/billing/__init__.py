@@ -11,15 +11,14 @@ never counts usage: it bills what portal.usage has counted.
 """
 
 from portal.billing.audit import audit_invoice, audit_numbers
-from portal.billing.components import LineComponent
+from portal.billing.components import LineComponent, part_document, parts_from
 from portal.billing.decimals import decimal_from, format_decimal, signed_decimal_from
 from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import FinalizedInvoice, finalize_invoice
-from portal.billing.line_rows import part_document, parts_from
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
-from portal.billing.prorate import WHOLE, Share, days_covered, prorate
-from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
+from portal.billing.prorate import Share, days_covered, prorate
+from portal.billing.rate import Line, Totals, add_up, rate_usage
 from portal.billing.store import (
     Due,
     count_invoices,
@@ -34,7 +33,6 @@ from portal.billing.store import (
 from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, tariff_document
 
 __all__ = [
-    "WHOLE",
     "Charge",
     "ChargeModel",
     "Draft",
@@ -44,7 +42,6 @@ __all__ = [
     "InvoiceLine",
     "Line",
     "LineComponent",
-    "LineKind",
     "Share",
     "Tariff",
     "Tier",

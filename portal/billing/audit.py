@@ -11,8 +11,7 @@ import msgspec
 
 from portal import plans, usage
 from portal.billing import store
-from portal.billing.invoice_lines import build_lines, inputs_from, totals
-from portal.billing.line_rows import lines_of
+from portal.billing.invoice_lines import build_lines, inputs_from, rows_of, totals
 from portal.billing.models import BillingAccount, Invoice, InvoiceLine
 from portal.core.database import Tx
 from portal.core.errors import PortalError
@@ -22,21 +21,21 @@ WORDS = {"description"}
 
 
 async def audit_invoice(tx: Tx, account_id: str, period: str) -> list[Difference]:
-    """What does not agree about one account and period."""
+    """Return what does not agree about one account and period."""
     closed = await usage.list_closed_periods(tx, account_id)
-    this = next((one for one in closed if one.period == period), None)
+    closed_period = next((candidate for candidate in closed if candidate.period == period), None)
     invoice = await store.find_invoice_of(tx, account_id, period)
-    if this is None:
+    if closed_period is None:
         return _not_closed(account_id, period, await store.find_billing(tx, account_id), invoice)
     billed = await store.billed_units(tx, account_id, period)
-    found = _compare(account_id, period, "units", this.billed, billed)
+    found = _compare(account_id, period, "units", closed_period.billed, billed)
     if invoice is not None:
         found += _billed_again(invoice, await store.list_lines(tx, account_id, [invoice.id]))
     return found
 
 
 async def audit_numbers(tx: Tx) -> list[Difference]:
-    """Years in which not every number that was given has its invoice."""
+    """Return the years in which not every number that was given has its invoice."""
     return [
         Difference("", "", "", f"invoices of {year}", "numbers given", "invoices", numbers, invoices)
         for year, numbers, invoices in await store.list_number_gaps(tx)
@@ -46,7 +45,7 @@ async def audit_numbers(tx: Tx) -> list[Difference]:
 def _not_closed(
     account_id: str, period: str, billing: BillingAccount | None, invoice: Invoice | None
 ) -> list[Difference]:
-    """Right where the period is not billed yet, or was over before billing began."""
+    """Accept a period that is not billed yet, or was over before billing began."""
     is_billed = billing is not None and billing.first_period <= period < billing.next_period
     if not is_billed and invoice is None:
         return []
@@ -61,27 +60,29 @@ def _billed_again(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[Differ
     except (msgspec.ValidationError, PortalError, ValueError, ArithmeticError):
         return [_difference(*where, "inputs that can be billed", 1, 0)]
     sums, period = totals(inputs, again), plans.period_named(inputs.period, inputs.time_zone)
-    expected = [_told(line) for line in lines_of(again, invoice.account_id, invoice.id)]
+    expected = [_without_words(line) for line in rows_of(again, invoice.account_id, invoice.id)]
     head = (inputs.period, period.start, period.end, inputs.currency, sums.subtotal, sums.tax, sums.total)
     stored = (invoice.period, invoice.period_start, invoice.period_end, invoice.currency)
     amounts = (invoice.subtotal, invoice.tax, invoice.total)
     return [
         *_compare(*where, "inputs as they were", 1, int(inputs.digest == invoice.digest)),
-        *_compare(*where, "lines as billed again", len(expected), _equal(expected, [_told(line) for line in lines])),
+        *_compare(
+            *where, "lines as billed again", len(expected), _equal(expected, [_without_words(line) for line in lines])
+        ),
         *_compare(*where, "figures of its head", len(head), _equal(head, (*stored, *amounts))),
     ]
 
 
-def _told(line: InvoiceLine) -> dict[str, object]:
-    """All of it but its words, which a later version may choose otherwise."""
+def _without_words(line: InvoiceLine) -> dict[str, object]:
+    """Return a line without its words, which a later version may choose otherwise."""
     return line.model_dump(exclude=WORDS)
 
 
 def _equal(expected: Sequence[object], found: Iterable[object]) -> int:
-    """How many are the same, or how many there are, where they are too many."""
-    there = [*found]
-    same = sum(one == other for one, other in zip(expected, there, strict=False))
-    return same if len(there) <= len(expected) else len(there)
+    """Return how many are the same, or how many there are, where there are too many."""
+    actual = [*found]
+    same = sum(left == right for left, right in zip(expected, actual, strict=False))
+    return same if len(actual) <= len(expected) else len(actual)
 
 
 def _compare(account_id: str, period: str, measure: str, expected: int, found: int) -> list[Difference]:

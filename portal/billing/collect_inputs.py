@@ -1,41 +1,142 @@
-"""Gather what a period's invoice depends on: the account's plans, what it was charged, what it used, what came late."""
+"""Collect what a period's invoice depends on: the account's plans, what it was charged, what it used, what came late.
+
+A PlanHistory is which plan an account was on, day by day, as far as an invoice needs to look back.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Self
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from portal import plans
+from portal import plans, usage
+from portal.accounts import get_account
 from portal.billing import store
-from portal.billing.fees import BillingDays, Fee, chargeable_days, fees_due, invoiced
+from portal.billing.fees import (
+    DAY,
+    BillingDays,
+    Fee,
+    PlanChange,
+    PlanOnDay,
+    chargeable_days,
+    charged_days,
+    day_of,
+    days_of,
+    fees_due,
+    group_consecutive_days,
+    plans_by_day,
+)
 from portal.billing.invoice_lines import InvoiceInputs, LateUsage, PeriodUsage, inputs_from
 from portal.billing.models import InvoiceLine
-from portal.billing.plan_history import PlanHistory
+from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.core.database import Tx
-from portal.plans import Period
+from portal.core.ids import AccountId
+from portal.plans import Period, Plan
 from portal.usage import ClosedPeriod
 
 
 async def collect_inputs(
     tx: Tx, account_id: str, period: Period, units: int, closed: Sequence[ClosedPeriod]
 ) -> InvoiceInputs:
-    """`units` were used in the period; `closed` are the periods before it, as far as they are billed."""
-    pending = [one for one in closed if one.used != one.billed]
-    past = await PlanHistory.of(tx, account_id, period.start)
-    following = plans.periods_around(period.end, past.time_zone)[0]
-    metered = await past.metered(tx, period, units)
+    """Return the inputs of a period in which `units` were used.
+
+    `closed` are the periods before it, as far as they are billed.
+    """
+    history = await PlanHistory.load(tx, account_id, period.start)
+    following = plans.periods_around(period.end, history.time_zone)[0]
+    by_plan = await history.usage_by_plan(tx, period, units)
     return InvoiceInputs(
         period=period.name,
-        time_zone=past.time_zone,
-        currency=past.plans[metered[-1].plan_id].currency,
-        fees=[*await _fees(tx, past, past.days(period)), *await _fees(tx, past, past.days(following))],
-        usage=metered,
-        late=[await _late(tx, past, one) for one in pending],
+        time_zone=history.time_zone,
+        currency=history.plans[by_plan[-1].plan_id].currency,
+        fees=[*await _fees(tx, history, period), *await _fees(tx, history, following)],
+        usage=by_plan,
+        late=[await _late_usage(tx, history, late) for late in closed if late.used != late.billed],
     )
 
 
-async def _fees(tx: Tx, past: PlanHistory, days: BillingDays) -> list[Fee]:
-    charged = [_fee_of(line, days) for line in await store.list_fees(tx, past.account_id, days.period)]
-    return fees_due(chargeable_days(past.rates(days)), invoiced(charged, days), days)
+@dataclass(frozen=True, slots=True)
+class PlanHistory:
+    """Days are those of the account's time zone.
+
+    `changes` are in their order; the first one was made before the days that are looked at.
+    """
+
+    account_id: str
+    time_zone: str
+    changes: list[PlanChange]
+    plans: dict[str, Plan]
+
+    @classmethod
+    async def load(cls, tx: Tx, account_id: str, since: datetime) -> Self:
+        """Load the plans of days from `since` on. Without a choice the account was on the default plan."""
+        account = await get_account(tx, AccountId(account_id))
+        default, choices = await plans.get_default_plan(tx), await plans.list_choices(tx, account_id, since)
+        starts = [(account.created_at, default.id), *((choice.chosen_at, choice.plan_id) for choice in choices)]
+        current = await plans.find_subscription(tx, account_id)
+        if current is not None and current.plan_id != starts[-1][1]:
+            starts.append((current.started_at, current.plan_id))  # by a process of a version that kept no choices
+        by_id = {plan_id: await plans.get_plan(tx, plan_id) for plan_id in {plan_id for _, plan_id in starts}}
+        changes = [PlanChange(day_of(at, account.time_zone), _plan_on_day(by_id[plan_id])) for at, plan_id in starts]
+        return cls(account_id, account.time_zone, changes, by_id)
+
+    def days(self, period: Period) -> BillingDays:
+        return days_of(period, self.time_zone)
+
+    def plans_by_day(self, days: BillingDays) -> dict[date, PlanOnDay]:
+        """Return the plan of each day. An account always has one: days before its first plan belong to that."""
+        return plans_by_day(self.changes, days) or {days.last: self.changes[0].plan}
+
+    async def usage_by_plan(self, tx: Tx, period: Period, units: int) -> list[PeriodUsage]:
+        """Return a period's units by the plans it had, in their order; the last one has what no other has."""
+        days = self.days(period)
+        by_day = self.plans_by_day(days)
+        found, left = [], units
+        *others, last = _in_order(by_day)
+        for plan in others:
+            used = min(left, await self._units_on(tx, plan, by_day))
+            found.append(self._usage_on(plan, by_day, days, used))
+            left -= used
+        return [*found, self._usage_on(last, by_day, days, left)]
+
+    def _usage_on(self, priced: PlanOnDay, by_day: dict[date, PlanOnDay], days: BillingDays, units: int) -> PeriodUsage:
+        plan = self.plans[priced.plan_id]
+        count = [*by_day.values()].count(priced)
+        return PeriodUsage(days.period, plan.id, plan.name, plan.tariff, units, count, days.count)
+
+    async def _units_on(self, tx: Tx, plan: PlanOnDay, by_day: dict[date, PlanOnDay]) -> int:
+        """Return what was used on a plan's days, asked a stretch of days at a time."""
+        units = 0
+        for stretch in group_consecutive_days(by_day):
+            if stretch.plan == plan:
+                start, end = self._midnight(stretch.first), self._midnight(stretch.last + DAY)
+                units += await usage.billable_units(tx, self.account_id, start, end)
+        return units
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time(), ZoneInfo(self.time_zone))
+
+
+def _in_order(by_day: dict[date, PlanOnDay]) -> list[PlanOnDay]:
+    """Return each plan once, in the order of their last days."""
+    latest_first = dict.fromkeys(by_day[day] for day in sorted(by_day, reverse=True))
+    return [*reversed(latest_first)]
+
+
+def _plan_on_day(plan: Plan) -> PlanOnDay:
+    tariff = parse_tariff_or_none(plan.tariff)
+    if tariff is None:
+        return PlanOnDay(plan.id, plan.name, plan.price)
+    return PlanOnDay(plan.id, plan.name, plan.price, tariff.tax_percent, bool(tariff.charges))
+
+
+async def _fees(tx: Tx, history: PlanHistory, period: Period) -> list[Fee]:
+    days = history.days(period)
+    lines = await store.list_fees(tx, history.account_id, days.period)
+    charged = charged_days([_fee_of(line, days) for line in lines], days)
+    return fees_due(chargeable_days(history.plans_by_day(days)), charged, days)
 
 
 def _fee_of(line: InvoiceLine, days: BillingDays) -> Fee:
@@ -46,18 +147,18 @@ def _fee_of(line: InvoiceLine, days: BillingDays) -> Fee:
     raise ValueError(f"line {line.position} of {line.invoice_id} is no fee")
 
 
-async def _late(tx: Tx, past: PlanHistory, one: ClosedPeriod) -> LateUsage:
-    """On the plan that its period ended on, as its invoice has it."""
-    invoice = await store.find_invoice_of(tx, past.account_id, one.period)
+async def _late_usage(tx: Tx, history: PlanHistory, closed: ClosedPeriod) -> LateUsage:
+    """Return what came late for a closed period, on the plan that the period ended on, as its invoice has it."""
+    invoice = await store.find_invoice_of(tx, history.account_id, closed.period)
     if invoice is None:
-        metered = (await _ending(tx, past, one))[-1]
-        return LateUsage(replace(metered, units=one.used), one.billed)
+        metered = (await _usage_of_closed(tx, history, closed))[-1]
+        return LateUsage(replace(metered, units=closed.used), closed.billed)
     *others, last = inputs_from(invoice.inputs).usage
     elsewhere = sum(metered.units for metered in others)
-    return LateUsage(replace(last, units=one.used - elsewhere), one.billed - elsewhere)
+    return LateUsage(replace(last, units=closed.used - elsewhere), closed.billed - elsewhere)
 
 
-async def _ending(tx: Tx, past: PlanHistory, one: ClosedPeriod) -> list[PeriodUsage]:
-    period = plans.period_named(one.period, past.time_zone)
-    then = await PlanHistory.of(tx, past.account_id, period.start)
-    return await then.metered(tx, period, 0)
+async def _usage_of_closed(tx: Tx, history: PlanHistory, closed: ClosedPeriod) -> list[PeriodUsage]:
+    period = plans.period_named(closed.period, history.time_zone)
+    earlier = await PlanHistory.load(tx, history.account_id, period.start)
+    return await earlier.usage_by_plan(tx, period, 0)

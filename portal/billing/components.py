@@ -1,12 +1,13 @@
-"""How a charge's amount comes about: its tiers, packages and free units, each exact, so that the sum can be followed.
+"""How a charge's amount comes about: its tiers, packages and free units, each exact, so that the sum can be checked.
 
 Free units go first; what is left is priced as if it were all there is, tiers included.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from portal.billing.decimals import ZERO
+from portal.billing.decimals import ZERO, format_decimal
 from portal.billing.prorate import Share, prorate
 from portal.billing.tariff import Charge, ChargeModel, Tier
 
@@ -23,13 +24,23 @@ class LineComponent:
 
 
 def components_of(charge: Charge, quantity: Decimal, currency: str, share: Share) -> tuple[LineComponent, ...]:
-    """In the order in which units are used up. Call it within `exactly()`."""
+    """Return a charge's components, in the order in which units are used up. Call it within `exactly()`."""
     if charge.model is ChargeModel.FLAT:
         # Rounded here: a share of days has no end in decimals, and a part that cannot be written explains nothing.
         return (_part(ZERO, ZERO, prorate(charge.price, share, currency)),)
     free = min(quantity, charge.free_units)
     priced = _priced(charge, quantity - free)
     return (_part(free, ZERO), *priced) if free else priced
+
+
+def part_document(part: LineComponent) -> dict[str, str]:
+    """Return a component as an invoice line stores it."""
+    return {name: format_decimal(getattr(part, name)) for name in ("quantity", "unit", "flat", "amount")}
+
+
+def parts_from(documents: Iterable[Mapping[str, str]]) -> list[LineComponent]:
+    """Return the components that `part_document` wrote."""
+    return [LineComponent(**{name: Decimal(number) for name, number in part.items()}) for part in documents]
 
 
 def _priced(charge: Charge, quantity: Decimal) -> tuple[LineComponent, ...]:

@@ -1,4 +1,4 @@
-"""The draft of an account's next invoice: what it would say if its period ended now. Worked out, never stored."""
+"""The draft of an account's next invoice: what it would say if its period ended now. Computed, never stored."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,7 @@ from portal import plans, usage
 from portal.accounts import get_account
 from portal.billing import store
 from portal.billing.collect_inputs import collect_inputs
-from portal.billing.invoice_lines import build_lines, totals
-from portal.billing.line_rows import lines_of
+from portal.billing.invoice_lines import build_lines, rows_of, totals
 from portal.billing.models import InvoiceLine
 from portal.billing.rate import Totals
 from portal.core.database import Tx
@@ -17,7 +16,7 @@ from portal.plans import Period
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Of a period that is not billed yet, with the usage that is known now."""
+    """What is known now of the invoice of a period that is not billed yet."""
 
     period: Period
     currency: str
@@ -26,7 +25,7 @@ class Draft:
 
 
 async def draft_invoice(tx: Tx, account_id: str) -> Draft:
-    """Of the first period that is not billed, which is the current one but for some time after a month's end."""
+    """Draft the invoice of the first unbilled period: the current one, except for a while after a month's end."""
     account = await get_account(tx, AccountId(account_id))
     billing = await store.find_billing(tx, account_id)
     if billing is None:
@@ -35,5 +34,5 @@ async def draft_invoice(tx: Tx, account_id: str) -> Draft:
         period = plans.period_named(billing.next_period, account.time_zone)
     units = await usage.used_in_period(tx, account_id, period.name)
     inputs = await collect_inputs(tx, account_id, period, units, await usage.list_closed_periods(tx, account_id))
-    billed = build_lines(inputs)
-    return Draft(period, inputs.currency, lines_of(billed, account_id, ""), totals(inputs, billed))
+    drafts = build_lines(inputs)
+    return Draft(period, inputs.currency, rows_of(drafts, account_id, ""), totals(inputs, drafts))

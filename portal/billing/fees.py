@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 
 class PlanOnDay(NamedTuple):
-    """A plan at its price of a whole period; `is_metered`: its usage costs something, too."""
+    """A plan at its price for a whole period; `is_metered`: its usage costs something, too."""
 
     plan_id: str
     name: str
@@ -35,7 +35,15 @@ class PlanChange(NamedTuple):
     """The account chose the plan within this day."""
 
     day: date
-    rate: PlanOnDay
+    plan: PlanOnDay
+
+
+class Stretch(NamedTuple):
+    """Days from `first` to `last`, both counted, on one plan."""
+
+    plan: PlanOnDay
+    first: date
+    last: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,70 +82,93 @@ class BillingDays:
 
 
 def days_of(period: Period, time_zone: str) -> BillingDays:
+    """Return the days of a billing period in the account's time zone."""
     zone = ZoneInfo(time_zone)
     return BillingDays(period.name, _day(period.start, zone), _day(period.end - DAY / 2, zone))
 
 
 def day_of(instant: datetime, time_zone: str) -> date:
+    """Return the day of an instant in the account's time zone."""
     return _day(instant, ZoneInfo(time_zone))
 
 
-def rate_on(changes: Sequence[PlanChange], day: date) -> PlanOnDay | None:
-    """The day's plan, the later one of two that cost the same; None before the first. `changes` are in their order."""
-    before = [change.rate for change in changes if change.day < day][-1:]
-    within = [change.rate for change in changes if change.day == day]
-    return max(reversed(before + within), key=lambda rate: rate.rank, default=None)
+def plan_on(changes: Sequence[PlanChange], day: date) -> PlanOnDay | None:
+    """Return the day's plan, the later one of two that cost the same; None before the first one.
+
+    `changes` are in their order.
+    """
+    before = [change.plan for change in changes if change.day < day][-1:]
+    within = [change.plan for change in changes if change.day == day]
+    return max(reversed(before + within), key=lambda plan: plan.rank, default=None)
 
 
-def rates_on(changes: Sequence[PlanChange], days: BillingDays) -> dict[date, PlanOnDay]:
-    """Of each day that has a plan."""
-    rates = {day: rate_on(changes, day) for day in days.each()}
-    return {day: rate for day, rate in rates.items() if rate is not None}
+def plans_by_day(changes: Sequence[PlanChange], days: BillingDays) -> dict[date, PlanOnDay]:
+    """Return the plan of each day that has one."""
+    by_day = {day: plan_on(changes, day) for day in days.each()}
+    return {day: plan for day, plan in by_day.items() if plan is not None}
 
 
-def chargeable_days(rates: Mapping[date, PlanOnDay]) -> dict[date, PlanOnDay]:
-    """The days that cost something."""
-    return {day: rate for day, rate in rates.items() if rate.price}
+def chargeable_days(by_day: Mapping[date, PlanOnDay]) -> dict[date, PlanOnDay]:
+    """Return the days whose plan costs something."""
+    return {day: plan for day, plan in by_day.items() if plan.price}
 
 
-def invoiced(fees: Iterable[Fee], days: BillingDays) -> dict[date, PlanOnDay]:
-    """What was charged for each day so far and not given back. `fees` are in the order of their invoices' lines."""
-    found: dict[date, PlanOnDay] = {}
+def charged_days(fees: Iterable[Fee], days: BillingDays) -> dict[date, PlanOnDay]:
+    """Return the plan that each day has been charged for and not given back.
+
+    `fees` are in the order of their invoices' lines.
+    """
+    charged: dict[date, PlanOnDay] = {}
     for fee in fees:
         for day in BillingDays(fee.period, max(fee.first, days.first), min(fee.last, days.last)).each():
             if fee.is_credit:
-                found.pop(day, None)
+                charged.pop(day, None)
             else:
-                found[day] = PlanOnDay(fee.plan_id, fee.plan, fee.price, fee.tax_percent)
-    return found
+                charged[day] = PlanOnDay(fee.plan_id, fee.plan, fee.price, fee.tax_percent)
+    return charged
 
 
-def fees_due(
-    chargeable_days: Mapping[date, PlanOnDay], invoiced: Mapping[date, PlanOnDay], days: BillingDays
-) -> list[Fee]:
-    """What makes `invoiced` into `owed`: what is given back first. A day charged for its plan is left, at any price."""
-    returned = {day: rate for day, rate in invoiced.items() if _plan_of(chargeable_days.get(day)) != rate.plan_id}
-    charges = {day: rate for day, rate in chargeable_days.items() if _plan_of(invoiced.get(day)) != rate.plan_id}
+def fees_due(chargeable: Mapping[date, PlanOnDay], charged: Mapping[date, PlanOnDay], days: BillingDays) -> list[Fee]:
+    """Return the fees that turn what is charged into what is chargeable, credits first.
+
+    A day that is charged for its plan already stays so, whatever the plan costs now.
+    """
+    returned = {day: plan for day, plan in charged.items() if _plan_id(chargeable.get(day)) != plan.plan_id}
+    due = {day: plan for day, plan in chargeable.items() if _plan_id(charged.get(day)) != plan.plan_id}
     return [
-        Fee(days.period, *rate[:4], first, last, days.count, is_credit)
-        for is_credit, rates in ((True, returned), (False, charges))
-        for rate, first, last in group_consecutive_days(rates)
+        *(_fee(stretch, days, is_credit=True) for stretch in group_consecutive_days(returned)),
+        *(_fee(stretch, days, is_credit=False) for stretch in group_consecutive_days(due)),
     ]
 
 
-def group_consecutive_days(rates: Mapping[date, PlanOnDay]) -> list[tuple[PlanOnDay, date, date]]:
-    """The first and last of days that follow one another at the same rate."""
-    found: list[tuple[PlanOnDay, date, date]] = []
-    for day in sorted(rates):
+def group_consecutive_days(by_day: Mapping[date, PlanOnDay]) -> list[Stretch]:
+    """Return the stretches of days that follow one another on the same plan at the same price."""
+    found: list[Stretch] = []
+    for day in sorted(by_day):
         first = day
-        if found and found[-1][0] == rates[day] and found[-1][2] + DAY == day:
-            _, first, _ = found.pop()
-        found.append((rates[day], first, day))
+        if found and found[-1].plan == by_day[day] and found[-1].last + DAY == day:
+            first = found.pop().first
+        found.append(Stretch(by_day[day], first, day))
     return found
 
 
-def _plan_of(rate: PlanOnDay | None) -> str | None:
-    return None if rate is None else rate.plan_id
+def _fee(stretch: Stretch, days: BillingDays, *, is_credit: bool) -> Fee:
+    plan = stretch.plan
+    return Fee(
+        days.period,
+        plan.plan_id,
+        plan.name,
+        plan.price,
+        plan.tax_percent,
+        first=stretch.first,
+        last=stretch.last,
+        of_days=days.count,
+        is_credit=is_credit,
+    )
+
+
+def _plan_id(plan: PlanOnDay | None) -> str | None:
+    return None if plan is None else plan.plan_id
 
 
 def _day(instant: datetime, zone: ZoneInfo) -> date:

@@ -1,7 +1,7 @@
 """Finalize the invoice of an account's next period, once the period is over. What is written then never changes.
 
-    lock the account's billing -> close the period (what comes afterwards is late) -> gather, bill -> invoice with the
-    next number -> on to the next period, all in one transaction
+    lock the account's billing -> close the period (what comes afterwards is late) -> collect inputs, build lines
+    -> on to the next period -> invoice with the next number, all in one transaction
 
 A crash anywhere leaves nothing, and the next attempt does the same again. Of several at once one has the account and
 the others leave it; those with different accounts wait for the year's number for the few statements that are left.
@@ -14,8 +14,14 @@ from portal import audit, plans, usage
 from portal.accounts import get_account
 from portal.billing import store
 from portal.billing.collect_inputs import collect_inputs
-from portal.billing.invoice_lines import InvoiceInputs, InvoiceLineDraft, build_lines, is_worth_an_invoice, totals
-from portal.billing.line_rows import lines_of
+from portal.billing.invoice_lines import (
+    InvoiceInputs,
+    InvoiceLineDraft,
+    build_lines,
+    is_worth_an_invoice,
+    rows_of,
+    totals,
+)
 from portal.billing.models import BillingAccount, Invoice
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Tx
@@ -37,7 +43,10 @@ class FinalizedInvoice:
 
 
 async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> FinalizedInvoice | None:
-    """None where the next period is not over for as long as `grace`, or somebody else has the account in hand."""
+    """Finalize the invoice of an account's next period.
+
+    Return None where that period is not over for as long as `grace`, or another process bills the account.
+    """
     await tx.limit_statements(STATEMENT_SECONDS)
     await tx.limit_waiting(WAITING_SECONDS)
     billing = await store.lock_billing(tx, account_id)
@@ -52,26 +61,25 @@ async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finaliz
     if units is None:
         raise RuntimeError(f"{account_id} {period.name} is closed and not billed")
     inputs = await collect_inputs(tx, account_id, period, units, closed)
-    billed = build_lines(inputs)
-    await _go_on(tx, billing, plans.periods_around(period.end, account.time_zone)[0])
-    if not is_worth_an_invoice(inputs, billed):
+    drafts = build_lines(inputs)
+    await _advance(tx, billing, plans.periods_around(period.end, account.time_zone)[0])
+    if not is_worth_an_invoice(inputs, drafts):
         return FinalizedInvoice(period.name, None)
-    return FinalizedInvoice(period.name, await _write(tx, account_id, period, (inputs, billed)))
+    return FinalizedInvoice(period.name, await _insert(tx, account_id, period, inputs, drafts))
 
 
-async def _go_on(tx: Tx, billing: BillingAccount, following: Period) -> None:
+async def _advance(tx: Tx, billing: BillingAccount, following: Period) -> None:
     billing.next_period, billing.next_at = following.name, following.end
     await tx.flush()
 
 
-async def _write(
-    tx: Tx, account_id: str, period: Period, worked_out: tuple[InvoiceInputs, list[InvoiceLineDraft]]
+async def _insert(
+    tx: Tx, account_id: str, period: Period, inputs: InvoiceInputs, drafts: list[InvoiceLineDraft]
 ) -> Invoice:
-    """The number is the last thing that is waited for, since all accounts share it."""
+    """Write the invoice. Its number is the last thing that is waited for, since all accounts share it."""
     await audit.lock_chain(tx, account_id)
     number, now = await store.take_number(tx, tx.now.year)
-    inputs, billed = worked_out
-    sums = totals(inputs, billed)
+    sums = totals(inputs, drafts)
     invoice = Invoice(
         id=new_id("inv"),
         account_id=account_id,
@@ -87,7 +95,7 @@ async def _write(
         digest=inputs.digest,
         finalized_at=now,
     )
-    await store.insert_invoice(tx, invoice, lines_of(billed, account_id, invoice.id))
+    await store.insert_invoice(tx, invoice, rows_of(drafts, account_id, invoice.id))
     actor = Actor("system", SYSTEM.id, AccountId(account_id))
     await audit.record(tx, actor, FINALIZE, invoice.id, number=invoice.number, total=str(sums.total))
     return invoice

@@ -1,4 +1,4 @@
-"""Bill a period: from all that goes into an invoice to its lines. Pure, so that it can be done again at any time.
+"""Make the lines of an invoice from all that goes into it. Pure, so that it can be done again at any time.
 
 The inputs are kept with the invoice as JSON, and their SHA-256 beside them: the same inputs give the same lines.
 """
@@ -13,8 +13,10 @@ from typing import Any
 
 import msgspec
 
+from portal.billing.components import part_document
 from portal.billing.decimals import ZERO
 from portal.billing.fees import Fee
+from portal.billing.models import InvoiceLine
 from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.billing.prorate import Share, prorate
 from portal.billing.rate import Line, LineKind, Totals, add_up, rate_usage
@@ -43,7 +45,7 @@ class PeriodUsage(msgspec.Struct, frozen=True):
 
 
 class LateUsage(msgspec.Struct, frozen=True):
-    """What came after its period's invoice: `metered` has it, and had `billed` units without it."""
+    """Usage that came after its period's invoice: `metered` has it, and had `billed` units without it."""
 
     metered: PeriodUsage
     billed: int
@@ -69,7 +71,7 @@ class InvoiceInputs(msgspec.Struct, frozen=True):
 
 
 def inputs_from(document: dict[str, Any]) -> InvoiceInputs:
-    """What `to_json` wrote. Raises msgspec.ValidationError."""
+    """Return the inputs that `to_json` wrote. Raises msgspec.ValidationError."""
     return msgspec.convert(document, InvoiceInputs)
 
 
@@ -83,32 +85,58 @@ class InvoiceLineDraft:
     tax_percent: Decimal | None
     fee: Fee | None = None
 
+    def row(self, account_id: str, invoice_id: str, position: int) -> InvoiceLine:
+        """Return the line as it is stored. A fee's code is the plan's name, and its price negative in a credit."""
+        line, fee = self.line, self.fee
+        return InvoiceLine(
+            account_id=account_id,
+            invoice_id=invoice_id,
+            position=position,
+            kind=line.kind,
+            code=fee.plan if fee else line.code,
+            description=line.description,
+            period=self.period,
+            units=None if line.quantity is None else int(line.quantity),
+            amount=line.amount,
+            parts=[part_document(part) for part in line.parts],
+            plan_id=self.plan_id,
+            tax_percent=self.tax_percent,
+            price=None if fee is None else -fee.price if fee.is_credit else fee.price,
+            first_day=fee.first if fee else None,
+            last_day=fee.last if fee else None,
+        )
+
 
 def build_lines(inputs: InvoiceInputs) -> list[InvoiceLineDraft]:
-    """Fees, then usage, then what came late."""
+    """Return the lines of an invoice: fees, then usage, then what came late."""
     is_only_one = len(inputs.usage) == 1
     return [
         *(_fee(fee, inputs.currency) for fee in inputs.fees),
-        *(one for metered in inputs.usage for one in _usage(metered, inputs.currency, is_only_one=is_only_one)),
+        *(line for metered in inputs.usage for line in _usage(metered, inputs.currency, is_only_one=is_only_one)),
         *(_late(late, inputs.currency) for late in inputs.late),
     ]
 
 
-def is_worth_an_invoice(inputs: InvoiceInputs, billed: Sequence[InvoiceLineDraft]) -> bool:
-    """Whether there is anything to tell the account: a fee, a unit, or a charge for none."""
+def rows_of(drafts: Iterable[InvoiceLineDraft], account_id: str, invoice_id: str) -> list[InvoiceLine]:
+    """Return the lines as they are stored, in their order."""
+    return [draft.row(account_id, invoice_id, position) for position, draft in enumerate(drafts, start=1)]
+
+
+def is_worth_an_invoice(inputs: InvoiceInputs, drafts: Sequence[InvoiceLineDraft]) -> bool:
+    """Tell whether there is anything to bill: a fee, a unit, or an amount."""
     has_units = any(metered.units for metered in inputs.usage)
-    return bool(inputs.fees or inputs.late or has_units or any(one.line.amount for one in billed))
+    return bool(inputs.fees or inputs.late or has_units or any(draft.line.amount for draft in drafts))
 
 
-def totals(inputs: InvoiceInputs, billed: Iterable[InvoiceLineDraft]) -> Totals:
-    """Each rate of tax on the sum of its lines."""
+def totals(inputs: InvoiceInputs, drafts: Iterable[InvoiceLineDraft]) -> Totals:
+    """Add up an invoice, each rate of tax on the sum of its lines."""
     by_rate: dict[Decimal, list[Line]] = {}
-    for one in billed:
-        by_rate.setdefault(one.tax_percent or ZERO, []).append(one.line)
+    for draft in drafts:
+        by_rate.setdefault(draft.tax_percent or ZERO, []).append(draft.line)
     sums = [add_up(lines, inputs.currency, percent) for percent, lines in by_rate.items()]
     nothing = add_up([], inputs.currency, None)
-    subtotal = sum((one.subtotal for one in sums), nothing.subtotal)
-    tax = sum((one.tax for one in sums), nothing.tax)
+    subtotal = sum((of_rate.subtotal for of_rate in sums), nothing.subtotal)
+    tax = sum((of_rate.tax for of_rate in sums), nothing.tax)
     return Totals(subtotal, tax, subtotal + tax)
 
 
@@ -139,7 +167,7 @@ def _described(line: Line, when: str, *, has_several: bool) -> str:
 
 
 def _late(late: LateUsage, currency: str) -> InvoiceLineDraft:
-    """What the period would have cost more, had it been there in time."""
+    """Charge what the period would have cost more, had the usage been there in time."""
     metered, tariff = late.metered, tariff_of(late.metered, currency)
     before, after = (
         sum((line.amount for line in _rated(metered, tariff, max(0, units))), ZERO)
@@ -152,7 +180,10 @@ def _late(late: LateUsage, currency: str) -> InvoiceLineDraft:
 
 
 def tariff_of(metered: PeriodUsage, currency: str) -> Tariff:
-    """Units have a price at least, be it nothing. Raises Invalid for what is no tariff, or in another currency."""
+    """Return the tariff of a period's usage, prorated to its days; units have a price at least, be it nothing.
+
+    Raises Invalid for what is no tariff, or one in another currency.
+    """
     tariff = parse_tariff_or_none(metered.tariff) or Tariff(currency, ())
     if tariff.currency != currency:
         raise Invalid(f"The tariff of {metered.plan} is in {tariff.currency}, the invoice in {currency}.")
@@ -162,7 +193,7 @@ def tariff_of(metered: PeriodUsage, currency: str) -> Tariff:
 
 
 def _for_days(tariff: Tariff, share: Share) -> Tariff:
-    """Who is on a plan for some days has as large a part of its free units, and of its tiers."""
+    """Reduce free units and tiers to the part of the period that the account was on the plan."""
     charges = [
         replace(
             charge,

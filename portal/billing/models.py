@@ -17,7 +17,7 @@ def _amount_column(*, is_nullable: bool = False) -> Column[Any]:
 class Invoice(SQLModel, table=True):
     """What an account owes for a billing period. One an account and period; `number` has no gaps within its year.
 
-    `inputs` is all that it was worked out from (a `portal.billing.invoice_lines.Inputs`), and `digest` their SHA-256.
+    `inputs` is all that it was computed from (`portal.billing.invoice_lines.InvoiceInputs`), `digest` their SHA-256.
     """
 
     __tablename__ = "invoices"
@@ -46,7 +46,7 @@ class InvoiceLine(SQLModel, table=True):
 
     It is about the plan `plan_id`. A fee is for its days `first_day` to `last_day` at `price` a month, negative where
     it is given back; `code` is the plan's name then.
-    `units` is the usage that it bills, `parts` how the amount comes about, a list of `portal.billing.rate.Part`.
+    `units` is the usage that it bills, `parts` how the amount comes about: `portal.billing.components.LineComponent`s.
     """
 
     __tablename__ = "invoice_lines"

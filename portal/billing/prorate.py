@@ -28,14 +28,16 @@ WHOLE = Share(1, 1)
 
 
 def prorate(amount: Decimal, share: Share, currency: str) -> Decimal:
-    """The share of an amount, rounded half-up to minor units, once."""
+    """Return the share of an amount, rounded half-up to minor units, once."""
     with exactly():
         return Money(amount * share.days / share.of_days, currency).rounded().amount
 
 
 def days_covered(first: date, last: date, period_first: date, period_last: date) -> Share:
-    """How much of a period the days from `first` to `last` are. Raises Invalid for days outside it: another
-    period's days have another price."""
+    """Return the share of a period that the days from `first` to `last` are.
+
+    Raises Invalid for days outside it: another period's days have another price.
+    """
     if period_last < period_first:
         raise Invalid("The period ends before it begins.", hint="Exchange its days.", path=("period_last",))
     if last < first:

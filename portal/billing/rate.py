@@ -55,7 +55,7 @@ class Totals:
 
 
 def rate_usage(tariff: Tariff, quantities: Mapping[str, Decimal], share: Share = WHOLE) -> tuple[Line, ...]:
-    """A line for each charge, in their order, then what minimum and maximum spend of charges and of the tariff add.
+    """Price quantities: a line for each charge in its order, then what minimum and maximum spend add or take off.
 
     A code without a quantity has used 0. The share reduces flat charges and minimum and maximum spend, never usage.
     Raises Invalid for a quantity that is negative or has more digits than can be exact.
@@ -69,7 +69,7 @@ def rate_usage(tariff: Tariff, quantities: Mapping[str, Decimal], share: Share =
 
 
 def add_up(lines: Iterable[Line], currency: str, tax_percent: Decimal | None) -> Totals:
-    """Lines of one tax rate: the tax is computed on their sum, and rounded once."""
+    """Add up lines of one tax rate: the tax is computed on their sum, and rounded once."""
     with exactly():
         subtotal = Money(sum((line.amount for line in lines), ZERO), currency).rounded().amount
         tax = Money(subtotal * (tax_percent or ZERO) / 100, currency).rounded().amount
@@ -97,7 +97,7 @@ def _checked(quantity: Decimal, code: str) -> Decimal:
 
 
 def _bound(of: Charge | Tariff, amount: Decimal, currency: str, share: Share) -> tuple[Line, ...]:
-    """What brings the amount up to the minimum spend or down to the maximum: at most one line."""
+    """Return the line that brings the amount up to the minimum spend or down to the maximum, if one does."""
     code = of.code if isinstance(of, Charge) else ""
     if of.minimum is not None and (missing := prorate(of.minimum, share, currency) - amount) > 0:
         called = f"Minimum spend {format_decimal(of.minimum)}{_days(share)}"

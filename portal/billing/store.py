@@ -45,12 +45,17 @@ class Due(NamedTuple):
 
 
 async def register_accounts(tx: Tx) -> None:
-    """Accounts that billing does not know yet are billed from the month in which they were opened."""
+    """Register accounts that billing does not know yet: they are billed from the month in which they were opened.
+
+    The one statement that reads another domain's table, `accounts`: which accounts are missing is an anti-join of the
+    two. A list from portal.accounts would be all accounts, every minute; one of those since a mark would miss what a
+    transaction that began before it committed after it, and such an account would never be billed.
+    """
     await tx.execute(_REGISTER)
 
 
 async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> list[Due]:
-    """Whose next period had ended at `until`, the longest ago first; `after` is the last one that was seen."""
+    """List accounts whose next period had ended at `until`, the longest ago first; `after` is the last one seen."""
     place = col(BillingAccount.next_at), col(BillingAccount.account_id)
     statement = select(*place).where(col(BillingAccount.next_at) <= until)
     if after is not None:
@@ -60,13 +65,13 @@ async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> 
 
 
 async def count_overdue(tx: Tx, grace: timedelta) -> int:
-    """How many accounts should have been billed by now, and are not."""
+    """Count the accounts that should have been billed by now, and are not."""
     until = tx.now - grace - OVERDUE
     return await tx.get(select(func.count()).where(col(BillingAccount.next_at) <= until))
 
 
 async def lock_billing(tx: Tx, account_id: str) -> BillingAccount | None:
-    """Whoever bills the account holds this; None also while somebody else does."""
+    """Lock an account's billing until the transaction ends; None also while another transaction has it."""
     return await tx.find(_billing(account_id).with_for_update(skip_locked=True))
 
 
@@ -75,16 +80,16 @@ async def find_billing(tx: Tx, account_id: str) -> BillingAccount | None:
 
 
 async def take_number(tx: Tx, year: int) -> tuple[int, datetime]:
-    """The next number of a year, and when it was given: in the order of the numbers.
+    """Take the next number of a year. Returns it and when it was given, in the order of the numbers.
 
-    Locked until the commit, and as if it had never been given without one.
+    The year stays locked until the commit; a rollback gives the number back.
     """
     row = (await tx.execute(_NEXT_NUMBER, {"year": year})).one()
     return row.last, row.now
 
 
 async def list_number_gaps(tx: Tx) -> list[tuple[int, int, int]]:
-    """Years whose numbers given and invoices found are not the same: (year, numbers, invoices)."""
+    """List years in which numbers given and invoices differ: (year, numbers, invoices)."""
     return [(row.year, row.last, row.invoices) for row in await tx.execute(_NUMBERS)]
 
 
@@ -105,7 +110,7 @@ async def find_invoice_of(tx: Tx, account_id: str, period: str) -> Invoice | Non
 async def list_invoices(
     tx: Tx, account_id: str, *, most: int, after: tuple[datetime, str] | None = None
 ) -> list[Invoice]:
-    """The newest first; `after` is the place of the last one seen."""
+    """List invoices, the newest first; `after` is (finalized_at, id) of the last one seen."""
     place = tuple_(col(Invoice.finalized_at), col(Invoice.id))
     statement = _invoices(account_id)
     if after is not None:
@@ -119,7 +124,7 @@ async def count_invoices(tx: Tx, account_id: str) -> int:
 
 
 async def list_lines(tx: Tx, account_id: str, invoice_ids: Sequence[str]) -> list[InvoiceLine]:
-    """In their order on each invoice."""
+    """List the lines of these invoices, in their order on each."""
     statement = select(InvoiceLine).where(
         col(InvoiceLine.account_id) == account_id, col(InvoiceLine.invoice_id).in_(invoice_ids)
     )
@@ -127,7 +132,7 @@ async def list_lines(tx: Tx, account_id: str, invoice_ids: Sequence[str]) -> lis
 
 
 async def list_fees(tx: Tx, account_id: str, period: str) -> list[InvoiceLine]:
-    """What was charged and given back of plans for days of a period, in the order in which it was."""
+    """List what was charged and credited of plans for days of a period, in that order."""
     statement = (
         select(InvoiceLine)
         .join(Invoice, col(Invoice.id) == col(InvoiceLine.invoice_id))
@@ -139,7 +144,7 @@ async def list_fees(tx: Tx, account_id: str, period: str) -> list[InvoiceLine]:
 
 
 async def billed_units(tx: Tx, account_id: str, period: str) -> int:
-    """Units of a period on all invoices: what its own bills, and what later ones add.
+    """Return a period's units on all invoices: what its own bills, and what later ones add.
 
     Several charges of a plan bill the same units, each with a line of its own.
     """
@@ -154,7 +159,7 @@ async def billed_units(tx: Tx, account_id: str, period: str) -> int:
 
 
 async def list_invoiced(tx: Tx, period: str) -> list[str]:
-    """Across accounts: who has an invoice of the period."""
+    """List, across accounts, who has an invoice of the period."""
     return await tx.list(select(col(Invoice.account_id)).where(col(Invoice.period) == period))
 
 

@@ -126,11 +126,11 @@ class Tx:
         return row
 
     async def flush(self) -> None:
-        """Send changes made to loaded rows."""
+        """Send the changes made to loaded rows."""
         await self._send(self._session.flush)
 
     async def stream(self, statement: Executable, parameters: Any, *, rows: int) -> AsyncGenerator[Sequence[Any]]:
-        """Rows of a server-side cursor, so many at a time. Closing the iterator (or the transaction) frees the cursor.
+        """Read rows of a server-side cursor, `rows` at a time, and free it when the iterator or transaction is closed.
 
         Nothing else may be sent in this transaction meanwhile.
         """
@@ -142,7 +142,7 @@ class Tx:
             await result.close()
 
     async def copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> None:
-        """COPY rows into a table within this transaction. Raises asyncpg's own errors."""
+        """Copy rows into a table (COPY) within this transaction. Raises asyncpg's own errors."""
 
         async def copy() -> None:
             raw = await (await self._session.connection()).get_raw_connection()
@@ -151,15 +151,15 @@ class Tx:
         await self._send(copy)
 
     async def limit_statements(self, seconds: float) -> None:
-        """From now on PostgreSQL stops any statement of this transaction that takes longer."""
+        """Let PostgreSQL stop any later statement of this transaction that takes longer."""
         await self.execute(_LIMIT_STATEMENTS, {"most_ms": str(round(seconds * 1000))})
 
     async def limit_waiting(self, seconds: float) -> None:
-        """From now on PostgreSQL stops any statement of this transaction that waits longer for one lock."""
+        """Let PostgreSQL stop any later statement of this transaction that waits longer for one lock."""
         await self.execute(_LIMIT_WAITING, {"most_ms": str(round(seconds * 1000))})
 
     async def settle(self) -> None:
-        """Returns when no statement is on its way, and lets none go any more.
+        """Return when no statement is on its way, and refuse any later one.
 
         Work that others share outlives a cancelled caller. What it sent afterwards would take a connection anew, as the
         role that logs in, and keep it.
@@ -168,10 +168,11 @@ class Tx:
             self._is_settled = True
 
     async def _send(self, send: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """Cancelled at once while it waits for its turn; once it was sent only at its end, or if the server hangs.
+        """Send one statement.
 
-        Raises Invalid for U+0000, which JSON and forms can carry in any text and PostgreSQL stores in none, and
-        RuntimeError once it is settled.
+        It is cancelled at once while it waits for its turn, afterwards only at its end or if the server hangs. Raises
+        Invalid for U+0000, which JSON and forms can carry in any text and PostgreSQL stores in none, and RuntimeError
+        once the transaction is settled.
         """
         async with self._lock:
             if self._is_settled:
@@ -192,29 +193,29 @@ class Tx:
                 raise
 
     def emit(self, event: Event) -> None:
-        """Leave a fact: stored with the transaction, told to `after_commit` and relayed by the outbox."""
+        """Emit an event: stored with the transaction, passed to `after_commit` and relayed by the outbox."""
         self.events.append(event)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """What happens inside is undone alone when it raises, its events too."""
-        kept = len(self.events)
+        """Undo what happens inside alone when it raises, its events too."""
+        count_before = len(self.events)
         nested = self._session.begin_nested()
         await self._send(nested.start)
         try:
             yield
             await self._send(nested.commit)
         except BaseException:
-            del self.events[kept:]
+            del self.events[count_before:]
             await self._send(nested.rollback)
             raise
 
     @asynccontextmanager
     async def acting_for(self, account_id: str) -> AsyncIterator[None]:
-        """Inside, row-level security confines to another account: for staff or its members, as the caller made sure.
+        """Confine row-level security to another account inside: for staff or its members, as the caller made sure.
 
-        Afterwards to the one before. What raises inside must be undone, with its savepoint or as a whole: that too
-        leads back.
+        Afterwards it is the account before again. What raises inside must be undone, with its savepoint or as a whole:
+        that leads back, too.
         """
         before = await self.find(_ACCOUNT)
         await self.execute(_ACT_FOR, {"account": account_id})
@@ -223,7 +224,7 @@ class Tx:
 
 
 class Database:
-    """The engine and what is told to other parts after a commit. `url` starts with postgresql+asyncpg://."""
+    """The engine, and who is called after a commit. `url` starts with postgresql+asyncpg://."""
 
     def __init__(
         self,
@@ -251,12 +252,12 @@ class Database:
 
     @property
     def dsn(self) -> str:
-        """The address as asyncpg itself wants it."""
+        """Return the address as asyncpg itself wants it."""
         return self.url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
     @asynccontextmanager
     async def transaction(self, account_id: str | None = None, *, actor: Actor | None = None) -> AsyncIterator[Tx]:
-        """Commit at the end, roll back on an error; afterwards tell `after_commit` before the caller answers.
+        """Commit at the end, roll back on an error; then call `after_commit`, before the caller answers.
 
         For an `actor` it is confined to their account, and shows them what is theirs as a person, or staff's.
         """
@@ -278,7 +279,7 @@ class Database:
 
     @asynccontextmanager
     async def owner_transaction(self, *, lock_timeout_ms: int = 2000) -> AsyncIterator[Tx]:
-        """As the role that owns the tables, for DDL alone; gives up rather than queue others behind its locks."""
+        """Run DDL as the role that owns the tables; give up rather than queue others behind its locks."""
         async with AsyncSession(self.engine) as session:
             now = (await session.execute(_BEGIN_AS_OWNER, {"timeout": f"{lock_timeout_ms}ms"})).one()[1]
             yield Tx(session, now)
@@ -286,9 +287,9 @@ class Database:
 
     @asynccontextmanager
     async def owner_connection(self, *, lock_timeout_ms: int = 2000) -> AsyncIterator[AsyncConnection]:
-        """As the owner, each statement committed by itself, for DDL that no transaction may contain.
+        """Run DDL that no transaction may contain as the owner, each statement committed by itself.
 
-        Never from the pool: what the session locks or sets ends with it.
+        The connection is never from the pool: what the session locks or sets ends with it.
         """
         engine = create_async_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         try:
@@ -309,24 +310,24 @@ def _checked(value: object, returns: type[Value]) -> Value:
 
 
 async def _begin(session: AsyncSession, account_id: str | None, actor: Actor | None = None) -> Tx:
-    known = {
+    context = {
         "role": "portal_app" if account_id else "portal_system",
         "account": account_id or "",
         "person": actor.id if actor and actor.kind == "person" else "",
         "staff": "on" if actor and actor.may(Permission.STAFF) else "",
     }
     try:
-        row = (await session.execute(_BEGIN, known)).one()
+        row = (await session.execute(_BEGIN, context)).one()
     except (InterfaceError, OperationalError, DBAPIError) as error:
         if not is_connection_lost(error):
             raise
         await session.invalidate()
-        row = (await session.execute(_BEGIN, known)).one()
+        row = (await session.execute(_BEGIN, context)).one()
     return Tx(session, row.now)
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the server went away, or is about to, or is not there yet, as opposed to refusing the statement."""
+    """Tell whether the server went away, is about to or is not there yet, as opposed to refusing the statement."""
     if isinstance(error, DBAPIError) and (error.connection_invalidated or _sqlstate(error).startswith(SHUTDOWN)):
         return True
     return isinstance(error, OSError | TimeoutError | OperationalError | InterfaceError)
@@ -337,9 +338,9 @@ def _sqlstate(error: DBAPIError) -> str:
 
 
 def is_dependency_unavailable(error: BaseException) -> bool:
-    """Whether the same work will succeed later: the database is away, restarts, is full, not migrated, in a deadlock.
+    """Tell whether the same work may succeed later: the database is away, restarts, is full, not migrated, deadlocked.
 
-    Everything but its refusal of the data itself. Also for a neighbour of ours that says Unavailable.
+    That is every error but its refusal of the data itself; Unavailable, from any server, counts too.
     """
     if isinstance(error, Unavailable) or is_connection_lost(error):
         return True

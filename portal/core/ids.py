@@ -19,23 +19,23 @@ _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 
 
 def new_id(prefix: str) -> str:
-    """A new id: 56 bits of microseconds, 72 random bits."""
+    """Make a new id: 56 bits of microseconds, 72 random bits."""
     return f"{prefix}_{encode_128(to_microseconds(utc_now()) << 72 | secrets.randbits(72))}"
 
 
 def encode_128(number: int) -> str:
-    """26 base32 characters for a number below 2**128; order of numbers = order of texts."""
+    """Return 26 base32 characters for a number below 2**128; texts sort as their numbers do."""
     pairs = _PAIRS
     return "".join([pairs[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def encode_30(number: int) -> str:
-    """The 6 characters for a number below 2**30, as `encode_128` would end."""
+    """Return the 6 characters for a number below 2**30, as `encode_128` would end."""
     return _PAIRS[number >> 20] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
 
 
 def decode_128(text: str) -> int:
-    """The number that `encode_128` wrote. Raises ValueError for anything else."""
+    """Return the number that `encode_128` wrote. Raises ValueError for anything else."""
     if len(text) != BODY_LENGTH:
         raise ValueError(f"expected {BODY_LENGTH} characters")
     number = 0

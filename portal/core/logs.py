@@ -7,7 +7,7 @@ import structlog
 
 
 def configure_logs(level: str = "INFO") -> None:
-    """Once a process, by the cli. Standard-library loggers (uvicorn, alembic) come out in the same form."""
+    """Configure logging, once a process. Standard-library loggers (uvicorn, alembic) come out in the same form."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

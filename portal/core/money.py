@@ -20,8 +20,10 @@ EXACT = Context(prec=100, rounding=ROUND_HALF_UP, traps=[DivisionByZero, Invalid
 
 
 def exactly() -> AbstractContextManager[Context]:
-    """Arithmetic that the caller's context does not change: the usual 28 digits are fewer than a large quantity times
-    a unit price of 12 decimals needs."""
+    """Compute exactly inside, whatever the caller's decimal context is.
+
+    Its usual 28 digits are fewer than a large quantity times a unit price of 12 decimals needs.
+    """
     return localcontext(EXACT)
 
 
@@ -39,7 +41,7 @@ class Money:
             return Money(self.amount + other.amount, self.currency)
 
     def rounded(self) -> "Money":
-        """Half-up to the currency's minor unit."""
+        """Return the amount rounded half-up to the currency's minor unit."""
         step = Decimal(1).scaleb(-MINOR_DIGITS.get(self.currency, DEFAULT_MINOR_DIGITS))
         return Money(self.amount.quantize(step, rounding=ROUND_HALF_UP, context=EXACT), self.currency)
 

@@ -244,10 +244,10 @@ async def test_eight_closers_at_once_write_one_invoice_each(own: Database) -> No
 
     done = [one for closer in await asyncio.gather(*[close() for _ in range(CLOSERS)]) for one in closer]
     done += [one for account_id in accounts for one in await finalize_all(own, account_id)]
-    format_decimal = [one.invoice for one in done if one.invoice is not None]
-    counted = Counter((invoice.account_id, invoice.period) for invoice in format_decimal)
+    invoices = [one.invoice for one in done if one.invoice is not None]
+    counted = Counter((invoice.account_id, invoice.period) for invoice in invoices)
     assert counted == {(account_id, name(back)): 1 for account_id in accounts for back in (2, 1)}
-    assert all(invoice.period_end <= until for invoice in format_decimal)
+    assert all(invoice.period_end <= until for invoice in invoices)
     await _numbers_have_no_gap(own)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from portal.billing import LineComponent, LineKind, rate_usage
+from portal.billing import LineComponent, part_document, parts_from, rate_usage
+from portal.billing.rate import LineKind
 from tests.billing.sample import GRADUATED, PER_UNIT, VOLUME, D, amounts_of, tariff_of
 
 
@@ -77,3 +78,8 @@ def test_flat_costs_the_same_whatever_was_used(quantity: int) -> None:
 def test_parts_tell_how_the_amount_comes_about(charge: dict[str, Any], quantity: int, parts: list[Any]) -> None:
     (line,) = rate_usage(tariff_of(charge), {"calls": Decimal(quantity)})
     assert line.parts == tuple(LineComponent(*map(Decimal, part)) for part in parts)
+
+
+def test_parts_are_read_back_as_they_were_stored() -> None:
+    parts = [LineComponent(D("1000"), D("0.002"), D(1), D(3)), LineComponent(D(5), D(0), D(0), D(0))]
+    assert parts_from([part_document(part) for part in parts]) == parts

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.billing import (
-    WHOLE,
     Charge,
     ChargeModel,
     Line,
-    LineKind,
     Share,
     Tariff,
     Tier,
     add_up,
     rate_usage,
 )
+from portal.billing.prorate import WHOLE
+from portal.billing.rate import LineKind
 from portal.core.money import MINOR_DIGITS
 from tests.billing import sample
 from tests.billing.sample import D

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.billing import WHOLE, Share, days_covered, prorate
+from portal.billing import Share, days_covered, prorate
+from portal.billing.prorate import WHOLE
 from portal.core.errors import Invalid
 from tests.billing.sample import D, currencies, prices, shares, unhurried
 

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from portal.billing import LineKind, Share, add_up, rate_usage
+from portal.billing import Share, add_up, rate_usage
+from portal.billing.rate import LineKind
 from portal.core.errors import Invalid
 from tests.billing.sample import GRADUATED, PER_UNIT, D, amounts_of, tariff_of
 

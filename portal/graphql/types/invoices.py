@@ -65,7 +65,7 @@ class InvoiceLine:
             period=row.period,
             units=None if row.units is None else BigInt(row.units),
             amount=Price.of(row.amount, currency),
-            parts=[InvoicePart.of(part) for part in billing.parts_from(row)],
+            parts=[InvoicePart.of(part) for part in billing.parts_from(row.parts)],
         )
 
 
