@@ -2,7 +2,7 @@
 
 import asyncio
 
-from portal.core.backoff import repeat
+from portal.core.backoff import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.keys import end_overrides
@@ -12,13 +12,13 @@ _log = get_log(__name__)
 
 
 async def run(database: Database, stop: asyncio.Event) -> None:
-    """Each second until stopped; at once where more are due than one transaction takes."""
+    """End due overrides every second until stopped; at once where more are due than one transaction takes."""
 
-    async def end() -> float:
+    async def end_due() -> float | None:
         async with database.transaction() as tx:
-            ended = await end_overrides(tx)
-        if ended:
-            _log.info("overrides_ended", keys=ended)
-        return 0 if ended else EVERY_SECONDS
+            keys = await end_overrides(tx)
+        if keys:
+            _log.info("overrides_ended", keys=keys)
+        return 0 if keys else None
 
-    await repeat(end, stop, _log, "overrides_not_ended")
+    await every(EVERY_SECONDS, end_due, "end_overrides", stop)

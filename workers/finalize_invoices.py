@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from portal.billing import Due, FinalizedInvoice, finalize_invoice, list_due, register_accounts
-from portal.core.backoff import repeat
+from portal.core.backoff import every
 from portal.core.database import Database, is_connection_lost
 from portal.core.logs import get_log
 
@@ -14,22 +14,21 @@ _log = get_log(__name__)
 
 
 async def run(database: Database, grace: timedelta, stop: asyncio.Event) -> None:
-    """Each minute until stopped. Several of these share the work: an account in hand is left to who has it."""
+    """Finalize what is due every minute until stopped. Several share the work: an account is left to whoever has it."""
 
-    async def finalize() -> float:
+    async def finalize_due() -> None:
         async with database.transaction() as tx:
             await register_accounts(tx)
             until = tx.now - grace
         written, last = 0, None
         while not stop.is_set() and (due := await _due(database, until, last)):
-            for one in due:
-                written += 0 if stop.is_set() else await _finalize_all(database, one.account_id, grace)
+            for account in due:
+                written += 0 if stop.is_set() else await _finalize_all(database, account.account_id, grace)
             last = due[-1]
         if written:
             _log.info("invoices_finalized", invoices=written)
-        return EVERY_SECONDS
 
-    await repeat(finalize, stop, _log, "invoices_not_finalized")
+    await every(EVERY_SECONDS, finalize_due, "finalize_invoices", stop)
 
 
 async def _due(database: Database, until: datetime, last: Due | None) -> list[Due]:
@@ -38,11 +37,11 @@ async def _due(database: Database, until: datetime, last: Due | None) -> list[Du
 
 
 async def _finalize_all(database: Database, account_id: str, grace: timedelta) -> int:
-    """Month by month; how many invoices. One account's failure is told and keeps no other waiting."""
+    """Finalize month by month and return how many invoices. One account's failure is logged and holds up no other."""
     written = 0
     try:
-        while done := await _finalize(database, account_id, grace):
-            written += done.invoice is not None
+        while finalized := await _finalize(database, account_id, grace):
+            written += finalized.invoice is not None
     except Exception as error:
         if is_connection_lost(error):
             raise

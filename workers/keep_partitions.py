@@ -1,10 +1,10 @@
-"""Keep the monthly partitions of usage: three months ahead there are some, and what is expired goes."""
+"""Keep the monthly partitions of usage: create them three months ahead, and delete what has expired."""
 
 import asyncio
 
 from prometheus_client import Counter
 
-from portal.core.backoff import repeat
+from portal.core.backoff import every
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.logs import get_log
@@ -24,16 +24,16 @@ _log = get_log(__name__)
 
 
 async def run(database: Database, retention: Retention, stop: asyncio.Event) -> None:
-    """Hourly until stopped, sooner where a month could not go since somebody is still reading it."""
+    """Keep them hourly until stopped, sooner where an expired month is still being read."""
 
-    async def keep() -> float:
-        return BUSY_SECONDS if await keep_once(database, retention) else EVERY_SECONDS
+    async def keep() -> float | None:
+        return BUSY_SECONDS if await keep_once(database, retention) else None
 
-    await repeat(keep, stop, _log, "partitions_not_kept")
+    await every(EVERY_SECONDS, keep, "keep_partitions", stop)
 
 
 async def keep_once(database: Database, retention: Retention) -> list[str]:
-    """Returns the expired partitions that are still in use."""
+    """Create, drop and purge what is due. Returns the expired partitions that are still in use."""
     created = await ensure_partitions(database, utc_now(), retention)
     if created:
         _log.info("partitions_created", names=created)
@@ -43,7 +43,7 @@ async def keep_once(database: Database, retention: Retention) -> list[str]:
     ids = await purge_external_ids(database, retention, utc_now())
     days = await prune_resource_names(database, retention, utc_now())
     if ids or days:
-        _log.info("usage_forgotten", external_ids=ids, resource_days=days)
+        _log.info("expired_usage_purged", external_ids=ids, resource_days=days)
     for reason, count in (await purge_quarantine(database, retention, utc_now())).items():
         EXPIRED.labels(reason).inc(count)
     return outcome.waiting

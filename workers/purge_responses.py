@@ -1,8 +1,8 @@
-"""Delete answers that were kept for repetitions (Idempotency-Key) and have expired."""
+"""Purge stored responses of repeatable mutations (Idempotency-Key) that have expired."""
 
 import asyncio
 
-from portal.core.backoff import repeat
+from portal.core.backoff import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.graphql import purge_responses
@@ -12,13 +12,12 @@ _log = get_log(__name__)
 
 
 async def run(database: Database, stop: asyncio.Event) -> None:
-    """Each five minutes until stopped. Nobody depends on it: an expired answer is given to nobody."""
+    """Purge every five minutes until stopped. Nothing depends on it: an expired response is never replayed."""
 
-    async def forget() -> float:
+    async def purge() -> None:
         async with database.transaction() as tx:
-            forgotten = await purge_responses(tx)
-        if forgotten:
-            _log.info("answers_forgotten", count=forgotten)
-        return EVERY_SECONDS
+            count = await purge_responses(tx)
+        if count:
+            _log.info("expired_responses_purged", count=count)
 
-    await repeat(forget, stop, _log, "answers_not_forgotten")
+    await every(EVERY_SECONDS, purge, "purge_responses", stop)

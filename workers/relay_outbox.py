@@ -4,28 +4,26 @@ import asyncio
 
 import msgspec
 
-from portal.core.backoff import repeat
+from portal.core.backoff import every
 from portal.core.bus import EVENTS, Bus
 from portal.core.database import Database
-from portal.core.logs import get_log
 from portal.core.outbox import OutboxRow, delete_events, lock_events
 
 POLL_SECONDS = 0.25
 MAX_EVENTS = 500
-_log = get_log(__name__)
 
 
 async def run(database: Database, bus: Bus, stop: asyncio.Event) -> None:
-    """Every quarter of a second until stopped; at once where more is waiting than one transaction takes."""
+    """Relay every quarter of a second until stopped; at once where more is waiting than one transaction takes."""
 
-    async def relay() -> float:
-        return POLL_SECONDS if await relay_once(database, bus) < MAX_EVENTS else 0
+    async def relay() -> float | None:
+        return None if await relay_once(database, bus) < MAX_EVENTS else 0
 
-    await repeat(relay, stop, _log, "outbox_not_relayed")
+    await every(POLL_SECONDS, relay, "relay_outbox", stop)
 
 
 async def relay_once(database: Database, bus: Bus) -> int:
-    """Publish, delete, commit: what fails in between is relayed again. Returns how many."""
+    """Publish, delete, commit: what fails in between is relayed again. Returns how many events."""
     async with database.transaction() as tx:
         events = await lock_events(tx, MAX_EVENTS)
         if events:
@@ -36,7 +34,7 @@ async def relay_once(database: Database, bus: Bus) -> int:
 
 
 def encode_event(event: OutboxRow) -> bytes:
-    """JSON with the event's number (to recognise a repetition), type, body and time."""
+    """Encode as JSON the event's number (to recognise a repetition), type, body and time."""
     return msgspec.json.encode(
         {"id": event.id, "type": event.type, "body": event.body, "createdAt": event.created_at.isoformat()}
     )

@@ -1,4 +1,4 @@
-"""Look every few seconds at where usage and invoices can pile up, for the metrics; say loudly when the journal does."""
+"""Watch every few seconds where usage and invoices can pile up, for the metrics; log an error when the journal does."""
 
 import asyncio
 from collections import deque
@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from portal.billing import count_overdue
-from portal.core.backoff import is_set_within
+from portal.core.backoff import every
 from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import utc_now
 from portal.core.database import Database
@@ -17,15 +17,15 @@ from portal.usage import count_quarantined, journal_backlog
 
 EVERY_SECONDS = 5.0
 ALARM_SECONDS = 60.0
-"""So old a record that is not shipped is an alarm, which is repeated as often, unless the backlog has shrunk within
-this time: after a start the courier gets as long to work on what it finds."""
-LOOKS = round(ALARM_SECONDS / EVERY_SECONDS)
+"""An unshipped record of this age is an alarm, which is repeated as often, unless the backlog has shrunk within this
+time: after a start the shipper gets as long to work on what it finds."""
+ROUNDS = round(ALARM_SECONDS / EVERY_SECONDS)
 _log = get_log(__name__)
 
 
 @dataclass
 class UsageState:
-    """As it was at the last look; None: it could not be asked."""
+    """What the last round saw; None: it could not be read."""
 
     backlog_bytes: int | None = None
     backlog_seconds: float | None = None
@@ -43,29 +43,29 @@ class UsageMonitor:
         self._database = database
         self._broker = broker
         self._grace = grace
-        self._seen: deque[int] = deque(maxlen=LOOKS)
+        self._recent_bytes: deque[int] = deque(maxlen=ROUNDS)
 
     async def look(self) -> None:
-        """Raises nothing: what cannot be asked is unknown."""
+        """Read everything once. Raises nothing: what cannot be read is unknown."""
         state = UsageState()
-        for ask in (self._ask_journal, self._ask_broker, self._ask_database):
+        for read in (self._read_journal, self._read_broker, self._read_database):
             try:
-                await ask(state)
+                await read(state)
             except Exception as error:
                 _log.debug("usage_not_watched", error=repr(error))
         self.state = state
         self._alarm(state)
 
-    async def _ask_journal(self, state: UsageState) -> None:
+    async def _read_journal(self, state: UsageState) -> None:
         backlog = await asyncio.to_thread(journal_backlog, self._folder)
         state.backlog_bytes = backlog.bytes
         state.backlog_seconds = (utc_now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
 
-    async def _ask_broker(self, state: UsageState) -> None:
+    async def _read_broker(self, state: UsageState) -> None:
         if self._broker is not None:
             state.broker = await self._broker.status(USAGE_RECORDED)
 
-    async def _ask_database(self, state: UsageState) -> None:
+    async def _read_database(self, state: UsageState) -> None:
         async with self._database.transaction() as tx:
             state.quarantined = await count_quarantined(tx)
             state.overdue = await count_overdue(tx, self._grace)
@@ -73,15 +73,14 @@ class UsageMonitor:
     def _alarm(self, state: UsageState) -> None:
         if state.backlog_bytes is None:
             return
-        seconds, shrank = state.backlog_seconds or 0.0, len(self._seen) < LOOKS or state.backlog_bytes < self._seen[0]
-        if seconds > ALARM_SECONDS and not shrank:
+        seconds = state.backlog_seconds or 0.0
+        has_shrunk = len(self._recent_bytes) < ROUNDS or state.backlog_bytes < self._recent_bytes[0]
+        if seconds > ALARM_SECONDS and not has_shrunk:
             _log.error("journal_backlog", bytes=state.backlog_bytes, oldest_seconds=round(seconds))
-            self._seen.clear()
-        self._seen.append(state.backlog_bytes)
+            self._recent_bytes.clear()
+        self._recent_bytes.append(state.backlog_bytes)
 
 
-async def run(watch: UsageMonitor, stop: asyncio.Event) -> None:
-    """Until stopped."""
-    while not stop.is_set():
-        await watch.look()
-        await is_set_within(stop, EVERY_SECONDS)
+async def run(monitor: UsageMonitor, stop: asyncio.Event) -> None:
+    """Watch until stopped."""
+    await every(EVERY_SECONDS, monitor.look, "watch_usage", stop)

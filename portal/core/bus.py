@@ -32,7 +32,7 @@ class Bus(Protocol):
 
 
 class InProcessBus:
-    """Calls the handlers in the caller's task, in the order of their subscription; nobody there is an error."""
+    """Calls the handlers in the caller's task, in the order of their subscription; having none is an error."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
@@ -47,9 +47,9 @@ class InProcessBus:
         self._handlers[subject].append(handler)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Nothing is left to do: `publish` delivers."""
+        """Wait for the end: `publish` delivers."""
         await stop.wait()
 
     async def waiting(self, subject: str) -> int:
-        """None ever: whoever publishes waits for the handlers."""
+        """Return 0: whoever publishes waits for the handlers."""
         return 0

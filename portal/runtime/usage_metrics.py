@@ -80,7 +80,7 @@ class UsageMetrics(Collector):
         )
         for consumer in broker.consumers:
             retried.add_metric([consumer.subject], consumer.retried)
-            dead.add_metric([consumer.subject], consumer.buried)
+            dead.add_metric([consumer.subject], consumer.dead_lettered)
         yield from (retried, dead)
 
 

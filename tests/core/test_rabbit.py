@@ -1,4 +1,4 @@
-"""The bus over a real RabbitMQ: confirmed, handled, tried again, put off, buried, sent back."""
+"""The bus over a real RabbitMQ: confirmed, handled, tried again, retried later, dead-lettered, sent back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ from portal.core.rabbit import (
     ensure_topology,
     is_as_declared,
 )
-from portal.core.rabbit.link import Link
+from portal.core.rabbit.link import PublisherLink
 from portal.core.rabbit.topology import retry_queue
 from tests.faults.tools.deaf_proxy import DeafProxy
 
@@ -127,7 +127,7 @@ async def test_a_neighbour_that_is_away_is_waited_for_and_costs_no_retries(bus: 
     async def away_for_long(_: bytes) -> None:
         nonlocal calls
         calls += 1
-        if calls <= consumer.TRIES_IN_PLACE + 1:
+        if calls <= consumer.MAX_TRIES_IN_PLACE + 1:
             raise Unavailable("PostgreSQL is away.")
 
     async with consume_request(bus, subject, away_for_long):
@@ -264,14 +264,14 @@ async def test_a_delivery_that_cannot_be_put_off_is_given_back_and_holds_up_nobo
     async def fail_for_long(_: bytes) -> None:
         nonlocal calls
         calls += 1
-        if calls <= consumer.TRIES_IN_PLACE:
+        if calls <= consumer.MAX_TRIES_IN_PLACE:
             raise ValueError("not yet")
 
     async def prepare(connection: AbstractConnection) -> None:
         await ensure_topology(connection, subject, 7)
 
     stop, taking = asyncio.Event(), consumer.Consumer(amqp_url, subject, fail_for_long, prefetch=1)
-    nowhere = Link("amqp://guest:guest@127.0.0.1:1/", prepare)
+    nowhere = PublisherLink("amqp://guest:guest@127.0.0.1:1/", prepare)
     running = asyncio.create_task(taking.run(nowhere, prepare, stop))
     await until(lambda: taking.is_consuming)
     bus = RabbitBus(amqp_url, subject, prefetch=1, retention_days=7)

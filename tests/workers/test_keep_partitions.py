@@ -29,7 +29,7 @@ async def test_it_creates_them_and_tries_again_after_a_failure(
     with capture_logs() as logs:
         async with asyncio.timeout(20):
             await keep_partitions.run(database, Retention(), stop)
-    assert logs[0]["event"] == "partitions_not_kept"
+    assert (logs[0]["event"], logs[0]["worker"]) == ("worker_retrying", "keep_partitions")
     assert calls == 2
     assert await ensure_partitions(database, utc_now()) == []
 

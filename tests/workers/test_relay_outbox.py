@@ -72,8 +72,8 @@ async def test_what_failed_is_kept_and_comes_again(database: Database, account: 
         stop.set()
         await running
     assert [(line["event"], line["retry_seconds"]) for line in logs] == [
-        ("outbox_not_relayed", 0.1),
-        ("outbox_not_relayed", 0.2),
+        ("worker_retrying", 0.1),
+        ("worker_retrying", 0.2),
     ]
     assert subscriber.published == [1]
     assert await waiting(database) == 0

@@ -8,7 +8,7 @@ from portal.core.database import Database
 from portal.usage import Journal, JournalShipper
 from tests.billing.account import GRACE, finalize_all, month, new_account
 from tests.usage.sample import NOON, Receiver, record
-from workers.watch_usage import LOOKS, UsageMonitor
+from workers.watch_usage import ROUNDS, UsageMonitor
 
 
 def journalled(folder: Path, count: int) -> None:
@@ -31,9 +31,9 @@ async def alarms(watch: UsageMonitor, looks: int) -> int:
 async def test_what_stays_is_told_each_minute_after_the_first(database: Database, tmp_path: Path) -> None:
     journalled(tmp_path, 20)
     watch = UsageMonitor(tmp_path, database, None, GRACE)
-    assert await alarms(watch, LOOKS) == 0
+    assert await alarms(watch, ROUNDS) == 0
     assert await alarms(watch, 1) == 1
-    assert await alarms(watch, LOOKS - 1) == 0
+    assert await alarms(watch, ROUNDS - 1) == 0
     journalled(tmp_path, 20)
     assert await alarms(watch, 1) == 1
     assert watch.state.backlog_seconds is not None
@@ -42,12 +42,12 @@ async def test_what_stays_is_told_each_minute_after_the_first(database: Database
 async def test_what_a_start_finds_is_no_alarm_while_it_shrinks(database: Database, tmp_path: Path) -> None:
     journalled(tmp_path, 20)
     watch, shipper = UsageMonitor(tmp_path, database, None, GRACE), JournalShipper(tmp_path, Receiver().bus, 1000)
-    assert await alarms(watch, LOOKS) == 0
+    assert await alarms(watch, ROUNDS) == 0
     await shipper.run_once()
     journalled(tmp_path, 10)
-    assert await alarms(watch, LOOKS) == 0
+    assert await alarms(watch, ROUNDS) == 0
     await shipper.run_once()
-    assert await alarms(watch, 2 * LOOKS) == 0
+    assert await alarms(watch, 2 * ROUNDS) == 0
     assert (watch.state.backlog_bytes, watch.state.backlog_seconds) == (0, 0.0)
 
 

@@ -110,7 +110,7 @@ class _Export(Response):
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not sending.done():
-                _log.info("export_left", account_id=self._actor.account_id)
+                _log.info("export_abandoned", account_id=self._actor.account_id)
             sending.cancel()
             leaving.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)

@@ -11,7 +11,7 @@ from portal.core.bus import Handler
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
 from portal.core.rabbit.consumer import Consumer
-from portal.core.rabbit.link import BROKER_ERRORS, Link, wait_for_broker
+from portal.core.rabbit.link import BROKER_ERRORS, PublisherLink, wait_for_broker
 from portal.core.rabbit.topology import EXCHANGE, dead_queue, ensure_topology, retry_queue
 
 
@@ -25,7 +25,7 @@ class BrokerStatus:
 
 
 class RabbitBus:
-    """`subjects` are declared on every connection. Connects by itself, whenever there is something to do."""
+    """The bus of one broker; connects whenever there is something to do, and declares `subjects` on each connection."""
 
     def __init__(self, url: str, *subjects: str, prefetch: int, retention_days: int) -> None:
         self.consumers: list[Consumer] = []
@@ -33,12 +33,12 @@ class RabbitBus:
         self._subjects = subjects
         self._prefetch = prefetch
         self._retention_days = retention_days
-        self._link = Link(url, self._prepare)
-        # Of its own: a question that is not answered costs its channel, and must not cost publishes under way.
-        self._asking = Link(url, self._prepare)
+        self._link = PublisherLink(url, self._prepare)
+        # Of its own: a status request that times out costs its channel, and must not cost publishes under way.
+        self._status_link = PublisherLink(url, self._prepare)
 
     async def publish(self, subject: str, body: bytes) -> None:
-        """Raises Unavailable: publish it again."""
+        """Publish a message to its queue. Raises Unavailable: publish it again."""
         message = Message(
             body,
             delivery_mode=DeliveryMode.PERSISTENT,
@@ -53,32 +53,32 @@ class RabbitBus:
         self.consumers.append(Consumer(self._url, subject, handler, prefetch=self._prefetch))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume what is subscribed, until stopped."""
+        """Consume what is subscribed until stopped."""
         await asyncio.gather(*[consumer.run(self._link, self._prepare, stop) for consumer in self.consumers])
 
     async def waiting(self, subject: str) -> int:
-        """Messages that no consumer has taken yet. Raises Unavailable."""
+        """Return how many messages no consumer has taken yet. Raises Unavailable."""
         return await self._count(subject)
 
     async def status(self, subject: str) -> BrokerStatus:
-        """Raises Unavailable."""
+        """Return how many messages are ready in each queue. Raises Unavailable."""
         queues = (subject, retry_queue(subject), dead_queue(subject))
         return BrokerStatus(*[await self._count(queue) for queue in queues])
 
     async def close(self) -> None:
         await self._link.close()
-        await self._asking.close()
+        await self._status_link.close()
 
     async def _count(self, queue: str) -> int:
         try:
             async with asyncio.timeout(5):
-                channel = await (await self._asking.channel()).get_underlay_channel()
+                channel = await (await self._status_link.channel()).get_underlay_channel()
                 with wait_for_broker():
-                    told = await channel.queue_declare(queue, passive=True)
+                    declared = await channel.queue_declare(queue, passive=True)
         except BROKER_ERRORS as error:
-            self._asking.drop()
+            self._status_link.drop()
             raise Unavailable(f"The broker does not answer: {error!r}.") from error
-        return told.message_count or 0
+        return declared.message_count or 0
 
     async def _prepare(self, connection: AbstractConnection) -> None:
         for subject in self._subjects:

@@ -18,10 +18,10 @@ from portal.core.bus import Handler
 from portal.core.database import is_dependency_unavailable
 from portal.core.errors import Unavailable
 from portal.core.logs import get_log
-from portal.core.rabbit.link import BROKER_ERRORS, Link, Prepare, connect
+from portal.core.rabbit.link import BROKER_ERRORS, Prepare, PublisherLink, connect
 from portal.core.rabbit.topology import DEAD_EXCHANGE, retry_queue
 
-TRIES_IN_PLACE = 3
+MAX_TRIES_IN_PLACE = 3
 HOLD_SECONDS = 300.0
 MAX_RETRIES = 20
 GRACE_SECONDS = 15.0
@@ -34,21 +34,21 @@ _log = get_log(__name__)
 
 
 class Consumer:
-    """`handled`, `retried` and `buried` count since the start."""
+    """Takes the deliveries of a queue; `handled`, `retried` and `dead_lettered` count since the start."""
 
     def __init__(self, url: str, subject: str, handler: Handler, *, prefetch: int) -> None:
         self.subject = subject
         self.is_consuming = False
         self.handled = 0
         self.retried = 0
-        self.buried = 0
+        self.dead_lettered = 0
         self._url = url
         self._handler = handler
         self._prefetch = prefetch
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def run(self, link: Link, prepare: Prepare, stop: asyncio.Event) -> None:
-        """Until stopped; connects again, with growing pauses, whenever the broker goes away."""
+    async def run(self, link: PublisherLink, prepare: Prepare, stop: asyncio.Event) -> None:
+        """Consume until stopped; connect again, with growing pauses, whenever the broker goes away."""
         backoff = Backoff()
         while not stop.is_set():
             try:
@@ -58,12 +58,12 @@ class Consumer:
                 _log.warning("broker_away", subject=self.subject, error=repr(error), retry_seconds=seconds)
                 await is_set_within(stop, seconds)
 
-    async def _consume(self, link: Link, prepare: Prepare, stop: asyncio.Event, backoff: Backoff) -> None:
+    async def _consume(self, link: PublisherLink, prepare: Prepare, stop: asyncio.Event, backoff: Backoff) -> None:
         connection = await connect(self._url, f"consuming {self.subject}")
         ended = asyncio.Event()
         try:
             await prepare(connection)
-            channel = await self._listen(connection, link, stop, ended)
+            channel = await self._start_consuming(connection, link, stop, ended)
             backoff.reset()
             self.is_consuming = True
             await _first_of(stop, ended)
@@ -79,8 +79,8 @@ class Consumer:
             async with asyncio.timeout(GRACE_SECONDS):
                 await connection.close()
 
-    async def _listen(
-        self, connection: AbstractConnection, link: Link, stop: asyncio.Event, ended: asyncio.Event
+    async def _start_consuming(
+        self, connection: AbstractConnection, link: PublisherLink, stop: asyncio.Event, ended: asyncio.Event
     ) -> AbstractChannel:
         channel = connection.channel(publisher_confirms=False)
         await channel.initialize()
@@ -91,25 +91,25 @@ class Consumer:
         inner = await channel.get_underlay_channel()
         inner.on_consumer_cancel_callbacks.add(lambda *_: ended.set())
 
-        def take(message: AbstractIncomingMessage) -> None:
-            task = asyncio.create_task(self._settle(message, link, stop))
+        def start(message: AbstractIncomingMessage) -> None:
+            task = asyncio.create_task(self._process(message, link, stop))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
         async def on_message(message: AbstractIncomingMessage) -> None:
-            take(message)
+            start(message)
 
         self._tag = await queue.consume(on_message)
         return channel
 
     async def _finish(self, channel: AbstractChannel) -> None:
-        """No further deliveries; those that are being handled may end."""
+        """Take no further deliveries; those that are being handled may end."""
         await (await channel.get_queue(self.subject)).cancel(self._tag)
         if self._under_way:
             await asyncio.wait([*self._under_way], timeout=GRACE_SECONDS)
 
-    async def _settle(self, message: AbstractIncomingMessage, link: Link, stop: asyncio.Event) -> None:
-        """Handled, sent to wait or buried; given back, thus delivered again, where even that fails.
+    async def _process(self, message: AbstractIncomingMessage, link: PublisherLink, stop: asyncio.Event) -> None:
+        """Handle a message, or send it to wait, or dead-letter it; give it back to be delivered again where that fails.
 
         Kept in hand it would take a place of the prefetch until the broker's patience ends: a broker that is short of
         memory takes no publishes for hours, while this connection is well.
@@ -119,7 +119,7 @@ class Consumer:
             if failure is not None:
                 if stop.is_set():
                     return
-                await self._put_off(message, link, failure)
+                await self._retry_later(message, link, failure)
             await message.ack()
         except (*BROKER_ERRORS, Unavailable) as error:
             _log.warning("message_not_settled", subject=self.subject, error=repr(error))
@@ -128,7 +128,7 @@ class Consumer:
                 await message.nack(requeue=True)
 
     async def _handle(self, body: bytes, stop: asyncio.Event) -> Exception | None:
-        """None once it is handled; what stood in the way when it has been tried for long enough."""
+        """Return None once it is handled, or the last failure when it has been tried for long enough."""
         backoff, until, tries = Backoff(), monotonic() + HOLD_SECONDS, 0
         while True:
             try:
@@ -138,18 +138,18 @@ class Consumer:
                 seconds = backoff.next_seconds()
                 _log.warning("message_not_handled", subject=self.subject, error=repr(error), retry_seconds=seconds)
                 self.retried += 1
-                if tries >= TRIES_IN_PLACE or monotonic() > until or await is_set_within(stop, seconds):
+                if tries >= MAX_TRIES_IN_PLACE or monotonic() > until or await is_set_within(stop, seconds):
                     return error
             else:
                 self.handled += 1
                 return None
 
-    async def _put_off(self, message: AbstractIncomingMessage, link: Link, failure: Exception) -> None:
-        """To the retry queue, or with the last retry to the dead one; confirmed before the original is let go."""
-        known = message.headers.get(RETRIES_HEADER)
-        retries = (known if isinstance(known, int) else 0) + (not is_dependency_unavailable(failure))
+    async def _retry_later(self, message: AbstractIncomingMessage, link: PublisherLink, failure: Exception) -> None:
+        """Publish a copy to the retry queue, after the last retry as a dead letter; the original is kept until then."""
+        earlier = message.headers.get(RETRIES_HEADER)
+        retries = (earlier if isinstance(earlier, int) else 0) + (not is_dependency_unavailable(failure))
         reason = repr(failure)[:MAX_REASON]
-        again = Message(
+        copy = Message(
             message.body,
             headers={RETRIES_HEADER: retries, REASON_HEADER: reason},
             message_id=message.message_id,
@@ -158,11 +158,11 @@ class Consumer:
             delivery_mode=message.delivery_mode,
         )
         if retries < MAX_RETRIES:
-            await link.publish("", retry_queue(self.subject), again)
+            await link.publish("", retry_queue(self.subject), copy)
             return
-        await link.publish(DEAD_EXCHANGE, self.subject, again)
-        self.buried += 1
-        _log.error("message_buried", subject=self.subject, message=message.message_id, reason=reason)
+        await link.publish(DEAD_EXCHANGE, self.subject, copy)
+        self.dead_lettered += 1
+        _log.error("message_dead_lettered", subject=self.subject, message=message.message_id, reason=reason)
 
 
 async def _first_of(*events: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""Dead letters: looked at, sent back to where they came from, or dropped, one by one or all."""
+"""Dead letters: list them, send them back to their queue, or drop them, one by one or all."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -14,13 +14,13 @@ from portal.core.rabbit.consumer import REASON_HEADER
 from portal.core.rabbit.link import BROKER_ERRORS, CLOSE_SECONDS, connect
 from portal.core.rabbit.topology import EXCHANGE, dead_queue, ensure_topology
 
-ANSWER_SECONDS = 10.0
-BROKEN = "delivered too often"
+TIMEOUT_SECONDS = 10.0
+DEFAULT_REASON = "delivered too often"
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`id` is the message's own; `reason` tells why nobody could handle it."""
+    """A message that could not be handled. `id` is its own; `reason` says why."""
 
     id: str
     published_at: datetime | None
@@ -29,32 +29,32 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """Of one subject. Who looks holds what it looks at: two at once see different letters."""
+    """Dead letters of one subject. Reading leases messages, so two readers see disjoint sets."""
 
     def __init__(self, url: str, subject: str, retention_days: int) -> None:
         self._url = url
         self._subject = subject
         self._retention_days = retention_days
 
-    async def list(self, most: int) -> list[DeadLetter]:
-        """The oldest first; they stay. Raises Unavailable."""
+    async def list(self, limit: int) -> list[DeadLetter]:
+        """Return the oldest; they stay in the queue. Raises Unavailable."""
         async with self._channel() as channel:
-            return [_letter(message) async for message in self._each(channel, most)]
+            return [_letter(message) async for message in self._each(channel, limit)]
 
     async def replay(self, ids: Collection[str] | None) -> int:
-        """Those of the ids, or all: published again, then taken away. Returns how many. Raises Unavailable."""
+        """Publish these letters, or all, again and remove them. Returns how many. Raises Unavailable."""
         replayed = 0
         async with self._channel() as channel:
             exchange = Exchange(channel, EXCHANGE)
             async for message in self._each(channel, None):
                 if ids is None or message.message_id in ids:
-                    await exchange.publish(_anew(message), self._subject, mandatory=True, timeout=ANSWER_SECONDS)
+                    await exchange.publish(_fresh_copy(message), self._subject, mandatory=True, timeout=TIMEOUT_SECONDS)
                     await message.ack()
                     replayed += 1
         return replayed
 
     async def drop(self, ids: Collection[str] | None) -> int:
-        """Those of the ids, or all, for good. Returns how many. Raises Unavailable."""
+        """Delete these letters, or all, for good. Returns how many. Raises Unavailable."""
         dropped = 0
         async with self._channel() as channel:
             async for message in self._each(channel, None):
@@ -63,15 +63,15 @@ class DeadLetters:
                     dropped += 1
         return dropped
 
-    async def _each(self, channel: AbstractChannel, most: int | None) -> AsyncIterator[AbstractIncomingMessage]:
+    async def _each(self, channel: AbstractChannel, limit: int | None) -> AsyncIterator[AbstractIncomingMessage]:
         """Held by the channel: what was not acknowledged is back in the queue when it closes.
 
-        One in memory at a time; without `most` as many as there are now, or one that dies again would come for ever.
+        One in memory at a time; without `limit` as many as there are now, or one that dies again would come for ever.
         """
         queue = await channel.get_queue(dead_queue(self._subject))
-        seen, most = 0, most if most is not None else queue.declaration_result.message_count or 0
-        while seen < most:
-            message = await queue.get(fail=False, timeout=ANSWER_SECONDS)
+        seen, limit = 0, limit if limit is not None else queue.declaration_result.message_count or 0
+        while seen < limit:
+            message = await queue.get(fail=False, timeout=TIMEOUT_SECONDS)
             if message is None:
                 return
             seen += 1
@@ -94,11 +94,13 @@ class DeadLetters:
 
 def _letter(message: AbstractIncomingMessage) -> DeadLetter:
     reason = message.headers.get(REASON_HEADER)
-    return DeadLetter(message.message_id or "-", message.timestamp, str(reason) if reason else BROKEN, message.body)
+    return DeadLetter(
+        message.message_id or "-", message.timestamp, str(reason) if reason else DEFAULT_REASON, message.body
+    )
 
 
-def _anew(message: AbstractIncomingMessage) -> Message:
-    """The same message without its past: retries are counted from the start."""
+def _fresh_copy(message: AbstractIncomingMessage) -> Message:
+    """Return the message without its retries, which are counted from the start."""
     return Message(
         message.body,
         message_id=message.message_id,

@@ -18,7 +18,7 @@ HEARTBEAT_SECONDS = 10
 BROKER_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
 """RuntimeError: how the library calls a channel that is closed already."""
 
-# The library logs what it raises as well, with whole tracebacks: we tell it once, and when we try again.
+# The library logs what it raises as well, with whole tracebacks: we log it once, and when we try again.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
@@ -31,7 +31,7 @@ class _Connection(aio_pika.Connection):
 
 
 async def connect(url: str, purpose: str) -> AbstractConnection:
-    """Raises one of BROKER_ERRORS. `purpose` is how the broker's own pages name the connection."""
+    """Connect; `purpose` is how the broker's own pages name the connection. Raises one of BROKER_ERRORS."""
     async with asyncio.timeout(CONNECT_SECONDS):
         return await aio_pika.connect(
             url,
@@ -43,7 +43,7 @@ async def connect(url: str, purpose: str) -> AbstractConnection:
 
 @contextmanager
 def wait_for_broker() -> Iterator[None]:
-    """The library answers whoever still waits on a connection that is closed with CancelledError.
+    """Raise ConnectionAbortedError where the library cancels whoever waits on a connection that is closed.
 
     Nobody has cancelled their task: to them it is an error like any other of the broker.
     """
@@ -57,13 +57,13 @@ def wait_for_broker() -> Iterator[None]:
 
 
 def version_of(connection: AbstractConnection) -> str:
-    """The server's, as it told on connecting."""
+    """Return the version of the server."""
     assert connection.transport is not None  # noqa: S101 for the type checker: it is connected
     properties = getattr(connection.transport.connection, "server_properties", {})
     return str(properties.get("version", "unknown version"))
 
 
-class Link:
+class PublisherLink:
     """One connection and one channel with confirms. `prepare` runs on each new connection."""
 
     def __init__(self, url: str, prepare: Prepare) -> None:
@@ -75,7 +75,7 @@ class Link:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def publish(self, exchange: str, key: str, message: aio_pika.Message) -> None:
-        """Returns once the broker has it on disk. Raises Unavailable: it may have it, or not."""
+        """Publish a message; returns once the broker has it on disk. Raises Unavailable: it may have it, or not."""
         channel = None
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
@@ -92,7 +92,7 @@ class Link:
             raise Unavailable(f"The broker does not answer: {error!r}.") from error
 
     async def channel(self) -> AbstractChannel:
-        """Raises one of BROKER_ERRORS."""
+        """Return the open channel, connecting where there is none. Raises one of BROKER_ERRORS."""
         async with self._lock:
             if self._channel is None or self._channel.is_closed:
                 await self._reopen()
@@ -100,7 +100,7 @@ class Link:
             return self._channel
 
     def drop(self) -> None:
-        """Close without waiting for a broker that may be frozen."""
+        """Close the connection without waiting for a broker that may be frozen."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             task = asyncio.create_task(_close(connection))
@@ -108,7 +108,7 @@ class Link:
             task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Idempotent."""
+        """Close the connection. Idempotent."""
         self.drop()
         await asyncio.gather(*self._closing)
 

@@ -17,28 +17,33 @@ from aiormq.exceptions import ChannelPreconditionFailed
 EXCHANGE = "portal"
 DEAD_EXCHANGE = "portal.dead"
 DELIVERY_LIMIT = 1_000
-LOOKS_LIMIT = 1_000_000
+READ_LIMIT = 1_000_000
 RETRY_DELAY_MS = 15_000
 DAY_MS = 86_400_000
 _QUORUM = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
 
 
 def retry_queue(subject: str) -> str:
+    """Return the name of the queue in which retries wait."""
     return f"{subject}.retry"
 
 
 def dead_queue(subject: str) -> str:
+    """Return the name of the queue of dead letters."""
     return f"{subject}.dead"
 
 
 async def ensure_topology(connection: AbstractConnection, subject: str, retention_days: int) -> None:
-    """Idempotent. A dead queue that was declared with another retention stays as it is: see `is_as_declared`."""
+    """Declare what the subject needs. Idempotent.
+
+    A dead queue that was declared with another retention stays as it is: see `is_as_declared`.
+    """
     async with connection.channel() as channel:
         exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.DIRECT, durable=True)
         await channel.declare_exchange(DEAD_EXCHANGE, ExchangeType.DIRECT, durable=True)
         queue = await channel.declare_queue(subject, durable=True, arguments=_arguments(DELIVERY_LIMIT, DEAD_EXCHANGE))
         await queue.bind(exchange, routing_key=subject)
-        waiting = _arguments(LOOKS_LIMIT, EXCHANGE) | {"x-message-ttl": RETRY_DELAY_MS}
+        waiting = _arguments(READ_LIMIT, EXCHANGE) | {"x-message-ttl": RETRY_DELAY_MS}
         await channel.declare_queue(
             retry_queue(subject), durable=True, arguments=waiting | {"x-dead-letter-routing-key": subject}
         )
@@ -49,8 +54,8 @@ async def ensure_topology(connection: AbstractConnection, subject: str, retentio
 
 
 async def is_as_declared(connection: AbstractConnection, subject: str, retention_days: int) -> bool:
-    """Declares the dead queue. False: it is there with another retention, which only its deletion changes."""
-    arguments: dict[str, Any] = _QUORUM | {"x-delivery-limit": LOOKS_LIMIT}
+    """Declare the dead queue and return whether it has this retention; only deleting it changes another one."""
+    arguments: dict[str, Any] = _QUORUM | {"x-delivery-limit": READ_LIMIT}
     if retention_days:
         arguments |= {"x-message-ttl": retention_days * DAY_MS}
     channel: AbstractChannel = connection.channel()
