@@ -139,7 +139,7 @@ async def test_a_neighbour_that_is_away_is_waited_for_and_costs_no_retries(bus: 
 async def test_after_the_last_retry_it_is_a_dead_letter_that_can_be_seen_replayed_and_dropped(
     bus: RabbitBus, subject: str, amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "RETRIES_MOST", 1)
+    monkeypatch.setattr(consumer, "MAX_RETRIES", 1)
     letters = DeadLetters(amqp_url, subject, 7)
 
     async def refuse(_: bytes) -> None:
