@@ -73,7 +73,7 @@ def test_the_example_answer_is_json() -> None:
 
 
 def test_settings_that_pages_mention_exist_and_each_says_what_it_is() -> None:
-    text = "\n".join(page.read_text() for page in PAGES)
+    text = "\n".join(page.read_text() for page in PAGES if page.name != "CHANGELOG.md")  # which names what is gone
     names = set(re.findall(r"`PORTAL_([A-Z_]+)`", text))
     assert names <= {name.upper() for name in Settings.model_fields}, names
     assert all(field.description for field in Settings.model_fields.values())
