@@ -21,7 +21,10 @@ class AuthenticatedPerson:
 async def authenticate_session(
     tx: Tx, token: str, address: str | None, *, is_use: bool = True
 ) -> AuthenticatedPerson | None:
-    """None for an unknown, idle (30 min) or expired (12 h) session. Only `is_use` keeps it from becoming idle."""
+    """Return the person behind a session cookie, or None if it is unknown, idle (30 min) or expired (12 h).
+
+    Only `is_use` keeps it from becoming idle.
+    """
     session = await session_store.find_session(tx, token_digest(token))
     if session is None or tx.now >= session.expires_at or tx.now - session.seen_at >= MAX_IDLE_TIME:
         return None
@@ -31,7 +34,7 @@ async def authenticate_session(
 
 
 async def authenticate_token(tx: Tx, token: str, address: str | None) -> AuthenticatedPerson | None:
-    """None for an unknown, expired or revoked personal token."""
+    """Return the person behind a personal token, or None if it is unknown, expired or revoked."""
     row = await token_store.find_personal_token(tx, token_digest(token))
     if row is None or row.revoked_at is not None or (row.expires_at is not None and tx.now >= row.expires_at):
         return None

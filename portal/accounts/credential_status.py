@@ -19,7 +19,7 @@ class CredentialStatus:
 
 
 async def load_credential_status(tx: Tx, digests: Collection[bytes]) -> dict[bytes, CredentialStatus]:
-    """By digest of the session's or personal token; whatever has ended is absent. Looking keeps no session alive."""
+    """Return the status of sessions and personal tokens by digest. Ended ones are absent; no session is kept alive."""
     found = await session_store.list_standing(tx, digests)
     return {
         digest: CredentialStatus(AccountId(account_id), Role(role), is_staff)

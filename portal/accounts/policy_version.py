@@ -6,7 +6,10 @@ from portal.core.events import PolicyChanged
 
 
 async def bump_policy_version(tx: Tx, account_id: str) -> int:
-    """Call in every verb that changes what a key of the account may do. The edge raises it in Redis after commit."""
+    """Raise the account's policy version. Every verb calls it that changes what a key of the account may do.
+
+    The edge raises the version in Redis after the commit.
+    """
     version = await store.update_policy_version(tx, account_id)
     tx.emit(PolicyChanged(account_id=account_id, version=version))
     return version

@@ -8,6 +8,6 @@ PURGE_BATCH_SIZE = 1000
 
 
 async def purge_expired(tx: Tx) -> tuple[int, int]:
-    """(sessions, tokens) deleted, at most a thousand of each: call again while either is full. For a worker."""
+    """Delete at most a thousand sessions and tokens; return both counts. Call again while either is a thousand."""
     sessions = await session_store.delete_expired_sessions(tx, PURGE_BATCH_SIZE)
     return sessions, await token_store.delete_expired_tokens(tx, PURGE_BATCH_SIZE)

@@ -13,7 +13,7 @@ MAX_PASSWORD_LENGTH = 128
 MAX_IDLE_TIME = timedelta(minutes=30)
 MAX_SESSION_AGE = timedelta(hours=12)
 SEEN_STEP = timedelta(minutes=1)
-"""How long a session lasts unused, how long at most, and how closely its last use is told."""
+"""How long a session lasts unused, how long at most, and how precisely its last use is stored."""
 COMMON_PASSWORDS = frozenset(
     [
         "12345678",
@@ -55,7 +55,7 @@ _EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
 
 
 def normal_email(text: str) -> str:
-    """Lower case, no spaces around. Raises Invalid for what cannot be an address."""
+    """Return the address in lower case without spaces around. Raises Invalid for what cannot be an address."""
     email = text.strip().lower()
     if len(email) > 254 or not _EMAIL.fullmatch(email):
         raise Invalid("This is not an e-mail address.", hint="Write it like name@example.com.", path=("email",))
@@ -63,7 +63,7 @@ def normal_email(text: str) -> str:
 
 
 def check_password(password: str, email: str = "") -> None:
-    """Length and the common ones; no composition rules. Raises Invalid."""
+    """Refuse a password that is too short, too long or common. There are no composition rules. Raises Invalid."""
     if len(password) < MIN_PASSWORD_LENGTH:
         raise Invalid(
             f"The password has {len(password)} characters; it needs at least {MIN_PASSWORD_LENGTH}.",
@@ -77,12 +77,12 @@ def check_password(password: str, email: str = "") -> None:
 
 
 def token_digest(token: str) -> bytes:
-    """What is stored of a token: 256 random bits need neither salt nor stretching."""
+    """Return what is stored of a token. 256 random bits need neither salt nor stretching."""
     return sha256(token.encode()).digest()
 
 
 def failure_delay_seconds(failures: int) -> int:
-    """How long the next try must wait after so many wrong passwords: nothing for 5, then 1 s doubling to 15 min."""
+    """Return how long to wait after so many wrong passwords: nothing for 5, then 1 s doubling to 15 min."""
     return 0 if failures < 5 else min(15 * 60, 2 ** min(failures - 5, 20))
 
 
@@ -106,7 +106,7 @@ _SYSTEMS = (
 
 
 def device_name(user_agent: str | None) -> str:
-    """What people call it: "Firefox on Linux". A hint to recognise one's own sessions by, never a proof."""
+    """Return what people call it: "Firefox on Linux". A hint to recognize sessions by, never a proof."""
     text = user_agent or ""
     browser = next((name for mark, name in _BROWSERS if mark in text), "")
     system = next((name for mark, name in _SYSTEMS if mark in text), "")
@@ -116,7 +116,7 @@ def device_name(user_agent: str | None) -> str:
 
 
 def check_scopes(scopes: Collection[str] | None) -> list[str] | None:
-    """Names of permissions, sorted; None: all that the role allows. Raises Invalid."""
+    """Return names of permissions, sorted; None means all that the role allows. Raises Invalid."""
     if scopes is None:
         return None
     known = {permission.value for permission in Permission}

@@ -25,7 +25,7 @@ async def find_account(tx: Tx, account_id: str) -> Account | None:
 
 
 async def list_accounts(tx: Tx, account_ids: Collection[str]) -> list[Account]:
-    """Those of the ids that there are. Across accounts: only for what the provider's own services tell."""
+    """Return those that exist. Reads across accounts: only for ids from the provider's own services."""
     return await tx.list(select(Account).where(col(Account.id).in_(account_ids)))
 
 
@@ -37,7 +37,7 @@ async def get_account(tx: Tx, account_id: str) -> Account:
 
 
 async def list_memberships(tx: Tx, person_id: str) -> list[Membership]:
-    """A person's memberships, the oldest first; at most 100."""
+    """Return a person's memberships, oldest first; at most 100."""
     statement = (
         select(Membership)
         .where(col(Membership.person_id) == person_id)
@@ -72,7 +72,7 @@ _MEMBERS: Select[str, str, str, bool, str, datetime] = select(
 
 
 async def list_own_memberships(tx: Tx, person_id: str, within: str | None = None) -> list[tuple[Membership, Account]]:
-    """A person's memberships with their accounts, the oldest first; at most 100. `within`: in this account only."""
+    """Return a person's memberships with their accounts, oldest first; at most 100. `within` selects one account."""
     statement = (
         select(Membership, Account)
         .join(Account, col(Account.id) == col(Membership.account_id))
@@ -88,7 +88,7 @@ async def list_own_memberships(tx: Tx, person_id: str, within: str | None = None
 async def list_members(
     tx: Tx, account_id: str, *, most: int, after: tuple[datetime, str] | None = None
 ) -> list[Member]:
-    """Who joined first comes first; `after` is (joined_at, id) of the last one seen."""
+    """Return members, earliest to join first; `after` is (joined_at, id) of the last one seen."""
     place = tuple_(col(Membership.created_at), col(Membership.person_id))
     statement = _MEMBERS.where(col(Membership.account_id) == account_id)
     if after is not None:
@@ -98,7 +98,7 @@ async def list_members(
 
 
 async def list_members_by_id(tx: Tx, account_id: str, person_ids: Collection[str]) -> list[Member]:
-    """Those of these people who are members of the account."""
+    """Return those of these people who are members of the account."""
     chosen = _MEMBERS.where(col(Membership.account_id) == account_id, col(Person.id).in_(person_ids))
     return [Member(*row) for row in await tx.execute(chosen)]
 
@@ -108,13 +108,13 @@ async def count_members(tx: Tx, account_id: str) -> int:
 
 
 async def list_policy_versions(tx: Tx, account_ids: Collection[str]) -> Sequence[tuple[str, int]]:
-    """(id, version) of those that exist."""
+    """Return (id, version) of those that exist."""
     statement = select(col(Account.id), col(Account.policy_version)).where(col(Account.id).in_(account_ids))
     return [(row.id, row.policy_version) for row in await tx.execute(statement)]
 
 
 async def update_policy_version(tx: Tx, account_id: str) -> int:
-    """Add one; the row stays locked until the transaction ends."""
+    """Add one and return the new version; the row stays locked until the transaction ends."""
     return await tx.get(
         update(Account)
         .where(col(Account.id) == account_id)

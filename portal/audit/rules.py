@@ -10,7 +10,7 @@ FIRST = bytes(32)
 
 
 def chain_hash(before: bytes, row: AuditEvent) -> bytes:
-    """The hash of `row` after one whose hash is `before` (`FIRST` for the first of an account)."""
+    """Return the hash of `row` after one whose hash is `before` (`FIRST` for the first of an account)."""
     document = [
         row.account_id,
         row.sequence,

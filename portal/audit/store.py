@@ -22,7 +22,7 @@ class AuditFilter:
 
 
 async def lock_chain(tx: Tx, account_id: str) -> AuditEvent | None:
-    """The account's last row, holding off other writers until this transaction ends."""
+    """Return the account's last row, holding off other writers until this transaction ends."""
     await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("audit:" + account_id, 0))))
     statement = (
         select(AuditEvent)
@@ -34,7 +34,7 @@ async def lock_chain(tx: Tx, account_id: str) -> AuditEvent | None:
 
 
 async def list_audit_events(tx: Tx, account_id: str, *, after_sequence: int = 0, most: int = 100) -> list[AuditEvent]:
-    """Rows of an account in the order of the chain."""
+    """Return rows of an account in the order of the chain."""
     statement = (
         select(AuditEvent)
         .where(col(AuditEvent.account_id) == account_id, col(AuditEvent.sequence) > after_sequence)
@@ -45,14 +45,14 @@ async def list_audit_events(tx: Tx, account_id: str, *, after_sequence: int = 0,
 
 
 async def list_chains(tx: Tx) -> list[str]:
-    """Every account that has a chain (the provider's own is the empty text)."""
+    """Return every account that has a chain (the provider's own is the empty text)."""
     return await tx.list(select(col(AuditEvent.account_id)).distinct().order_by(col(AuditEvent.account_id)))
 
 
 async def list_newest(
     tx: Tx, account_id: str, which: AuditFilter, *, most: int, before_sequence: int | None = None
 ) -> list[AuditEvent]:
-    """The newest first; `before_sequence` is that of the last one seen."""
+    """Return rows, newest first; `before_sequence` is that of the last one seen."""
     statement = _matching(select(AuditEvent), account_id, which)
     if before_sequence is not None:
         statement = statement.where(col(AuditEvent.sequence) < before_sequence)

@@ -29,7 +29,7 @@ class ChainState:
 
 
 async def verify_newest(tx: Tx, account_id: str, most: int) -> ChainState:
-    """A look at the end of the chain, bounded for a page; `verify_chain` reads all of it."""
+    """Verify the newest `most` rows, bounded for a page; `verify_chain` reads the whole chain."""
     last = await store.list_newest(tx, account_id, store.AuditFilter(), most=1)
     if not last:
         return ChainState(0, 0, FIRST, None)
@@ -41,12 +41,12 @@ async def verify_newest(tx: Tx, account_id: str, most: int) -> ChainState:
 
 
 async def verify_chain(tx: Tx, account_id: str) -> Break | None:
-    """None when every row follows from the one before it."""
+    """Return where the chain breaks, or None when every row follows from the one before it."""
     return await _verify(tx, account_id, FIRST, 1)
 
 
 async def _verify(tx: Tx, account_id: str, before: bytes, expected: int, until: int | None = None) -> Break | None:
-    """From the row `expected` on, which follows one whose hash is `before`."""
+    """Verify from the row `expected` on, which follows one whose hash is `before`."""
     while rows := await store.list_audit_events(tx, account_id, after_sequence=expected - 1, most=PAGE):
         for row in rows:
             if until is not None and row.sequence > until:

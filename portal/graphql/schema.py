@@ -109,5 +109,5 @@ schema = PortalSchema(
 
 
 def sdl() -> str:
-    """The contract as text: what schema.graphql holds."""
+    """Return the contract as text: what schema.graphql holds."""
     return schema.as_str() + "\n"

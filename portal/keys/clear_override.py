@@ -14,7 +14,10 @@ CLEAR_OVERRIDE = KeyAction("key.clear_override", "restored the plan's limit of t
 
 @requires(Permission.STAFF)
 async def clear_key_override(tx: Tx, actor: Actor, key_id: str, name: str) -> Key:
-    """Idempotent. `actor` is staff, acting for the key's account. Raises Forbidden, NotFound, Conflict if revoked."""
+    """Clear an override. Idempotent. `actor` is staff, acting for the key's account.
+
+    Raises Forbidden, NotFound, Conflict for a revoked key.
+    """
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     before = overrides_of(key, tx.now)
     if any(override.name == name for override in before):

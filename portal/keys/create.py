@@ -43,7 +43,7 @@ class CreatedKey:
 
 @requires(Permission.KEYS_WRITE)
 async def create_key(tx: Tx, actor: Actor, new: NewKey) -> CreatedKey:
-    """Raises Invalid with the field, Forbidden."""
+    """Create a key with its first secret. Raises Invalid with the field, Forbidden."""
     if new.environment not in ENVIRONMENTS:
         raise Invalid("The environment is live or test.", path=("environment",))
     key = await tx.insert(

@@ -16,7 +16,7 @@ BATCH_SIZE = 100
 
 
 async def end_overrides(tx: Tx) -> int:
-    """Of some keys, those that are due first; returns of how many. Two workers never end the same one twice."""
+    """End due overrides of up to BATCH_SIZE keys; return how many keys. Two workers never end the same one twice."""
     due = await store.lock_keys_with_ended_overrides(tx, BATCH_SIZE)
     for key in due:
         await _end(tx, key)
@@ -24,9 +24,9 @@ async def end_overrides(tx: Tx) -> int:
 
 
 async def _end(tx: Tx, key: Key) -> None:
-    kept = overrides_of(key, tx.now)
-    names = sorted({entry["name"] for entry in key.overrides} - {override.name for override in kept})
-    key.overrides, key.overrides_end_at = stored_overrides(kept)
+    remaining = overrides_of(key, tx.now)
+    names = sorted({entry["name"] for entry in key.overrides} - {override.name for override in remaining})
+    key.overrides, key.overrides_end_at = stored_overrides(remaining)
     await tx.flush()
     actor = Actor("system", SYSTEM.id, AccountId(key.account_id))
     await audit.record(tx, actor, END_OVERRIDE, key.id, names=names)

@@ -31,7 +31,7 @@ class NewOverride:
 
 @requires(Permission.STAFF)
 async def override_key_limit(tx: Tx, actor: Actor, key_id: str, new: NewOverride) -> Key:
-    """`actor` is staff, acting for the key's account; an earlier override of the same limit is replaced.
+    """Set an override, replacing an earlier one of the same limit. `actor` is staff, acting for the key's account.
 
     Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key.
     """

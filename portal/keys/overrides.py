@@ -39,7 +39,7 @@ class LimitOverride:
 
 
 def overrides_of(key: Key, now: datetime) -> list[LimitOverride]:
-    """Those in force."""
+    """Return the overrides in force."""
     stored = [
         LimitOverride(**entry | {name: _instant(entry[name]) for name in ("made_at", "expires_at")})
         for entry in key.overrides
@@ -48,13 +48,13 @@ def overrides_of(key: Key, now: datetime) -> list[LimitOverride]:
 
 
 def with_overrides(limits: Iterable[Limit], overrides: Sequence[LimitOverride]) -> list[Limit]:
-    """The plan's limits as they hold for the key, in their order."""
+    """Return the plan's limits as they apply to the key, in their order."""
     by_name = {override.name: override for override in overrides}
     return [_replaced(limit, by_name.get(limit.name)) for limit in limits]
 
 
 def check_override(override: LimitOverride, limits: Sequence[Limit], now: datetime) -> None:
-    """Raises Invalid with the field."""
+    """Refuse an override that the plan or the bounds do not allow. Raises Invalid with the field."""
     of_keys = [limit for limit in limits if limit.per == "key"]
     limit = next((limit for limit in of_keys if limit.name == override.name), None)
     if limit is None:
@@ -72,7 +72,7 @@ def check_override(override: LimitOverride, limits: Sequence[Limit], now: dateti
 
 
 def stored_overrides(overrides: Iterable[LimitOverride]) -> tuple[list[dict[str, Any]], datetime | None]:
-    """As JSON, by name, and when the next of them ends."""
+    """Return them as JSON, by name, and when the next of them ends."""
     ordered = sorted(overrides, key=lambda override: override.name)
     ends = min((override.expires_at for override in ordered if override.expires_at is not None), default=None)
     return [_json(override) for override in ordered], ends

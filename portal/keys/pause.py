@@ -13,7 +13,7 @@ PAUSE = KeyAction("key.pause", "paused the key", "paused")
 
 @requires(Permission.KEYS_WRITE)
 async def pause_key(tx: Tx, actor: Actor, key_id: str) -> Key:
-    """Idempotent. Raises Forbidden, NotFound, Conflict for a revoked key."""
+    """Pause a key. Idempotent. Raises Forbidden, NotFound, Conflict for a revoked key."""
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     if key.paused_at is None:
         key.paused_at = tx.now

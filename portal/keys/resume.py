@@ -13,7 +13,7 @@ RESUME = KeyAction("key.resume", "resumed the key", "resumed")
 
 @requires(Permission.KEYS_WRITE)
 async def resume_key(tx: Tx, actor: Actor, key_id: str) -> Key:
-    """Idempotent. Raises Forbidden, NotFound, Conflict for a revoked key."""
+    """Resume a key. Idempotent. Raises Forbidden, NotFound, Conflict for a revoked key."""
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     if key.paused_at is not None:
         key.paused_at = None

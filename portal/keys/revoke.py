@@ -15,7 +15,7 @@ MAX_REASON = 500
 
 @requires(Permission.KEYS_WRITE)
 async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = None) -> Key:
-    """Idempotent: a revoked key stays as it is. Raises Forbidden, NotFound."""
+    """Revoke a key at once. Idempotent: a revoked key stays as it is. Raises Forbidden, NotFound."""
     key = await store.lock_key(tx, actor.account_id, key_id)
     if key.revoked_at is None:
         key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:MAX_REASON] or None

@@ -28,7 +28,7 @@ class RotatedKey:
 
 @requires(Permission.KEYS_WRITE)
 async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, prefix: str = "pk") -> RotatedKey:
-    """With an overlap of zero the old secret ends at once; rotating again meanwhile ends the oldest at once.
+    """Give a key a new secret; the old one ends after the overlap. Rotating again meanwhile ends the oldest at once.
 
     Raises Invalid, Forbidden, NotFound, Conflict for a revoked or expired key.
     """

@@ -45,7 +45,7 @@ class KeyStatus(StrEnum):
 
 
 def checksum(text: str) -> str:
-    """CRC-32 in six base62 digits: tells a mistyped key without a look-up; protects against nothing else."""
+    """Return the CRC-32 in six base62 digits: it reveals a mistyped key without a look-up, and nothing else."""
     number = zlib.crc32(text.encode())
     digits = ""
     for _ in range(CHECKSUM_LENGTH):
@@ -55,25 +55,25 @@ def checksum(text: str) -> str:
 
 
 def assemble_secret(prefix: str, environment: str, random_part: str) -> str:
-    """`{prefix}_{live|test}_{30 base62}{6 base62 checksum}`."""
+    """Return `{prefix}_{live|test}_{30 base62}{6 base62 checksum}`."""
     text = f"{prefix}_{environment}_{random_part}"
     return text + checksum(text)
 
 
 def secret_problem(secret: str) -> str | None:
-    """Why this cannot be one of our secrets, or None if it can."""
+    """Return why this cannot be one of our secrets, or None if it can."""
     if not _SECRET.fullmatch(secret):
         return "form"
     return None if checksum(secret[:-CHECKSUM_LENGTH]) == secret[-CHECKSUM_LENGTH:] else "checksum"
 
 
 def secret_digest(secret: str) -> bytes:
-    """What is stored: 178 random bits need neither salt nor pepper."""
+    """Return what is stored of a secret. 178 random bits need neither salt nor pepper."""
     return sha256(secret.encode()).digest()
 
 
 def display_secret(secret: str) -> str:
-    """`pk_live_ab12…wxyz`: enough to recognise, too little to use."""
+    """Return `pk_live_ab12…wxyz`: enough to recognize, too little to use."""
     head, body = secret[: -RANDOM_LENGTH - CHECKSUM_LENGTH], secret[-RANDOM_LENGTH - CHECKSUM_LENGTH :]
     return f"{head}{body[:4]}…{body[-4:]}"
 
@@ -87,7 +87,7 @@ def key_status(key: Key, now: datetime) -> KeyStatus:
 
 
 def check_scopes(scopes: Sequence[str]) -> list[str]:
-    """Sorted, without doubles. Raises Invalid."""
+    """Return the scopes sorted, without duplicates. Raises Invalid."""
     if len(scopes) > MAX_SCOPES:
         raise Invalid(f"A key has at most {MAX_SCOPES} scopes.", path=("scopes",))
     for scope in scopes:
@@ -97,7 +97,7 @@ def check_scopes(scopes: Sequence[str]) -> list[str]:
 
 
 def check_ips(ranges: Sequence[str]) -> list[str]:
-    """Addresses and networks in their usual spelling. Raises Invalid."""
+    """Return addresses and networks in their canonical spelling. Raises Invalid."""
     if len(ranges) > MAX_IPS:
         raise Invalid(f"A key has at most {MAX_IPS} address ranges.", path=("allowedIps",))
     try:
@@ -107,14 +107,14 @@ def check_ips(ranges: Sequence[str]) -> list[str]:
 
 
 def check_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object of at most 4 KiB. Raises Invalid."""
+    """Return a JSON object of at most 4 KiB. Raises Invalid."""
     if len(json.dumps(attributes).encode()) > ATTRIBUTES_BYTES:
         raise Invalid(f"Metadata is larger than {ATTRIBUTES_BYTES} bytes.", path=("metadata",))
     return attributes
 
 
 def check_limits(limits: Sequence[KeyLimit]) -> list[dict[str, str | int]]:
-    """As they are stored. Raises Invalid."""
+    """Return the limits as they are stored. Raises Invalid."""
     if len(limits) > MAX_LIMITS or len({limit.name for limit in limits}) < len(limits):
         raise Invalid(f"A key has at most {MAX_LIMITS} limits of its own, each with another name.", path=("limits",))
     for limit in limits:

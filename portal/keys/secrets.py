@@ -9,7 +9,7 @@ from portal.keys.rules import BASE62, RANDOM_LENGTH, assemble_secret, display_se
 
 
 async def add_secret(tx: Tx, key: Key, prefix: str) -> tuple[KeySecret, str]:
-    """A new secret of the key: the row, and the text that is shown once."""
+    """Add a secret to the key; return its row and the text that is shown once."""
     random_part = "".join(secrets.choice(BASE62) for _ in range(RANDOM_LENGTH))
     text = assemble_secret(prefix, key.environment, random_part)
     row = await tx.insert(

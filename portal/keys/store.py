@@ -38,7 +38,7 @@ async def get_key(tx: Tx, account_id: str, key_id: str) -> Key:
 
 
 async def find_keys_anywhere(tx: Tx, key_ids: Sequence[str]) -> list[Key]:
-    """Those of the ids that there are. Across accounts: only for what the provider's own services tell."""
+    """Return those that exist. Reads across accounts: only for ids from the provider's own services."""
     return await tx.list(select(Key).where(col(Key.id).in_(key_ids)))
 
 
@@ -51,7 +51,7 @@ async def lock_key(tx: Tx, account_id: str, key_id: str) -> Key:
 
 
 async def lock_open_key(tx: Tx, account_id: str, key_id: str) -> Key:
-    """Like `lock_key`; raises Conflict for a revoked key, which nothing changes any more."""
+    """Lock a key that can change. Raises NotFound, Conflict for a revoked key."""
     key = await lock_key(tx, account_id, key_id)
     if key.revoked_at is not None:
         raise Conflict("This key is revoked and cannot change.", hint="Create a new key.", path=("id",))
@@ -59,7 +59,7 @@ async def lock_open_key(tx: Tx, account_id: str, key_id: str) -> Key:
 
 
 async def lock_keys_with_ended_overrides(tx: Tx, most: int) -> list[Key]:
-    """Across accounts, in the order of the accounts, so that two callers never wait for each other in a circle."""
+    """Lock keys across accounts, ordered by account, so that two callers never wait for each other in a circle."""
     statement = (
         select(Key)
         .where(col(Key.overrides_end_at) <= tx.now)
@@ -73,7 +73,7 @@ async def lock_keys_with_ended_overrides(tx: Tx, most: int) -> list[Key]:
 async def list_keys(
     tx: Tx, account_id: str, which: KeyFilter, *, most: int, before: tuple[datetime, str] | None = None
 ) -> list[Key]:
-    """The newest first; `before` is (created_at, id) of the last one seen."""
+    """Return keys, newest first; `before` is (created_at, id) of the last one seen."""
     statement = _matching(select(Key), account_id, which, tx.now)
     if before is not None:
         statement = statement.where(tuple_(col(Key.created_at), col(Key.id)) < before)
@@ -85,13 +85,13 @@ async def count_keys(tx: Tx, account_id: str, which: KeyFilter) -> int:
 
 
 async def list_names(tx: Tx, account_id: str, key_ids: Sequence[str]) -> dict[str, str]:
-    """Names by key id; keys of other accounts are absent."""
+    """Return names by key id; keys of other accounts are absent."""
     named = select(col(Key.id), col(Key.name)).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids))
     return {row.id: row.name for row in await tx.execute(named)}
 
 
 async def list_expiring(tx: Tx, account_id: str, until: datetime, most: int) -> list[Key]:
-    """Active keys that expire before `until`, the nearest first."""
+    """Return active keys that expire before `until`, the nearest first."""
     statement = select(Key).where(
         col(Key.account_id) == account_id, _status_clause(KeyStatus.ACTIVE, tx.now), col(Key.expires_at) <= until
     )
@@ -99,7 +99,7 @@ async def list_expiring(tx: Tx, account_id: str, until: datetime, most: int) -> 
 
 
 async def list_older(tx: Tx, account_id: str, created_before: datetime, most: int) -> list[Key]:
-    """Active keys created before then, the oldest first."""
+    """Return active keys created before then, oldest first."""
     statement = select(Key).where(
         col(Key.account_id) == account_id,
         _status_clause(KeyStatus.ACTIVE, tx.now),
@@ -109,12 +109,12 @@ async def list_older(tx: Tx, account_id: str, created_before: datetime, most: in
 
 
 async def list_keys_by_id(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[Key]:
-    """Those of these keys that the account has."""
+    """Return those of these keys that belong to the account."""
     return await tx.list(select(Key).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids)))
 
 
 async def list_secrets(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[KeySecret]:
-    """The newest secrets of each of these keys, the newest first."""
+    """Return up to MAX_SECRETS secrets of each of these keys, newest first."""
     newest = (col(KeySecret.created_at).desc(), col(KeySecret.id).desc())
     place = func.row_number().over(partition_by=col(KeySecret.key_id), order_by=newest).label("place")
     ranked = (
@@ -132,7 +132,7 @@ async def list_secrets(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[
 
 
 async def list_open_secrets(tx: Tx, key: Key) -> list[KeySecret]:
-    """The secrets that still verify, the newest first: one, or two within a rotation's overlap."""
+    """Return the secrets that still work, newest first: one, or two during a rotation's overlap."""
     statement = (
         select(KeySecret)
         .where(
@@ -146,7 +146,7 @@ async def list_open_secrets(tx: Tx, key: Key) -> list[KeySecret]:
 
 
 async def find_secret_by_digest(tx: Tx, digest: bytes) -> tuple[KeySecret, Key] | None:
-    """Across accounts: only for the check, which does not know the account before."""
+    """Return a secret and its key. Reads across accounts: only for the check, which does not know the account yet."""
     statement = (
         select(KeySecret, Key).join(Key, col(Key.id) == col(KeySecret.key_id)).where(col(KeySecret.digest) == digest)
     )

@@ -27,7 +27,7 @@ UNSET = Unset()
 
 @dataclass(frozen=True, slots=True)
 class KeyChanges:
-    """What is UNSET stays as it is."""
+    """New values of a key; UNSET leaves one unchanged."""
 
     name: str | Unset = UNSET
     scopes: Sequence[str] | Unset = UNSET
@@ -39,7 +39,7 @@ class KeyChanges:
 
 @requires(Permission.KEYS_WRITE)
 async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> Key:
-    """Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key."""
+    """Change a key. Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key."""
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     if not isinstance(changes.name, Unset):
         key.name = check_name(changes.name)

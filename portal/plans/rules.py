@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 CLOCKS_APART = timedelta(hours=2)
-"""So far behind the one who asks may be who is told."""
+"""How far the clock of a process that uses the periods may be behind the clock of the one that computed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Period:
 
 
 def periods_around(instant: datetime, time_zone: str) -> tuple[Period, Period]:
-    """The period that holds `instant` and the next one, so that a rollover needs no look-up."""
+    """Return the period that holds `instant` and the next one, so that a rollover needs no look-up."""
     zone = ZoneInfo(time_zone)
     local = instant.astimezone(zone)
     first = _month(local.year, local.month, zone)
@@ -26,7 +26,7 @@ def periods_around(instant: datetime, time_zone: str) -> tuple[Period, Period]:
 
 
 def periods_near(instant: datetime, time_zone: str) -> tuple[Period, ...]:
-    """The same, with the one before for two hours more: for somebody whose clock is not there yet."""
+    """Return the same, preceded by the previous period for its first two hours, for a process whose clock is behind."""
     earlier, current = periods_around(instant - CLOCKS_APART, time_zone)
     if instant < earlier.end:
         return earlier, current
@@ -34,7 +34,7 @@ def periods_near(instant: datetime, time_zone: str) -> tuple[Period, ...]:
 
 
 def period_named(name: str, time_zone: str) -> Period:
-    """The period called YYYY-MM. Raises ValueError for another form."""
+    """Return the period called YYYY-MM. Raises ValueError for another form."""
     year, month = name.split("-")
     return _month(int(year), int(month), ZoneInfo(time_zone))
 
@@ -62,7 +62,7 @@ class Forecast:
 
 
 def forecast(used: int, limit: int | None, pace: Pace, now: datetime, period: Period) -> Forecast:
-    """Whole units and seconds all the way. A quota that is used up ends now."""
+    """Extrapolate in whole units and seconds. A quota that is used up ends now."""
     left = max(0, int((period.end - now).total_seconds()))
     expected = used + pace.units * left // max(1, pace.seconds)
     if limit is None or expected < limit:

@@ -14,7 +14,7 @@ SET_TARIFF = audit.Action("plan.set_tariff", "set the usage prices of a plan")
 
 @requires(Permission.STAFF)
 async def set_tariff(tx: Tx, actor: Actor, slug: str, tariff: dict[str, Any]) -> Plan:
-    """`tariff` is a document that portal.billing has read. Raises Forbidden, NotFound, Conflict (another currency)."""
+    """Set a plan's tariff, which portal.billing has validated. Raises Forbidden, NotFound, Conflict (currency)."""
     plan = await store.lock_plan_called(tx, slug)
     if tariff["currency"] != plan.currency:
         raise Conflict(

@@ -21,7 +21,7 @@ FROM plan_choices WHERE account_id = :account
 
 
 async def list_plans(tx: Tx) -> list[Plan]:
-    """The catalogue in its order; at most 100."""
+    """Return the catalogue in display order; at most 100 plans."""
     return await tx.list(select(Plan).order_by(col(Plan.position), col(Plan.id)).limit(100))
 
 
@@ -33,7 +33,7 @@ async def get_plan(tx: Tx, plan_id: str) -> Plan:
 
 
 async def get_plan_called(tx: Tx, slug: str) -> Plan:
-    """The plan by its name for programs."""
+    """Return the plan with this slug."""
     return await _called(tx, select(Plan).where(col(Plan.slug) == slug))
 
 
@@ -42,7 +42,7 @@ async def lock_plan_called(tx: Tx, slug: str) -> Plan:
 
 
 async def get_plan_of(tx: Tx, subscription: Subscription | None) -> Plan:
-    """The plan that an account with this subscription is on; with none it is on the default plan."""
+    """Return the plan of an account with this subscription; without one it is the default plan."""
     return await (get_plan(tx, subscription.plan_id) if subscription else get_default_plan(tx))
 
 
@@ -58,7 +58,7 @@ async def find_subscription(tx: Tx, account_id: str) -> Subscription | None:
 
 
 async def upsert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscription:
-    """One row an account, also when two people choose at once: the later one stays. Each choice is kept as well."""
+    """Put the account on a plan. When two people choose at once, the later choice wins. Every choice is kept."""
     chosen = {"plan_id": plan_id, "started_at": tx.now}
     statement = insert(Subscription).values(account_id=account_id, **chosen)
     stored = statement.on_conflict_do_update(index_elements=["account_id"], set_=chosen).returning(Subscription)
@@ -68,7 +68,7 @@ async def upsert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscrip
 
 
 async def list_choices(tx: Tx, account_id: str, since: datetime) -> list[PlanChoice]:
-    """The account's choices from an instant on and the one before it, in their order."""
+    """Return the account's choices from an instant on and the one before it, in order."""
     own = col(PlanChoice.account_id) == account_id
     before = select(func.max(col(PlanChoice.chosen_at))).where(own, col(PlanChoice.chosen_at) <= since)
     first = func.coalesce(before.scalar_subquery(), since)

@@ -13,7 +13,7 @@ SUBSCRIBE = audit.Action("plan.subscribe", "switched to the plan")
 
 @requires(Permission.PLAN_WRITE)
 async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
-    """Idempotent for the plan that the account is on. Raises Forbidden, NotFound, Conflict."""
+    """Put the account on a plan. Idempotent for the plan that it is on. Raises Forbidden, NotFound, Conflict."""
     plan = await store.get_plan(tx, plan_id)
     subscription = await store.find_subscription(tx, actor.account_id)
     if subscription is not None and subscription.plan_id == plan.id:
@@ -26,7 +26,7 @@ async def subscribe(tx: Tx, actor: Actor, plan_id: str) -> Subscription:
 
 
 async def _check_currency(tx: Tx, subscription: Subscription | None, plan: Plan) -> None:
-    """An invoice has one currency, and takes back what it charged ahead."""
+    """Refuse another currency: an invoice has one, and credits what was charged ahead. Raises Conflict."""
     current = await store.get_plan_of(tx, subscription)
     if plan.currency != current.currency:
         raise Conflict(

@@ -20,7 +20,7 @@ async def hash_password(password: str) -> str:
 
 
 async def is_password(stored: str | None, password: str) -> bool:
-    """Compare; without a stored hash the same work is done and the answer is no."""
+    """Return whether the password matches. Without a stored hash it does the same work and returns False."""
     async with _slots(asyncio.get_running_loop()):
         return await asyncio.to_thread(_verify, stored, password)
 

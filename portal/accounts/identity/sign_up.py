@@ -27,7 +27,7 @@ class NewAccount:
 
 
 async def hash_new_password(new: NewAccount) -> str:
-    """For `sign_up`, before its transaction, so that none is open meanwhile. Raises Invalid (with the field)."""
+    """Hash the password for `sign_up` before its transaction, so that none is open meanwhile. Raises Invalid."""
     _check(new)
     return await hash_password(new.password)
 
@@ -35,7 +35,10 @@ async def hash_new_password(new: NewAccount) -> str:
 async def sign_up(
     tx: Tx, new: NewAccount, *, address: str | None = None, password_hash: str | None = None
 ) -> tuple[Person, Account]:
-    """Without `password_hash` it is made here. Raises Invalid (with the field), Conflict for a known address."""
+    """Create a person and their account. Raises Invalid (with the field), Conflict for a known address.
+
+    `password_hash` comes from `hash_new_password`; without it the password is hashed here.
+    """
     email, name, account_name = _check(new)
     if await store.find_person_by_email(tx, email) is not None:
         raise _is_known()
@@ -55,7 +58,7 @@ async def sign_up(
 
 
 def _check(new: NewAccount) -> tuple[str, str, str]:
-    """E-mail address, name and account name as they are stored."""
+    """Return e-mail address, name and account name as they are stored. Raises Invalid."""
     email = normal_email(new.email)
     names = check_name(new.name), check_name(new.account_name, "accountName")
     check_password(new.password, email)

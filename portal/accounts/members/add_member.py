@@ -24,7 +24,7 @@ class NewMember:
 
 @requires(Permission.ACCOUNT_WRITE)
 async def add_member(tx: Tx, actor: Actor, new: NewMember) -> Person:
-    """The person has no password and so cannot sign in yet. Raises Invalid, Forbidden, Conflict for a known address."""
+    """Add a person without a password, who cannot sign in yet. Raises Invalid, Forbidden, Conflict (known address)."""
     if new.role is Role.OWNER and actor.role is not Role.OWNER:
         raise Forbidden("Only an owner can make an owner.", path=("role",))
     email = normal_email(new.email)

@@ -1,4 +1,4 @@
-"""Revoke all of one's sessions but the present one."""
+"""Revoke all sessions of a person except the present one."""
 
 from portal import audit
 from portal.accounts.sessions import store as session_store
@@ -10,7 +10,7 @@ REVOKE_OTHER = audit.Action("session.revoke_other", "ended all other sessions")
 
 @requires(Permission.SELF_WRITE)
 async def revoke_other_sessions(tx: Tx, actor: Actor) -> int:
-    """How many ended. A token has no session, so from a script all of them end. Raises Forbidden."""
+    """End the caller's other sessions and return how many. A token has no session, so all end. Raises Forbidden."""
     count = await session_store.delete_other_sessions(tx, actor.id, actor.credential)
     if count:
         await audit.record(tx, actor, REVOKE_OTHER, actor.id, sessions=count)

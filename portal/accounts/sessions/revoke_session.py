@@ -11,7 +11,7 @@ REVOKE = audit.Action("session.revoke", "ended a session")
 
 @requires(Permission.SELF_WRITE)
 async def revoke_session(tx: Tx, actor: Actor, session_id: str) -> Session:
-    """One's own only, the present one too. Raises Forbidden, NotFound for one that ended."""
+    """End one of the caller's own sessions, possibly the present one. Raises Forbidden, NotFound for one that ended."""
     session = await session_store.get_own_session(tx, actor.id, session_id)
     await session_store.delete_session(tx, session)
     await audit.record(tx, actor, REVOKE, session.id)

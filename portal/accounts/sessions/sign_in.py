@@ -32,7 +32,7 @@ class Throttle(Protocol):
     """Counts sign-in attempts; the web process gives one that asks the product's own limiter."""
 
     async def allow(self, email: str, address: str | None) -> None:
-        """Raises TooManyAttempts, saying for how long."""
+        """Let an attempt through, or raise TooManyAttempts, which says how long to wait."""
 
     async def failed(self, email: str) -> None: ...
 
@@ -66,7 +66,7 @@ async def sign_in(database: Database, credentials: Credentials, throttle: Thrott
 
 
 async def open_session(tx: Tx, person: Person, credentials: Credentials) -> SignedIn:
-    """For somebody who has proved who they are. Raises Invalid for a person without an account."""
+    """Open a session for a person who has proved who they are. Raises Invalid for a person without an account."""
     memberships = await store.list_memberships(tx, person.id)
     if not memberships:
         raise Invalid("You are not a member of any account.", hint="Ask for an invitation.", path=("email",))

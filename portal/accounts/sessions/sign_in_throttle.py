@@ -1,4 +1,4 @@
-"""Slow down who guesses passwords: per address through the product's own limiter, per log-in by a growing wait."""
+"""Throttle guessing of passwords: per address with the product's own limiter, per login by a growing wait."""
 
 from hashlib import sha256
 
@@ -12,13 +12,13 @@ FORGET_MS = 24 * 60 * 60 * 1000
 
 
 class SignInThrottle:
-    """Implements `sign_in.Attempts`. Without Redis sign-in works unslowed, and is logged."""
+    """Implements `sign_in.Throttle`. Without Redis sign-in works unthrottled, which is logged."""
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
 
     async def allow(self, email: str, address: str | None) -> None:
-        """Raises TooManyAttempts, saying for how long."""
+        """Let an attempt through, or raise TooManyAttempts, which says how long to wait."""
         name = f"sign-in:{address or 'unknown'}"
         asked = LimitRequest(name, 0, Mode.CONSUME, 1, (Subject(name, (ADDRESS_WINDOW,)),), None)
         try:

@@ -21,7 +21,7 @@ async def find_session(tx: Tx, digest: bytes) -> Session | None:
 
 
 async def find_own_session(tx: Tx, person_id: str, session_id: str) -> Session | None:
-    """None for one that ended, or another person's."""
+    """Return the person's session, or None if it ended or belongs to another person."""
     statement = _living(select(Session), person_id, tx.now).where(col(Session.id) == session_id)
     return await tx.find(statement)
 
@@ -36,7 +36,7 @@ async def get_own_session(tx: Tx, person_id: str, session_id: str) -> Session:
 async def list_sessions(
     tx: Tx, person_id: str, *, most: int, before: tuple[datetime, str] | None = None
 ) -> list[Session]:
-    """Those that go on, the newest first; `before` is (created_at, id) of the last one seen."""
+    """Return active sessions, newest first; `before` is (created_at, id) of the last one seen."""
     statement = _living(select(Session), person_id, tx.now)
     if before is not None:
         statement = statement.where(tuple_(col(Session.created_at), col(Session.id)) < before)
@@ -61,13 +61,13 @@ async def delete_session(tx: Tx, session: Session) -> None:
 
 
 async def delete_other_sessions(tx: Tx, person_id: str, kept_id: str | None) -> int:
-    """All of the person but one. Returns how many."""
+    """Delete all sessions of the person except one and return how many."""
     statement = delete(Session).where(col(Session.person_id) == person_id, col(Session.id) != (kept_id or ""))
     return len((await tx.execute(statement.returning(col(Session.id)))).all())
 
 
 async def delete_expired_sessions(tx: Tx, most: int) -> int:
-    """Up to so many of those past their end, of everybody. Returns how many."""
+    """Delete up to so many expired sessions of all people and return how many."""
     over = select(col(Session.id)).where(col(Session.expires_at) <= tx.now)
     ended = over.limit(most).with_for_update(skip_locked=True)
     statement = delete(Session).where(col(Session.id).in_(ended)).returning(col(Session.id))
@@ -90,7 +90,7 @@ SELECT held.token_digest, held.account_id, member.role, person.is_staff FROM (
 
 
 async def list_standing(tx: Tx, digests: Collection[bytes]) -> Sequence[tuple[bytes, str, str, bool]]:
-    """(digest, account_id, role, is_staff) of what still opens an account: sessions, none kept alive, and tokens."""
+    """Return (digest, account_id, role, is_staff) of valid sessions and tokens; no session is kept alive."""
     rows = await tx.execute(_STANDING, {"digests": [*digests], "now": tx.now, "idle_since": tx.now - MAX_IDLE_TIME})
     return [(bytes(row.token_digest), row.account_id, row.role, row.is_staff) for row in rows]
 

@@ -16,10 +16,10 @@ SWITCH = audit.Action("account.switch", "switched accounts")
 
 @requires(Permission.SELF_WRITE)
 async def switch_account(tx: Tx, actor: Actor, account_id: str) -> tuple[Account, Membership]:
-    """Both accounts' audit logs tell it, neither names the other. Idempotent for the account that one is in.
+    """Switch the session to another account. Both audit logs record it, neither names the other. Idempotent.
 
-    Raises NotFound unless the person is a member, Conflict for a token, which belongs to one account and is not told of
-    which others its person is a member, Forbidden.
+    Raises NotFound unless the person is a member, Forbidden, and Conflict for a token, which belongs to one account and
+    must not learn of which others its person is a member.
     """
     session = await session_store.find_own_session(tx, actor.id, actor.credential or "")
     if session is None:

@@ -7,6 +7,6 @@ from portal.core.database import Tx
 
 
 async def authenticate_service(tx: Tx, token: str) -> ServiceToken | None:
-    """None for an unknown or revoked token."""
+    """Return the service token's row, or None if it is unknown or revoked."""
     row = await token_store.find_service_token(tx, token_digest(token))
     return None if row is None or row.revoked_at is not None else row

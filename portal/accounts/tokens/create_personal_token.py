@@ -30,9 +30,9 @@ class CreatedToken:
 async def create_personal_token(
     tx: Tx, actor: Actor, name: str, expires_at: datetime | None = None, scopes: Collection[str] | None = None
 ) -> CreatedToken:
-    """`scopes` None: all that the role allows. Raises Invalid, Forbidden.
+    """Create a token for the calling person; `scopes` None means all that the role allows. Raises Invalid, Forbidden.
 
-    Only a person owns one, and a token makes none that could do more, or lived longer, than itself.
+    A token cannot create one that may do more, or lives longer, than itself.
     """
     if actor.kind != "person":
         raise Forbidden("Only a person can have a personal token.")

@@ -26,7 +26,7 @@ class CreatedServiceToken:
 
 @requires(Permission.STAFF)
 async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedServiceToken:
-    """Staff and the command line only. Raises Invalid, Forbidden."""
+    """Create a token for a gateway. For staff and the command line. Raises Invalid, Forbidden."""
     token = f"svc_{secrets.token_urlsafe(32)}"
     row = await tx.insert(
         ServiceToken(

@@ -12,7 +12,7 @@ REVOKE = audit.Action("personal_token.revoke", "revoked a personal token")
 
 @requires(Permission.SELF_WRITE)
 async def revoke_personal_token(tx: Tx, actor: Actor, token_id: str) -> PersonalToken:
-    """One's own only. Idempotent: a revoked token stays as it is. Raises Forbidden, NotFound."""
+    """Revoke one of the caller's own tokens. Idempotent: a revoked token stays as it is. Raises Forbidden, NotFound."""
     token = await token_store.find_own_token(tx, actor.account_id, actor.id, token_id)
     if token is None:
         raise NotFound("There is no such token.", path=("id",))

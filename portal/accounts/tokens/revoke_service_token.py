@@ -12,7 +12,7 @@ REVOKE = audit.Action("service_token.revoke", "revoked a service token")
 
 @requires(Permission.STAFF)
 async def revoke_service_token(tx: Tx, actor: Actor, token_id: str) -> ServiceToken:
-    """Staff only. Idempotent: a revoked token stays as it is. Raises Forbidden, NotFound."""
+    """Revoke a gateway's token. Idempotent: a revoked token stays as it is. Raises Forbidden, NotFound."""
     token = await token_store.find_service_token_by_id(tx, token_id)
     if token is None:
         raise NotFound("There is no such token.", path=("id",))

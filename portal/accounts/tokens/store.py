@@ -29,7 +29,7 @@ async def find_own_token(tx: Tx, account_id: str, person_id: str, token_id: str)
 async def list_personal_tokens(
     tx: Tx, account_id: str, person_id: str, *, most: int, before: Place | None = None
 ) -> list[PersonalToken]:
-    """A person's tokens for this account, ended ones too, the newest first."""
+    """Return a person's tokens for this account, including ended ones, newest first."""
     statement = select(PersonalToken).where(
         col(PersonalToken.account_id) == account_id, col(PersonalToken.person_id) == person_id
     )
@@ -51,7 +51,7 @@ async def update_token_used(tx: Tx, token: PersonalToken, used_at: datetime) -> 
 
 
 async def delete_expired_tokens(tx: Tx, most: int) -> int:
-    """Up to so many that ended more than 30 days ago, of everybody. Returns how many."""
+    """Delete up to so many tokens of all people that ended more than 30 days ago; return how many."""
     before = tx.now - KEPT
     is_over = or_(col(PersonalToken.expires_at) <= before, col(PersonalToken.revoked_at) <= before)
     ended = select(col(PersonalToken.id)).where(is_over).limit(most).with_for_update(skip_locked=True)
@@ -68,7 +68,7 @@ async def find_service_token_by_id(tx: Tx, token_id: str) -> ServiceToken | None
 
 
 async def list_service_tokens(tx: Tx, *, most: int, before: Place | None = None) -> list[ServiceToken]:
-    """The provider's, revoked ones too, the newest first."""
+    """Return the provider's tokens, including revoked ones, newest first."""
     statement = select(ServiceToken)
     if before is not None:
         statement = statement.where(tuple_(col(ServiceToken.created_at), col(ServiceToken.id)) < before)

@@ -14,10 +14,10 @@ from portal.limits import Limiter
 
 
 class GraphQLContext:
-    """One operation. Nobody has no transaction, so a field that forgets to ask who calls has nothing to show."""
+    """One operation. An anonymous caller has no transaction, so a field without a check has nothing to show."""
 
     hub: SubscriptionHub | None = None
-    """Only a subscription has them."""
+    """Only a subscription has one."""
 
     def __init__(
         self, actor: Actor, person: Person | None, document: DocumentNode, key_prefix: str, limiter: Limiter | None

@@ -62,7 +62,7 @@ STEP_SECONDS = {"MINUTE": 60, "HOUR": 3_600, "DAY": 86_400, "MONTH": 28 * 86_400
 def cost_of(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
 ) -> int:
-    """Of a validated document's operation."""
+    """Return the cost of a validated document's operation."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     given = {**_defaults(operation), **variables}
     root = schema.get_root_type(operation.operation)
@@ -116,7 +116,7 @@ class _Count:
         return own + inner * self._rows(node, field, path)
 
     def _rows(self, node: FieldNode, field: GraphQLField, path: str) -> int:
-        """How often what stands below comes at most. The lists of a page have the page's rows already."""
+        """Return how often the fields below occur at most. The lists of a page have the page's rows already."""
         for page in PAGES:
             if page in field.args:
                 return self._page(node, page, field.args[page].default_value)
@@ -135,9 +135,9 @@ class _Count:
         return max(1, min(asked, MAX_PAGE)) if isinstance(asked, int) else MAX_PAGE
 
     def _steps(self, node: FieldNode) -> int:
-        """How many points a series has at most; its first and last step may be short ones.
+        """Return how many points a series has at most; its first and last step may be short.
 
-        One that is certainly refused for its length reads nothing, and shall be refused for that, not for its cost.
+        A series that is certainly refused for its length reads nothing, and is refused for that, not for its cost.
         """
         granularity = self._given(node, "granularity")
         try:
@@ -152,7 +152,7 @@ class _Count:
         return min(points, MAX_POINTS)
 
     def _given(self, node: FieldNode, name: str) -> Any:
-        """An argument's value; Undefined where its default holds."""
+        """Return an argument's value; Undefined where its default holds."""
         given = next((argument.value for argument in node.arguments or () if argument.name.value == name), None)
         if given is None:
             return Undefined

@@ -18,12 +18,12 @@ _log = get_log("portal.graphql")
 
 
 def shown_errors(errors: Sequence[GraphQLError], request_id: str) -> list[GraphQLError]:
-    """The same errors, fit for the caller. A PortalError stays reachable as `original_error`."""
+    """Return the same errors, fit for the caller. A PortalError stays reachable as `original_error`."""
     return [_shown(error, request_id) for error in errors]
 
 
 def request_error(code: str, message: str, hint: str | None = None) -> GraphQLError:
-    """One that keeps the operation from starting."""
+    """Return an error that keeps the operation from starting."""
     return GraphQLError(message, extensions=_extensions(code, hint))
 
 

@@ -36,23 +36,23 @@ async def execute(
     variables: Mapping[str, Any] | None = None,
     options: Options | None = None,
 ) -> Result:
-    """Never raises for what a caller sent; cancelling it undoes the operation."""
+    """Run an operation. Never raises for what a caller sent; cancelling it undoes the operation."""
     options = options or Options()
-    admitted = await prepare_operation(actor, document, variables, options)
-    if isinstance(admitted, Result):
-        return admitted
-    return await run_prepared(database, (actor, person), admitted, options)
+    prepared = await prepare_operation(actor, document, variables, options)
+    if isinstance(prepared, Result):
+        return prepared
+    return await run_prepared(database, (actor, person), prepared, options)
 
 
 async def run_prepared(
-    database: Database, caller: tuple[Actor, Person | None], admitted: PreparedOperation, options: Options
+    database: Database, caller: tuple[Actor, Person | None], prepared: PreparedOperation, options: Options
 ) -> Result:
-    """A query or mutation that may run. The answer of a page or test that nobody is charged for tells no cost."""
+    """Run a prepared query or mutation. The result has a cost only where `options` charge somebody."""
     actor, person = caller
-    context = GraphQLContext(actor, person, admitted.document, options.key_prefix, options.limiter)
-    run = _Run(context, admitted.kind is OperationType.MUTATION, admitted.variables, options)
+    context = GraphQLContext(actor, person, prepared.document, options.key_prefix, options.limiter)
+    run = _Run(context, prepared.kind is OperationType.MUTATION, prepared.variables, options)
     result = await (run.run() if actor.kind == "anonymous" else run.commit(database))
-    cost = admitted.cost if options.charge else None
+    cost = prepared.cost if options.charge else None
     return replace(result, cost=cost, is_mutation=run.is_mutation)
 
 
@@ -83,19 +83,19 @@ class _Run:
         return result  # also when undoing failed: a connection that was cut off amid a statement is not kept
 
     async def _run_once(self, tx: Tx) -> Result:
-        """A mutation with an idempotency key runs the first time only; who has another role since is not answered."""
+        """Run a mutation with an idempotency key the first time only. A caller whose role changed gets no replay."""
         idempotency_key = self.options.idempotency_key
         if idempotency_key is None or not self.is_mutation:
             return await self.run(tx)
         actor = self.context.actor
-        asked = (print_ast(self.context.document), self.variables, self.options.operation_name)
-        place = slot_of(actor.account_id, idempotency_key, (*asked, actor.role, actor.is_staff))
-        kept = await acquire_slot(tx, place)
-        if kept is not None:
-            return Result(kept, is_repeated=True)
+        request = (print_ast(self.context.document), self.variables, self.options.operation_name)
+        slot = slot_of(actor.account_id, idempotency_key, (*request, actor.role, actor.is_staff))
+        replay = await acquire_slot(tx, slot)
+        if replay is not None:
+            return Result(replay, is_repeated=True)
         result = await self.run(tx)
         if result.data is not None and not result.errors:
-            await store_response(tx, place, result.data)
+            await store_response(tx, slot, result.data)
         return result
 
     async def run(self, tx: Tx | None = None) -> Result:

@@ -27,7 +27,7 @@ from portal.core.ids import AccountId
 from portal.graphql.engine.models import StoredResponse
 from portal.graphql.engine.options import IdempotencyKey
 
-KEPT = timedelta(minutes=10)
+RETENTION = timedelta(minutes=10)
 NONCE_BYTES = 12
 STOPPED = "57014"
 
@@ -46,7 +46,7 @@ class IdempotencyMismatch(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class ResponseSlot:
-    """Where one caller's answer under one idempotency key is kept."""
+    """Where one caller's answer under one idempotency key is stored."""
 
     account_id: AccountId
     name_digest: bytes
@@ -54,62 +54,62 @@ class ResponseSlot:
     key: bytes
 
 
-def slot_of(account_id: AccountId, idempotency_key: IdempotencyKey, asked: tuple[Any, ...]) -> ResponseSlot:
-    """`asked` is everything that must be the same for the request to be the same."""
+def slot_of(account_id: AccountId, idempotency_key: IdempotencyKey, request: tuple[Any, ...]) -> ResponseSlot:
+    """Return the slot of a request. `request` is everything that must be equal for two requests to be the same."""
     secret = sha256(f"{idempotency_key.credential}\n{idempotency_key.name}".encode()).digest()
     return ResponseSlot(
         account_id,
         name_digest=sha256(b"name" + secret).digest(),
-        request_digest=sha256(json.dumps(asked, sort_keys=True, default=str).encode()).digest(),
+        request_digest=sha256(json.dumps(request, sort_keys=True, default=str).encode()).digest(),
         key=sha256(b"key" + secret).digest(),
     )
 
 
-async def acquire_slot(tx: Tx, place: ResponseSlot) -> dict[str, Any] | None:
+async def acquire_slot(tx: Tx, slot: ResponseSlot) -> dict[str, Any] | None:
     """Return None when this request is the first and runs, else the data of the first.
 
     Raises RequestInProgress, IdempotencyMismatch.
     """
-    own = col(StoredResponse.account_id) == place.account_id
-    await tx.execute(delete(StoredResponse).where(own, col(StoredResponse.created_at) < tx.now - KEPT))
-    row = {"account_id": place.account_id, "name_digest": place.name_digest, "created_at": tx.now}
-    statement = insert(StoredResponse).values(**row, request_digest=place.request_digest).on_conflict_do_nothing()
+    own = col(StoredResponse.account_id) == slot.account_id
+    await tx.execute(delete(StoredResponse).where(own, col(StoredResponse.created_at) < tx.now - RETENTION))
+    row = {"account_id": slot.account_id, "name_digest": slot.name_digest, "created_at": tx.now}
+    statement = insert(StoredResponse).values(**row, request_digest=slot.request_digest).on_conflict_do_nothing()
     try:
-        claimed = await tx.find(statement.returning(col(StoredResponse.account_id)))
+        acquired = await tx.find(statement.returning(col(StoredResponse.account_id)))
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != STOPPED:
             raise
         raise RequestInProgress(
             "The first request with this key still runs.", hint="Send it again in a moment."
         ) from error
-    if claimed is not None:
+    if acquired is not None:
         return None
-    kept = await tx.get(select(StoredResponse).where(own, col(StoredResponse.name_digest) == place.name_digest))
-    if kept.request_digest != place.request_digest:
+    stored = await tx.get(select(StoredResponse).where(own, col(StoredResponse.name_digest) == slot.name_digest))
+    if stored.request_digest != slot.request_digest:
         raise IdempotencyMismatch("This Idempotency-Key was used for another request.", hint="Take a new key for each.")
-    return _opened(kept, place)
+    return _decrypt(stored, slot)
 
 
-async def store_response(tx: Tx, place: ResponseSlot, data: dict[str, Any]) -> None:
-    """What a repetition will be answered."""
+async def store_response(tx: Tx, slot: ResponseSlot, data: dict[str, Any]) -> None:
+    """Store what a repetition will be answered."""
     nonce = token_bytes(NONCE_BYTES)
-    answer = nonce + AESGCM(place.key).encrypt(nonce, msgspec.json.encode(data), place.request_digest)
-    mine = (col(StoredResponse.account_id) == place.account_id, col(StoredResponse.name_digest) == place.name_digest)
+    answer = nonce + AESGCM(slot.key).encrypt(nonce, msgspec.json.encode(data), slot.request_digest)
+    mine = (col(StoredResponse.account_id) == slot.account_id, col(StoredResponse.name_digest) == slot.name_digest)
     await tx.execute(update(StoredResponse).where(*mine).values(answer=answer))
 
 
 async def purge_responses(tx: Tx) -> int:
-    """The expired ones of every account. Returns how many."""
-    expired = delete(StoredResponse).where(col(StoredResponse.created_at) < tx.now - KEPT)
+    """Delete the expired responses of all accounts and return how many."""
+    expired = delete(StoredResponse).where(col(StoredResponse.created_at) < tx.now - RETENTION)
     return len((await tx.execute(expired.returning(col(StoredResponse.account_id)))).all())
 
 
-def _opened(kept: StoredResponse, place: ResponseSlot) -> dict[str, Any]:
-    if kept.answer is None:
+def _decrypt(stored: StoredResponse, slot: ResponseSlot) -> dict[str, Any]:
+    if stored.answer is None:
         raise RequestInProgress("The answer of the first request is not known.", hint="Look whether it was done.")
-    nonce, sealed = kept.answer[:NONCE_BYTES], kept.answer[NONCE_BYTES:]
+    nonce, sealed = stored.answer[:NONCE_BYTES], stored.answer[NONCE_BYTES:]
     try:
-        text = AESGCM(place.key).decrypt(nonce, sealed, place.request_digest)
+        text = AESGCM(slot.key).decrypt(nonce, sealed, slot.request_digest)
     except InvalidTag:
         raise IdempotencyMismatch("This Idempotency-Key was used for another request.") from None
     data: dict[str, Any] = msgspec.json.decode(text)

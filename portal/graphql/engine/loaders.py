@@ -63,7 +63,7 @@ class Loaders:
         self.members = Shared[str, accounts.Member | None](self._members)
 
     async def _accounts(self, account_ids: list[AccountId]) -> Sequence[accounts.Account]:
-        """The caller's own: what asks for it several times gets it once."""
+        """Load the caller's own account once, however often it is asked for."""
         return [await accounts.get_account(self._tx, account_id) for account_id in account_ids]
 
     async def _plans(self, account_ids: list[AccountId]) -> Sequence[ChosenPlan]:
@@ -88,13 +88,13 @@ class Loaders:
         return [found.get(key_id) for key_id in key_ids]
 
     async def _key_last_used(self, key_ids: list[str]) -> Sequence[datetime | None]:
-        """The newest use of any of a key's secrets."""
+        """Load the newest use of any of a key's secrets."""
         secrets = await self.secrets.load_many(key_ids)
         uses = await asyncio.gather(*[self.last_used.load_many([one.id for one in of_key]) for of_key in secrets])
         return [max((use.at for use in of_key if use is not None), default=None) for of_key in uses]
 
     async def _live_limits(self, key_ids: list[str]) -> Sequence[list[LimitAnswer] | None]:
-        """None for all while Redis does not answer."""
+        """Load the live state of limits; None for all while Redis does not answer."""
         if self._limiter is None:
             return [None for _ in key_ids]
         entitlement = await self.entitlements.load(self._account_id)
@@ -104,7 +104,7 @@ class Loaders:
         return [found.get(key_id) for key_id in key_ids]
 
     async def _counted_until(self, account_ids: list[str]) -> Sequence[datetime]:
-        """The caller's own account, so one; a page with several series asks once."""
+        """Load how far usage is counted: once for a page with several series, as there is one account."""
         return [await usage.counted_until(self._tx, account_id) for account_id in account_ids]
 
     async def _invoice_lines(self, invoice_ids: list[str]) -> Sequence[list[billing.InvoiceLine]]:
@@ -119,5 +119,5 @@ class Loaders:
         return [found.get(person_id) for person_id in person_ids]
 
     async def _entitlements(self, account_ids: list[str]) -> Sequence[plans.Entitlement]:
-        """The caller's own account, so one."""
+        """Load the caller's own entitlement, from the plan that other fields may have loaded."""
         return [plans.entitlement_from((await self.plan.load(self._account_id)).plan) for _ in account_ids]

@@ -29,7 +29,7 @@ class Options:
     """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
 
     Without a `limiter` the live state of limits is not known; without `charge` nothing is taken from anybody's
-    allowance, as for the portal's own pages; `spent` tells who need not even be read.
+    allowance, as for the portal's own pages; `spent` says who is refused unread.
     """
 
     operation_name: str | None = None

@@ -64,7 +64,7 @@ class Connection(Generic[Item]):
 
 
 def check_first(first: int) -> int:
-    """Raises Invalid outside 1 to 100."""
+    """Return `first`. Raises Invalid outside 1 to 100."""
     if not 1 <= first <= MAX_FIRST:
         raise Invalid(f"`first` is 1 to {MAX_FIRST}.", hint="Take the rest with `after`.", path=("first",))
     return first
@@ -75,7 +75,7 @@ def encode_cursor(place: Place) -> str:
 
 
 def decode_cursor(cursor: str) -> Place:
-    """Raises Invalid for anything that `encode_cursor` did not write."""
+    """Return the place of a cursor. Raises Invalid for anything that `encode_cursor` did not write."""
     try:
         padding = "=" * (-len(cursor) % 4)
         micros, row_id = urlsafe_b64decode(cursor[:MAX_CURSOR] + padding).decode("ascii").split(" ")
@@ -90,7 +90,7 @@ def decode_cursor(cursor: str) -> Place:
 def connection_of(
     rows: Sequence[tuple[Place, Item]], first: int, after: str | None, count: Callable[[], Awaitable[int]]
 ) -> Connection[Item]:
-    """A page of `first` of these rows, of which one more was fetched to see whether more follows."""
+    """Return a page of `first` of these rows, of which one more was fetched to see whether another page follows."""
     edges = [Edge(cursor=encode_cursor(place), node=item) for place, item in rows[:first]]
     info = PageInfo(
         has_next_page=len(rows) > first,

@@ -51,7 +51,10 @@ class PreparedOperation:
 async def prepare_operation(
     actor: Actor, text: str, variables: Mapping[str, Any] | None, options: Options, *, is_stream: bool = False
 ) -> PreparedOperation | Result:
-    """The result says why not. A refusal costs a little too, as reading was work; who has not that is not read."""
+    """Return the operation, or a result that says why it may not run.
+
+    A refusal costs a little too, as reading was work; a caller who has not even that left is refused unread.
+    """
     spent = options.spent(actor) if options.spent else None
     if spent is not None:
         return too_much(Cost(REFUSED_COST, spent))
@@ -99,7 +102,7 @@ def _find_operation(
 
 
 def _nests_deeper(value: Any, most: int) -> bool:
-    """Without recursion, so that nothing that walks the variables later runs out of stack, however it walks."""
+    """Return whether a value nests deeper, found without recursion: nothing that walks it later runs out of stack."""
     containers: list[Any] = [value]
     for _ in range(most):
         inside = (each.values() if isinstance(each, dict) else each for each in containers)
@@ -110,7 +113,7 @@ def _nests_deeper(value: Any, most: int) -> bool:
 
 
 def holds_nul(text: str, document: DocumentNode, variables: Mapping[str, Any]) -> bool:
-    """Whether any text of the request has the one character that PostgreSQL stores in none.
+    """Return whether any text of the request has the one character that PostgreSQL stores in none.
 
     One that got so far would abort the transaction, and every sibling would fail for it. A mutation has a savepoint of
     its own, and says which input is wrong.
@@ -134,7 +137,7 @@ def _texts(document: DocumentNode) -> list[str]:
 def _mistakes(
     operation: OperationDefinitionNode, variables: dict[str, Any], *, is_anonymous: bool
 ) -> list[GraphQLError]:
-    """What is wrong with the variables, found before anything is opened for the operation."""
+    """Return what is wrong with the variables, found before anything is opened for the operation."""
     values = get_variable_values(
         schema.graphql_schema,
         operation.variable_definitions or (),
@@ -148,7 +151,7 @@ def _mistakes(
 
 
 async def charge(actor: Actor, cost: int, options: Options) -> Cost:
-    """Take it from the caller's allowance, if anybody's is taken from."""
+    """Charge the caller's rate limit, if `options` charge anybody."""
     return Cost(cost, await options.charge(actor, cost) if options.charge else None)
 
 
@@ -162,7 +165,7 @@ async def _charged_refusal(actor: Actor, result: Result, options: Options) -> Re
 
 
 def too_much(cost: Cost) -> Result:
-    """The refusal of what the allowance did not admit."""
+    """Return the refusal of an operation beyond the caller's rate limit."""
     assert cost.charged is not None  # noqa: S101  # only a charge can be refused
     message = f"This costs {cost.requested}, and {cost.charged.remaining} of your allowance are left."
     hint = f"Try again in {cost.charged.retry_seconds} s."

@@ -46,7 +46,7 @@ _TYPES: dict[type[PortalError], type[Problem]] = {
 
 
 def problem_of(error: PortalError) -> Problem | None:
-    """The error as data, or None for one that is not the mutation's own (not signed in, database away)."""
+    """Return the error as data, or None for one that is not the mutation's own (not signed in, database away)."""
     kind = _TYPES.get(type(error))
     return None if kind is None else kind(code=error.code, message=str(error), path=[*error.path])
 
@@ -67,5 +67,5 @@ class ProblemsAsData(FieldExtension):
 
 
 def _may_answer(union: Any, problem: Problem) -> bool:
-    """Whether the mutation's union has this problem; one that it has not is an error of the request."""
+    """Return whether the mutation's union has this problem; otherwise it becomes an error of the request."""
     return isinstance(union, StrawberryUnion) and type(problem) in union.types

@@ -50,7 +50,7 @@ class RateLimitCache:
             self._until[name] = until
 
     def seconds_left(self, name: str, now: float) -> float | None:
-        """None where nothing is known against the caller."""
+        """Return how long the caller is refused unread; None where nothing is known against them."""
         until = self._until.get(name)
         if until is None:
             return None
@@ -69,7 +69,7 @@ class GraphQLRateLimiter:
         self._spent = RateLimitCache()
 
     def spent(self, actor: Actor) -> RateLimitResult | None:
-        """The refusal of a caller who has not even left what a refusal costs; None: not known to be so."""
+        """Return the refusal of a caller who is known to have less left than a refusal costs, else None."""
         name, limit = _name(actor), self._limit(actor)
         wait = self._spent.seconds_left(name, monotonic())
         if wait is None:
@@ -78,7 +78,7 @@ class GraphQLRateLimiter:
         return RateLimitResult(limit, remaining, _full_again(limit - remaining, limit), int(wait) + 1)
 
     async def charge(self, actor: Actor, cost: int) -> RateLimitResult | None:
-        """Take `cost`; where there is less, what a refusal costs, if there is that. None: Redis is away."""
+        """Charge `cost`, or what a refusal costs where less is left. Returns None while Redis is unavailable."""
         charged = await self._take(actor, cost)
         if charged is None or charged.retry_seconds is None:
             return charged
@@ -110,7 +110,7 @@ class GraphQLRateLimiter:
         return RateLimitResult(limit, max(0, limit - state.used), _full_again(state.used, limit), wait)
 
     def _remember(self, actor: Actor, charged: RateLimitResult) -> None:
-        """Until there is again what a refusal costs."""
+        """Remember the caller until there is again as much left as a refusal costs."""
         short = min(REFUSED_COST, charged.limit) - charged.remaining
         if short > 0:
             now = monotonic()

@@ -93,7 +93,7 @@ SCALARS: dict[object, ScalarDefinition] = {
 
 
 def value(text: str, description: str) -> str:
-    """A described member; to the code it is `text`."""
+    """Return an enum member with a description; its Python value is `text`."""
     member: str = strawberry.enum_value(text, description=description)  # type: ignore[assignment]  # the enum decorator puts the text in its place
     return member
 

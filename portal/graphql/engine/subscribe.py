@@ -38,25 +38,25 @@ async def open_stream(
     variables: Mapping[str, Any] | None,
     options: Options,
 ) -> Result | AsyncGenerator[Result, None]:
-    """The one answer of a query or mutation, or of what is refused; else a subscription's answers, to be closed.
+    """Return the result of a query, a mutation or a refusal, or the stream of a subscription, which must be closed.
 
     A stream that ends by an error says so with a last result that has not started.
     """
-    admitted = await prepare_operation(caller[0], document, variables, options, is_stream=True)
-    if isinstance(admitted, Result):
-        return admitted
-    if admitted.kind is not OperationType.SUBSCRIPTION:
-        return await run_prepared(place.database, caller, admitted, options)
+    prepared = await prepare_operation(caller[0], document, variables, options, is_stream=True)
+    if isinstance(prepared, Result):
+        return prepared
+    if prepared.kind is not OperationType.SUBSCRIPTION:
+        return await run_prepared(place.database, caller, prepared, options)
     if caller[0].kind == "anonymous":
-        return refused(request_error(Unauthenticated.code, "You are not signed in."), cost=admitted.cost)
-    return _Stream(place, caller, admitted, options).answers()
+        return refused(request_error(Unauthenticated.code, "You are not signed in."), cost=prepared.cost)
+    return _Stream(place, caller, prepared, options).answers()
 
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
     place: SubscriptionContext
     caller: tuple[Actor, Person | None]
-    admitted: PreparedOperation
+    prepared: PreparedOperation
     options: Options
 
     async def answers(self) -> AsyncGenerator[Result, None]:
@@ -67,7 +67,7 @@ class _Stream:
                 return
             async with aclosing(source):
                 async for event in source:
-                    result = await self._too_much(event) or await self._tell(event)
+                    result = await self._charge_event(event) or await self._run_event(event)
                     yield result
                     if not result.has_started:
                         return
@@ -80,15 +80,15 @@ class _Stream:
         source = create_source_event_stream(self._executor(context, None))
         return source if isinstance(source, ExecutionResult | AsyncIterable) else await source
 
-    async def _too_much(self, event: Any) -> Result | None:
-        """What reads the database for each event is paid for each event; where that is not left, it ends."""
+    async def _charge_event(self, event: Any) -> Result | None:
+        """Charge for an event that reads the database; return the refusal that ends the stream where it is too much."""
         if isinstance(event, UsageTick) or self.options.charge is None:
             return None
-        cost = await charge(self.caller[0], self.admitted.cost.requested, self.options)
+        cost = await charge(self.caller[0], self.prepared.cost.requested, self.options)
         return too_much(cost) if cost.is_refused else None
 
-    async def _tell(self, event: Any) -> Result:
-        """One event as the operation asks for it; only some read the database."""
+    async def _run_event(self, event: Any) -> Result:
+        """Return one event as the operation asks for it; only some read the database."""
         actor = self.caller[0]
         is_plain = isinstance(event, UsageTick)
         context = self._context()
@@ -98,8 +98,8 @@ class _Stream:
                 async with transaction as tx:
                     context.open(tx)
                     try:
-                        told = execute_subscription_event(self._executor(context, event))
-                        answer = told if isinstance(told, ExecutionResult) else await told
+                        outcome = execute_subscription_event(self._executor(context, event))
+                        answer = outcome if isinstance(outcome, ExecutionResult) else await outcome
                     finally:
                         if tx is not None:
                             await tx.settle()
@@ -110,15 +110,15 @@ class _Stream:
         return Result(answer.data, shown_errors(answer.errors or [], self.options.request_id))
 
     def _context(self) -> GraphQLContext:
-        return GraphQLContext(*self.caller, self.admitted.document, self.options.key_prefix, self.options.limiter)
+        return GraphQLContext(*self.caller, self.prepared.document, self.options.key_prefix, self.options.limiter)
 
     def _executor(self, context: GraphQLContext, event: Any) -> Executor[Any]:
         executor = Executor.build(
             schema.graphql_schema,
-            self.admitted.document,
+            self.prepared.document,
             root_value=event,
             context_value=context,
-            raw_variable_values=self.admitted.variables,
+            raw_variable_values=self.prepared.variables,
             operation_name=self.options.operation_name,
         )
         assert isinstance(executor, Executor)  # noqa: S101  # what could be wrong was checked on admission

@@ -84,7 +84,7 @@ class Prepared:
 
 
 def prepare(schema: GraphQLSchema, text: str, *, is_anonymous: bool) -> Prepared:
-    """Anonymous callers get no introspection, no suggestions, and no place in the cache."""
+    """Parse and validate a document. Anonymous callers get no introspection, suggestions or place in the cache."""
     return _prepare(schema, text, is_anonymous=True) if is_anonymous else _prepare_cached(schema, text)
 
 
@@ -115,7 +115,7 @@ def _prepare(schema: GraphQLSchema, text: str, *, is_anonymous: bool) -> Prepare
 
 
 def _nesting(text: str) -> int:
-    """The deepest pile of brackets, without recursion, so that the parser's own cannot run out of stack."""
+    """Return how deep the brackets nest, without recursion, so that the parser's own cannot run out of stack."""
     lexer = Lexer(Source(text))
     deepest = depth = count = 0
     while (token := lexer.advance()).kind is not TokenKind.EOF and count <= MAX_TOKENS:
@@ -126,7 +126,7 @@ def _nesting(text: str) -> int:
 
 
 def measure(document: DocumentNode) -> Size:
-    """Add up all operations."""
+    """Return the size of all operations together."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     walk = _Walk(fragments)
     total = Size()
@@ -163,7 +163,7 @@ class _Walk:
         return Size(depth, inner.fields + 1, inner.aliases + (node.alias is not None), inner.directives)
 
     def _fragment(self, name: str) -> Size:
-        """A fragment that spreads itself counts nothing there: validation refuses it."""
+        """Return the size of a fragment. One that spreads itself counts nothing there: validation refuses it."""
         if name not in self._known:
             self._known[name] = Size()
             node = self._fragments.get(name)

@@ -60,7 +60,7 @@ class SubscriptionHub:
         await asyncio.gather(*[listener.close() for listener in self._listeners.values()])
 
     def sizes(self) -> dict[str, int]:
-        """What is held now: all zero when nobody watches."""
+        """Return how many of each are held now: all zero when nobody watches."""
         watched = self._accounts.values()
         return {
             "accounts": len(watched),
@@ -71,7 +71,7 @@ class SubscriptionHub:
 
     @asynccontextmanager
     async def watch_counters(self, account_id: AccountId) -> AsyncIterator[BoundedQueue[UsageSnapshot]]:
-        """The counters now, then whenever they have changed; a slow reader gets the newest only."""
+        """Open a queue of the counters: now, then whenever they change. A slow reader gets the newest only."""
         account, queue = self._account(account_id), BoundedQueue[UsageSnapshot](1, is_newest_only=True)
         account.counting.add(queue)
         if account.newest is not None:
@@ -89,7 +89,7 @@ class SubscriptionHub:
 
     @asynccontextmanager
     async def watch_keys(self, account_id: AccountId) -> AsyncIterator[BoundedQueue[KeyEvent]]:
-        """Everything that happens to the account's keys from now on. Raises Unavailable where Redis is away."""
+        """Open a queue of everything that happens to the account's keys. Raises Unavailable while Redis is away."""
         account, queue = self._account(account_id), BoundedQueue[KeyEvent](MAX_EVENTS)
         account.hearing.add(queue)
         listener = self._listeners[self._shard(account_id)]
@@ -115,10 +115,10 @@ class SubscriptionHub:
     def _listener(self, name: str, url: str) -> Listener:
         return Listener(url, self._hear, lambda: self._interrupt(name))
 
-    def _hear(self, happening: KeyEvent) -> None:
-        account = self._accounts.get(AccountId(happening.account_id))
+    def _hear(self, event: KeyEvent) -> None:
+        account = self._accounts.get(AccountId(event.account_id))
         for queue in [*account.hearing] if account is not None else ():
-            queue.put(happening)
+            queue.put(event)
 
     def _interrupt(self, shard: str) -> None:
         for account_id, account in self._accounts.items():

@@ -8,7 +8,7 @@ from portal.keys import change_told_by
 
 
 class KeyEvent(msgspec.Struct, frozen=True):
-    """`number` is the outbox's: the same one may come twice, and they grow."""
+    """A change of a key. `number` is the outbox row's id: it increases, and the same one may come twice."""
 
     number: int
     account_id: str
@@ -26,7 +26,7 @@ def channel_of(account_id: str) -> str:
 
 
 def key_event_from(message: bytes) -> KeyEvent | None:
-    """From what the relay publishes on the bus; None for what is no business of a key."""
+    """Return the event in a message of the relay, or None for a message that is not about a key."""
     event = msgspec.json.decode(message)
     body = event["body"]
     change = change_told_by(event["type"], body)
@@ -41,8 +41,8 @@ def key_event_from(message: bytes) -> KeyEvent | None:
     )
 
 
-def encode(happening: KeyEvent) -> bytes:
-    return _encoder.encode(happening)
+def encode(event: KeyEvent) -> bytes:
+    return _encoder.encode(event)
 
 
 def decode(message: bytes) -> KeyEvent:

@@ -24,11 +24,11 @@ ALIVE = "live"
 
 
 class Listener:
-    """`on_happening` hears each event; `on_lost` that some may have been missed. It connects again by itself."""
+    """`on_event` hears each event; `on_lost` that some may have been missed. It connects again by itself."""
 
-    def __init__(self, url: str, on_happening: Callable[[KeyEvent], None], on_lost: Callable[[], None]) -> None:
+    def __init__(self, url: str, on_event: Callable[[KeyEvent], None], on_lost: Callable[[], None]) -> None:
         self._url = url
-        self._on_happening = on_happening
+        self._on_event = on_event
         self._on_lost = on_lost
         self._pubsub: Any = None
         self._confirmed: dict[str, asyncio.Future[None]] = {}
@@ -50,9 +50,9 @@ class Listener:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def join(self, account_id: str) -> None:
-        """Returns when the server has confirmed: from then on nothing is missed. Raises Unavailable.
+        """Return when the server has confirmed: from then on nothing is missed. Raises Unavailable.
 
-        Whoever joined leaves, also after an error.
+        Every caller of `join` calls `leave`, also after an error.
         """
         name = channel_of(account_id)
         self._wanted[name] += 1
@@ -65,7 +65,7 @@ class Listener:
             raise Unavailable("Events cannot be heard now.", hint="Subscribe again in a moment.") from error
 
     async def leave(self, account_id: str) -> None:
-        """The last one ends the channel."""
+        """Leave the channel; the last one ends it."""
         name = channel_of(account_id)
         self._wanted[name] -= 1
         async with self._turn:
@@ -115,7 +115,7 @@ class Listener:
             if future is not None and not future.done():
                 future.set_result(None)
         elif message["type"] == "message":
-            self._on_happening(decode(message["data"]))
+            self._on_event(decode(message["data"]))
 
     def _forget(self) -> None:
         """Whoever waits for a confirmation finds none; whoever listened is told."""

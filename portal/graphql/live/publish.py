@@ -14,13 +14,13 @@ class Publisher:
         self._limiter = limiter
 
     async def relayed(self, message: bytes) -> None:
-        happening = key_event_from(message)
-        if happening is None:
+        event = key_event_from(message)
+        if event is None:
             return
-        connection = self._limiter.shard_of(happening.account_id).connection
+        connection = self._limiter.shard_of(event.account_id).connection
         try:
             await connection.call(
-                "PUBLISH", channel_of(happening.account_id), encode(happening), timeout_seconds=TIMEOUT_SECONDS
+                "PUBLISH", channel_of(event.account_id), encode(event), timeout_seconds=TIMEOUT_SECONDS
             )
         except LimitsUnavailable as error:
-            get_log(__name__).warning("key_change_not_published", account=happening.account_id, error=str(error))
+            get_log(__name__).warning("key_change_not_published", account=event.account_id, error=str(error))

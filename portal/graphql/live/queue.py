@@ -1,4 +1,4 @@
-"""A subscriber's mailbox: a fixed number of items, whatever the reader does."""
+"""A subscriber's queue: a fixed number of items, whatever the reader does."""
 
 import asyncio
 from collections import deque
@@ -35,12 +35,12 @@ class BoundedQueue(Generic[Item]):
         self._arrived.set()
 
     def end(self, error: PortalError) -> None:
-        """The reader still gets what lies here, then the error."""
+        """End the queue: the reader still gets what is queued, then the error."""
         self._end = self._end or error
         self._arrived.set()
 
     async def take(self) -> Item:
-        """The oldest item, as soon as there is one. Raises what it was ended with."""
+        """Return the oldest item as soon as there is one. Raises the error that the queue was ended with."""
         while not self._items:
             if self._end is not None:
                 raise self._end

@@ -11,7 +11,7 @@ from portal.core.ids import AccountId
 
 @dataclass(frozen=True, slots=True)
 class UsageSnapshot:
-    """Of the account's current day, and of its billing month. `at` is when they were read."""
+    """Counters of the account's current day and of its billing month. `at` is when they were read."""
 
     at: datetime
     day_start: datetime
@@ -26,7 +26,7 @@ class UsageSnapshot:
 
 
 async def load_snapshot(database: Database, account_id: AccountId) -> UsageSnapshot:
-    """Raises what the database raises."""
+    """Return the account's counters as of now. Raises what the database raises."""
     async with database.transaction(account_id) as tx:
         account = await accounts.get_account(tx, account_id)
         entitlement = await plans.entitlement_of(tx, account_id)

@@ -150,7 +150,7 @@ class AccountMutations:
 
 @requires(Permission.ACCOUNT_READ)
 async def find_account(info: Info, account_id: str) -> Account | None:
-    """Only those that the caller may act in: a token in its own only."""
+    """Return an account in which the caller may act, else None. A token acts in its own only."""
     tx, actor = info.context.tx, info.context.actor
     is_own = account_id == actor.account_id or (
         not actor.is_by_token and await accounts.find_membership(tx, account_id, actor.id) is not None
@@ -161,7 +161,7 @@ async def find_account(info: Info, account_id: str) -> Account | None:
 
 @requires(Permission.ACCOUNT_READ)
 async def find_person(info: Info, person_id: str) -> Person | None:
-    """Only those of the account."""
+    """Return a member of the account, else None."""
     tx, account_id = info.context.tx, info.context.actor.account_id
     rows = await accounts.list_members_by_id(tx, account_id, [person_id])
     return Person.of(rows[0]) if rows else None

@@ -132,12 +132,12 @@ class AuditQueries:
 
 
 def _event_id(account_id: str, sequence: int) -> str:
-    """Unique everywhere: the account's own characters, then the number in its log."""
+    """Return a globally unique id: the account's own characters, then the number in its log."""
     return f"aud_{account_id.partition('_')[2]}{sequence}"
 
 
 def _sequence_of(account_id: str, event_id: str) -> int | None:
-    """None for an event of another account, or no event."""
+    """Return the number of an event in the account's log, or None for any other id."""
     body = event_id.partition("_")[2]
     whose, number = body[:BODY_LENGTH], body[BODY_LENGTH:]
     is_known = whose == account_id.partition("_")[2] and number.isascii() and number.isdigit() and len(number) < 19

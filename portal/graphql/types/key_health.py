@@ -52,33 +52,33 @@ class _Look:
 
     async def expiring(self) -> list[KeyAttention]:
         rows = await keys.list_expiring(self.tx, self.account_id, self.tx.now + SOON, self.most)
-        return [self._told(row, AttentionReason.EXPIRES_SOON, row.expires_at) for row in rows]
+        return [self._attention(row, AttentionReason.EXPIRES_SOON, row.expires_at) for row in rows]
 
     async def limited(self) -> list[KeyAttention]:
-        asked = usage.UsageQuery(
+        query = usage.UsageQuery(
             start=self.tx.now - LATELY,
             end=self.tx.now,
             granularity=usage.Granularity.HOUR,
             group_by=usage.UsageGroup.KEY,
             filter=usage.UsageFilter(outcome="RATE_LIMITED"),
         )
-        series = await usage.usage_series(self.tx, self.account_id, asked)
-        found = {group.key: group.totals.calls for group in series.groups}
-        denials = {key_id: calls for key_id, calls in found.items() if calls >= MIN_DENIALS}
+        series = await usage.usage_series(self.tx, self.account_id, query)
+        calls = {group.key: group.totals.calls for group in series.groups}
+        denials = {key_id: count for key_id, count in calls.items() if count >= MIN_DENIALS}
         rows = await keys.list_keys_by_id(self.tx, self.account_id, list(denials)) if denials else []
-        told = [self._told(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
-        return sorted(told, key=lambda one: (-one.denials, one.key.id))
+        found = [self._attention(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
+        return sorted(found, key=lambda attention: (-attention.denials, attention.key.id))
 
     async def unused(self, others: list[KeyAttention]) -> list[KeyAttention]:
         """What is shown of the other keys is loaded along with what is looked at here."""
         before = self.tx.now - UNUSED
         rows = await keys.list_older(self.tx, self.account_id, before, MAX_OLD)
-        looked_at = [row.id for row in rows] + [str(one.key.id) for one in others]
+        looked_at = [row.id for row in rows] + [str(other.key.id) for other in others]
         last = await self.info.context.loaders.key_last_used.load_many(looked_at)
-        told = [(row, at) for row, at in zip(rows, last, strict=False) if at is None or at < before]
-        return [self._told(row, AttentionReason.UNUSED, at) for row, at in told]
+        unused = [(row, at) for row, at in zip(rows, last, strict=False) if at is None or at < before]
+        return [self._attention(row, AttentionReason.UNUSED, at) for row, at in unused]
 
-    def _told(self, row: keys.Key, reason: AttentionReason, at: datetime | None, denials: int = 0) -> KeyAttention:
+    def _attention(self, row: keys.Key, reason: AttentionReason, at: datetime | None, denials: int = 0) -> KeyAttention:
         return KeyAttention(key=Key.of(row, self.tx.now), reason=reason, at=at, denials=BigInt(denials))
 
 

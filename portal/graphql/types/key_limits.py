@@ -75,7 +75,7 @@ class LimitInForce:
 
 
 async def limits_in_force(info: Info, key: keys.Key) -> list[LimitInForce]:
-    """Of the plan in its order, then the key's own."""
+    """Return the limits of the plan in its order, then the key's own."""
     entitlement = await info.context.loaders.entitlements.load(key.account_id)
     overrides = {override.name: override for override in keys.overrides_of(key, info.context.tx.now)}
     held = keys.with_overrides(entitlement.limits, [*overrides.values()])

@@ -130,7 +130,7 @@ class PersonalTokenMutations:
 
 @requires(Permission.SELF_READ)
 async def find_personal_token(info: Info, token_id: str) -> PersonalToken | None:
-    """Only the caller's own."""
+    """Return one of the caller's own tokens, else None."""
     tx, actor = info.context.tx, info.context.actor
     row = await accounts.find_own_token(tx, actor.account_id, actor.id, token_id)
     return None if row is None else PersonalToken.of(row, tx.now)

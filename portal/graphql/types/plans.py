@@ -28,7 +28,7 @@ class Price:
 
     @classmethod
     def of(cls, amount: Decimal, currency: str) -> Self:
-        """In minor units of the currency."""
+        """Round to minor units of the currency."""
         return cls(amount=str(Money(amount, currency).rounded().amount), currency=currency)
 
 

@@ -92,7 +92,7 @@ class SessionMutations:
 
 @requires(Permission.SELF_READ)
 async def find_session(info: Info, session_id: str) -> Session | None:
-    """Only the caller's own."""
+    """Return one of the caller's own sessions, else None."""
     tx, actor = info.context.tx, info.context.actor
     row = await accounts.find_own_session(tx, actor.id, session_id)
     return None if row is None else Session.of(row, actor)

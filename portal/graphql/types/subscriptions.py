@@ -64,12 +64,12 @@ class KeyChange:
     at: datetime = strawberry.field(description="When it happened.")
 
     @classmethod
-    def of(cls, happening: live.KeyEvent) -> Self:
+    def of(cls, event: live.KeyEvent) -> Self:
         return cls(
-            number=BigInt(happening.number),
-            key_id=strawberry.ID(happening.key_id),
-            change=KeyChangeKind(happening.change),
-            at=happening.at,
+            number=BigInt(event.number),
+            key_id=strawberry.ID(event.key_id),
+            change=KeyChangeKind(event.change),
+            at=event.at,
         )
 
     @resolver("State of the key at the time of the event's delivery.", find_key)
@@ -85,18 +85,18 @@ class Live:
     @subscription("Counters of the account: once immediately, then whenever they change, at most once a second.")
     @requires(Permission.USAGE_READ)
     async def usage_ticks(self, info: Info) -> AsyncGenerator[UsageTick, None]:
-        async with _hub(info).watch_counters(info.context.actor.account_id) as mailbox:
+        async with _hub(info).watch_counters(info.context.actor.account_id) as queue:
             while True:
-                yield UsageTick.of(await mailbox.take())
+                yield UsageTick.of(await queue.take())
 
     @subscription("Changes of the account's keys from now on, whoever makes them.")
     @requires(Permission.KEYS_READ)
     async def key_changed(self, info: Info, key_id: OnlyKey = None) -> AsyncGenerator[KeyChange, None]:
-        async with _hub(info).watch_keys(info.context.actor.account_id) as mailbox:
+        async with _hub(info).watch_keys(info.context.actor.account_id) as queue:
             while True:
-                happening = await mailbox.take()
-                if key_id in (None, happening.key_id):
-                    yield KeyChange.of(happening)
+                event = await queue.take()
+                if key_id in (None, event.key_id):
+                    yield KeyChange.of(event)
 
 
 def _hub(info: Info) -> live.SubscriptionHub:

@@ -159,7 +159,7 @@ def _points(points: Sequence[usage.UsagePoint], labels: Mapping[str, str]) -> li
 
 @dataclass(frozen=True, slots=True)
 class UsageRange:
-    """Which stretch, in which steps."""
+    """A period of time and the steps that it is divided into."""
 
     start: datetime
     end: datetime
@@ -206,7 +206,7 @@ class UsageQueries:
 async def read_usage(
     info: Info, asked: UsageRange, group_by: UsageGroup | None, where: UsageFilter | None, key_id: str | None = None
 ) -> Usage:
-    """`key_id` wins over the filter's. Raises Invalid for a stretch, zone or number of figures that is not served."""
+    """Read usage over time; `key_id` wins over the filter's. Raises Invalid for a range, zone or size not served."""
     query = usage.UsageQuery(
         start=asked.start,
         end=asked.end,
@@ -220,7 +220,7 @@ async def read_usage(
 
 
 def usage_filter(where: UsageFilter | None, key_id: str | None = None) -> usage.UsageFilter:
-    """`key_id` wins over the filter's."""
+    """Return the domain's filter; `key_id` wins over the filter's."""
     chosen = where or UsageFilter()
     return usage.UsageFilter(
         key_id=key_id or chosen.key_id,
@@ -231,7 +231,7 @@ def usage_filter(where: UsageFilter | None, key_id: str | None = None) -> usage.
 
 
 async def read_series(info: Info, query: usage.UsageQuery) -> usage.UsageSeries:
-    """Raises Invalid for a stretch, zone or number of figures that is not served."""
+    """Read a series. Raises Invalid for a range, zone or number of figures that is not served."""
     tx = info.context.tx
     series = await usage.usage_series(tx, info.context.actor.account_id, query)
     if sum(len(point.groups) for point in series.points) > MAX_FIGURES:
