@@ -35,7 +35,7 @@ class GraphQLContext:
 
     @property
     def tx(self) -> Tx:
-        """Raises Unauthenticated for nobody."""
+        """The operation's transaction. Raises Unauthenticated for an anonymous caller."""
         if self._tx is None:
             raise not_signed_in()
         return self._tx
@@ -45,7 +45,7 @@ class GraphQLContext:
         return Loaders(self.tx, self.actor.account_id, self.limiter)
 
     def require_caller(self) -> None:
-        """Raises Unauthenticated for nobody."""
+        """Refuse an anonymous caller. Raises Unauthenticated."""
         _ = self.tx
 
 
