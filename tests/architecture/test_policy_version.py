@@ -17,14 +17,12 @@ PORTAL = Path(__file__).parents[2] / "portal"
 DOMAINS = ("accounts", "billing", "check", "keys", "metering", "plans", "usage")
 BUMP = "bump_policy_version"
 READERS = (
-    ("check/policy/compile.py", "compile_policy", {"key": "Key", "secret": "KeySecret", "account": "Account"}),
-    ("check/policy/compile.py", "load_policy", {"key": "Key", "secret": "KeySecret", "account": "Account"}),
-    ("check/policy/compile.py", "own_limits", {"key": "Key"}),
+    ("check/policy/compile.py", "", {"key": "Key", "secret": "KeySecret", "account": "Account"}),
     ("keys/overrides.py", "overrides_of", {"key": "Key"}),
     ("plans/entitlement.py", "entitlement_from", {"plan": "Plan"}),
     ("plans/store.py", "get_plan_of", {"subscription": "Subscription"}),
 )
-"""The functions that make a policy out of rows, and which of their variables is a row of which table."""
+"""The functions (or whole files) that make a policy out of rows, and which variable is a row of which table."""
 WHOLE_ROWS = {"Key": "keys", "KeySecret": "key_secrets", "Subscription": "subscriptions"}
 """A new or deleted row of these changes what a key may do. A new account or plan has no keys yet."""
 Place = tuple[str, str]
@@ -34,8 +32,9 @@ def columns_read() -> dict[str, set[str]]:
     """By model: the columns that a policy is made of."""
     found: dict[str, set[str]] = {}
     for path, name, rows in READERS:
-        (function,) = [node for node in functions_of((PORTAL / path).read_text()) if node.name == name]
-        for node in ast.walk(function):
+        functions = [node for node in functions_of((PORTAL / path).read_text()) if name in ("", node.name)]
+        assert functions, f"{path} has no {name} any more"
+        for node in [inner for function in functions for inner in ast.walk(function)]:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rows:
                 found.setdefault(rows[node.value.id], set()).add(node.attr)
     found["Account"] -= {"policy_version"}
