@@ -44,7 +44,7 @@ async def test_a_new_developer_gets_a_key_and_manages_it(tab: Page) -> None:
     await expect(revoke).to_be_disabled()
     await tab.get_by_label("to confirm").fill("Checkout production")
     await revoke.click()
-    await expect(tab.get_by_text("It never comes back")).to_be_visible()
+    await expect(tab.get_by_text("This cannot be undone")).to_be_visible()
     await expect(tab.get_by_role("button", name="Save")).to_have_count(0)
 
 
@@ -69,7 +69,7 @@ async def _store_the_secret(tab: Page) -> str:
     await tab.locator("label", has_text="Python").click()
     await expect(tab.locator("#s-python")).to_be_visible()
     await expect(tab.locator("#s-env")).to_be_hidden()
-    await tab.get_by_role("link", name="I stored it").click()
+    await tab.get_by_role("link", name="I have stored it").click()
     return secret
 
 
@@ -167,13 +167,13 @@ async def test_a_token_is_made_stored_and_revoked(tab: Page, portal: RunningPort
     await sign_in(tab, login.email)
     await tab.get_by_role("link", name="Settings", exact=True).click()
     await tab.get_by_label("New token for").fill("Nightly report")
-    await tab.get_by_text("Only some of it").click()
+    await tab.get_by_text("Selected scopes").click()
     await tab.get_by_text("See keys").click()
-    await tab.get_by_role("button", name="Make token").click()
+    await tab.get_by_role("button", name="Create token").click()
     token = await tab.locator("#secret").inner_text()
     assert token.startswith("pat_")
     await expect(tab.get_by_text("for keys:read only")).to_be_visible()
-    await tab.get_by_role("link", name="I stored it").click()
+    await tab.get_by_role("link", name="I have stored it").click()
     assert token not in await tab.content()
     await tab.get_by_role("button", name="Revoke Nightly report").click()
     await expect(tab.get_by_text("Revoked. The token is refused from now on.").first).to_be_visible()

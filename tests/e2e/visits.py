@@ -54,9 +54,9 @@ async def open_token(page: Page) -> None:
     """Makes a personal token."""
     await page.goto("/settings")
     await page.get_by_label("New token for").fill("Nightly report")
-    await page.get_by_text("Only some of it").click()
+    await page.get_by_text("Selected scopes").click()
     await page.get_by_text("See usage and quota").click()
-    await page.get_by_role("button", name="Make token").click()
+    await page.get_by_role("button", name="Create token").click()
     await page.locator("#secret").wait_for()
 
 
@@ -64,8 +64,8 @@ async def open_token_refused(page: Page) -> None:
     """A token that may nothing."""
     await page.goto("/settings")
     await page.get_by_label("New token for").fill("Nightly report")
-    await page.get_by_text("Only some of it").click()
-    await page.get_by_role("button", name="Make token").click()
+    await page.get_by_text("Selected scopes").click()
+    await page.get_by_role("button", name="Create token").click()
     await page.locator("#scopes-problem").wait_for()
 
 

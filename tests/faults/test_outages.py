@@ -152,7 +152,7 @@ def _say_what_is_wrong(refused: CheckAnswer, page: httpx2.Response, graphql: htt
     assert (refused.status, refused.headers["content-type"]) == (503, "application/problem+json")
     assert "database is away" in refused.document["detail"]
     assert (page.status_code, graphql.status_code) == (503, 503), (page.text, graphql.text)
-    assert "The database is away" in page.text
+    assert "The database is unavailable" in page.text
     assert "database" in graphql.text
 
 

@@ -97,7 +97,7 @@ class ConnectionRegistry:
     def end_all(self) -> None:
         """The process stops."""
         for held in [*self._held]:
-            held.end("The portal stops; connect again.", "INTERRUPTED")
+            held.end("The portal is shutting down; connect again.", "INTERRUPTED")
 
     async def _check_always(self) -> None:
         while True:
@@ -115,4 +115,4 @@ class ConnectionRegistry:
             if actor.role is None or found.get(one.digest) != CredentialStatus(
                 actor.account_id, actor.role, actor.is_staff
             ):
-                one.end("The session or token is valid no longer, or its account or role has changed.")
+                one.end("The session or token is no longer valid, or its account or role has changed.")

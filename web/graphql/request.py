@@ -75,7 +75,7 @@ async def _read_body(request: Request) -> dict[str, Any]:
         raise RequestRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.", "TOO_LARGE")
     document = _decode(body, "The body")
     if isinstance(document, list):
-        raise RequestRefused(400, "Batches are not taken.")
+        raise RequestRefused(400, "Batches are not supported.")
     if not isinstance(document, dict):
         raise RequestRefused(400, 'The body is a JSON object like {"query": "{ viewer { role } }"}.')
     return document

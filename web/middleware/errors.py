@@ -15,18 +15,18 @@ from web.pages.framework.run_document import PageTooSlow
 from web.pages.framework.templates import render
 
 _log = get_log("web")
-_BUSY = "This takes too long just now"
+_BUSY = "The portal is busy"
 _TITLES = {
     400: "This request cannot be read",
-    403: "This was not done",
-    404: "There is nothing here",
-    405: "This address takes another method",
-    413: "This is too large",
-    409: "This cannot be done now",
-    415: "This form has another type",
-    422: "This address asks for what there is not",
-    500: "Something broke on our side",
-    503: "The database is away",
+    403: "Not allowed",
+    404: "Page not found",
+    405: "Method not allowed",
+    413: "Too large",
+    409: "Not possible right now",
+    415: "Wrong content type",
+    422: "Invalid request",
+    500: "Something went wrong on our side",
+    503: "The database is unavailable",
 }
 
 
@@ -62,9 +62,7 @@ def _answer_uncaught(request: Request, error: Exception) -> Response:
         return problem_page(request, 503, {"Retry-After": "5"})
     if isinstance(error, PageTooSlow):
         _log.warning("page_too_slow", path=request.url.path, error=str(error))
-        return problem_page(
-            request, 503, {"Retry-After": "5"}, detail="The portal is busy, and this page took too long."
-        )
+        return problem_page(request, 503, {"Retry-After": "5"}, detail="This page took too long to load.")
     _log.error("request_failed", path=request.url.path, exc_info=error)
     return problem_page(request, 500)
 

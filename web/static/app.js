@@ -132,7 +132,7 @@ document.addEventListener("htmx:afterSettle", () => {
 });
 
 for (const event of ["htmx:sendError", "htmx:responseError"]) {
-  document.addEventListener(event, () => say("This could not be loaded. Try again, or load the page again."));
+  document.addEventListener(event, () => say("This could not be loaded. Try again, or reload the page."));
 }
 
 prepare(document);

@@ -47,7 +47,7 @@ async def meter_usage(request: Request) -> Response:
 
 async def _answer(request: Request) -> Reply:
     if request.method != "POST":
-        return replies.problem(405, "Method not allowed", "Usage is told by POST.", headers=b"Allow: POST\r\n")
+        return replies.problem(405, "Method not allowed", "Send usage by POST.", headers=b"Allow: POST\r\n")
     try:
         return await _count(request)
     except MalformedBody as error:
@@ -60,7 +60,9 @@ async def _answer(request: Request) -> Reply:
         if not is_dependency_unavailable(error):
             raise
         get_log(__name__).warning("metering_without_database", error=repr(error))
-        detail = "The database is away or busy and nothing was counted. Send it again later; nothing is counted twice."
+        detail = (
+            "The database is unavailable or busy; nothing was counted. Send it again later: nothing is counted twice."
+        )
         return replies.problem(503, TITLE, detail, headers=b"Retry-After: 5\r\n")
 
 
@@ -102,8 +104,8 @@ def _batch_reply(results: Sequence[MeteringAccepted | Refusal]) -> Reply:
     if not refused:
         return Reply(200, replies.encode({"results": documents}))
     detail = (
-        f"{len(refused)} of {len(results)} events were not counted, the others were. Mend these and send them again;"
-        " sending the others with them counts nothing twice."
+        f"{len(refused)} of {len(results)} events were not counted; the others were. Fix these and send them again:"
+        " sending the others along counts nothing twice."
     )
     return _refused(422, detail, refused, {"results": documents})
 

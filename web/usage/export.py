@@ -156,7 +156,7 @@ def read_address(request: Request) -> ExportRequest:
             raise Invalid(f"There is no parameter {name[:60]!r}.", hint=f"There are {', '.join(PARAMETERS)}.")
     environment = known.get("environment") or None
     if environment not in (None, *ENVIRONMENTS):
-        raise Invalid("`environment` is live or test.", path=("environment",))
+        raise Invalid("`environment` must be live or test.", path=("environment",))
     key, outcome = known.get("key") or None, known.get("outcome") or None
     query = usage.ExportQuery(
         start=_instant(known.get("from", ""), "from"),
@@ -172,14 +172,16 @@ def _instant(text: str, name: str) -> datetime:
     try:
         return datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
-        raise Invalid(f"`{name}` is an instant.", hint="Write it like 2026-11-01T00:00:00Z.", path=(name,)) from None
+        raise Invalid(
+            f"`{name}` must be an instant.", hint="Write it like 2026-11-01T00:00:00Z.", path=(name,)
+        ) from None
 
 
 def _choice(kind: type[Choice], text: str, name: str) -> Choice:
     try:
         return kind(text)
     except ValueError:
-        raise Invalid(f"`{name}` is one of {', '.join(kind)}.", path=(name,)) from None
+        raise Invalid(f"`{name}` must be one of {', '.join(kind)}.", path=(name,)) from None
 
 
 def export_route() -> Route:

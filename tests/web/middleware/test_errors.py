@@ -27,7 +27,7 @@ async def test_an_unknown_address(anonymous: Browser) -> None:
 async def test_an_address_that_asks_for_what_cannot_be(ann: Browser) -> None:
     page = await ann.get("/keys?after=garbage")
     assert page.status_code == 422
-    assert "To your keys" in page.text
+    assert "Go to your keys" in page.text
 
 
 async def test_a_wrong_method(ann: Browser) -> None:
@@ -53,7 +53,7 @@ async def test_without_the_database_pages_say_what_still_works(app: Starlette) -
     page = await ann.get("/keys")
     assert page.status_code == 503
     assert page.headers["Retry-After"] == "5"
-    assert "keys used lately are verified as before" in page.text
+    assert "recently used keys are verified as before" in page.text
     assert re.search(r'href="/keys">Try again', page.text)
     sign_in = await ann.get("/sign-in")
     assert sign_in.status_code == 503

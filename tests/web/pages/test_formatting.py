@@ -26,12 +26,12 @@ def test_compact_numbers(value: float, shown: str) -> None:
 @pytest.mark.parametrize(
     ("part", "whole", "shown"),
     [
-        (0, 0, "0 %"),
-        (0, 10, "0 %"),
-        (1, 1, "100 %"),
-        (41, 10_000, "0.41 %"),
-        (21, 1_000, "2.1 %"),
-        (1, 10**6, "< 0.01 %"),
+        (0, 0, "0%"),
+        (0, 10, "0%"),
+        (1, 1, "100%"),
+        (41, 10_000, "0.41%"),
+        (21, 1_000, "2.1%"),
+        (1, 10**6, "< 0.01%"),
     ],
 )
 def test_shares(part: int, whole: int, shown: str) -> None:
@@ -40,7 +40,7 @@ def test_shares(part: int, whole: int, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("now", "before", "shown"),
-    [(112, 100, "+12 %"), (50, 100, "\N{MINUS SIGN}50 %"), (100, 100, "±0 %"), (5, 0, None), (500, 1, "> +999 %")],
+    [(112, 100, "+12%"), (50, 100, "\N{MINUS SIGN}50%"), (100, 100, "±0%"), (5, 0, None), (500, 1, "> +999%")],
 )
 def test_changes(now: int, before: int, shown: str | None) -> None:
     assert formats.change(now, before) == shown

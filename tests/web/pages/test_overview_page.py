@@ -30,7 +30,7 @@ async def test_with_keys_it_shows_requests(ann: Browser) -> None:
     await ann.create_key()
     page = await ann.get("/")
     assert "Your first key" not in page.text
-    assert "No request in the last 30 days" in page.text
+    assert "No requests in the last 30 days" in page.text
     assert "created the key" in page.text
 
 

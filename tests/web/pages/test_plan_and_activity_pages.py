@@ -25,7 +25,7 @@ async def test_the_catalogue_marks_the_plan_and_changes_it(ann: Browser, databas
     assert re.search(r'<span class="tag live">Pro</span>', page.text)
     assert "1,000,000" in page.text
     assert "It holds for every check" in page.text
-    assert "then € 0.00006 a unit up to 10,000,000" in page.text
+    assert "then €0.00006 per unit up to 10,000,000" in page.text
     assert "1,000,000 units included" not in page.text
 
 
@@ -78,4 +78,4 @@ def test_what_has_no_words_is_told_as_it_is() -> None:
 
 
 def test_prices_are_written_without_needless_cents() -> None:
-    assert [price("49.00", "EUR"), price("49.50", "USD"), price("1200.00", "CHF")] == ["€ 49", "$ 49.50", "CHF 1,200"]
+    assert [price("49.00", "EUR"), price("49.50", "USD"), price("1200.00", "CHF")] == ["€49", "$49.50", "CHF 1,200"]

@@ -78,7 +78,7 @@ async def test_an_unknown_or_foreign_id_looks_the_same(
     pages = [await other.get(f"/usage/requests/{request_id(AT, number)}") for number in (0, 5)]
     assert [page.status_code for page in pages] == [200, 200]
     for page in pages:
-        assert "No counted request of this account has the id" in page.text
+        assert "This account has no counted request with the id" in page.text
     assert ids((await other.get("/usage/requests")).text) == []
 
 

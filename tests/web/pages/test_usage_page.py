@@ -39,7 +39,7 @@ async def test_totals_reasons_and_table_agree(ann: Browser, database: Database) 
     page = await ann.get("/usage?range=24h")
     shown = figures(page.text)
     assert (shown["Requests"], shown["Allowed"], shown["Denied"]) == ("1,260", "1,234", "26")
-    assert "2.1 % · mostly RATE_LIMITED" in page.text
+    assert "2.1% · mostly RATE_LIMITED" in page.text
     rows = [re.findall(r">([\d,]+)<", row) for row in re.findall(r'<th scope="row">.*?</th>(.*?)</tr>', page.text)]
     assert len(rows) == 24
     sums = [sum(int(text.replace(",", "")) for text in column) for column in zip(*rows, strict=True)]
@@ -89,12 +89,12 @@ async def test_the_period_before_stands_beside_it(ann: Browser, database: Databa
     before = [record(number, at - timedelta(hours=30), account_id=account_id) for number in range(2)]
     await ingest_usage(database, encode_batch(now + before))
     page = await ann.get("/usage?range=24h")
-    assert "+50 % on" in page.text
+    assert "+50% vs." in page.text
     assert ": 2 requests</span>" in page.text
     assert page.text.count('<path class="before"') == 2
     assert '<th scope="col" class="num">Period before</th>' in page.text
     none = await ann.get("/usage?range=custom&from=2020-01-01&to=2020-01-31")
-    assert "nothing before to compare with" in none.text
+    assert "no earlier period to compare with" in none.text
     assert "Period before" not in none.text
 
 

@@ -38,27 +38,27 @@ def test_without_a_tariff_there_is_nothing_to_tell() -> None:
             {"model": "GRADUATED", "tiers": TIERS},
             [
                 "up to 1,000,000 units included",
-                "then € 0.00006 a unit up to 10,000,000",
-                "then € 5 at once and € 0.00004 a unit",
+                "then €0.00006 per unit up to 10,000,000",
+                "then €5 flat plus €0.00004 per unit",
             ],
         ),
         (
             {"model": "GRADUATED", "tiers": [TIERS[1], TIERS[2]]},
-            ["€ 0.00006 a unit up to 10,000,000", "then € 5 at once and € 0.00004 a unit"],
+            ["€0.00006 per unit up to 10,000,000", "then €5 flat plus €0.00004 per unit"],
         ),
-        ({"model": "GRADUATED", "tiers": [TIERS[2]]}, ["€ 5 at once and € 0.00004 a unit"]),
+        ({"model": "GRADUATED", "tiers": [TIERS[2]]}, ["€5 flat plus €0.00004 per unit"]),
         (
             {"model": "VOLUME", "tiers": TIERS[:1] + TIERS[2:]},
             [
-                "up to 1,000,000 units: included, for all of the month",
-                "beyond: € 5 at once and € 0.00004 a unit, for all of the month",
+                "up to 1,000,000 units: included, for all units of the month",
+                "beyond: €5 flat plus €0.00004 per unit, for all units of the month",
             ],
         ),
-        ({"model": "PER_UNIT", "unit": "0.01", "freeUnits": "100.5"}, ["100.5 units included", "€ 0.01 a unit"]),
-        ({"model": "PACKAGE", "price": "10", "size": "1000"}, ["€ 10 for every 1,000 units begun"]),
+        ({"model": "PER_UNIT", "unit": "0.01", "freeUnits": "100.5"}, ["100.5 units included", "€0.01 per unit"]),
+        ({"model": "PACKAGE", "price": "10", "size": "1000"}, ["€10 per 1,000 units or part thereof"]),
         (
             {"model": "FLAT", "price": "49", "maximum": "40"},
-            ["€ 49 a month for usage", "at most € 40 a month for this"],
+            ["€49 per month for usage", "at most €40 per month for this"],
         ),
     ],
 )
@@ -68,4 +68,4 @@ def test_each_model_has_its_words(charge: dict[str, Any], lines: list[str]) -> N
 
 def test_bounds_of_the_whole_come_last() -> None:
     lines = price_lines({"model": "PER_UNIT", "unit": "0.01"}, minimum="5", maximum="500")
-    assert lines[1:] == ["at least € 5 a month for usage in all", "at most € 500 a month for usage in all"]
+    assert lines[1:] == ["at least €5 per month for all usage", "at most €500 per month for all usage"]

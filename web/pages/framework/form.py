@@ -26,7 +26,7 @@ class Form(dict[str, str]):
 async def read_form(request: Request) -> Form:
     """Return what the form sent. Raises HTTPException 400, 413 and 415 for what is no form, or too large a one."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise HTTPException(415, "Forms are sent as application/x-www-form-urlencoded.")
+        raise HTTPException(415, "Send forms as application/x-www-form-urlencoded.")
     body = await read_body(request, MAX_BODY_BYTES)
     if body is None:
         raise HTTPException(413, "This form is too large.")

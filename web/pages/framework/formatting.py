@@ -34,25 +34,25 @@ def compact(value: float) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share: one decimal below ten, two below one, "0 %" of nothing."""
+    """A share: one decimal below ten, two below one, "0%" of nothing."""
     if not whole or not part:
-        return "0 %"
+        return "0%"
     share = Decimal(part) * 100 / Decimal(whole)
     if share < Decimal("0.01"):
-        return "< 0.01 %"
+        return "< 0.01%"
     places = Decimal("0.01") if share < 1 else Decimal("0.1") if share < 10 else Decimal(1)
-    return f"{share.quantize(places, ROUND_HALF_UP)} %"
+    return f"{share.quantize(places, ROUND_HALF_UP)}%"
 
 
 def change(now: int, before: int) -> str | None:
-    """ "+12 %" against the period before; None where there was nothing to compare with."""
+    """ "+12%" against the period before; None where there was nothing to compare with."""
     if not before:
         return None
     share = (Decimal(now - before) * 100 / Decimal(before)).quantize(Decimal(1), ROUND_HALF_UP)
     if share > MAX_CHANGE:
-        return f"> +{MAX_CHANGE} %"
+        return f"> +{MAX_CHANGE}%"
     sign = "+" if share > 0 else "\N{MINUS SIGN}" if share < 0 else "±"
-    return f"{sign}{abs(share):,} %"
+    return f"{sign}{abs(share):,}%"
 
 
 def date(value: str | datetime, zone: str = "UTC") -> str:
@@ -103,10 +103,15 @@ def month(period: str) -> str:
 
 
 def money(price: Mapping[str, str]) -> str:
-    """An amount and its currency as GraphQL tells them: € 1,049.00, with all the digits that there are."""
+    """Return an amount with its currency, with all its digits: €1,049.00. `price` is a Money of the schema."""
     shown = f"{abs(Decimal(price['amount'])):,f}"
     sign = "\N{MINUS SIGN}" if Decimal(price["amount"]) < 0 else ""
-    return f"{sign}{SYMBOLS.get(price['currency'], price['currency'])} {shown}"
+    return sign + with_currency(shown, price["currency"])
+
+
+def with_currency(shown: str, currency: str) -> str:
+    """Return €49 or CHF 49: a symbol stands close, a code apart."""
+    return f"{SYMBOLS[currency]}{shown}" if currency in SYMBOLS else f"{currency} {shown}"
 
 
 def quantity(exact: str) -> str:
@@ -115,7 +120,7 @@ def quantity(exact: str) -> str:
 
 
 def bill_part(part: Mapping[str, Any], currency: str) -> str:
-    """How a part of an invoice's line comes about: 350,000 at € 0.00006 each, or 10,000 included."""
+    """How a part of an invoice's line comes about: 350,000 at €0.00006 each, or 10,000 included."""
     unit, flat = (money({"amount": part[name], "currency": currency}) for name in ("unitPrice", "flat"))
     has_unit, has_flat = bool(Decimal(part["unitPrice"])), bool(Decimal(part["flat"]))
     units = quantity(part["quantity"])

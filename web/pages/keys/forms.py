@@ -44,7 +44,7 @@ def changed_key(page_request: PageRequest) -> dict[str, Any]:
 def rotated_key(page_request: PageRequest) -> dict[str, Any]:
     overlap = _form(page_request).text("overlapSeconds")
     if overlap not in OVERLAPS:
-        raise Invalid("Choose how long the present secret keeps working.", path=("overlapSeconds",))
+        raise Invalid("Choose how long the current secret keeps working.", path=("overlapSeconds",))
     return {"id": page_request.request.path_params["id"], "overlapSeconds": int(overlap)}
 
 
@@ -52,7 +52,7 @@ def revoked_key(page_request: PageRequest) -> dict[str, Any]:
     """The name is typed to confirm: a guard against slips, so the form itself carries the name to compare with."""
     form = _form(page_request)
     if form.text("confirm") != form.text("confirmName"):
-        raise Invalid("This is not the key's name; nothing was revoked.", path=("confirm",))
+        raise Invalid("This does not match the key's name. Nothing was revoked.", path=("confirm",))
     return {"id": page_request.request.path_params["id"], "reason": form.text("reason")[:200] or None}
 
 
@@ -89,4 +89,4 @@ def _end_of(day: str, zone: str) -> str:
     try:
         return midnight(date.fromisoformat(day) + timedelta(days=1), zone).isoformat()
     except (ValueError, OverflowError):
-        raise Invalid("Choose the day on which the key ends.", path=("expiresAt",)) from None
+        raise Invalid("Choose the day on which the key expires.", path=("expiresAt",)) from None

@@ -12,10 +12,10 @@ from web.pages.keys.key_state import ending_secrets, key_state
 
 DAYS = 30
 DONE = {
-    "updated": "Saved. The change holds for every check from now on.",
+    "updated": "Saved. The change applies to every check from now on.",
     "paused": "Paused. Checks with this key are denied until you resume it.",
-    "resumed": "Resumed. Checks with this key are answered again.",
-    "revoked": "Revoked. No check with this key succeeds any more.",
+    "resumed": "Resumed. Checks with this key are accepted again.",
+    "revoked": "Revoked. Checks with this key no longer succeed.",
 }
 
 
@@ -33,7 +33,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     """Raises NotFound for a key that is not there, or somebody else's."""
     key = data["key"]
     if key is None:
-        raise NotFound("There is no such key.")
+        raise NotFound("This key does not exist.")
     steps = daily_steps(key["usage"]["points"], page_request.zone)
     return {
         "state": key_state(key, page_request.now),

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from web.pages.framework.formatting import SYMBOLS, duration, number, percent
+from web.pages.framework.formatting import duration, number, percent, with_currency
 from web.pages.framework.page import Page, PageRequest
 from web.pages.plan.usage_prices import usage_prices
 
@@ -23,7 +23,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
         "cards": [_card(plan, is_current=plan["id"] == current) for plan in data["plans"]],
         "can_change": "plan:write" in data["viewer"]["permissions"],
-        "done": "The plan is changed. It holds for every check from now on." if page_request.query("done") else None,
+        "done": "The plan was changed. It applies to every check from now on." if page_request.query("done") else None,
     }
 
 
@@ -32,10 +32,10 @@ async def back_to_plan(page_request: PageRequest, result: dict[str, Any]) -> Res
 
 
 def price(amount: str, currency: str) -> str:
-    """€ 49, € 49.50, CHF 49: without cents where there are none."""
+    """Return €49, €49.50 or CHF 49: without cents where there are none."""
     exact = Decimal(amount)
     shown = f"{exact:,.0f}" if exact == exact.to_integral_value() else f"{exact:,.2f}"
-    return f"{SYMBOLS.get(currency, currency)} {shown}"
+    return with_currency(shown, currency)
 
 
 def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def _prices_beyond_quota(plan: dict[str, Any]) -> list[str]:
 
 def _line(limit: dict[str, Any]) -> str:
     length = duration(timedelta(milliseconds=limit["windowMs"]))
-    window = {"1 s": "a second", "1 min": "a minute", "1 h": "an hour"}.get(length, f"in {length}")
-    whose = "for the whole account" if limit["per"] == "account" else "for each key"
+    window = {"1 s": "per second", "1 min": "per minute", "1 h": "per hour"}.get(length, f"in {length}")
+    whose = "across the account" if limit["per"] == "account" else "per key"
     where = f", {limit['resource']} only" if limit["resource"] else ""
     return f"{number(limit['amount'])} {window} {whose}{where}"
 

@@ -12,18 +12,18 @@ def usage_prices(tariff: dict[str, Any] | None) -> list[str]:
     if tariff is None:
         return []
     lines = [line for charge in tariff["charges"] for line in _charge(charge, tariff["currency"])]
-    return [*lines, *_bounds(tariff, tariff["currency"], "usage in all")]
+    return [*lines, *_bounds(tariff, tariff["currency"], "all usage")]
 
 
 def _charge(charge: dict[str, Any], currency: str) -> Iterator[str]:
     if Decimal(charge["freeUnits"]):
         yield f"{quantity(charge['freeUnits'])} units included"
     if charge["model"] == "PER_UNIT":
-        yield f"{_price(charge['unit'], currency)} a unit"
+        yield f"{_price(charge['unit'], currency)} per unit"
     elif charge["model"] == "PACKAGE":
-        yield f"{_price(charge['price'], currency)} for every {quantity(charge['size'])} units begun"
+        yield f"{_price(charge['price'], currency)} per {quantity(charge['size'])} units or part thereof"
     elif charge["model"] == "FLAT":
-        yield f"{_price(charge['price'], currency)} a month for usage"
+        yield f"{_price(charge['price'], currency)} per month for usage"
     else:
         yield from _tiers(charge["tiers"], currency, is_volume=charge["model"] == "VOLUME")
     yield from _bounds(charge, currency, "this")
@@ -34,7 +34,7 @@ def _tiers(tiers: list[dict[str, Any]], currency: str, *, is_volume: bool) -> It
         costs = _tier_price(tier, currency)
         if is_volume:
             reach = "beyond" if tier["upTo"] is None else f"up to {quantity(tier['upTo'])} units"
-            yield f"{reach}: {costs}, for all of the month"
+            yield f"{reach}: {costs}, for all units of the month"
         elif tier["upTo"] is None:
             yield f"then {costs}" if position else costs
         elif costs == "included":
@@ -45,15 +45,15 @@ def _tiers(tiers: list[dict[str, Any]], currency: str, *, is_volume: bool) -> It
 
 def _tier_price(tier: dict[str, Any], currency: str) -> str:
     unit, flat = Decimal(tier["unit"]), Decimal(tier["flat"])
-    each = f"{_price(tier['unit'], currency)} a unit" if unit else ""
-    fee = f"{_price(tier['flat'], currency)} at once" if flat else ""
-    return " and ".join(part for part in (fee, each) if part) or "included"
+    each = f"{_price(tier['unit'], currency)} per unit" if unit else ""
+    fee = f"{_price(tier['flat'], currency)} flat" if flat else ""
+    return " plus ".join(part for part in (fee, each) if part) or "included"
 
 
 def _bounds(bounded: dict[str, Any], currency: str, what: str) -> Iterator[str]:
     for name, words in (("minimum", "at least"), ("maximum", "at most")):
         if bounded[name] is not None:
-            yield f"{words} {_price(bounded[name], currency)} a month for {what}"
+            yield f"{words} {_price(bounded[name], currency)} per month for {what}"
 
 
 def _price(amount: str, currency: str) -> str:

@@ -13,7 +13,7 @@ def new_gateway(page_request: PageRequest) -> dict[str, Any]:
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    done = "Revoked. Checks with it are refused within a few seconds." if page_request.query("done") else None
+    done = "Revoked. Checks with this token are refused within a few seconds." if page_request.query("done") else None
     return {"states": STATES, "done": done}
 
 

@@ -19,7 +19,7 @@ DONE = {
     "session": "The session has ended. Its browser has to sign in again.",
     "sessions": "All other sessions have ended.",
     "token": "Revoked. The token is refused from now on.",
-    "switched": "You act in this account now.",
+    "switched": "You are now working in this account.",
 }
 
 

@@ -47,7 +47,7 @@ def chosen_window(preset: str, first: str, last: str, now: datetime, zone: str) 
     except ValueError:
         return _refused(default, "Choose both days of the range.")
     if first_day > last_day:
-        return _refused(default, "The first day lies after the last one.")
+        return _refused(default, "The first day is after the last one.")
     if (last_day - first_day).days >= MAX_DAYS or first_day.year < 2000 or last_day > local_day(now, zone):
         return _refused(default, f"Choose at most {MAX_DAYS} days, up to today.")
     return Window(
