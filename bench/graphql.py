@@ -90,9 +90,9 @@ def _documents() -> list[tuple[str, str, Mapping[str, Any]]]:
         ("trivial", "{ __typename }", {}),
         ("viewer", "{ viewer { role } }", {}),
         ("overview", OVERVIEW, month),
-        ("overview page", document("overview/today"), overview),
-        ("keys page", document("keys/list"), {**month, "first": 25, "timeZone": "Europe/Berlin"}),
-        ("usage page", document("usage/series"), usage),
+        ("overview page", document("overview/page"), overview),
+        ("keys page", document("keys/key_list"), {**month, "first": 25, "timeZone": "Europe/Berlin"}),
+        ("usage page", document("usage/usage_page"), usage),
     ]
 
 

@@ -13,21 +13,25 @@ from web.check.routes import check_routes
 from web.graphql.endpoint import graphql_routes
 from web.health import HEALTH_ROUTES
 from web.http.assets import Assets
-from web.middleware.compress import MIN_BYTES, CompressionMiddleware
-from web.middleware.csrf import CsrfMiddleware
-from web.middleware.errors import EXCEPTION_HANDLERS, ErrorMiddleware
-from web.middleware.metrics import MetricsMiddleware
-from web.middleware.security_headers import SecurityHeadersMiddleware
+from web.middleware import (
+    EXCEPTION_HANDLERS,
+    MIN_BYTES,
+    CompressionMiddleware,
+    CsrfMiddleware,
+    ErrorMiddleware,
+    MetricsMiddleware,
+    SecurityHeadersMiddleware,
+)
 from web.routes import page_routes
 from web.services import WebServices
 from web.usage.events import metering_routes
 from web.usage.export import export_route
 
-Only = Literal["check", "portal"]
+Traffic = Literal["check", "portal"]
 
 
-def create_app(services: WebServices, *, only: Only | None = None) -> Starlette:
-    """Everything it needs was built before; it starts and stops nothing. `only` leaves the other traffic out."""
+def create_app(services: WebServices, *, only: Traffic | None = None) -> Starlette:
+    """Build the app on services that exist; it starts and stops nothing. `only` leaves the other traffic out."""
     checks = [] if only == "portal" else check_routes
     pages = [] if only == "check" else [Mount("", app=_for_browsers(services))]
     app = Starlette(routes=[*checks, *HEALTH_ROUTES, *pages])

@@ -17,40 +17,42 @@ from web.services import WebServices, services_of
 
 TIMEOUT_SECONDS = 2
 OK = "ok"
-"""How the word of a part that is well begins."""
+"""How the report of a healthy part begins."""
 Probe = Callable[[WebServices], Awaitable[str]]
 
 
 async def livez(request: Request) -> Response:
-    """The process answers; it depends on nothing else."""
+    """Answer that the process lives; it depends on nothing else."""
     return PlainTextResponse("ok\n")
 
 
 async def metrics(request: Request) -> Response:
+    """Answer this process's metrics as OpenMetrics text."""
     text = generate_latest(REGISTRY)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 async def readyz_check(request: Request) -> Response:
-    """Only the journal counts: an outage of PostgreSQL must not take checks out of rotation."""
-    return await _answer(request, {"journal": _journal})
+    """Say whether checks may be sent here. Only the journal counts: an outage of PostgreSQL must not stop checks."""
+    return await _respond(request, {"journal": _journal})
 
 
 async def readyz_portal(request: Request) -> Response:
-    return await _answer(request, {"postgresql": _postgresql, "migrations": _migrations, "redis": _redis})
+    """Say whether pages and GraphQL may be sent here."""
+    return await _respond(request, {"postgresql": _postgresql, "migrations": _migrations, "redis": _redis})
 
 
-async def _answer(request: Request, probes: dict[str, Probe]) -> Response:
-    told = await asyncio.gather(*(_tried(probe, services_of(request)) for probe in probes.values()))
-    is_ready = all(told_one.startswith(OK) for told_one in told)
+async def _respond(request: Request, probes: dict[str, Probe]) -> Response:
+    reports = await asyncio.gather(*(_run_probe(probe, services_of(request)) for probe in probes.values()))
+    is_ready = all(report.startswith(OK) for report in reports)
     status = 200 if is_ready else 503
     if "verbose" in request.query_params:
-        return JSONResponse({"ready": is_ready, "parts": dict(zip(probes, told, strict=True))}, status)
+        return JSONResponse({"ready": is_ready, "parts": dict(zip(probes, reports, strict=True))}, status)
     return PlainTextResponse("ok\n" if is_ready else "not ready, see ?verbose\n", status)
 
 
-async def _tried(probe: Probe, services: WebServices) -> str:
-    """Never the error's text: an address with a password could be in it."""
+async def _run_probe(probe: Probe, services: WebServices) -> str:
+    """Return what a probe says. An error is named without its text, which could hold an address with a password."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await probe(services)
@@ -76,12 +78,12 @@ async def _migrations(services: WebServices) -> str:
 
 @cache
 def newest_migration() -> str | None:
-    """The files do not change while a process runs."""
+    """Return the newest revision on disk, read once: the files do not change while a process runs."""
     return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 async def _redis(services: WebServices) -> str:
-    """One shard that is away touches its own accounts only: no reason to take pages from all the others."""
+    """Report the shards. One that is away touches its own accounts only, no reason to take pages from all others."""
     answers = await services.checker.limiter.ping()
     away = [name for name, is_there in answers if not is_there]
     if len(away) == len(answers):

@@ -94,13 +94,13 @@ async def test_typing_searches_without_loading_the_page(tab: Page, filled: tuple
 async def test_usage_keeps_every_choice_in_the_address(tab: Page, filled: tuple[Login, dict[str, str]]) -> None:
     await sign_in(tab, filled[0].email)
     await tab.get_by_role("link", name="Usage", exact=True).click()
-    await expect(tab.get_by_role("img", name=re.compile("^Requests a day"))).to_be_visible()
+    await expect(tab.get_by_role("img", name=re.compile("^Requests per day"))).to_be_visible()
     await tab.get_by_label("Group by").focus()
     await tab.get_by_label("Group by").select_option("endpoint")
     await expect(tab.get_by_role("heading", name="By endpoint")).to_be_visible()
     await expect(tab.get_by_label("Group by")).to_be_focused()
     await tab.get_by_role("link", name="7 d").click()
-    await expect(tab.get_by_role("heading", name="Requests an hour")).to_be_visible()
+    await expect(tab.get_by_role("heading", name="Requests per hour")).to_be_visible()
     assert "range=7d" in tab.url
     assert "group=endpoint" in tab.url
     await tab.reload()

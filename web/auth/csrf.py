@@ -53,10 +53,10 @@ def is_own_origin(connection: HTTPConnection) -> bool:
     base_url = urlsplit(services_of(connection).settings.base_url)
     if base_url.scheme == "https" and origin["scheme"] != "https":
         return False  # an http page on this name may be anybody's who sits between
-    own = [base_url.netloc, *_single(connection.headers.getlist("Host"))]
+    own_hosts = [base_url.netloc, *_single(connection.headers.getlist("Host"))]
     default_port = _PORTS[origin["scheme"]]
     return _endpoint(origin, default_port) in [
-        _endpoint(match, default_port) for text in own if (match := _HOST.fullmatch(text.lower()))
+        _endpoint(match, default_port) for text in own_hosts if (match := _HOST.fullmatch(text.lower()))
     ]
 
 

@@ -38,10 +38,10 @@ async def answer_graphql(request: Request) -> Response:
         if media_type is None:
             raise RequestRefused(406, "Accept application/graphql-response+json or application/json.")
         caller = await authenticate(request)
-        asked = await read_request(request)
+        graphql_request = await read_request(request)
         if is_stream:
-            return await _open_events(request, caller, asked)
-        result = await _execute(request, caller, asked)
+            return await _open_events(request, caller, graphql_request)
+        result = await _execute(request, caller, graphql_request)
     except RequestRefused as error:
         return respond(request, refusal(error.code, error.message), error.status, media_type)
     except Unauthenticated as error:
@@ -53,27 +53,31 @@ async def answer_graphql(request: Request) -> Response:
     return respond(request, result, status_of(result, media_type or PLAIN_JSON), media_type)
 
 
-async def _execute(request: Request, caller: Caller, asked: GraphQLRequest) -> Result:
-    options = _options(request, caller, asked)
+async def _execute(request: Request, caller: Caller, graphql_request: GraphQLRequest) -> Result:
+    options = _options(request, caller, graphql_request)
     database = services_of(request).database
-    return await execute(database, caller.actor, caller.person, asked.document, asked.variables, options)
+    return await execute(
+        database, caller.actor, caller.person, graphql_request.document, graphql_request.variables, options
+    )
 
 
-async def _open_events(request: Request, caller: Caller, asked: GraphQLRequest) -> Response:
+async def _open_events(request: Request, caller: Caller, graphql_request: GraphQLRequest) -> Response:
     """Refused before it begins it is an ordinary answer; one answer alone is a stream of one."""
-    services, options = services_of(request), _options(request, caller, asked)
-    place = SubscriptionContext(services.database, services.hub)
-    opened = await open_stream(place, (caller.actor, caller.person), asked.document, asked.variables, options)
-    if isinstance(opened, Result) and not opened.has_started:
-        status = status_of(opened, PLAIN_JSON)
-        return respond(request, opened, 400 if status == 200 else status, PLAIN_JSON)
-    return EventStream(services.connections, caller, opened)
+    services, options = services_of(request), _options(request, caller, graphql_request)
+    context = SubscriptionContext(services.database, services.hub)
+    stream = await open_stream(
+        context, (caller.actor, caller.person), graphql_request.document, graphql_request.variables, options
+    )
+    if isinstance(stream, Result) and not stream.has_started:
+        status = status_of(stream, PLAIN_JSON)
+        return respond(request, stream, 400 if status == 200 else status, PLAIN_JSON)
+    return EventStream(services.connections, caller, stream)
 
 
-def _options(request: Request, caller: Caller, asked: GraphQLRequest) -> Options:
+def _options(request: Request, caller: Caller, graphql_request: GraphQLRequest) -> Options:
     services = services_of(request)
     return Options(
-        operation_name=asked.operation_name,
+        operation_name=graphql_request.operation_name,
         is_read_only=request.method in SAFE_METHODS,
         key_prefix=services.settings.key_prefix,
         request_id=getattr(request.state, "request_id", None) or new_id("http"),

@@ -1,4 +1,4 @@
-"""Who stays connected: at most so many, and only as long as their session or token is good."""
+"""Who stays connected: up to a bound, and only as long as their session or token is valid."""
 
 import asyncio
 from collections import Counter
@@ -27,7 +27,7 @@ class TooManyConnections(PortalError):
 
 @dataclass(eq=False, slots=True)
 class LiveConnection:
-    """One connection. `ended` is set when it may go on no longer; `reason` and `code` say why."""
+    """One connection. `ended` is set once it must stop; `reason` and `code` say why."""
 
     caller: Caller
     digest: bytes
@@ -42,77 +42,77 @@ class LiveConnection:
 
 
 class ConnectionRegistry:
-    """Of one process. One statement each two seconds looks after all of them."""
+    """The live connections of this process. One statement every two seconds checks all their credentials."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._held: set[LiveConnection] = set()
+        self._connections: set[LiveConnection] = set()
         self._by_account: Counter[str] = Counter()
-        self._checker: asyncio.Task[None] | None = None
-        self._asking: set[LiveConnection] = set()
-        self._turn = asyncio.Lock()
+        self._checking: asyncio.Task[None] | None = None
+        self._waiting: set[LiveConnection] = set()
+        self._lock = asyncio.Lock()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._connections)
 
     @asynccontextmanager
     async def register(self, caller: Caller) -> AsyncIterator[LiveConnection]:
-        """Inside, the connection counts. Raises TooManyConnections."""
+        """Count a connection for as long as the context lasts. Raises TooManyConnections."""
         account_id = caller.actor.account_id
-        if self._by_account[account_id] >= MAX_ACCOUNT or len(self._held) >= MAX_PROCESS:
+        if self._by_account[account_id] >= MAX_ACCOUNT or len(self._connections) >= MAX_PROCESS:
             raise TooManyConnections("Too many connections are open.", hint="Close some, or share one.")
-        held = LiveConnection(caller, token_digest(caller.credential))
-        self._held.add(held)
+        connection = LiveConnection(caller, token_digest(caller.credential))
+        self._connections.add(connection)
         self._by_account[account_id] += 1
-        if self._checker is None:
-            self._checker = asyncio.create_task(self._check_always())
+        if self._checking is None:
+            self._checking = asyncio.create_task(self._check_always())
         try:
-            yield held
+            yield connection
         finally:
-            self._held.discard(held)
-            self._asking.discard(held)
+            self._connections.discard(connection)
+            self._waiting.discard(connection)
             self._by_account[account_id] -= 1
             if not self._by_account[account_id]:
                 del self._by_account[account_id]
-            if not self._held and self._checker is not None:
-                self._checker.cancel()
-                self._checker = None
+            if not self._connections and self._checking is not None:
+                self._checking.cancel()
+                self._checking = None
 
-    async def confirm(self, held: LiveConnection) -> bool:
-        """Whether it may go on, looked up after this was asked; else it is ended. Raises what the database raises.
+    async def confirm(self, connection: LiveConnection) -> bool:
+        """Return whether the connection may go on, by a look-up that begins after this call; else end it.
 
-        Whoever asks while another look is under way is looked up by the next one, all of them in one statement.
+        Calls that come while a look-up is under way share the next one. Raises what the database raises.
         """
-        self._asking.add(held)
-        async with self._turn:
-            if held in self._asking:
-                asking, self._asking = self._asking, set()
+        self._waiting.add(connection)
+        async with self._lock:
+            if connection in self._waiting:
+                waiting, self._waiting = self._waiting, set()
                 try:
-                    await self._check(asking)
+                    await self._check(waiting)
                 except BaseException:
-                    self._asking |= asking & self._held  # nobody of them was looked up
+                    self._waiting |= waiting & self._connections  # none of them was looked up
                     raise
-        return not held.ended.is_set()
+        return not connection.ended.is_set()
 
     def end_all(self) -> None:
-        """The process stops."""
-        for held in [*self._held]:
-            held.end("The portal is shutting down; connect again.", "INTERRUPTED")
+        """End every connection: the process stops."""
+        for connection in [*self._connections]:
+            connection.end("The portal is shutting down; connect again.", "INTERRUPTED")
 
     async def _check_always(self) -> None:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:
-                await self._check([*self._held])
+                await self._check([*self._connections])
             except Exception as error:
                 get_log(__name__).warning("connections_not_checked", error=repr(error))
 
-    async def _check(self, held: Collection[LiveConnection]) -> None:
+    async def _check(self, connections: Collection[LiveConnection]) -> None:
         async with self._database.transaction() as tx:
-            found = await load_credential_status(tx, {one.digest for one in held})
-        for one in held:
-            actor = one.caller.actor
-            if actor.role is None or found.get(one.digest) != CredentialStatus(
+            statuses = await load_credential_status(tx, {connection.digest for connection in connections})
+        for connection in connections:
+            actor = connection.caller.actor
+            if actor.role is None or statuses.get(connection.digest) != CredentialStatus(
                 actor.account_id, actor.role, actor.is_staff
             ):
-                one.end("The session or token is no longer valid, or its account or role has changed.")
+                connection.end("The session or token is no longer valid, or its account or role has changed.")

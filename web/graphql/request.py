@@ -59,7 +59,7 @@ def wants_page(request: Request) -> bool:
 
 async def read_request(request: Request) -> GraphQLRequest:
     """Raises RequestRefused with the status that fits."""
-    return checked_request(await _read_body(request) if request.method == "POST" else _read_query(request))
+    return parse_request(await _read_body(request) if request.method == "POST" else _read_query(request))
 
 
 async def _read_body(request: Request) -> dict[str, Any]:
@@ -82,13 +82,13 @@ async def _read_body(request: Request) -> dict[str, Any]:
 
 
 def _read_query(request: Request) -> dict[str, Any]:
-    asked: dict[str, Any] = dict(request.query_params)
+    payload: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
-        if asked.get(name):
-            asked[name] = _decode(asked[name].encode(), f"`{name}`")
+        if payload.get(name):
+            payload[name] = _decode(payload[name].encode(), f"`{name}`")
         else:
-            asked.pop(name, None)
-    return asked | {"operationName": asked.get("operationName") or None}
+            payload.pop(name, None)
+    return payload | {"operationName": payload.get("operationName") or None}
 
 
 def _decode(text: bytes, what: str) -> Any:
@@ -100,18 +100,18 @@ def _decode(text: bytes, what: str) -> Any:
         raise RequestRefused(400, f"{what} is not JSON.") from None
 
 
-def checked_request(asked: Any) -> GraphQLRequest:
+def parse_request(payload: Any) -> GraphQLRequest:
     """Raises RequestRefused."""
-    if not isinstance(asked, dict):
+    if not isinstance(payload, dict):
         raise RequestRefused(400, 'A request is an object like {"query": "{ viewer { role } }"}.')
-    document, variables, name = asked.get("query"), asked.get("variables"), asked.get("operationName")
+    document, variables, name = payload.get("query"), payload.get("variables"), payload.get("operationName")
     if not isinstance(document, str) or not document:
         raise RequestRefused(400, "`query` must be a GraphQL document.")
     if not _is_map(variables):
         raise RequestRefused(400, "`variables` must be an object.")
     if name is not None and not isinstance(name, str):
         raise RequestRefused(400, "`operationName` must be a string.")
-    if not _is_map(asked.get("extensions")):
+    if not _is_map(payload.get("extensions")):
         raise RequestRefused(400, "`extensions` must be an object.")
     return GraphQLRequest(document, variables or {}, name)
 

@@ -39,8 +39,8 @@ def status_of(result: Result, media_type: str) -> int:
     """Our own faults show in both media types; the caller's only where the client can tell them from a proxy's."""
     codes = {error_code(error) or "" for error in result.errors}
     if not result.has_started:
-        known = [_STATUS_OF_FAULTS[code] for code in codes if code in _STATUS_OF_FAULTS]
-        return known[0] if known else 400 if media_type == RESPONSE_JSON else 200
+        statuses = [_STATUS_OF_FAULTS[code] for code in codes if code in _STATUS_OF_FAULTS]
+        return statuses[0] if statuses else 400 if media_type == RESPONSE_JSON else 200
     is_refused = result.data is None and codes == {Unauthenticated.code}
     return 401 if is_refused and media_type == RESPONSE_JSON else 200
 

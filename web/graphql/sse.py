@@ -44,9 +44,9 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with self._connections.register(self._caller) as held:
+            async with self._connections.register(self._caller) as connection:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                sending = asyncio.create_task(self._send_all(send, held))
+                sending = asyncio.create_task(self._send_all(send, connection))
                 leaving = asyncio.create_task(_until_left(receive))
                 try:
                     await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,24 +59,24 @@ class EventStream(Response):
             if not isinstance(self._source, Result):
                 await self._source.aclose()
 
-    async def _send_all(self, send: Send, held: LiveConnection) -> None:
+    async def _send_all(self, send: Send, connection: LiveConnection) -> None:
         with suppress(TimeoutError, OSError):
             if isinstance(self._source, Result):
                 await _write(send, _next(self._source))
             else:
-                await _send_each(send, self._source, held)
+                await _send_each(send, self._source, connection)
             await _write(send, _COMPLETE, has_more=False)
 
 
-async def _send_each(send: Send, source: AsyncGenerator[Result, None], held: LiveConnection) -> None:
+async def _send_each(send: Send, source: AsyncGenerator[Result, None], connection: LiveConnection) -> None:
     """Something is sent at least each 15 s, so that a reader who went away unnoticed is noticed."""
-    ended = asyncio.create_task(held.ended.wait())
+    ended = asyncio.create_task(connection.ended.wait())
     following = asyncio.create_task(anext(source, None))
     try:
         while True:
             done, _ = await asyncio.wait({ended, following}, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if ended in done:
-                await _write(send, _next(refusal(held.code, held.reason)))
+                await _write(send, _next(refusal(connection.code, connection.reason)))
                 return
             if following not in done:
                 await _write(send, _KEEP_ALIVE)

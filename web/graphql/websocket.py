@@ -21,7 +21,7 @@ from web.auth.authenticate import authenticate_socket
 from web.auth.csrf import is_own_origin, names_origin
 from web.auth.identity import Caller
 from web.graphql.live_connections import LiveConnection, TooManyConnections
-from web.graphql.request import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, checked_request
+from web.graphql.request import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, parse_request
 from web.graphql.response import refusal
 from web.services import services_of
 
@@ -55,9 +55,9 @@ async def answer_socket(socket: WebSocket) -> None:
         if not is_spoken:
             raise _Closing(BAD_PROTOCOL, "Subprotocol not acceptable")
         caller = await _greet(socket, is_cookie_taken=is_browser)
-        async with services_of(socket).connections.register(caller) as held:
+        async with services_of(socket).connections.register(caller) as connection:
             await _send(socket, {"type": "connection_ack"})
-            await _Conversation(socket, caller, held).serve()
+            await _Conversation(socket, caller, connection).serve()
     except _Closing as error:
         await _close(socket, error.code, error.reason)
     except TooManyConnections as error:
@@ -92,21 +92,21 @@ async def _greet(socket: WebSocket, *, is_cookie_taken: bool) -> Caller:
 class _Conversation:
     """After the greeting: any number of operations beside one another, up to a bound."""
 
-    def __init__(self, socket: WebSocket, caller: Caller, held: LiveConnection) -> None:
+    def __init__(self, socket: WebSocket, caller: Caller, connection: LiveConnection) -> None:
         self._socket = socket
         self._caller = caller
-        self._held = held
+        self._connection = connection
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
         """Until the other side leaves or breaks the protocol, or may stay no longer."""
         reading = asyncio.create_task(self._read())
-        ending = asyncio.create_task(self._held.ended.wait())
+        ending = asyncio.create_task(self._connection.ended.wait())
         try:
             await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 reading.result()
-            raise _Closing(RESTARTING if self._held.code == "INTERRUPTED" else FORBIDDEN, self._held.reason)
+            raise _Closing(RESTARTING if self._connection.code == "INTERRUPTED" else FORBIDDEN, self._connection.reason)
         finally:
             tasks = [reading, ending, *self._running.values()]
             for task in tasks:
@@ -137,7 +137,7 @@ class _Conversation:
         if name in self._running:
             raise _Closing(DOUBLE_ID, f"Subscriber for {name} already exists")
         try:
-            asked = checked_request(message.get("payload"))
+            graphql_request = parse_request(message.get("payload"))
         except RequestRefused as error:
             raise _Closing(BAD_MESSAGE, error.message) from None
         if len(self._running) >= MAX_SUBSCRIPTIONS:
@@ -145,7 +145,7 @@ class _Conversation:
             refused = refusal("TOO_MANY_SUBSCRIPTIONS", text).to_json()["errors"]
             await _send(self._socket, {"id": name, "type": "error", "payload": refused})
             return
-        task = asyncio.create_task(self._run(name, asked))
+        task = asyncio.create_task(self._run(name, graphql_request))
         self._running[name] = task
         task.add_done_callback(lambda done: self._ended(name, done))
 
@@ -155,12 +155,12 @@ class _Conversation:
         if not task.cancelled():
             task.exception()
 
-    async def _run(self, name: str, asked: GraphQLRequest) -> None:
+    async def _run(self, name: str, graphql_request: GraphQLRequest) -> None:
         services = services_of(self._socket)
         if not await self._may_begin(name):
             return
         options = Options(
-            operation_name=asked.operation_name,
+            operation_name=graphql_request.operation_name,
             key_prefix=services.settings.key_prefix,
             request_id=new_id("ws"),
             limiter=services.limiter,
@@ -169,7 +169,11 @@ class _Conversation:
         )
         caller = (self._caller.actor, self._caller.person)
         opened = await open_stream(
-            SubscriptionContext(services.database, services.hub), caller, asked.document, asked.variables, options
+            SubscriptionContext(services.database, services.hub),
+            caller,
+            graphql_request.document,
+            graphql_request.variables,
+            options,
         )
         if isinstance(opened, Result):
             if await self._tell(name, opened):
@@ -186,7 +190,7 @@ class _Conversation:
     async def _may_begin(self, name: str) -> bool:
         """Each operation is the caller's as they are now: nothing begins after a revocation was answered."""
         try:
-            return await services_of(self._socket).connections.confirm(self._held)
+            return await services_of(self._socket).connections.confirm(self._connection)
         except Exception as error:
             if not is_dependency_unavailable(error):
                 raise

@@ -1,1 +1,26 @@
-"""What wraps every request: headers, metrics, compression, errors, timeouts."""
+"""What wraps every request of a browser, from the outside in, and uvicorn's protocol below all of it.
+
+security_headers  the headers of every answer, and the request's id
+metrics           how many requests and how long
+compress          gzip for pages and files
+errors            what a person or a program sees when something failed
+csrf              refuses what another site makes a browser send
+timeouts          uvicorn's HTTP protocol, with an end to its patience
+"""
+
+from web.middleware.compress import MIN_BYTES, CompressionMiddleware
+from web.middleware.csrf import CsrfMiddleware
+from web.middleware.errors import EXCEPTION_HANDLERS, ErrorMiddleware
+from web.middleware.metrics import MetricsMiddleware
+from web.middleware.security_headers import CONTENT_SECURITY_POLICY, SecurityHeadersMiddleware
+
+__all__ = [
+    "CONTENT_SECURITY_POLICY",
+    "EXCEPTION_HANDLERS",
+    "MIN_BYTES",
+    "CompressionMiddleware",
+    "CsrfMiddleware",
+    "ErrorMiddleware",
+    "MetricsMiddleware",
+    "SecurityHeadersMiddleware",
+]

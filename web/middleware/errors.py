@@ -11,8 +11,7 @@ from portal.core.database import is_connection_lost
 from portal.core.errors import PortalError, Unavailable
 from portal.core.logs import get_log
 from web.auth.session import SignInNeeded, to_sign_in
-from web.pages.framework.run_document import PageTooSlow
-from web.pages.framework.templates import render
+from web.pages.framework import PageTooSlow, render
 
 _log = get_log("web")
 _BUSY = "The portal is busy"

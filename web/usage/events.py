@@ -25,13 +25,13 @@ from web.check.routes import response_of
 from web.http import bearer_token, read_body
 from web.services import services_of
 
-MAX_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 THREAD_BYTES = 65_536
 PARSERS: dict[str, Parse] = {
     "application/cloudevents+json": parse_event,
     "application/cloudevents-batch+json": parse_event_batch,
 }
-STATUS = {"unknown_subject": 404, "conflict": 409}
+REFUSAL_STATUS = {"unknown_subject": 404, "conflict": 409}
 TITLE = "Not counted"
 EVENTS = Counter("portal_external_events", "External usage events by what became of them.", ["outcome"])
 
@@ -39,7 +39,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 async def meter_usage(request: Request) -> Response:
-    """Counts what it can; every answer but 200 is a problem document."""
+    """Count what can be counted; every answer but 200 is a problem document."""
     response = response_of(await _answer(request))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -73,12 +73,12 @@ async def _count(request: Request) -> Reply:
     parse = PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     if parse is None:
         return replies.problem(415, "Wrong content type", f"Send one of {', '.join(PARSERS)}.")
-    body = await read_body(request, MAX_BODY)
+    body = await read_body(request, MAX_BODY_BYTES)
     if body is None:
-        return replies.too_large(MAX_BODY)
+        return replies.too_large(MAX_BODY_BYTES)
     results = await services_of(request).meter.count(await _parsed(parse, body), service_id)
-    for one in results:
-        EVENTS.labels(one.status if isinstance(one, MeteringAccepted) else one.code).inc()
+    for result in results:
+        EVENTS.labels(result.status if isinstance(result, MeteringAccepted) else result.code).inc()
     return _batch_reply(results) if parse is parse_event_batch else _single_reply(results[0])
 
 
@@ -88,19 +88,19 @@ async def _service(request: Request) -> str | None:
 
 
 async def _parsed(parse: Parse, body: bytes) -> list[CloudEvent | Refusal]:
-    """Large ones in a thread: the answers of this process go on meanwhile."""
+    """Parse a body; a large one in a thread, so that this process goes on answering meanwhile."""
     return await asyncio.to_thread(parse, body) if len(body) > THREAD_BYTES else parse(body)
 
 
 def _single_reply(result: MeteringAccepted | Refusal) -> Reply:
     if isinstance(result, MeteringAccepted):
         return Reply(200, replies.encode(_document(result)))
-    return _refused(STATUS.get(result.code, 422), f"{result.detail}.", [result], {"code": result.code})
+    return _refused(REFUSAL_STATUS.get(result.code, 422), f"{result.detail}.", [result], {"code": result.code})
 
 
 def _batch_reply(results: Sequence[MeteringAccepted | Refusal]) -> Reply:
-    refused = [one for one in results if isinstance(one, Refusal)]
-    documents = [_document(one) for one in results]
+    refused = [result for result in results if isinstance(result, Refusal)]
+    documents = [_document(result) for result in results]
     if not refused:
         return Reply(200, replies.encode({"results": documents}))
     detail = (

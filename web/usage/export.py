@@ -55,25 +55,28 @@ class ExportRequest:
 
 
 class Exports:
-    """At most MAX_EXPORTS at once in a process: each keeps a database connection for as long as it takes."""
+    """Exports of this process, at most MAX_EXPORTS at a time: each keeps a database connection until it ends."""
 
     def __init__(self) -> None:
         self._running = 0
 
     async def answer(self, request: Request) -> Response:
-        """Raises Forbidden, Invalid, HTTPException 401 and 503, SignInNeeded. HEAD only estimates the rows."""
+        """Stream the export; HEAD only estimates its rows.
+
+        Raises Forbidden, Invalid, SignInNeeded, HTTPException 401 and 503.
+        """
         actor = await _caller(request)
-        asked = read_address(request)
+        export_request = parse_export_request(request)
         database = services_of(request).database
         async with database.transaction(actor.account_id) as tx:
             if request.method == "HEAD":
                 actor.require(Permission.USAGE_READ)
-                total = await usage.estimate_rows(tx, actor.account_id, asked.query)
+                total = await usage.estimate_rows(tx, actor.account_id, export_request.query)
             else:
-                total = await usage.start_export(tx, actor, asked.query, asked.format)
+                total = await usage.start_export(tx, actor, export_request.query, export_request.format)
         if self._running >= MAX_EXPORTS:
             raise HTTPException(503, "Other exports are running; try again soon.", {"Retry-After": "10"})
-        return _Export(database, actor, asked, total, self)
+        return _Export(database, actor, export_request, total, self)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -85,15 +88,17 @@ class Exports:
 
 
 class _Export(Response):
-    """Sends the file's pieces, and waits for the reader before it reads the next."""
+    """Sends the file piece by piece, each after the reader has taken the one before."""
 
-    def __init__(self, database: Database, actor: Actor, asked: ExportRequest, total: int, exports: Exports) -> None:
-        super().__init__(media_type=MEDIA_TYPES[asked.format])
+    def __init__(
+        self, database: Database, actor: Actor, export_request: ExportRequest, total: int, exports: Exports
+    ) -> None:
+        super().__init__(media_type=MEDIA_TYPES[export_request.format])
         del self.headers["Content-Length"]
-        self.headers["Content-Disposition"] = f'attachment; filename="{asked.file_name}"'
+        self.headers["Content-Disposition"] = f'attachment; filename="{export_request.file_name}"'
         self.headers["X-Total-Estimate"] = str(total)
         self.headers["Cache-Control"] = "no-store"
-        self._database, self._actor, self._asked, self._exports = database, actor, asked, exports
+        self._database, self._actor, self._export_request, self._exports = database, actor, export_request, exports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._exports.counted():
@@ -105,7 +110,7 @@ class _Export(Response):
 
     async def _send_unless_left(self, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_gone(receive))
+        leaving = asyncio.ensure_future(_until_disconnected(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -120,7 +125,7 @@ class _Export(Response):
     async def _send(self, send: Send) -> None:
         account_id = self._actor.account_id
         async with self._database.transaction(account_id) as tx:
-            pieces = usage.export_usage(tx, account_id, self._asked.query, self._asked.format)
+            pieces = usage.export_usage(tx, account_id, self._export_request.query, self._export_request.format)
             async with aclosing(pieces):
                 async for piece in pieces:
                     async with asyncio.timeout(STALL_SECONDS):
@@ -128,14 +133,14 @@ class _Export(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _gone(receive: Receive) -> None:
-    """Returns when the reader has left."""
+async def _until_disconnected(receive: Receive) -> None:
+    """Return when the reader has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _caller(request: Request) -> Actor:
-    """A browser is led to the sign-in page, a program gets 401."""
+    """Return who asks. Raises SignInNeeded for a browser, HTTPException 401 for a program."""
     try:
         caller = await authenticate(request)
     except Unauthenticated as error:
@@ -148,27 +153,27 @@ async def _caller(request: Request) -> Actor:
     raise HTTPException(401, hint, {"WWW-Authenticate": 'Bearer realm="portal"'})
 
 
-def read_address(request: Request) -> ExportRequest:
-    """Raises Invalid, naming the parameter."""
-    known = request.query_params
-    for name in known:
+def parse_export_request(request: Request) -> ExportRequest:
+    """Return what the address asks for. Raises Invalid with the name of the parameter."""
+    parameters = request.query_params
+    for name in parameters:
         if name not in PARAMETERS:
             raise Invalid(f"There is no parameter {name[:60]!r}.", hint=f"There are {', '.join(PARAMETERS)}.")
-    environment = known.get("environment") or None
+    environment = parameters.get("environment") or None
     if environment not in (None, *ENVIRONMENTS):
         raise Invalid("`environment` must be live or test.", path=("environment",))
-    key, outcome = known.get("key") or None, known.get("outcome") or None
+    key, outcome = parameters.get("key") or None, parameters.get("outcome") or None
     query = usage.ExportQuery(
-        start=_instant(known.get("from", ""), "from"),
-        end=_instant(known.get("to", ""), "to"),
-        rows=_choice(usage.ExportRows, known.get("rows", "events"), "rows"),
-        filter=usage.UsageFilter(key, known.get("resource"), outcome, environment),
+        start=_instant(parameters.get("from", ""), "from"),
+        end=_instant(parameters.get("to", ""), "to"),
+        rows=_choice(usage.ExportRows, parameters.get("rows", "events"), "rows"),
+        filter=usage.UsageFilter(key, parameters.get("resource"), outcome, environment),
     )
-    return ExportRequest(query, _choice(usage.ExportFormat, known.get("format", "csv"), "format"))
+    return ExportRequest(query, _choice(usage.ExportFormat, parameters.get("format", "csv"), "format"))
 
 
 def _instant(text: str, name: str) -> datetime:
-    """A plus sign that was not escaped arrives as a space."""
+    """Parse an instant. A plus sign that was not escaped arrives as a space."""
     try:
         return datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:

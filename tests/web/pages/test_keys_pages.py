@@ -188,7 +188,7 @@ async def test_a_viewer_looks_but_does_not_change(browsers: Browsers) -> None:
     viewer = await browsers(Role.VIEWER)
     page = await viewer.get("/keys")
     assert 'href="/keys/new"' not in page.text
-    assert "may look at keys" in (await viewer.get("/keys/new")).text
+    assert "can view keys" in (await viewer.get("/keys/new")).text
     answer = await viewer.submit("/keys/new", name="x", environment="live", expiry="never")
     assert answer.status_code == 403
     assert "Your role does not allow keys:write" in answer.text

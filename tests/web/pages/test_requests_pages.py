@@ -48,7 +48,7 @@ async def test_filters_are_kept_on_the_way_from_the_usage_page(ann: Browser, dat
     assert "not given" in page.text
     for which, calls in (("outcome=VALID", 0), ("endpoint=-", 3), ("key=key_a", 3), ("environment=test", 0)):
         assert len(ids((await ann.get(f"/usage/requests?range=24h&{which}")).text)) == calls
-    assert "No request with these filters" in (await ann.get("/usage/requests?outcome=VALID")).text
+    assert "No requests with these filters" in (await ann.get("/usage/requests?outcome=VALID")).text
 
 
 async def test_a_search_leads_to_the_request_and_why_it_was_denied(ann: Browser, database: Database) -> None:

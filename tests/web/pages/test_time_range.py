@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from web.pages.usage.time_range import chosen_window
+from web.pages.usage.filters import parse_window
 
 NOW = datetime(2026, 11, 27, 12, 34, tzinfo=UTC)
 BERLIN = "Europe/Berlin"
@@ -15,14 +15,14 @@ BERLIN = "Europe/Berlin"
     [("24h", timedelta(hours=24), "HOUR"), ("7d", timedelta(days=7), "HOUR"), ("30d", timedelta(days=30), "DAY")],
 )
 def test_presets(preset: str, length: timedelta, granularity: str) -> None:
-    window = chosen_window(preset, "", "", NOW, BERLIN)
+    window = parse_window(preset, "", "", NOW, BERLIN)
     assert window.end - window.start == length
     assert window.granularity == granularity
     assert window.start < NOW < window.end
 
 
 def test_days_are_local_days_across_a_clock_change() -> None:
-    window = chosen_window("custom", "2026-10-25", "2026-10-25", NOW, BERLIN)
+    window = parse_window("custom", "2026-10-25", "2026-10-25", NOW, BERLIN)
     assert window.end - window.start == timedelta(hours=25)
     assert window.start == datetime(2026, 10, 24, 22, tzinfo=UTC)
 
@@ -39,14 +39,14 @@ def test_days_are_local_days_across_a_clock_change() -> None:
     ],
 )
 def test_a_range_without_sense_shows_30_days_and_says_why(first: str, last: str) -> None:
-    window = chosen_window("custom", first, last, NOW, BERLIN)
+    window = parse_window("custom", first, last, NOW, BERLIN)
     assert window.problem
     assert window.end - window.start == timedelta(days=30)
 
 
 def test_long_ranges_are_shown_by_month() -> None:
-    assert chosen_window("custom", "2026-01-01", "2026-11-22", NOW, "UTC").granularity == "MONTH"
+    assert parse_window("custom", "2026-01-01", "2026-11-22", NOW, "UTC").granularity == "MONTH"
 
 
 def test_unknown_words_mean_30_days() -> None:
-    assert chosen_window("", "", "", NOW, "UTC") == chosen_window("nonsense", "", "", NOW, "UTC")
+    assert parse_window("", "", "", NOW, "UTC") == parse_window("nonsense", "", "", NOW, "UTC")

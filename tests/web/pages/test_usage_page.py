@@ -107,4 +107,4 @@ async def test_the_export_takes_what_the_page_shows(ann: Browser, database: Data
     assert set(fields) == {"from", "to", "outcome", "resource"}
     answer = await ann.client.get("/usage/export", params={**fields, "rows": "events", "format": "jsonl"})
     assert len(answer.text.splitlines()) == int(figures(page.text)["Requests"])
-    assert f"a request ({figures(page.text)['Requests']})" in page.text
+    assert f">request ({figures(page.text)['Requests']})" in page.text

@@ -17,9 +17,7 @@ from portal.accounts import (
 from portal.core.errors import Conflict, Invalid, PortalError, TooManyAttempts
 from web.auth.session import current_visitor, end_session, safe_next, session_token, set_session
 from web.http import client_address
-from web.pages.framework.form import Form, read_form
-from web.pages.framework.page import Problem
-from web.pages.framework.templates import render
+from web.pages.framework import Form, Problem, read_form, render
 from web.services import services_of
 
 _REFUSALS = (Invalid, Conflict, TooManyAttempts)

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from portal.core.clock import utc_now
 from web.auth.session import require_visitor
-from web.middleware.security_headers import CONTENT_SECURITY_POLICY
-from web.pages.framework.page import Page, PageRequest, render_page
+from web.middleware import CONTENT_SECURITY_POLICY
+from web.pages.framework import Page, PageRequest, render_page
 
 EXPLORER = Page("/graphql", "explorer/show")
 POLICY = CONTENT_SECURITY_POLICY.replace("font-src 'self'", "font-src 'self' data:")

@@ -7,8 +7,12 @@ one path, which keeps a page of 168 hours small; each step has a strip of its ow
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Any
 
-from web.pages.framework.formatting import compact, number
+from web.pages.framework.date_ranges import local_day
+from web.pages.framework.formatting import MONTHS, compact, number, parse_instant
+
+DAILY_NAMES = ("allowed", "denied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +26,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Sizes in px at which the drawing is meant to be seen; `bars_most` and `labels_most` fit that width."""
+    """Sizes in px at which the drawing is meant to be seen; `max_bars` and `max_labels` fit that width."""
 
     width: int
     height: int
     left: int
     bottom: int
-    bars_most: int
-    labels_most: int
+    max_bars: int
+    max_labels: int
     label_width: int
 
 
-WIDE = Shape(width=1100, height=240, left=52, bottom=28, bars_most=400, labels_most=10, label_width=52)
-NARROW = Shape(width=343, height=216, left=36, bottom=24, bars_most=48, labels_most=5, label_width=44)
-SMALL = Shape(width=1100, height=150, left=52, bottom=28, bars_most=60, labels_most=10, label_width=52)
+WIDE = Shape(width=1100, height=240, left=52, bottom=28, max_bars=400, max_labels=10, label_width=52)
+NARROW = Shape(width=343, height=216, left=36, bottom=24, max_bars=48, max_labels=5, label_width=44)
+SMALL = Shape(width=1100, height=150, left=52, bottom=28, max_bars=60, max_labels=10, label_width=52)
 TOP = 14
 MARGIN = 12
 LINE_REACH = 1.6
@@ -92,9 +96,9 @@ class Drawing:
 
 
 def draw(steps: Sequence[Step], names: Sequence[str], shape: Shape, lines: Lines | None = None) -> Drawing:
-    """`names` are those of the values of each step. The limit is drawn unless it would flatten the bars."""
+    """Return the drawing. `names` are those of each step's values. A limit that would flatten the bars is left out."""
     lines = lines or Lines()
-    size = max(1, ceil(len(steps) / shape.bars_most))
+    size = max(1, ceil(len(steps) / shape.max_bars))
     bars = merge(steps, size)
     before = [sum(lines.before[start : start + size]) for start in range(0, len(lines.before), size)]
     highest = max([*(sum(bar.values) for bar in bars), *before], default=0)
@@ -117,7 +121,7 @@ def draw(steps: Sequence[Step], names: Sequence[str], shape: Shape, lines: Lines
 
 
 def merge(steps: Sequence[Step], size: int) -> list[Step]:
-    """Each `size` neighbours become one, so that bars stay wide enough to see."""
+    """Return the steps with each `size` neighbours as one, so that bars stay wide enough to see."""
     if size == 1:
         return list(steps)
     merged = []
@@ -130,7 +134,7 @@ def merge(steps: Sequence[Step], size: int) -> list[Step]:
 
 
 def scale(highest: float) -> tuple[float, float]:
-    """The axis' step (1, 2 or 5 times a power of ten, whole) and its top: 3 to 6 steps that hold the highest."""
+    """Return the axis' step (1, 2 or 5 times a power of ten, whole) and its top: 3 to 6 steps that hold the highest."""
     if highest <= 4:
         return 1.0, 4.0
     raw = highest / 4
@@ -157,7 +161,7 @@ def _line(figures: Sequence[int], frame: Frame) -> str:
 
 def _columns(bars: Sequence[Step], shape: Shape, slot: float) -> list[Tick]:
     named = [(index, bar.label) for index, bar in enumerate(bars) if bar.label]
-    every = max(1, ceil(len(named) / shape.labels_most))
+    every = max(1, ceil(len(named) / shape.max_labels))
     ticks = [Tick(round(shape.left + (index + 0.5) * slot, 1), label) for index, label in named[::every]]
     return [tick for tick in ticks if tick.at + shape.label_width / 2 <= shape.width + MARGIN]
 
@@ -178,17 +182,17 @@ def _path(bars: Sequence[Step], index: int, frame: Frame) -> str:
 
 def _strip(bar: Step, names: Sequence[str], shape: Shape, x: float, slot: float) -> Strip:
     figures = [f"{number(value)} {name}" for value, name in zip(bar.values, names, strict=True) if value]
-    told = " · ".join(figures) if 0 < len(figures) <= 2 else f"{number(sum(bar.values))} in total"
+    figures_text = " · ".join(figures) if 0 < len(figures) <= 2 else f"{number(sum(bar.values))} in total"
     centre = x + slot / 2
     middle = (shape.left + shape.width) / 2
     room = shape.width * 0.3
     anchor = "middle" if abs(centre - middle) < room * 0.7 else "start" if centre < middle else "end"
     text_x = centre if anchor == "middle" else x if anchor == "start" else x + slot
-    return Strip(round(x, 1), round(slot, 2), f"{bar.title}: {told}", round(text_x, 1), anchor)
+    return Strip(round(x, 1), round(slot, 2), f"{bar.title}: {figures_text}", round(text_x, 1), anchor)
 
 
 def spark(values: Sequence[int], width: int = 84, height: int = 22) -> str:
-    """A line without an axis, from the left edge to the right; empty when there is nothing to show."""
+    """Return a line without an axis, from the left edge to the right; empty when there is nothing to show."""
     highest = max(values, default=0)
     if not highest or len(values) < 2:
         return ""
@@ -198,3 +202,14 @@ def spark(values: Sequence[int], width: int = 84, height: int = 22) -> str:
         for index, value in enumerate(values)
     ]
     return "M" + "L".join(points)
+
+
+def daily_steps(points: Sequence[dict[str, Any]], zone: str) -> list[Step]:
+    """Return a bar a day of allowed and denied requests. `points` are a usage series: at, totals { allowed denied }."""
+    return [_daily_step(point, zone) for point in points]
+
+
+def _daily_step(point: dict[str, Any], zone: str) -> Step:
+    day = local_day(parse_instant(point["at"]), zone)
+    name = f"{day.day} {MONTHS[day.month - 1]}"
+    return Step(name, name, (point["totals"]["allowed"], point["totals"]["denied"]))

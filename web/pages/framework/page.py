@@ -14,8 +14,7 @@ from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from web.auth.identity import Visitor
 from web.auth.session import require_visitor
 from web.pages.framework.form import Form, read_form
-from web.pages.framework.query_panel import shown_query
-from web.pages.framework.run_document import run_document
+from web.pages.framework.run_document import run_document, shown_query
 from web.pages.framework.templates import render
 
 _REFUSALS = (Invalid, Forbidden, NotFound, Conflict)
@@ -34,9 +33,11 @@ class PageRequest:
 
     @property
     def zone(self) -> str:
+        """The time zone of the visitor's account."""
         return self.visitor.account.time_zone
 
     def query(self, name: str) -> str:
+        """Return a parameter of the address, empty where it is missing."""
         return self.request.query_params.get(name, "").strip()
 
 
@@ -50,22 +51,24 @@ class Problem:
 
 
 def problem_at(path: Sequence[str], message: str, code: str) -> Problem:
-    """The last part of the path names the input; an id is in no form."""
+    """Return the problem beside the input that the last part of the path names; an id is in no form."""
     field = path[-1] if path else ""
     return Problem(message, "" if field == "id" else field, code)
 
 
-def no_variables(asked: PageRequest) -> Data:
+def no_variables(page_request: PageRequest) -> Data:
+    """Return nothing, for a document without variables."""
     return {}
 
 
-def no_context(asked: PageRequest, data: Data) -> Data:
+def no_context(page_request: PageRequest, data: Data) -> Data:
+    """Return nothing, for a template that shows its document's data as it is."""
     return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`name` keys/list means web/pages/keys/list.graphql and .html. `view` adds to the document's data."""
+    """`name` keys/key_list means web/pages/keys/key_list.graphql and .html. `view` adds to the document's data."""
 
     path: str
     name: str
@@ -73,8 +76,10 @@ class Page:
     view: Callable[[PageRequest, Data], Data] = no_context
 
     def route(self) -> Route:
+        """Return the route that shows this page."""
+
         async def get(request: Request) -> Response:
-            return await render_page(await _asked(request), self)
+            return await render_page(await _page_request(request), self)
 
         return Route(self.path, get, methods=["GET"], name=self.name)
 
@@ -90,8 +95,10 @@ class Action:
     then: Callable[[PageRequest, Data], Awaitable[Response]]
 
     def routes(self) -> list[Route]:
+        """Return the form's route, and one that leads a GET to the page that has the form."""
+
         async def post(request: Request) -> Response:
-            return await submit(await _asked(request, with_form=True), self)
+            return await submit(await _page_request(request, with_form=True), self)
 
         async def get(request: Request) -> Response:
             address = self.page.path.format(**request.path_params)
@@ -102,39 +109,39 @@ class Action:
 
 
 async def render_page(
-    asked: PageRequest, page: Page, *, status: int = 200, variables: Data | None = None, more: Data | None = None
+    page_request: PageRequest, page: Page, *, status: int = 200, variables: Data | None = None, more: Data | None = None
 ) -> Response:
     """Run the page's document and render its template."""
-    known = page.variables(asked) if variables is None else variables
-    data = await run_document(asked.request, page.name, known)
+    variables = page.variables(page_request) if variables is None else variables
+    data = await run_document(page_request.request, page.name, variables)
     context = {
         **data,
-        "form": asked.form,
-        "zone": asked.zone,
-        "done": asked.query("done"),
-        **page.view(asked, data),
-        "shown_query": shown_query(asked.request, page.name, known),
+        "form": page_request.form,
+        "zone": page_request.zone,
+        "done": page_request.query("done"),
+        **page.view(page_request, data),
+        "shown_query": shown_query(page_request.request, page.name, variables),
         **(more or {}),
     }
-    return render(asked.request, page.name, context, status)
+    return render(page_request.request, page.name, context, status)
 
 
-async def submit(asked: PageRequest, action: Action) -> Response:
+async def submit(page_request: PageRequest, action: Action) -> Response:
     """Run the mutation; go on, or show the page again with what is wrong beside its field."""
     try:
-        data = await run_document(asked.request, action.name, action.variables(asked))
+        data = await run_document(page_request.request, action.name, action.variables(page_request))
     except _REFUSALS as error:
         problem = problem_at(error.path, str(error), error.code)
     else:
         (result,) = data.values()
         if "code" not in result:
-            return await action.then(asked, result)
+            return await action.then(page_request, result)
         problem = problem_at(result["path"], result["message"], result["code"])
     return await render_page(
-        asked, action.page, status=_STATUS.get(problem.code, Invalid.http_status), more={"problem": problem}
+        page_request, action.page, status=_STATUS.get(problem.code, Invalid.http_status), more={"problem": problem}
     )
 
 
-async def _asked(request: Request, *, with_form: bool = False) -> PageRequest:
+async def _page_request(request: Request, *, with_form: bool = False) -> PageRequest:
     visitor = await require_visitor(request)
     return PageRequest(request, visitor, utc_now(), await read_form(request) if with_form else None)

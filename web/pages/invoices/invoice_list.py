@@ -3,8 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from web.pages.framework.formatting import month, parse_instant
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import Page, PageRequest, month, parse_instant
 
 PAGE_SIZE = 24
 
@@ -23,8 +22,8 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def address(**changed: str) -> str:
-    said = {name: value for name, value in changed.items() if value}
-    return f"/invoices?{urlencode(said)}" if said else "/invoices"
+    parameters = {name: value for name, value in changed.items() if value}
+    return f"/invoices?{urlencode(parameters)}" if parameters else "/invoices"
 
 
-PAGE = Page("/invoices", "invoices/list", variables, view)
+PAGE = Page("/invoices", "invoices/invoice_list", variables, view)

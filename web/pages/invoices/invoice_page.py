@@ -4,8 +4,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from web.pages.framework.formatting import month, parse_instant
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import Page, PageRequest, month, parse_instant
 
 
 def variables(page_request: PageRequest) -> dict[str, Any]:
@@ -22,4 +21,4 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     return {"month": month, "first_day": start.date(), "last_day": (end - timedelta(days=1)).date()}
 
 
-PAGE = Page("/invoices/{id}", "invoices/detail", variables, view)
+PAGE = Page("/invoices/{id}", "invoices/invoice_page", variables, view)

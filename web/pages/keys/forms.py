@@ -1,19 +1,17 @@
-"""What the key forms send, as variables of their mutations. Raises Invalid with the form's field."""
+"""What the key forms send, as variables of their mutations. All raise Invalid with the form's field."""
 
 from datetime import date, timedelta
 from typing import Any
 
 from portal.core.errors import Invalid
-from web.pages.framework.date_ranges import local_day, midnight
-from web.pages.framework.form import Form
-from web.pages.framework.formatting import parse_instant
-from web.pages.framework.page import PageRequest
+from web.pages.framework import Form, PageRequest, local_day, midnight, parse_instant
 
 EXPIRY_DAYS = {"30d": 30, "90d": 90, "1y": 365}
 OVERLAPS = {"0": "Now", "3600": "1 h", "86400": "24 h", "259200": "3 d", "604800": "7 d"}
 
 
-def new_key(page_request: PageRequest) -> dict[str, Any]:
+def create_variables(page_request: PageRequest) -> dict[str, Any]:
+    """Return the variables of createKey."""
     form = _form(page_request)
     return {
         "input": {
@@ -26,8 +24,8 @@ def new_key(page_request: PageRequest) -> dict[str, Any]:
     }
 
 
-def changed_key(page_request: PageRequest) -> dict[str, Any]:
-    """The expiry is sent only if its day changed, so that saving a name never moves it."""
+def update_variables(page_request: PageRequest) -> dict[str, Any]:
+    """Return the variables of updateKey, the expiry only if its day changed: saving a name never moves it."""
     form = _form(page_request)
     changes = {
         "id": page_request.request.path_params["id"],
@@ -41,27 +39,29 @@ def changed_key(page_request: PageRequest) -> dict[str, Any]:
     return {"input": changes}
 
 
-def rotated_key(page_request: PageRequest) -> dict[str, Any]:
+def rotate_variables(page_request: PageRequest) -> dict[str, Any]:
+    """Return the variables of rotateKey."""
     overlap = _form(page_request).text("overlapSeconds")
     if overlap not in OVERLAPS:
         raise Invalid("Choose how long the current secret keeps working.", path=("overlapSeconds",))
     return {"id": page_request.request.path_params["id"], "overlapSeconds": int(overlap)}
 
 
-def revoked_key(page_request: PageRequest) -> dict[str, Any]:
-    """The name is typed to confirm: a guard against slips, so the form itself carries the name to compare with."""
+def revoke_variables(page_request: PageRequest) -> dict[str, Any]:
+    """Return the variables of revokeKey once the name was typed; against slips only, so the form carries the name."""
     form = _form(page_request)
     if form.text("confirm") != form.text("confirmName"):
         raise Invalid("This does not match the key's name. Nothing was revoked.", path=("confirm",))
     return {"id": page_request.request.path_params["id"], "reason": form.text("reason")[:200] or None}
 
 
-def this_key(page_request: PageRequest) -> dict[str, Any]:
+def id_variables(page_request: PageRequest) -> dict[str, Any]:
+    """Return the id that the address names."""
     return {"id": page_request.request.path_params["id"]}
 
 
-def edited(page_request: PageRequest, key: dict[str, Any]) -> dict[str, str]:
-    """What the edit form shows: what was typed, if it was refused, else what is stored."""
+def edit_fields(page_request: PageRequest, key: dict[str, Any]) -> dict[str, str]:
+    """Return what the edit form shows: what was submitted, if it was refused, else what is stored."""
     stored = {
         "name": key["name"],
         "scopes": "\n".join(key["scopes"]),
@@ -70,8 +70,8 @@ def edited(page_request: PageRequest, key: dict[str, Any]) -> dict[str, str]:
         if key["expiresAt"]
         else "",
     }
-    typed = page_request.form if page_request.form is not None and "scopes" in page_request.form else {}
-    return {name: typed.get(name, value) for name, value in stored.items()} | {"expiresBefore": stored["expiresAt"]}
+    submitted = page_request.form if page_request.form is not None and "scopes" in page_request.form else {}
+    return {name: submitted.get(name, value) for name, value in stored.items()} | {"expiresBefore": stored["expiresAt"]}
 
 
 def _form(page_request: PageRequest) -> Form:

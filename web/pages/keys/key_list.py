@@ -5,17 +5,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from portal.core.environments import ENVIRONMENTS
-from web.pages.framework.chart import spark
-from web.pages.framework.date_ranges import last_days
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import Page, PageRequest, last_days, spark
 from web.pages.keys.key_state import key_state
 
 PAGE_SIZE = 25
 STATUSES = ("active", "paused", "expired", "revoked")
 
 
-def filters(page_request: PageRequest) -> dict[str, str]:
-    """What the address says; anything unknown counts as not said."""
+def read_filters(page_request: PageRequest) -> dict[str, str]:
+    """Return the filters of the address; an unknown value counts as absent."""
     environment, status = page_request.query("environment"), page_request.query("status")
     return {
         "q": page_request.query("q")[:100],
@@ -24,21 +22,21 @@ def filters(page_request: PageRequest) -> dict[str, str]:
     }
 
 
-def address(known: dict[str, str], **changed: str) -> str:
-    """The list's address with these filters; changing a filter starts at the first page again."""
-    said = {name: value for name, value in {**known, **changed}.items() if value}
-    return f"/keys?{urlencode(said)}" if said else "/keys"
+def address(filters: dict[str, str], **changed: str) -> str:
+    """Return the list's address with these filters; changing a filter starts at the first page again."""
+    parameters = {name: value for name, value in {**filters, **changed}.items() if value}
+    return f"/keys?{urlencode(parameters)}" if parameters else "/keys"
 
 
 def variables(page_request: PageRequest) -> dict[str, Any]:
-    known = filters(page_request)
+    filters = read_filters(page_request)
     start, end = last_days(7, page_request.now, page_request.zone)
     return {
         "first": PAGE_SIZE,
         "after": page_request.query("after") or None,
-        "search": known["q"] or None,
-        "environment": known["environment"].upper() or None,
-        "status": known["status"].upper() or None,
+        "search": filters["q"] or None,
+        "environment": filters["environment"].upper() or None,
+        "status": filters["status"].upper() or None,
         "from": start.isoformat(),
         "to": end.isoformat(),
         "timeZone": page_request.zone,
@@ -46,15 +44,15 @@ def variables(page_request: PageRequest) -> dict[str, Any]:
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    known = filters(page_request)
+    filters = read_filters(page_request)
     return {
-        "filters": known,
-        "is_filtered": any(known.values()),
-        "is_empty": not data["keys"]["nodes"] and not any(known.values()),
+        "filters": filters,
+        "is_filtered": any(filters.values()),
+        "is_empty": not data["keys"]["nodes"] and not any(filters.values()),
         "is_first_page": not page_request.query("after"),
         "environments": ENVIRONMENTS,
         "statuses": STATUSES,
-        "address": partial(address, known),
+        "address": partial(address, filters),
         "state": partial(key_state, now=page_request.now),
         "has_other_use": any(group["key"] == "other" for point in data["usage"]["points"] for group in point["groups"]),
         "week": {key["id"]: spark(_week(data, key["id"])) for key in data["keys"]["nodes"]},
@@ -68,4 +66,4 @@ def _week(data: dict[str, Any], key_id: str) -> list[int]:
     ]
 
 
-PAGE = Page("/keys", "keys/list", variables, view)
+PAGE = Page("/keys", "keys/key_list", variables, view)

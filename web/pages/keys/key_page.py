@@ -3,11 +3,8 @@
 from typing import Any
 
 from portal.core.errors import NotFound
-from web.pages.framework.chart import NARROW, SMALL, draw
-from web.pages.framework.daily_chart import NAMES, daily_steps
-from web.pages.framework.date_ranges import last_days
-from web.pages.framework.page import Page, PageRequest
-from web.pages.keys.forms import OVERLAPS, edited
+from web.pages.framework import DAILY_NAMES, NARROW, SMALL, Page, PageRequest, daily_steps, draw, last_days
+from web.pages.keys.forms import OVERLAPS, edit_fields
 from web.pages.keys.key_state import ending_secrets, key_state
 
 DAYS = 30
@@ -39,12 +36,12 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "state": key_state(key, page_request.now),
         "ending": ending_secrets(key, page_request.now),
         "live": {limit["name"]: limit for limit in key["liveLimits"] or []},
-        "drawings": [draw(steps, NAMES, shape) for shape in (SMALL, NARROW)],
-        "edited": edited(page_request, key),
+        "drawings": [draw(steps, DAILY_NAMES, shape) for shape in (SMALL, NARROW)],
+        "edited": edit_fields(page_request, key),
         "overlaps": OVERLAPS,
         "done": DONE.get(page_request.query("done")),
         "can_write": "keys:write" in data["viewer"]["permissions"] and key["status"] != "REVOKED",
     }
 
 
-PAGE = Page("/keys/{id}", "keys/detail", variables, view)
+PAGE = Page("/keys/{id}", "keys/key_page", variables, view)

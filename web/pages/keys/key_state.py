@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from web.pages.framework.formatting import parse_instant
+from web.pages.framework import parse_instant
 
 SOON = timedelta(days=7)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from web.pages.framework.page import Page, PageRequest, render_page
+from web.pages.framework import Page, PageRequest, render_page
 from web.pages.keys.key_state import ending_secrets
 
 PAGE = Page("/keys", "keys/reveal")

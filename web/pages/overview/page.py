@@ -5,11 +5,22 @@ from typing import Any
 
 from portal.core.actor import Permission
 from web.pages.activity.describe_event import describe_event
-from web.pages.framework.chart import NARROW, WIDE, Lines, draw
-from web.pages.framework.daily_chart import NAMES, daily_steps
-from web.pages.framework.date_ranges import last_days, local_day, midnight
-from web.pages.framework.formatting import change, parse_instant, percent
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import (
+    DAILY_NAMES,
+    NARROW,
+    WIDE,
+    Lines,
+    Page,
+    PageRequest,
+    change,
+    daily_steps,
+    draw,
+    last_days,
+    local_day,
+    midnight,
+    parse_instant,
+    percent,
+)
 from web.pages.keys.key_state import State
 
 DAYS = 30
@@ -44,19 +55,19 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "denials": [group["key"] for group in data["today"]["groups"] if group["key"] != "VALID"],
         "quota_left": percent(quota["remaining"], quota["limit"]) if quota["limit"] else None,
         "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
-        "drawings": [draw(steps, NAMES, shape, Lines(_pace(quota))) for shape in (WIDE, NARROW)],
-        "attention": [{**one, "state": _state(one)} for one in data["keysNeedingAttention"]],
+        "drawings": [draw(steps, DAILY_NAMES, shape, Lines(_pace(quota))) for shape in (WIDE, NARROW)],
+        "attention": [{**item, "state": _state(item)} for item in data["keysNeedingAttention"]],
         "activity": [describe_event(event) for event in data["auditEvents"]["nodes"]] if "auditEvents" in data else [],
     }
 
 
-def _state(one: dict[str, Any]) -> State:
+def _state(item: dict[str, Any]) -> State:
     texts = {
         "EXPIRES_SOON": State("warn", "Expires soon"),
         "RATE_LIMITED": State("bad", "Over a limit"),
         "UNUSED": State("idle", "Unused for 90 days"),
     }
-    return texts[one["reason"]]
+    return texts[item["reason"]]
 
 
 def _pace(quota: dict[str, Any]) -> float | None:
@@ -67,4 +78,4 @@ def _pace(quota: dict[str, Any]) -> float | None:
     return float(quota["limit"]) / (length / DAY)
 
 
-PAGE = Page("/", "overview/today", variables, view)
+PAGE = Page("/", "overview/page", variables, view)

@@ -6,12 +6,11 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from web.pages.framework.formatting import duration, number, percent, with_currency
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import Page, PageRequest, duration, number, percent, with_currency
 from web.pages.plan.usage_prices import usage_prices
 
 
-def chosen_plan(page_request: PageRequest) -> dict[str, Any]:
+def subscribe_variables(page_request: PageRequest) -> dict[str, Any]:
     return {"planId": page_request.form.text("plan") if page_request.form else ""}
 
 
@@ -27,7 +26,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def back_to_plan(page_request: PageRequest, result: dict[str, Any]) -> Response:
+async def after_subscribe(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/plan?done=changed", 303)
 
 
@@ -51,10 +50,10 @@ def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
 def _prices_beyond_quota(plan: dict[str, Any]) -> list[str]:
     """The quota has a line of its own: that it is included need not be said twice."""
     lines = usage_prices(plan["tariff"])
-    is_told = (
+    is_repeated = (
         bool(lines) and plan["monthlyQuota"] and lines[0].endswith(f"{number(plan['monthlyQuota'])} units included")
     )
-    return lines[1:] if is_told else lines
+    return lines[1:] if is_repeated else lines
 
 
 def _line(limit: dict[str, Any]) -> str:
@@ -65,4 +64,4 @@ def _line(limit: dict[str, Any]) -> str:
     return f"{number(limit['amount'])} {window} {whose}{where}"
 
 
-PAGE = Page("/plan", "plan/catalogue", view=view)
+PAGE = Page("/plan", "plan/page", view=view)

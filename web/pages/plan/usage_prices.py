@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from web.pages.framework.formatting import money, quantity
+from web.pages.framework import money, quantity
 
 
 def usage_prices(tariff: dict[str, Any] | None) -> list[str]:

@@ -4,11 +4,11 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import Page, PageRequest
 from web.pages.settings.personal import STATES
 
 
-def new_gateway(page_request: PageRequest) -> dict[str, Any]:
+def create_token_variables(page_request: PageRequest) -> dict[str, Any]:
     return {"name": page_request.form.text("name") if page_request.form else ""}
 
 
@@ -17,7 +17,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     return {"states": STATES, "done": done}
 
 
-async def gateway_revoked(page_request: PageRequest, result: dict[str, Any]) -> Response:
+async def after_revoke_token(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings/gateways?done=revoked", 303)
 
 

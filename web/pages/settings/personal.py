@@ -1,4 +1,4 @@
-"""Settings of one's own: sessions and tokens in words, and what the forms send."""
+"""A person's own settings: sessions and tokens, and what their forms send."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -7,9 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from portal.core.actor import Permission
 from web.auth.session import end_session
-from web.pages.framework.date_ranges import local_day, midnight
-from web.pages.framework.form import Form
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import Form, Page, PageRequest, local_day, midnight
 from web.pages.keys.key_state import State
 
 EXPIRIES = {"30d": "30 days", "90d": "90 days", "1y": "1 year", "never": "Never"}
@@ -23,7 +21,7 @@ DONE = {
 }
 
 
-def new_token(page_request: PageRequest) -> dict[str, Any]:
+def create_token_variables(page_request: PageRequest) -> dict[str, Any]:
     form = page_request.form or Form()
     chosen = [scope.value for scope in Permission if form.get(f"scope-{scope.value}")]
     return {
@@ -35,16 +33,16 @@ def new_token(page_request: PageRequest) -> dict[str, Any]:
     }
 
 
-def this_one(page_request: PageRequest) -> dict[str, Any]:
+def id_variables(page_request: PageRequest) -> dict[str, Any]:
     return {"id": page_request.request.path_params["id"]}
 
 
-def chosen_account(page_request: PageRequest) -> dict[str, Any]:
+def switch_account_variables(page_request: PageRequest) -> dict[str, Any]:
     return {"accountId": page_request.form.text("account") if page_request.form else ""}
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    may = data["viewer"]["permissions"]
+    permissions = data["viewer"]["permissions"]
     form = page_request.form or Form()
     return {
         "states": STATES,
@@ -54,14 +52,14 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "scopes": [
             {"name": scope.value, "text": scope.description, "is_chosen": bool(form.get(f"scope-{scope.value}"))}
             for scope in Permission
-            if scope.value in may
+            if scope.value in permissions
         ],
         "done": DONE.get(page_request.query("done")),
     }
 
 
-async def session_ended(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    """Ending the present one is signing out."""
+async def after_revoke_session(page_request: PageRequest, result: dict[str, Any]) -> Response:
+    """Lead back to the sessions; ending the current one is signing out."""
     if not result["session"]["isCurrent"]:
         return RedirectResponse("/settings?done=session#sessions", 303)
     response = RedirectResponse("/sign-in?done=signed-out", 303)
@@ -69,15 +67,15 @@ async def session_ended(page_request: PageRequest, result: dict[str, Any]) -> Re
     return response
 
 
-async def others_ended(page_request: PageRequest, result: dict[str, Any]) -> Response:
+async def after_revoke_other_sessions(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings?done=sessions#sessions", 303)
 
 
-async def token_revoked(page_request: PageRequest, result: dict[str, Any]) -> Response:
+async def after_revoke_token(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings?done=token#tokens", 303)
 
 
-async def switched(page_request: PageRequest, result: dict[str, Any]) -> Response:
+async def after_switch_account(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return RedirectResponse("/settings?done=switched", 303)
 
 
@@ -85,8 +83,8 @@ def _expiry(page_request: PageRequest, preset: str) -> str | None:
     """The end of that day in the account's zone; never where nothing known was chosen."""
     if preset not in DAYS:
         return None
-    last: date = local_day(page_request.now, page_request.zone) + timedelta(days=DAYS[preset])
-    return midnight(last + timedelta(days=1), page_request.zone).isoformat()
+    last_day: date = local_day(page_request.now, page_request.zone) + timedelta(days=DAYS[preset])
+    return midnight(last_day + timedelta(days=1), page_request.zone).isoformat()
 
 
-PAGE = Page("/settings", "settings/own", view=view)
+PAGE = Page("/settings", "settings/personal", view=view)

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from web.pages.framework.page import Page, PageRequest, render_page
+from web.pages.framework import Page, PageRequest, render_page
 
 PAGE = Page("/settings", "settings/reveal")
 

@@ -7,9 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from web.pages.framework.formatting import zone_name
-from web.pages.framework.page import Page, PageRequest
-from web.pages.usage.filters import address, chosen, filter_of, shared_view, window_of
+from web.pages.framework import Page, PageRequest, zone_name
+from web.pages.usage.filters import address, filter_of, read_filters, shared_view, window_of
 
 PATH = "/usage/requests"
 PAGE_SIZE = 50
@@ -21,41 +20,41 @@ def variables(page_request: PageRequest) -> dict[str, Any]:
     return {
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
-        "filter": filter_of(chosen(page_request)),
+        "filter": filter_of(read_filters(page_request)),
         "first": PAGE_SIZE,
         "after": page_request.query("after") or None,
     }
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    known = chosen(page_request)
+    filters = read_filters(page_request)
     return {
-        **shared_view(known, window_of(page_request), data),
-        "address": partial(address, PATH, known),
-        "usage_address": partial(address, "/usage", known),
+        **shared_view(filters, window_of(page_request), data),
+        "address": partial(address, PATH, filters),
+        "usage_address": partial(address, "/usage", filters),
         "is_first_page": not page_request.query("after"),
         "zone_name": zone_name(page_request.zone, page_request.now),
     }
 
 
-def view_one(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+def request_view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     """Also for an id that nobody got: the page says what may be the matter."""
     return {
-        "wanted": page_request.request.path_params["id"][:MAX_ID],
+        "request_id": page_request.request.path_params["id"][:MAX_ID],
         "zone_name": zone_name(page_request.zone, page_request.now),
     }
 
 
-async def find(request: Request) -> Response:
+async def find_request(request: Request) -> Response:
     """From the search field to the request's own address."""
-    wanted = request.query_params.get("id", "").strip()[:MAX_ID]
-    return RedirectResponse(f"{PATH}/{wanted}" if wanted.replace("_", "").isalnum() else PATH, 303)
+    request_id = request.query_params.get("id", "").strip()[:MAX_ID]
+    return RedirectResponse(f"{PATH}/{request_id}" if request_id.replace("_", "").isalnum() else PATH, 303)
 
 
-def one_variables(page_request: PageRequest) -> dict[str, Any]:
+def request_variables(page_request: PageRequest) -> dict[str, Any]:
     return {"id": page_request.request.path_params["id"]}
 
 
-PAGE = Page(PATH, "usage/requests", variables, view)
-ONE = Page(f"{PATH}/{{id}}", "usage/request", one_variables, view_one)
-FIND = Route(f"{PATH}/find", find, methods=["GET"], name="usage/find")
+PAGE = Page(PATH, "usage/requests_page", variables, view)
+REQUEST_PAGE = Page(f"{PATH}/{{id}}", "usage/request_page", request_variables, request_view)
+FIND = Route(f"{PATH}/find", find_request, methods=["GET"], name="usage/find")

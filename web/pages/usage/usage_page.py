@@ -6,11 +6,31 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from web.pages.framework.chart import NARROW, WIDE, Lines, Step, draw
-from web.pages.framework.formatting import MONTHS, change, day, parse_instant, percent, zone_name
-from web.pages.framework.page import Page, PageRequest
-from web.pages.usage.filters import NO_ENDPOINT, address, chosen, filter_of, is_filtered, shared_view, window_of
-from web.pages.usage.time_range import Window
+from web.pages.framework import (
+    MONTHS,
+    NARROW,
+    WIDE,
+    Lines,
+    Page,
+    PageRequest,
+    Step,
+    change,
+    day,
+    draw,
+    parse_instant,
+    percent,
+    zone_name,
+)
+from web.pages.usage.filters import (
+    NO_ENDPOINT,
+    Window,
+    address,
+    filter_of,
+    is_filtered,
+    read_filters,
+    shared_view,
+    window_of,
+)
 
 PATH = "/usage"
 GROUPS = {"": "Nothing", "key": "Key", "endpoint": "Endpoint", "outcome": "Outcome", "environment": "Environment"}
@@ -28,36 +48,36 @@ class Series:
     tone: str
 
 
-def choices(page_request: PageRequest) -> dict[str, str]:
+def read_choices(page_request: PageRequest) -> dict[str, str]:
     group = page_request.query("group")
-    return {**chosen(page_request), "group": group if group in GROUPS else ""}
+    return {**read_filters(page_request), "group": group if group in GROUPS else ""}
 
 
 def variables(page_request: PageRequest) -> dict[str, Any]:
-    known, window = choices(page_request), window_of(page_request)
+    filters, window = read_choices(page_request), window_of(page_request)
     return {
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
         "granularity": window.granularity,
         "timeZone": page_request.zone,
-        "groupBy": _GROUP_BY.get(known["group"]),
-        "filter": filter_of(known),
+        "groupBy": _GROUP_BY.get(filters["group"]),
+        "filter": filter_of(filters),
     }
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    known, window = choices(page_request), window_of(page_request)
+    filters, window = read_choices(page_request), window_of(page_request)
     usage, previous = data["usage"], data["usage"]["previous"]
-    series = _series(known["group"], usage["groups"])
+    series = _series(filters["group"], usage["groups"])
     steps = [_step(point, series, window, page_request.zone) for point in usage["points"]]
-    pace = None if known["group"] or is_filtered(known) else _pace(data["quota"], window)
-    names = [one.label for one in series]
+    pace = None if filters["group"] or is_filtered(filters) else _pace(data["quota"], window)
+    names = [item.label for item in series]
     before = _before(usage, previous)
-    requests = {name: value for name, value in known.items() if name != "group"}
+    requests = {name: value for name, value in filters.items() if name != "group"}
     return {
-        **shared_view(known, window, data),
+        **shared_view(filters, window, data),
         "groups": GROUPS,
-        "address": partial(address, PATH, known),
+        "address": partial(address, PATH, filters),
         "requests": partial(address, f"{PATH}/requests", requests),
         "series": series,
         "steps": steps,
@@ -69,17 +89,17 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "change": change(usage["totals"]["calls"], previous["totals"]["calls"]),
         "share": percent,
         "zone_name": zone_name(page_request.zone, page_request.now),
-        "export": _export_fields(known, window),
+        "export": _export_fields(filters, window),
     }
 
 
-def _export_fields(known: dict[str, str], window: Window) -> dict[str, str]:
+def _export_fields(filters: dict[str, str], window: Window) -> dict[str, str]:
     """Hidden fields of the export's form: the range and filters that the page shows."""
     stretch = {"from": window.start.isoformat(), "to": window.end.isoformat()}
-    said = {name: known[name] for name in ("key", "outcome", "environment") if known[name]}
-    if known["endpoint"]:
-        said["resource"] = "" if known["endpoint"] == NO_ENDPOINT else known["endpoint"]
-    return {**stretch, **said}
+    fields = {name: filters[name] for name in ("key", "outcome", "environment") if filters[name]}
+    if filters["endpoint"]:
+        fields["resource"] = "" if filters["endpoint"] == NO_ENDPOINT else filters["endpoint"]
+    return {**stretch, **fields}
 
 
 def _before(usage: dict[str, Any], previous: dict[str, Any]) -> list[int]:
@@ -98,9 +118,10 @@ def _stretch(previous: dict[str, Any], zone: str) -> str:
 def _series(group: str, groups: list[dict[str, Any]]) -> list[Series]:
     if not group:
         return [Series("allowed", "allowed", "allowed"), Series("denied", "denied", "denied")]
-    ranked = sorted(groups, key=lambda one: (-one["totals"]["calls"], one["key"]))
+    ranked = sorted(groups, key=lambda item: (-item["totals"]["calls"], item["key"]))
     first = [
-        Series(one["key"], one["label"], _tone(group, one["key"], rank)) for rank, one in enumerate(ranked[:MAX_SERIES])
+        Series(item["key"], item["label"], _tone(group, item["key"], rank))
+        for rank, item in enumerate(ranked[:MAX_SERIES])
     ]
     return [*first, Series("", "others", OTHERS)] if len(ranked) > MAX_SERIES else first
 
@@ -118,7 +139,7 @@ def _values(point: dict[str, Any], series: list[Series]) -> tuple[int, ...]:
     if series and series[0].key == "allowed" and series[0].tone == "allowed":
         return point["totals"]["allowed"], point["totals"]["denied"]
     calls = {group["key"]: group["totals"]["calls"] for group in point["groups"]}
-    named = [calls.pop(one.key, 0) for one in series if one.tone != OTHERS]
+    named = [calls.pop(item.key, 0) for item in series if item.tone != OTHERS]
     return (*named, sum(calls.values())) if series and series[-1].tone == OTHERS else tuple(named)
 
 
@@ -135,7 +156,7 @@ def _names(local: datetime, window: Window) -> tuple[str, str]:
 
 def _denials(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     denied = [{"code": group["key"], "calls": group["totals"]["calls"]} for group in groups if group["key"] != "VALID"]
-    return sorted(denied, key=lambda one: (-one["calls"], one["code"]))
+    return sorted(denied, key=lambda item: (-item["calls"], item["code"]))
 
 
 def _pace(quota: dict[str, Any], window: Window) -> float | None:
@@ -146,4 +167,4 @@ def _pace(quota: dict[str, Any], window: Window) -> float | None:
     return float(quota["limit"]) / length * (3600 if window.granularity == "HOUR" else 86_400)
 
 
-PAGE = Page(PATH, "usage/series", variables, view)
+PAGE = Page(PATH, "usage/usage_page", variables, view)
