@@ -2,7 +2,7 @@
 
 `application/graphql-response+json` is answered with statuses that mean something; a client that accepts only
 `application/json` gets 200 for every document that was well-formed as a request, since it may not read others. The same
-address speaks graphql-transport-ws (graphql_socket.py) and server-sent events (graphql_events.py), and shows a browser
+address speaks graphql-transport-ws (websocket.py) and server-sent events (sse.py), and shows a browser
 the explorer.
 """
 
@@ -29,7 +29,7 @@ MAX_NAME = 255
 
 
 async def answer_graphql(request: Request) -> Response:
-    """Every answer is a GraphQL one, also to what is no GraphQL request; a browser gets the explorer."""
+    """Answer as GraphQL, also what is no GraphQL request; a browser gets the explorer."""
     if wants_page(request):
         return await show_explorer(request)
     is_stream = wants_events(request)
@@ -62,7 +62,7 @@ async def _execute(request: Request, caller: Caller, graphql_request: GraphQLReq
 
 
 async def _open_events(request: Request, caller: Caller, graphql_request: GraphQLRequest) -> Response:
-    """Refused before it begins it is an ordinary answer; one answer alone is a stream of one."""
+    """Open a stream. What is refused before it begins is an ordinary answer; one answer alone is a stream of one."""
     services, options = services_of(request), _options(request, caller, graphql_request)
     context = SubscriptionContext(services.database, services.hub)
     stream = await open_stream(
@@ -89,7 +89,7 @@ def _options(request: Request, caller: Caller, graphql_request: GraphQLRequest) 
 
 
 def _idempotency_key(request: Request, caller: Caller) -> IdempotencyKey | None:
-    """Raises RequestRefused for a key that cannot be one."""
+    """Return the key of the header, if any. Raises RequestRefused for one that cannot be a key."""
     name = request.headers.get(IDEMPOTENCY_KEY)
     if name is None:
         return None

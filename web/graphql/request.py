@@ -22,13 +22,15 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
+    """A document with its variables, not yet parsed."""
+
     document: str
     variables: dict[str, Any]
     operation_name: str | None
 
 
 class RequestRefused(Exception):
-    """Not a GraphQL request at all."""
+    """What was sent is no GraphQL request; `status` is the answer's."""
 
     def __init__(self, status: int, message: str, code: str = "BAD_REQUEST") -> None:
         super().__init__(message)
@@ -38,7 +40,7 @@ class RequestRefused(Exception):
 
 
 def accepted_type(accept: str | None) -> str | None:
-    """The media type to answer with: the client's most wanted, the newer one of two alike; None: neither will do."""
+    """Return the media type to answer with: the preferred one, the newer of two alike; None where neither will do."""
     if not accept:
         return PLAIN_JSON
     best: tuple[float, bool, str] | None = None
@@ -51,14 +53,14 @@ def accepted_type(accept: str | None) -> str | None:
 
 
 def wants_page(request: Request) -> bool:
-    """A browser that was sent here by a link, as opposed to a program."""
+    """Return whether a browser followed a link here, as opposed to a program."""
     accept = request.headers.get("Accept", "").lower()
     is_program = any(name in accept for name in (RESPONSE_JSON, PLAIN_JSON, "text/event-stream"))
     return request.method == "GET" and "text/html" in accept and not is_program
 
 
 async def read_request(request: Request) -> GraphQLRequest:
-    """Raises RequestRefused with the status that fits."""
+    """Return the request of a POST's body or a GET's address. Raises RequestRefused."""
     return parse_request(await _read_body(request) if request.method == "POST" else _read_query(request))
 
 
@@ -101,7 +103,7 @@ def _decode(text: bytes, what: str) -> Any:
 
 
 def parse_request(payload: Any) -> GraphQLRequest:
-    """Raises RequestRefused."""
+    """Return the request that a decoded JSON object means. Raises RequestRefused."""
     if not isinstance(payload, dict):
         raise RequestRefused(400, 'A request is an object like {"query": "{ viewer { role } }"}.')
     document, variables, name = payload.get("query"), payload.get("variables"), payload.get("operationName")

@@ -36,7 +36,7 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding, Author
 
 
 def status_of(result: Result, media_type: str) -> int:
-    """Our own faults show in both media types; the caller's only where the client can tell them from a proxy's."""
+    """Return the HTTP status. Our faults show in both media types, the caller's only where they cannot be a proxy's."""
     codes = {error_code(error) or "" for error in result.errors}
     if not result.has_started:
         statuses = [_STATUS_OF_FAULTS[code] for code in codes if code in _STATUS_OF_FAULTS]
@@ -46,6 +46,7 @@ def status_of(result: Result, media_type: str) -> int:
 
 
 def refusal(code: str, message: str, hint: str | None = None) -> Result:
+    """Return a result that says why nothing was executed."""
     return Result(None, [request_error(code, message, hint)], has_started=False)
 
 
@@ -56,6 +57,7 @@ def respond_refused(request: Request, error: PortalError) -> Response:
 
 
 def respond(request: Request, result: Result, status: int, media_type: str | None) -> Response:
+    """Return a result as an HTTP answer, with its rate-limit headers."""
     headers = dict(HEADERS)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="portal"'

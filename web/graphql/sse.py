@@ -25,13 +25,13 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def wants_events(request: Request) -> bool:
-    """Either address serves them to who accepts them; the second one serves nothing else."""
+    """Return whether events are asked for: by Accept on either address, always on the stream's own."""
     accept = request.headers.get("Accept", "").lower()
     return request.url.path == STREAM_PATH or EVENT_STREAM in accept
 
 
 class EventStream(Response):
-    """Sends until the source ends, the reader leaves or may stay no longer; then closes the source."""
+    """Sends until the source ends, the reader leaves or must stop; then closes the source."""
 
     def __init__(
         self, connections: ConnectionRegistry, caller: Caller, source: Result | AsyncGenerator[Result, None]

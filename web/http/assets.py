@@ -14,12 +14,12 @@ FOREVER = "public, max-age=31536000, immutable"
 
 @cache
 def asset(name: str) -> str:
-    """The address of a file in web/static. Raises FileNotFoundError for a name that is not there."""
+    """Return the address of a file in web/static. Raises FileNotFoundError for a name that is not there."""
     return f"/static/{name}?v={sha256((FOLDER / name).read_bytes()).hexdigest()[:12]}"
 
 
 class Assets(StaticFiles):
-    """web/static; only an address with a version is kept without asking again."""
+    """Serves web/static; a browser keeps only addresses with a version without asking again."""
 
     def __init__(self) -> None:
         super().__init__(directory=FOLDER)

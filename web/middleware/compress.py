@@ -13,10 +13,10 @@ GRAPHQL = "/graphql"
 
 
 class CompressionMiddleware(GZipMiddleware):
-    """Of pages and files; not of /graphql and what lies below it, and not of exports.
+    """Compresses pages and files, but neither /graphql and what is below it nor exports.
 
-    Squeezing gigabytes in the loop would hold up everybody else. Starlette's own takes any mention of gzip for a wish,
-    so it is shown only what was settled here.
+    Compressing gigabytes in the event loop would hold up everybody else. Starlette's takes any mention of gzip for a
+    wish, so it is shown only what was decided here.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

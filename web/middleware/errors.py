@@ -67,7 +67,7 @@ def _answer_uncaught(request: Request, error: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """For HTTPException: 404, 405 and what forms refuse."""
+    """Answer an HTTPException: 404, 405 and what forms refuse."""
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this type only
     return problem_page(request, error.status_code, error.headers, detail=error.detail)
 
@@ -80,11 +80,12 @@ async def on_portal_error(request: Request, error: Exception) -> Response:
 
 
 async def on_sign_in_needed(request: Request, error: Exception) -> Response:
+    """Lead to the sign-in page."""
     return to_sign_in(request)
 
 
 def problem_page(request: Request, status: int, headers: Any = None, detail: str = "") -> Response:
-    """A page for a person, a problem document (RFC 9457) for a program."""
+    """Return a page for a person, a problem document (RFC 9457) for a program."""
     title = _BUSY if status == 503 and detail else _TITLES.get(status, "This did not work")
     if "text/html" not in request.headers.get("Accept", ""):
         body = {"title": title, "status": status, "detail": detail or title, "requestId": request.state.request_id}

@@ -14,7 +14,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
 
 class MetricsMiddleware:
-    """ASGI middleware."""
+    """ASGI middleware: counts each answer and measures the time to its first byte."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,6 +37,6 @@ class MetricsMiddleware:
 
 
 def _template(scope: Scope) -> str:
-    """Starlette leaves the matched route in the scope."""
+    """Return the path of the matched route, which Starlette leaves in the scope."""
     route = scope.get("route")
     return route.path if isinstance(route, Route) else getattr(route, "path", "unknown")

@@ -1,4 +1,4 @@
-"""uvicorn's own HTTP protocol with patience that ends: it waits for ever for the rest of a head or a body."""
+"""uvicorn's HTTP protocol with timeouts: by itself it waits for the rest of a head or a body for ever."""
 
 from asyncio import TimerHandle
 
@@ -9,7 +9,7 @@ BODY_SECONDS = 60.0
 
 
 class TimeoutHttpProtocol(HttpToolsProtocol):
-    """Closes the connection of who sends a request too slowly, however steadily bytes drip in."""
+    """Closes a connection that sends a request too slowly, however steadily bytes drip in."""
 
     _patience: TimerHandle | None = None
 

@@ -27,6 +27,7 @@ _FIELDS = {"accountName": "account"}
 
 
 async def get_sign_in(request: Request) -> Response:
+    """Show the sign-in page; whoever is signed in goes on."""
     target = safe_next(request.query_params.get("next"))
     if await current_visitor(request):
         return RedirectResponse(target, 303)
@@ -35,6 +36,7 @@ async def get_sign_in(request: Request) -> Response:
 
 
 async def post_sign_in(request: Request) -> Response:
+    """Sign in, end the session before, and go on to where the visitor was."""
     form = await read_form(request)
     target = safe_next(form.text("next"))
     try:
@@ -48,12 +50,14 @@ async def post_sign_in(request: Request) -> Response:
 
 
 async def get_sign_up(request: Request) -> Response:
+    """Show the sign-up page; whoever is signed in goes on."""
     if await current_visitor(request):
         return RedirectResponse(safe_next(None), 303)
     return render(request, SIGN_UP, {"form": Form()})
 
 
 async def post_sign_up(request: Request) -> Response:
+    """Create a person with an account, and sign them in."""
     form = await read_form(request)
     services = services_of(request)
     new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"))
@@ -69,6 +73,7 @@ async def post_sign_up(request: Request) -> Response:
 
 
 async def post_sign_out(request: Request) -> Response:
+    """End the session."""
     await read_form(request)
     async with services_of(request).database.transaction() as tx:
         await sign_out(tx, session_token(request))

@@ -15,18 +15,18 @@ _STEPS = ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h"), (60 * 86_400,
 
 
 def parse_instant(value: str | datetime) -> datetime:
-    """GraphQL writes instants as ISO 8601; without a zone they are UTC."""
+    """Return an instant from GraphQL's ISO 8601; without a zone it is UTC."""
     instant = datetime.fromisoformat(value) if isinstance(value, str) else value
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def number(value: int) -> str:
-    """48213 → 48,213; a true minus sign."""
+    """Return 48213 as 48,213, with a true minus sign."""
     return f"{value:,}".replace("-", "\N{MINUS SIGN}")
 
 
 def compact(value: float) -> str:
-    """For axes: 0, 500, 1.5k, 20k, 3M."""
+    """Return a figure for an axis: 0, 500, 1.5k, 20k, 3M."""
     for scale, letter in _SCALES:
         if abs(value) >= scale:
             return f"{value / scale:.2f}".rstrip("0").rstrip(".") + letter
@@ -34,7 +34,7 @@ def compact(value: float) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share: one decimal below ten, two below one, "0%" of nothing."""
+    """Return a share in percent: one decimal below ten, two below one, 0% of nothing."""
     if not whole or not part:
         return "0%"
     share = Decimal(part) * 100 / Decimal(whole)
@@ -45,7 +45,7 @@ def percent(part: int, whole: int) -> str:
 
 
 def change(now: int, before: int) -> str | None:
-    """ "+12%" against the period before; None where there was nothing to compare with."""
+    """Return a change like +12% against the period before; None where there was nothing to compare with."""
     if not before:
         return None
     share = (Decimal(now - before) * 100 / Decimal(before)).quantize(Decimal(1), ROUND_HALF_UP)
@@ -56,35 +56,35 @@ def change(now: int, before: int) -> str | None:
 
 
 def date(value: str | datetime, zone: str = "UTC") -> str:
-    """12 Mar 2027"""
+    """Return a date like 12 Mar 2027."""
     local = parse_instant(value).astimezone(ZoneInfo(zone))
     return f"{local.day} {MONTHS[local.month - 1]} {local.year}"
 
 
 def day(value: str | datetime, zone: str = "UTC") -> str:
-    """12 Mar, for what lies near."""
+    """Return a day like 12 Mar, for what is near."""
     return date(value, zone).rpartition(" ")[0]
 
 
 def moment(value: str | datetime, zone: str = "UTC") -> str:
-    """12 Mar 2027, 14:05"""
+    """Return a time like 12 Mar 2027, 14:05."""
     local = parse_instant(value).astimezone(ZoneInfo(zone))
     return f"{date(value, zone)}, {local:%H:%M}"
 
 
 def second(value: str | datetime, zone: str = "UTC") -> str:
-    """12 Mar 2027, 14:05:09"""
+    """Return a time like 12 Mar 2027, 14:05:09."""
     return f"{moment(value, zone)}:{parse_instant(value).second:02d}"
 
 
 def log_time(value: str | datetime, now: datetime, zone: str = "UTC") -> str:
-    """12 Mar, 14:05:09; the year only where it is another one."""
+    """Return a time like 12 Mar, 14:05:09, with the year only where it is not this one."""
     shown = second(value, zone)
     return shown.replace(f" {now.astimezone(ZoneInfo(zone)).year},", ",")
 
 
 def relative(value: str | datetime, now: datetime) -> str:
-    """Within two months in words ("2 min ago", "in 3 days"), else the date."""
+    """Return 2 min ago or in 3 days within two months, else the date."""
     instant = parse_instant(value)
     distance = (instant - now).total_seconds()
     if abs(distance) < 10:
@@ -97,7 +97,7 @@ def relative(value: str | datetime, now: datetime) -> str:
 
 
 def month(period: str) -> str:
-    """2026-11 → November 2026"""
+    """Return 2026-11 as November 2026."""
     year, number = period.split("-")
     return f"{month_name[int(number)]} {year}"
 
@@ -115,12 +115,12 @@ def with_currency(shown: str, currency: str) -> str:
 
 
 def quantity(exact: str) -> str:
-    """As GraphQL tells it: 350,000; 100.5"""
+    """Return a decimal of the schema like 350,000 or 100.5."""
     return f"{Decimal(exact):,f}"
 
 
 def bill_part(part: Mapping[str, Any], currency: str) -> str:
-    """How a part of an invoice's line comes about: 350,000 at €0.00006 each, or 10,000 included."""
+    """Return how a part of an invoice line is priced: 350,000 at €0.00006 each, or 10,000 included."""
     unit, flat = (money({"amount": part[name], "currency": currency}) for name in ("unitPrice", "flat"))
     has_unit, has_flat = bool(Decimal(part["unitPrice"])), bool(Decimal(part["flat"]))
     units = quantity(part["quantity"])
@@ -131,7 +131,7 @@ def bill_part(part: Mapping[str, Any], currency: str) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """1 h, 24 h, 3 days: the largest unit that divides it."""
+    """Return a length in the largest unit that divides it: 1 h, 24 h, 3 days."""
     seconds = int(length.total_seconds())
     if seconds and seconds % 86_400 == 0 and seconds > 86_400:
         return f"{seconds // 86_400} days"
@@ -141,7 +141,7 @@ def duration(length: timedelta) -> str:
 
 
 def span(milliseconds: int) -> str:
-    """For a countdown: 640 ms, 12 s, 3 min, 2 h; a little rounded."""
+    """Return a countdown, a little rounded: 640 ms, 12 s, 3 min, 2 h."""
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     seconds = -(-milliseconds // 1000)
@@ -151,12 +151,12 @@ def span(milliseconds: int) -> str:
 
 
 def window(length_ms: int) -> str:
-    """250 ms, 1 s, 24 h: how long a limit's window is."""
+    """Return the length of a limit's window: 250 ms, 1 s, 24 h."""
     return f"{length_ms} ms" if length_ms % 1000 else duration(timedelta(milliseconds=length_ms))
 
 
 def zone_name(zone: str, now: datetime) -> str:
-    """Europe/Berlin (UTC+1): the name and what it means today."""
+    """Return a zone's name and what it means today: Europe/Berlin (UTC+1)."""
     offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
     minutes = int(offset.total_seconds() // 60)
     sign = "\N{MINUS SIGN}" if minutes < 0 else "+"

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[1]
 
 
 def render(request: Request, name: str, context: dict[str, Any], status: int = 200) -> HTMLResponse:
-    """A whole page, or only its main part for htmx. Never stored: every page is somebody's own."""
+    """Render a whole page, or only its main part for htmx. Never stored: every page belongs to one person."""
     is_fragment = request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
     settings = services_of(request).settings
     text = ENVIRONMENT.get_template(f"{name}.html").render(

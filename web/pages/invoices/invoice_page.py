@@ -12,7 +12,7 @@ def variables(page_request: PageRequest) -> dict[str, Any]:
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    """Also for an id that nobody has: the page says so."""
+    """Return what the page shows beside its document; for an unknown id nothing, and the page says so."""
     invoice = data["invoice"]
     if invoice is None:
         return {}

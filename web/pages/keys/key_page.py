@@ -27,7 +27,7 @@ def variables(page_request: PageRequest) -> dict[str, Any]:
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    """Raises NotFound for a key that is not there, or somebody else's."""
+    """Return what the page shows beside its document. Raises NotFound for a key that is not this account's."""
     key = data["key"]
     if key is None:
         raise NotFound("This key does not exist.")

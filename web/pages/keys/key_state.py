@@ -1,4 +1,4 @@
-"""How a key's state is told: a colour and words, never the colour alone. Pure."""
+"""A key's state in words and a colour, never the colour alone. Pure."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -9,6 +9,8 @@ SOON = timedelta(days=7)
 
 
 class State(NamedTuple):
+    """What a badge shows; `tone` is good, warn, bad or idle."""
+
     tone: str
     text: str
 
@@ -17,7 +19,7 @@ _PLAIN = {"REVOKED": State("bad", "Revoked"), "EXPIRED": State("bad", "Expired")
 
 
 def key_state(key: dict[str, Any], now: datetime) -> State:
-    """`key` has status, expiresAt and secrets { isCurrent endsAt }."""
+    """Return the state of a key with status, expiresAt and secrets { isCurrent endsAt }."""
     plain = _PLAIN.get(key["status"])
     if plain is not None:
         return plain
@@ -27,7 +29,7 @@ def key_state(key: dict[str, Any], now: datetime) -> State:
 
 
 def ending_secrets(key: dict[str, Any], now: datetime) -> list[dict[str, Any]]:
-    """Older secrets that still verify."""
+    """Return the older secrets that are still accepted."""
     return [
         secret
         for secret in key["secrets"]

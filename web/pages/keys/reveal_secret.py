@@ -11,7 +11,7 @@ PAGE = Page("/keys", "keys/reveal")
 
 
 async def reveal_secret(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    """`result` is a CreatedKey or a RotatedKey."""
+    """Show the secret of a CreatedKey or RotatedKey, this once."""
 
     def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         return {"secret": result["secret"], "ending": ending_secrets(data["key"], page_request.now)}

@@ -8,7 +8,7 @@ from web.pages.framework import money, quantity
 
 
 def usage_prices(tariff: dict[str, Any] | None) -> list[str]:
-    """Empty where usage costs nothing. `tariff` is as GraphQL tells it."""
+    """Return the lines; none where usage is free. `tariff` is a Tariff of the schema."""
     if tariff is None:
         return []
     lines = [line for charge in tariff["charges"] for line in _charge(charge, tariff["currency"])]

@@ -10,7 +10,7 @@ PAGE = Page("/settings", "settings/reveal")
 
 
 async def reveal_token(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    """`result` is a CreatedPersonalToken or a CreatedServiceToken."""
+    """Show the token of a CreatedPersonalToken or CreatedServiceToken, this once."""
     is_personal = "personalToken" in result
     row = result["personalToken" if is_personal else "serviceToken"]
 

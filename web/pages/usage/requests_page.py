@@ -38,7 +38,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def request_view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    """Also for an id that nobody got: the page says what may be the matter."""
+    """Return what the page shows, also for an unknown id: then it says what may be the matter."""
     return {
         "request_id": page_request.request.path_params["id"][:MAX_ID],
         "zone_name": zone_name(page_request.zone, page_request.now),
@@ -46,7 +46,7 @@ def request_view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, A
 
 
 async def find_request(request: Request) -> Response:
-    """From the search field to the request's own address."""
+    """Lead from the search field to the request's own address."""
     request_id = request.query_params.get("id", "").strip()[:MAX_ID]
     return RedirectResponse(f"{PATH}/{request_id}" if request_id.replace("_", "").isalnum() else PATH, 303)
 
