@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from itertools import count
+from urllib.parse import urlencode
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
@@ -46,7 +47,8 @@ class Browser:
         return await self.post(action, fields)
 
     async def post(self, address: str, fields: dict[str, str], headers: dict[str, str] | None = None) -> Response:
-        return await self.client.post(address, data=fields, headers=SAME_ORIGIN if headers is None else headers)
+        sent = {"Content-Type": "application/x-www-form-urlencoded"} | (SAME_ORIGIN if headers is None else headers)
+        return await self.client.post(address, content=urlencode(fields), headers=sent)
 
     async def create_key(self, **fields: str) -> str:
         """The id of a new key."""
