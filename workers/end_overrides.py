@@ -2,10 +2,10 @@
 
 import asyncio
 
+from portal import keys
 from portal.core.backoff import every
 from portal.core.database import Database
 from portal.core.logs import get_log
-from portal.keys import end_overrides
 
 EVERY_SECONDS = 1.0
 _log = get_log(__name__)
@@ -16,9 +16,9 @@ async def run(database: Database, stop: asyncio.Event) -> None:
 
     async def end_due() -> float | None:
         async with database.transaction() as tx:
-            keys = await end_overrides(tx)
-        if keys:
-            _log.info("overrides_ended", keys=keys)
-        return 0 if keys else None
+            ended = await keys.end_overrides(tx)
+        if ended:
+            _log.info("overrides_ended", keys=ended)
+        return 0 if ended else None
 
     await every(EVERY_SECONDS, end_due, "end_overrides", stop)

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from portal.accounts import PURGE_BATCH_SIZE, purge_expired
+from portal import accounts
+from portal.accounts import PURGE_BATCH_SIZE
 from portal.core.backoff import every
 from portal.core.database import Database
 from portal.core.logs import get_log
@@ -16,7 +17,7 @@ async def run(database: Database, stop: asyncio.Event) -> None:
 
     async def purge() -> float | None:
         async with database.transaction() as tx:
-            sessions, tokens = await purge_expired(tx)
+            sessions, tokens = await accounts.purge_expired(tx)
         if sessions or tokens:
             _log.info("expired_credentials_purged", sessions=sessions, tokens=tokens)
         return None if max(sessions, tokens) < PURGE_BATCH_SIZE else 0

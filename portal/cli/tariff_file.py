@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from portal.billing import Tariff, currency_from, parse_tariff
+from portal import billing
+from portal.billing import Tariff, currency_from
 from portal.core.errors import Invalid
 
 
@@ -17,4 +18,4 @@ def read_tariff(path: Path, currency: str | None = None) -> Tariff:
         raise Invalid(f"{path} is not JSON.", hint="Name a tariff file.") from None
     if currency is not None and isinstance(document, dict):
         document["currency"] = currency_from(currency, ("--currency",))
-    return parse_tariff(document)
+    return billing.parse_tariff(document)

@@ -7,19 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from portal import plans
 from portal.billing import parse_tariff_or_none, tariff_document
 from portal.cli.target import DataOption, settings_of
 from portal.cli.tariff_file import read_tariff
 from portal.cli.usage_errors import refusing_invalid
 from portal.core.actor import SYSTEM
-from portal.plans import Plan, get_plan_called, set_tariff
+from portal.plans import Plan, get_plan_called
 from portal.runtime import open_container
 
 app = typer.Typer(help="Show or set what usage costs on a plan.", no_args_is_help=True)
 
 
 @app.callback()
-def plans() -> None:
+def plan_commands() -> None:
     """Show or set what usage costs on a plan."""
 
 
@@ -43,4 +44,4 @@ def tariff(
 
 async def _tariff(slug: str, document: dict[str, Any] | None, data: Path | None) -> Plan:
     async with open_container(settings_of(data)) as container, container.database.transaction() as tx:
-        return await (get_plan_called(tx, slug) if document is None else set_tariff(tx, SYSTEM, slug, document))
+        return await (get_plan_called(tx, slug) if document is None else plans.set_tariff(tx, SYSTEM, slug, document))
