@@ -214,7 +214,7 @@ async def test_what_has_ended_is_deleted_and_nothing_else(database: Database, ow
         ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/141.0 Mobile Safari/537.36", "Chrome on Android"),
         ("curl/8.9.1", "curl"),
         (None, "Unknown device"),
-        (new_id("x"), "Unknown device"),
+        ("x_06C603A2XHD3W38N9PEMHSXGF9", "Unknown device"),
     ],
 )
 def test_devices_are_told_as_people_call_them(user_agent: str | None, name: str) -> None:
