@@ -35,6 +35,7 @@ check: $(INSTALLED) ## Format, lint, types and import order
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.architecture.words
 
 fmt: $(INSTALLED) ## Format and mend what can be mended
 	$(BIN)/ruff format .

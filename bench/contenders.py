@@ -90,7 +90,7 @@ async def start_contenders(
     found += await start_peers(world, processes, options.is_wanted)
     if options.against is not None:
         other = await start_portal(world, processes, "check-other", options.against)
-        found += _others(found, other)
+        found += _peers(found, other)
     load = Load(f"{portal.url}/check", world.bodies["windows"], world.token, 64)
     about = f"{FULL} at half of its saturation, from the intended send time"
     open_loop = OpenLoop("open_loop", about, load, portal.books, lambda: median_of(FULL))
@@ -120,7 +120,7 @@ def _checks(world: World, portal: Server, pair: Server) -> list[OverHttp]:
     batch = Load(f"{portal.url}/check/batch", world.bodies["batch"], world.token, 8)
     sample = [{"checks": world.samples["windows"][:BATCH]}]
     about = "100 checks a request, one process"
-    one = OverHttp("batch.one", about, batch, sample, portal.group, valkey, portal.books, each=BATCH)
+    entry = OverHttp("batch.one", about, batch, sample, portal.group, valkey, portal.books, each=BATCH)
     one_key = check("one_key", "one", 32, "two token buckets + quota, every check of one key")
     again = "check.one_key.c32 by h2load instead of wrk: a second opinion"
     two = replace(batch, url=f"{pair.url}/check/batch", connections=16)
@@ -132,9 +132,9 @@ def _checks(world: World, portal: Server, pair: Server) -> list[OverHttp]:
         one_key,
         replace(one_key, name="check.one_key.h2load", about=again, run=run_h2load),
         check("denied", "denied", 32, "everything denied, 100 keys", "RATE_LIMITED"),
-        one,
+        entry,
         replace(
-            one,
+            entry,
             name="batch.two",
             about="100 checks a request, two processes",
             load=two,
@@ -144,15 +144,15 @@ def _checks(world: World, portal: Server, pair: Server) -> list[OverHttp]:
     ]
 
 
-def _others(ours: list[OverHttp], other: Server) -> list[OverHttp]:
+def _peers(portal_figures: list[OverHttp], other: Server) -> list[OverHttp]:
     """The same of another checkout."""
     found = []
-    for one in ours:
-        if one.name in {FULL, "check.buckets.c32", "check.denied.c32", "batch.one"}:
-            load = replace(one.load, url=other.url + urlsplit(one.load.url).path)
+    for entry in portal_figures:
+        if entry.name in {FULL, "check.buckets.c32", "check.denied.c32", "batch.one"}:
+            load = replace(entry.load, url=other.url + urlsplit(entry.load.url).path)
             about = "the same by the other checkout"
-            mine = replace(one, name=f"other.{one.name}", about=about, load=load)
-            found.append(replace(mine, server=other.group, books=other.books))
+            own_figures = replace(entry, name=f"other.{entry.name}", about=about, load=load)
+            found.append(replace(own_figures, server=other.group, books=other.books))
     return found
 
 

@@ -155,9 +155,9 @@ async def _run_rounds(run: Run) -> tuple[Side, Side]:
                 order = (this, other, other, this) if number % 2 == 0 else (other, this, this, other)
                 for kind in run.kinds:
                     await _measure(order, kind, run.checks)
-                    ours, theirs = this.rounds[kind.name][-1], other.rounds[kind.name][-1]
-                    told = f"{ours:7.2f} µs, other {theirs:7.2f} µs, ratio {ours / theirs:.3f}"
-                    _tell(f"{number + 1}/{run.rounds}  {kind.name:8} this {told}")
+                    portal_figures, theirs = this.rounds[kind.name][-1], other.rounds[kind.name][-1]
+                    described = f"{portal_figures:7.2f} µs, other {theirs:7.2f} µs, ratio {portal_figures / theirs:.3f}"
+                    _tell(f"{number + 1}/{run.rounds}  {kind.name:8} this {described}")
                 await asyncio.gather(this.portal.stop(), other.portal.stop())
         finally:
             await asyncio.gather(this.portal.stop(), other.portal.stop())

@@ -39,7 +39,7 @@ class Group:
 
     def usage(self) -> Usage:
         used = [Usage.of(pid) for pid in self._members()]
-        return Usage(sum(one.user for one in used), sum(one.system for one in used))
+        return Usage(sum(entry.user for entry in used), sum(entry.system for entry in used))
 
     def _members(self) -> list[int]:
         found = []
@@ -54,7 +54,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CpuSpent:
     """CPU seconds so far of the server, Valkey (where it is known) and the load generators."""
 
     server: float
@@ -62,11 +62,11 @@ class Spent:
     load: float
 
     @classmethod
-    def now(cls, server: Group, valkey: int | None) -> "Spent":
+    def now(cls, server: Group, valkey: int | None) -> "CpuSpent":
         redis = Usage.of(valkey).seconds if valkey is not None else 0.0
         return cls(server.usage().seconds, redis, Usage.of_children().seconds)
 
-    def since(self, before: "Spent", checks: int) -> dict[str, float]:
+    def since(self, before: "CpuSpent", checks: int) -> dict[str, float]:
         """Microseconds a check."""
         share = 1e6 / max(checks, 1)
         return {

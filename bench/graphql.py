@@ -120,10 +120,10 @@ async def _measure(name: str, rounds: int, ask: Ask) -> None:
 def _measure_attacks() -> None:
     """Reading and refusing a hostile document: the time for which it holds the event loop."""
     times = {}
-    for one in documents():
+    for entry in documents():
         began = perf_counter()
-        prepare(schema.graphql_schema, one.text, is_anonymous=True)
-        times[one.name] = (perf_counter() - began) * 1000
+        prepare(schema.graphql_schema, entry.text, is_anonymous=True)
+        times[entry.name] = (perf_counter() - began) * 1000
     worst = max(times, key=lambda name: times[name])
     _tell(f"{len(times)} hostile documents", [*times.values()])
     sys.stdout.write(f"  the slowest is {worst}\n")

@@ -152,7 +152,7 @@ def page(size: Stored, answered: Sequence[Answered]) -> str:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {one.name} | {one.of} | {one.p50:.1f} | {one.p95:.1f} | {max(one.times_ms):.1f} |" for one in answered
+        f"| {row.name} | {row.of} | {row.p50:.1f} | {row.p95:.1f} | {max(row.times_ms):.1f} |" for row in answered
     ]
     return "\n".join([*lines, ""])
 
@@ -170,14 +170,14 @@ class History:
     async def measure(self, _seconds: float) -> Sample:
         stored, answered = await _ask(self._rows, ROUNDS, is_kept=False)
         worst = worst_of(answered)
-        p95 = {f"{one.name} ({one.of})": round(one.p95, 2) for one in answered}
+        p95 = {f"{row.name} ({row.of})": round(row.p95, 2) for row in answered}
         return Sample(
             worst.p95, {"rows": stored.rows, "worst": f"{worst.name} ({worst.of})", "p95_ms_by_question": p95}
         )
 
 
 def worst_of(answered: Sequence[Answered]) -> Answered:
-    return max(answered, key=lambda one: one.p95)
+    return max(answered, key=lambda row: row.p95)
 
 
 async def run(rows: int, rounds: int, *, is_kept: bool) -> None:

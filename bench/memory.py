@@ -103,10 +103,12 @@ async def _of_policies(services: EmbeddedServices, keys: int) -> list[Row]:
         before = await _used(redis)
         await _multiply(redis, (name, digest, body), ids, keys)
         shared = (await _used(redis) - before) / keys
-    own, parts = await asyncio.to_thread(_in_a_process_of_its_own, services.database_url, services.redis_urls[0], keys)
+    bytes_a_key, parts = await asyncio.to_thread(
+        _in_a_process_of_its_own, services.database_url, services.redis_urls[0], keys
+    )
     about = f"{keys:,} keys, {KEYS_PER_ACCOUNT} an account, two windows and a quota"
     return [
-        ("a policy in a process", own, f"{about}; largest parts: {parts}"),
+        ("a policy in a process", bytes_a_key, f"{about}; largest parts: {parts}"),
         ("a policy in Redis's shared tier, for ten minutes", shared, f"{len(body):,} of them its text"),
     ]
 
@@ -147,9 +149,9 @@ async def _shared_policy(services: EmbeddedServices, redis: Redis, digest: bytes
     raise CannotMeasure("the shared tier stays empty")
 
 
-async def _multiply(redis: Redis, one: tuple[bytes, bytes, bytes], ids: dict[str, str], keys: int) -> None:
+async def _multiply(redis: Redis, entry: tuple[bytes, bytes, bytes], ids: dict[str, str], keys: int) -> None:
     """The same policy for other keys of other accounts: ids keep their length, as real ones do."""
-    name, digest, body = one
+    name, digest, body = entry
     for start in range(0, keys, 10_000):
         async with redis.pipeline(transaction=False) as pipe:
             for number in range(start, min(keys, start + 10_000)):
@@ -166,17 +168,17 @@ def _digest(number: int) -> bytes:
 
 def _in_a_process_of_its_own(database_url: str, redis_url: str, keys: int) -> tuple[float, str]:
     spawning = multiprocessing.get_context("spawn")
-    ours, its = spawning.Pipe()
+    portal_figures, its = spawning.Pipe()
     child = spawning.Process(target=_load_all, args=(its, database_url, redis_url, keys))
     child.start()
     its.close()
-    told: tuple[float, str] = ours.recv()
+    described: tuple[float, str] = portal_figures.recv()
     child.join()
-    return told
+    return described
 
 
-def _load_all(told: Any, database_url: str, redis_url: str, keys: int) -> None:
-    told.send(asyncio.run(_bytes_a_policy(database_url, redis_url, keys)))
+def _load_all(described: Any, database_url: str, redis_url: str, keys: int) -> None:
+    described.send(asyncio.run(_bytes_a_policy(database_url, redis_url, keys)))
 
 
 async def _bytes_a_policy(database_url: str, redis_url: str, keys: int) -> tuple[float, str]:
@@ -199,13 +201,13 @@ def _parts(entry: Any) -> str:
     return ", ".join(f"{name} {sizes[name]:,}" for name in largest)
 
 
-def _deep_size(one: Any, seen: set[int]) -> int:
-    if id(one) in seen:
+def _deep_size(entry: Any, seen: set[int]) -> int:
+    if id(entry) in seen:
         return 0
-    seen.add(id(one))
-    inner = [*one.items()] if isinstance(one, dict) else one if isinstance(one, tuple | list) else []
-    fields = [getattr(one, name) for name in getattr(one, "__struct_fields__", ())]
-    return sys.getsizeof(one) + sum(_deep_size(each, seen) for each in [*inner, *fields])
+    seen.add(id(entry))
+    inner = [*entry.items()] if isinstance(entry, dict) else entry if isinstance(entry, tuple | list) else []
+    fields = [getattr(entry, name) for name in getattr(entry, "__struct_fields__", ())]
+    return sys.getsizeof(entry) + sum(_deep_size(each, seen) for each in [*inner, *fields])
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import httpx2
 import msgspec
 
 from bench.contender import Sample, WrongAnswers
-from bench.cpu import Group, Spent
+from bench.cpu import CpuSpent, Group
 from bench.journal_tally import JournalTally
 from bench.world import World
 from bench.wrk import Load, LoadResult, run_wrk
@@ -58,11 +58,11 @@ class OverHttp:
         await self.run(self.load, min(1.0, seconds))
         if self.books is not None:
             await self.books.balance()
-        before = Spent.now(self.server, self.valkey)
+        before = CpuSpent.now(self.server, self.valkey)
         result = await self.run(self.load, seconds)
-        spent = Spent.now(self.server, self.valkey).since(before, result.requests * self.each)
-        told = {name: value for name, value in msgspec.structs.asdict(result).items() if value is not None}
-        details: dict[str, Any] = told | spent
+        cpu_spent = CpuSpent.now(self.server, self.valkey).since(before, result.requests * self.each)
+        described = {name: value for name, value in msgspec.structs.asdict(result).items() if value is not None}
+        details: dict[str, Any] = described | cpu_spent
         if result.refused or result.broken:
             raise WrongAnswers(f"{self.name}: {result.refused} refused, {result.broken} broken")
         if self.books is not None:

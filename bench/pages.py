@@ -70,7 +70,7 @@ class Pages:
             {
                 "statements": len(statements),
                 "rounds": ROUNDS,
-                "slowest_statements": [_statement(*one, visited.statements[one[0]]) for one in statements[:SHOWN]],
+                "slowest_statements": [_statement(*row, visited.statements[row[0]]) for row in statements[:SHOWN]],
                 "pages": [{"p95_ms": p95, "page": kind, "statements": visited.most[kind]} for kind, p95 in pages],
                 "page_p95_ms": pages[0][1],
             },
@@ -84,7 +84,7 @@ def _statement(sql: str, p95: float, times: Sequence[float]) -> dict[str, Any]:
 def _by_p95(times: Times) -> list[tuple[str, float]]:
     """The worst first."""
     found = [(name, round(quantiles(values, n=20)[-1], 3)) for name, values in times.items() if len(values) > 1]
-    return sorted(found, key=lambda one: -one[1])
+    return sorted(found, key=lambda row: -row[1])
 
 
 async def _visit(folder: Path) -> Visited:

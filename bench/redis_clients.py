@@ -54,7 +54,7 @@ async def _measure(url: str, rounds: int) -> None:
         sha = await redis.script_load("".join((folder / file).read_text() for file in SCRIPT))
         await _lay_records(redis)
         clients: dict[str, Ask] = {
-            "ours": lambda requests: _ours(limiter, requests),
+            "ours": lambda requests: _own_link(limiter, requests),
             "redis-py": lambda requests: _redis_py(redis, sha, requests),
             "redis-py pipeline": lambda requests: _redis_py_pipeline(redis, sha, requests),
         }
@@ -87,7 +87,7 @@ async def _round(ask: Ask, together: int) -> tuple[float, float]:
     return (process_time() - cpu) / count * 1e6, count / (perf_counter() - begin)
 
 
-async def _ours(limiter: Limiter, requests: Sequence[LimitRequest]) -> list[Decision]:
+async def _own_link(limiter: Limiter, requests: Sequence[LimitRequest]) -> list[Decision]:
     return await asyncio.gather(*[limiter.decide_one(request) for request in requests])
 
 

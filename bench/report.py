@@ -35,27 +35,28 @@ def _raw(results: Results) -> dict[str, Any]:
         "machine": results.machine,
         "contenders": [
             {
-                "name": one.name,
-                "unit": one.unit,
-                "about": one.about,
-                "median": one.median,
-                "rounds": [{"value": sample.value, **sample.details} for sample in one.samples],
+                "name": row.name,
+                "unit": row.unit,
+                "about": row.about,
+                "median": row.median,
+                "rounds": [{"value": sample.value, **sample.details} for sample in row.samples],
             }
-            for one in results.measured
+            for row in results.measured
         ],
     }
 
 
 def _plots(target: Path, results: Results) -> list[str]:
     """Names of the files that there was something to draw for."""
-    over_http = [one for one in results.measured if one.unit == "checks/s" and not one.name.startswith("redis.")]
-    redis = [one for one in results.measured if one.name.startswith("redis.")]
+    over_http = [row for row in results.measured if row.unit == "checks/s" and not row.name.startswith("redis.")]
+    redis = [row for row in results.measured if row.name.startswith("redis.")]
     drawn = {
-        "over-http.svg": bars("Checks a second over HTTP (median)", [(one.name, one.median) for one in over_http]),
+        "over-http.svg": bars("Checks a second over HTTP (median)", [(row.name, row.median) for row in over_http]),
         "cpu.svg": bars(
-            "CPU µs a check, server and Valkey", [(one.name, _cpu(one)) for one in results.over_http() if _cpu(one)]
+            "CPU µs a check, server and Valkey",
+            [(row.name, _cpu(row)) for row in results.over_http() if _cpu(row)],
         ),
-        "redis-alone.svg": bars("Decisions a second, Redis alone (median)", [(one.name, one.median) for one in redis]),
+        "redis-alone.svg": bars("Decisions a second, Redis alone (median)", [(row.name, row.median) for row in redis]),
         "open-loop.svg": lines("Open loop: latency in ms by percentile", _percentiles(results)),
     }
     for name, svg in drawn.items():
@@ -64,8 +65,8 @@ def _plots(target: Path, results: Results) -> list[str]:
     return [name for name, svg in drawn.items() if svg]
 
 
-def _cpu(one: Measured) -> float:
-    return (one.detail("cpu_server_us") or 0.0) + (one.detail("cpu_valkey_us") or 0.0)
+def _cpu(row: Measured) -> float:
+    return (row.detail("cpu_server_us") or 0.0) + (row.detail("cpu_valkey_us") or 0.0)
 
 
 def _percentiles(results: Results) -> list[tuple[str, float]]:
@@ -115,8 +116,8 @@ def _verdict(results: Results) -> str:
     measured = [(target, value) for target in targets if (value := target.measured(results)) is not None]
     missed = [target.figure for target, value in measured if not target.is_met(value)]
     beyond = sum(target.is_beyond(value) for target, value in measured)
-    told = f"Of {len(targets)} targets this run measured {len(measured)}: {len(measured) - len(missed)} are met"
-    return f"{told}, {beyond} of them beyond; missed: {', '.join(missed) or 'none'}."
+    described = f"Of {len(targets)} targets this run measured {len(measured)}: {len(measured) - len(missed)} are met"
+    return f"{described}, {beyond} of them beyond; missed: {', '.join(missed) or 'none'}."
 
 
 def _target_row(target: Target, results: Results) -> str:
@@ -137,34 +138,34 @@ def _contenders(results: Results) -> str:
         "|---|---|---|---|---|---|",
     ]
     full = results.find(FULL)
-    return "\n".join(rows + [_contender_row(one, full) for one in results.measured])
+    return "\n".join(rows + [_contender_row(row, full) for row in results.measured])
 
 
-def _contender_row(one: Measured, full: Measured | None) -> str:
-    form = "{:,.0f}" if one.median >= 100 else "{:.3f}"
-    low, high = one.spread
-    ratio = f"{full.median / one.median:.2f}" if full and one.unit == "checks/s" else ""
+def _contender_row(row: Measured, full: Measured | None) -> str:
+    form = "{:,.0f}" if row.median >= 100 else "{:.3f}"
+    low, high = row.spread
+    ratio = f"{full.median / row.median:.2f}" if full and row.unit == "checks/s" else ""
     return (
-        f"| {one.name} | {form.format(one.median)} {one.unit} | {form.format(low)} – {form.format(high)} "
-        f"| {ratio} | {_latencies(one)} | {one.about}{_memory(one)}{_late(one)} |"
+        f"| {row.name} | {form.format(row.median)} {row.unit} | {form.format(low)} – {form.format(high)} "
+        f"| {ratio} | {_latencies(row)} | {row.about}{_memory(row)}{_late(row)} |"
     )
 
 
-def _latencies(one: Measured) -> str:
-    if one.name == OPEN:
-        return f"{one.detail('p50_ms') or 0:.2f} / {one.detail('p99_ms') or 0:.2f}"
-    p50, p99 = one.detail("p50_us"), one.detail("p99_us")
+def _latencies(row: Measured) -> str:
+    if row.name == OPEN:
+        return f"{row.detail('p50_ms') or 0:.2f} / {row.detail('p99_ms') or 0:.2f}"
+    p50, p99 = row.detail("p50_us"), row.detail("p99_us")
     return f"{p50 / 1000:.2f} / {p99 / 1000:.2f}" if p50 is not None and p99 is not None else ""
 
 
-def _memory(one: Measured) -> str:
-    size = one.detail("bytes_a_log")
+def _memory(row: Measured) -> str:
+    size = row.detail("bytes_a_log")
     return f"; {size:,.0f} bytes a log" if size else ""
 
 
-def _late(one: Measured) -> str:
+def _late(row: Measured) -> str:
     """What of an open loop's latencies is the generator's own."""
-    p50, p99 = one.detail("sent_late_p50_ms"), one.detail("sent_late_p99_ms")
+    p50, p99 = row.detail("sent_late_p50_ms"), row.detail("sent_late_p99_ms")
     if p50 is None or p99 is None:
         return ""
-    return f"; {one.detail('rate') or 0:,.0f} a second, sent {p50:.2f} / {p99:.2f} ms late"
+    return f"; {row.detail('rate') or 0:,.0f} a second, sent {p50:.2f} / {p99:.2f} ms late"

@@ -41,7 +41,7 @@ class Results:
 
     def over_http(self) -> list[Measured]:
         """What was loaded over HTTP, ours and others."""
-        return [one for one in self.measured if one.detail("cpu_server_us") is not None]
+        return [entry for entry in self.measured if entry.detail("cpu_server_us") is not None]
 
     def find(self, name: str) -> Measured | None:
-        return next((one for one in self.measured if one.name == name), None)
+        return next((entry for entry in self.measured if entry.name == name), None)

@@ -37,9 +37,9 @@ async def run(options: Options) -> int:
                 contenders = await start_contenders(world, processes, _median_in(samples), options)
                 machine = _machine()
                 await _measure(contenders, options, samples)
-        alone = [one for one in (History(options.history_rows), Pages(folder)) if options.is_wanted(one.name)]
+        alone = [entry for entry in (History(options.history_rows), Pages(folder)) if options.is_wanted(entry.name)]
         await _measure(alone, replace(options, rounds=1), samples)
-    measured = [Measured(one.name, one.unit, one.about, samples[one.name]) for one in (*contenders, *alone)]
+    measured = [Measured(entry.name, entry.unit, entry.about, samples[entry.name]) for entry in (*contenders, *alone)]
     results = Results(started, options.rounds, options.seconds, machine, measured)
     target = write_report(RESULTS, results)
     _tell(f"\n{(target / 'report.md').read_text()}\n{target}")

@@ -15,21 +15,21 @@ def cpu_table(results: Results) -> str:
     if not measured:
         return ""
     full = results.find(FULL)
-    ours = _cpu(full)[0] if full else None
+    portal_figures = _cpu(full)[0] if full else None
     rows = [
         "| contender | server | Valkey | load generator | its server ÷ that of the full check |",
         "|---|---|---|---|---|",
     ]
-    for one in measured:
-        server, valkey, load = _cpu(one)
-        ratio = f"{server / ours:.2f}" if ours else ""
-        rows.append(f"| {one.name} | {server:.1f} | {valkey:.1f} | {load:.1f} | {ratio} |")
+    for row in measured:
+        server, valkey, load = _cpu(row)
+        ratio = f"{server / portal_figures:.2f}" if portal_figures else ""
+        rows.append(f"| {row.name} | {server:.1f} | {valkey:.1f} | {load:.1f} | {ratio} |")
     return "\n".join(rows)
 
 
-def _cpu(one: Measured) -> tuple[float, float, float]:
+def _cpu(row: Measured) -> tuple[float, float, float]:
     names = ("cpu_server_us", "cpu_valkey_us", "cpu_load_us")
-    server, valkey, load = (one.detail(name) or 0.0 for name in names)
+    server, valkey, load = (row.detail(name) or 0.0 for name in names)
     return server, valkey, load
 
 
@@ -39,11 +39,11 @@ def pages_table(results: Results) -> str:
         return ""
     rows = ["| p50 ms | p95 ms | what |", "|---|---|---|"]
     rows += [
-        f"| {one['p50_ms']:.2f} | {one['p95_ms']:.2f} | `{_short(one['sql'])}` |" for one in found["slowest_statements"]
+        f"| {row['p50_ms']:.2f} | {row['p95_ms']:.2f} | `{_short(row['sql'])}` |" for row in found["slowest_statements"]
     ]
     rows += [
-        f"| | {one['p95_ms']:.1f} | the page {one['page'].replace('|', ' ')}, {one['statements']} statements |"
-        for one in found["pages"][:MAX_PAGES]
+        f"| | {row['p95_ms']:.1f} | the page {row['page'].replace('|', ' ')}, {row['statements']} statements |"
+        for row in found["pages"][:MAX_PAGES]
     ]
     return "\n".join(rows)
 
@@ -63,5 +63,5 @@ def history_table(results: Results) -> str:
 
 
 def _details(results: Results, name: str) -> dict[str, Any] | None:
-    one = results.find(name)
-    return one.samples[-1].details if one else None
+    row = results.find(name)
+    return row.samples[-1].details if row else None

@@ -28,8 +28,8 @@ class Target:
 
 def _ratio(name: str) -> Callable[[Results], float | None]:
     def measured(results: Results) -> float | None:
-        ours, other = results.find(FULL), results.find(name)
-        return ours.median / other.median if ours and other else None
+        portal_figures, other = results.find(FULL), results.find(name)
+        return portal_figures.median / other.median if portal_figures and other else None
 
     return measured
 

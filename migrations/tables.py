@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 from portal.accounts import models as accounts
 from portal.audit import models as audit
 from portal.billing import models as billing
-from portal.core import outbox
+from portal.core.messaging import outbox
 from portal.graphql.engine import models as graphql
 from portal.keys import models as keys
 from portal.plans import models as plans

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from portal.billing import Due, FinalizedInvoice, finalize_invoice, list_due, register_accounts
-from portal.core.backoff import every
+from portal.core.concurrency.backoff import every
 from portal.core.database import Database, is_connection_lost
 from portal.core.logs import get_log
 

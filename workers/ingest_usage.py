@@ -5,7 +5,7 @@ Without a broker there is no such worker: a shipper's batch is counted in its ow
 
 import asyncio
 
-from portal.core.bus import Bus
+from portal.core.messaging.bus import Bus
 
 
 async def run(bus: Bus, stop: asyncio.Event) -> None:

@@ -4,10 +4,10 @@ import asyncio
 
 import msgspec
 
-from portal.core.backoff import every
-from portal.core.bus import EVENTS, Bus
+from portal.core.concurrency.backoff import every
 from portal.core.database import Database
-from portal.core.outbox import OutboxRow, delete_events, lock_events
+from portal.core.messaging.bus import EVENTS, Bus
+from portal.core.messaging.outbox import OutboxRow, delete_events, lock_events
 
 POLL_SECONDS = 0.25
 MAX_EVENTS = 500

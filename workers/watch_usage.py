@@ -7,11 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from portal.billing import count_overdue
-from portal.core.backoff import every
-from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import utc_now
+from portal.core.concurrency.backoff import every
 from portal.core.database import Database
 from portal.core.logs import get_log
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.rabbit import BrokerStatus, RabbitBus
 from portal.usage import count_quarantined, journal_backlog
 

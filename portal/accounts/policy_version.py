@@ -2,7 +2,7 @@
 
 from portal.accounts import store
 from portal.core.database import Tx
-from portal.core.events import PolicyChanged
+from portal.core.messaging.events import PolicyChanged
 
 
 async def bump_policy_version(tx: Tx, account_id: str) -> int:

@@ -50,17 +50,17 @@ async def list_chains(tx: Tx) -> list[str]:
 
 
 async def list_newest(
-    tx: Tx, account_id: str, which: AuditFilter, *, most: int, before_sequence: int | None = None
+    tx: Tx, account_id: str, filters: AuditFilter, *, most: int, before_sequence: int | None = None
 ) -> list[AuditEvent]:
     """Return rows, newest first; `before_sequence` is that of the last one seen."""
-    statement = _matching(select(AuditEvent), account_id, which)
+    statement = _matching(select(AuditEvent), account_id, filters)
     if before_sequence is not None:
         statement = statement.where(col(AuditEvent.sequence) < before_sequence)
     return await tx.list(statement.order_by(col(AuditEvent.sequence).desc()).limit(most))
 
 
-async def count_audit_events(tx: Tx, account_id: str, which: AuditFilter) -> int:
-    return await tx.get(_matching(select(func.count(col(AuditEvent.sequence))), account_id, which))
+async def count_audit_events(tx: Tx, account_id: str, filters: AuditFilter) -> int:
+    return await tx.get(_matching(select(func.count(col(AuditEvent.sequence))), account_id, filters))
 
 
 async def find_audit_event(tx: Tx, account_id: str, sequence: int) -> AuditEvent | None:
@@ -69,13 +69,13 @@ async def find_audit_event(tx: Tx, account_id: str, sequence: int) -> AuditEvent
     )
 
 
-def _matching(statement: Select[Selected], account_id: str, which: AuditFilter) -> Select[Selected]:
+def _matching(statement: Select[Selected], account_id: str, filters: AuditFilter) -> Select[Selected]:
     statement = statement.where(col(AuditEvent.account_id) == account_id)
-    if which.action:
-        kind = col(AuditEvent.action).startswith(f"{which.action}.", autoescape=True)
-        statement = statement.where(col(AuditEvent.action) == which.action if "." in which.action else kind)
-    if which.subject:
-        statement = statement.where(col(AuditEvent.subject) == which.subject)
-    if which.actor:
-        statement = statement.where(col(AuditEvent.actor_id) == which.actor)
+    if filters.action:
+        kind = col(AuditEvent.action).startswith(f"{filters.action}.", autoescape=True)
+        statement = statement.where(col(AuditEvent.action) == filters.action if "." in filters.action else kind)
+    if filters.subject:
+        statement = statement.where(col(AuditEvent.subject) == filters.subject)
+    if filters.actor:
+        statement = statement.where(col(AuditEvent.actor_id) == filters.actor)
     return statement

@@ -94,8 +94,8 @@ class PlanHistory:
         days = self.days(period)
         by_day = self.plans_by_day(days)
         found, left = [], units
-        *others, last = _in_order(by_day)
-        for plan in others:
+        *earlier, last = _in_order(by_day)
+        for plan in earlier:
             used = min(left, await self._units_on(tx, plan, by_day))
             found.append(self._usage_on(plan, by_day, days, used))
             left -= used
@@ -153,8 +153,8 @@ async def _late_usage(tx: Tx, history: PlanHistory, closed: ClosedPeriod) -> Lat
     if invoice is None:
         metered = (await _usage_of_closed(tx, history, closed))[-1]
         return LateUsage(replace(metered, units=closed.used), closed.billed)
-    *others, last = inputs_from(invoice.inputs).usage
-    elsewhere = sum(metered.units for metered in others)
+    *earlier, last = inputs_from(invoice.inputs).usage
+    elsewhere = sum(metered.units for metered in earlier)
     return LateUsage(replace(last, units=closed.used - elsewhere), closed.billed - elsewhere)
 
 

@@ -148,11 +148,13 @@ async def billed_units(tx: Tx, account_id: str, period: str) -> int:
 
     Several charges of a plan bill the same units, each with a line of its own.
     """
-    mine = col(InvoiceLine.account_id) == account_id, col(InvoiceLine.period) == period
-    used = select(func.max(col(InvoiceLine.units)).label("units")).where(*mine, col(InvoiceLine.kind) == LineKind.USAGE)
+    of_period = col(InvoiceLine.account_id) == account_id, col(InvoiceLine.period) == period
+    used = select(func.max(col(InvoiceLine.units)).label("units")).where(
+        *of_period, col(InvoiceLine.kind) == LineKind.USAGE
+    )
     by_plan = used.group_by(col(InvoiceLine.plan_id)).subquery()
     late = select(func.coalesce(func.sum(col(InvoiceLine.units)), 0)).where(
-        *mine, col(InvoiceLine.kind) == LineKind.ADJUSTMENT
+        *of_period, col(InvoiceLine.kind) == LineKind.ADJUSTMENT
     )
     whole = select(func.coalesce(func.sum(by_plan.c.units), 0) + late.scalar_subquery())
     return int(await tx.get(whole))

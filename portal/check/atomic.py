@@ -11,8 +11,8 @@ from portal.check.policy import KeyPolicy, PreparedPolicy, load_seed, rules_for
 from portal.check.request import CheckRequest
 from portal.check.response import CheckOutcome, CheckResponse, add_limits, build_response, code_of
 from portal.check.rules import Code, pre_check
+from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.errors import InvalidBody
-from portal.core.waiting import wait_for_callback
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, LimitRequest, LimitState, LimitsUnavailable, Mode, Seed, Status, Subject
 
@@ -141,9 +141,9 @@ def _part_of(merged: LimitRequest, decision: Decision, subjects: Sequence[Subjec
     position = 0
     for subject, total in zip(merged.subjects, merged.costs or (), strict=True):
         length = 1 if subject.bucket else len(subject.windows)
-        others = total - cost if is_admitted else 0
+        other_cost = total - cost if is_admitted else 0
         of_subject = decision.states[position : position + length]
-        by_name[subject.name] = [LimitState(s.used + others, s.reset_us, s.retry_us) for s in of_subject]
+        by_name[subject.name] = [LimitState(s.used + other_cost, s.reset_us, s.retry_us) for s in of_subject]
         position += length
     used = decision.used + (merged.cost - cost if is_admitted else 0)
     states = [state for subject in subjects for state in by_name[subject.name]]

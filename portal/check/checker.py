@@ -19,10 +19,10 @@ from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
 from portal.check.response import CheckOutcome, CheckResponse, add_limits, build_response, code_of
 from portal.check.rules import Code, pre_check
-from portal.core.background_tasks import BackgroundTasks
+from portal.core.concurrency.background_tasks import BackgroundTasks
+from portal.core.concurrency.single_flight import SingleFlight
+from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.database import Database
-from portal.core.single_flight import SingleFlight
-from portal.core.waiting import wait_for_callback
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status
 from portal.usage import Journal

@@ -9,8 +9,8 @@ from time import monotonic
 from typing import TypeVar
 
 from portal.accounts import authenticate_service
+from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.database import Database, is_connection_lost
-from portal.core.single_flight import SingleFlight
 
 REMEMBER_SECONDS = 5.0
 REFRESH_SECONDS = 2.5

@@ -8,10 +8,10 @@ import asyncio
 import msgspec
 
 from portal.check.request import SettleRequest
-from portal.core.bus import Handler
 from portal.core.database import Database
 from portal.core.errors import NotFound
 from portal.core.logs import get_log
+from portal.core.messaging.bus import Handler
 from portal.limits import Limiter, LimitsUnavailable, QuotaCorrection
 from portal.usage import Settlement, UsageSettled, settle_usage
 

@@ -1,4 +1,9 @@
-"""What every domain stands on: settings, database, Redis, bus, outbox, actor, ids, clock, money, errors, logs.
+"""What every domain stands on. Owns the table `outbox`. Knows no domain.
 
-Owns the table `outbox`. Knows no domain.
+- `settings`, `logs`, `errors`, `clock`, `ids`, `money`, `names`, `environments`: the words that all domains share
+- `actor`: who asks, and which permission a verb requires
+- `database`, `columns`: one transaction a request or message; `redis/`: shards and their addresses
+- `messaging/`, `rabbit/`: events, the outbox, the bus in a process and between machines
+- `concurrency/`, `outage_log`: loops, callbacks and look-ups, and what is logged while a neighbour is away
+- `embedded/`, `server_versions`: the servers of `portal run`
 """

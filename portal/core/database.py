@@ -21,8 +21,8 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from portal.core.actor import Actor, Permission
 from portal.core.errors import Invalid, Unavailable
-from portal.core.events import Event
-from portal.core.outbox import insert_events
+from portal.core.messaging.events import Event
+from portal.core.messaging.outbox import insert_events
 
 HUNG_SECONDS = 3.0
 COMMAND_SECONDS = 15

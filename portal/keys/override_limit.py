@@ -42,8 +42,8 @@ async def override_key_limit(tx: Tx, actor: Actor, key_id: str, new: NewOverride
     if new.expires_at is not None and new.expires_at.tzinfo is None:
         raise Invalid("The end has no time zone.", hint="Write it like 2027-01-31T00:00:00Z.", path=("expiresAt",))
     check_override(override, (await entitlement_of(tx, key.account_id)).limits, tx.now)
-    others = [other for other in overrides_of(key, tx.now) if other.name != new.name]
-    key.overrides, key.overrides_end_at = stored_overrides([*others, override])
+    other_overrides = [other for other in overrides_of(key, tx.now) if other.name != new.name]
+    key.overrides, key.overrides_end_at = stored_overrides([*other_overrides, override])
     await tx.flush()
     details = {"amount": new.amount, "window_ms": new.window_ms, "burst": new.burst, "reason": override.reason}
     ends = new.expires_at.isoformat() if new.expires_at is not None else None

@@ -71,17 +71,17 @@ async def lock_keys_with_ended_overrides(tx: Tx, most: int) -> list[Key]:
 
 
 async def list_keys(
-    tx: Tx, account_id: str, which: KeyFilter, *, most: int, before: tuple[datetime, str] | None = None
+    tx: Tx, account_id: str, filters: KeyFilter, *, most: int, before: tuple[datetime, str] | None = None
 ) -> list[Key]:
     """Return keys, newest first; `before` is (created_at, id) of the last one seen."""
-    statement = _matching(select(Key), account_id, which, tx.now)
+    statement = _matching(select(Key), account_id, filters, tx.now)
     if before is not None:
         statement = statement.where(tuple_(col(Key.created_at), col(Key.id)) < before)
     return await tx.list(statement.order_by(col(Key.created_at).desc(), col(Key.id).desc()).limit(most))
 
 
-async def count_keys(tx: Tx, account_id: str, which: KeyFilter) -> int:
-    return await tx.get(_matching(select(func.count(col(Key.id))), account_id, which, tx.now))
+async def count_keys(tx: Tx, account_id: str, filters: KeyFilter) -> int:
+    return await tx.get(_matching(select(func.count(col(Key.id))), account_id, filters, tx.now))
 
 
 async def list_names(tx: Tx, account_id: str, key_ids: Sequence[str]) -> dict[str, str]:
@@ -154,18 +154,18 @@ async def find_secret_by_digest(tx: Tx, digest: bytes) -> tuple[KeySecret, Key] 
     return None if row is None else (row._mapping[KeySecret], row._mapping[Key])
 
 
-def _matching(statement: Select[Selected], account_id: str, which: KeyFilter, now: datetime) -> Select[Selected]:
+def _matching(statement: Select[Selected], account_id: str, filters: KeyFilter, now: datetime) -> Select[Selected]:
     statement = statement.where(col(Key.account_id) == account_id)
-    if which.environment:
-        statement = statement.where(col(Key.environment) == which.environment)
-    if which.search:
-        text = which.search.strip().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    if filters.environment:
+        statement = statement.where(col(Key.environment) == filters.environment)
+    if filters.search:
+        text = filters.search.strip().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
         shown = select(col(KeySecret.key_id)).where(
             col(KeySecret.account_id) == account_id, col(KeySecret.display).ilike(f"%{text}%")
         )
         statement = statement.where(or_(col(Key.name).ilike(f"%{text}%"), col(Key.id).in_(shown)))
-    if which.status:
-        statement = statement.where(_status_clause(which.status, now))
+    if filters.status:
+        statement = statement.where(_status_clause(filters.status, now))
     return statement
 
 

@@ -15,8 +15,8 @@ from time import monotonic, monotonic_ns
 
 import hiredis
 
+from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.redis.ring import RendezvousRing
-from portal.core.waiting import wait_for_callback
 from portal.limits.redis_link import LimitsUnavailable, RedisConnection, Reply
 from portal.limits.requests import Decision, LimitRequest, QuotaCorrection, Status, decode_decisions, encode_call
 

@@ -18,9 +18,9 @@ from typing import Any, cast
 
 import hiredis
 
+from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.logs import get_log
 from portal.core.redis.address import HostPort, parse_shard
-from portal.core.waiting import wait_for_callback
 from portal.limits.sentinels import Sentinels
 
 SILENCE_SECONDS = 1.0

@@ -69,10 +69,10 @@ async def upsert_subscription(tx: Tx, account_id: str, plan_id: str) -> Subscrip
 
 async def list_choices(tx: Tx, account_id: str, since: datetime) -> list[PlanChoice]:
     """Return the account's choices from an instant on and the one before it, in order."""
-    own = col(PlanChoice.account_id) == account_id
-    before = select(func.max(col(PlanChoice.chosen_at))).where(own, col(PlanChoice.chosen_at) <= since)
+    in_account = col(PlanChoice.account_id) == account_id
+    before = select(func.max(col(PlanChoice.chosen_at))).where(in_account, col(PlanChoice.chosen_at) <= since)
     first = func.coalesce(before.scalar_subquery(), since)
-    statement = select(PlanChoice).where(own, col(PlanChoice.chosen_at) >= first)
+    statement = select(PlanChoice).where(in_account, col(PlanChoice.chosen_at) >= first)
     return await tx.list(statement.order_by(col(PlanChoice.chosen_at)))
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from portal.accounts import SignInThrottle
 from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens
-from portal.core.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.database import Database
+from portal.core.messaging.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.rabbit import RabbitBus
 from portal.core.redis.address import parse_shard
 from portal.core.settings import Settings

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from portal.core.bus import USAGE_RECORDED
 from portal.core.errors import StartupError
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.settings import Settings
 from portal.runtime.container import Container
 from portal.runtime.server import Server, listen

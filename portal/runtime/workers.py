@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from portal.check import build_settlement_handler
-from portal.core.bus import EVENTS, USAGE_RECORDED
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
+from portal.core.messaging.bus import EVENTS, USAGE_RECORDED
 from portal.graphql import Publisher
 from portal.runtime.container import Container, journal_folder, retention_of
 from portal.usage import IngestBatcher, JournalShipper

@@ -1,6 +1,6 @@
 """Facts about usage."""
 
-from portal.core.events import Event
+from portal.core.messaging.events import Event
 
 
 class UsageSettled(Event, frozen=True, kw_only=True):

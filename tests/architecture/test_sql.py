@@ -9,7 +9,7 @@ STATEMENTS = {"text", "select", "insert", "update", "delete"}
 ELSEWHERE = {
     "portal/core/columns.py": "column defaults",
     "portal/core/database.py": "roles and limits of a transaction",
-    "portal/core/outbox.py": "the outbox is one table and three statements",
+    "portal/core/messaging/outbox.py": "the outbox is one table and three statements",
     "portal/cli/demo/seed.py": "the demo's reading role",
     "portal/graphql/engine/idempotency.py": "not moved yet",
     "portal/runtime/worker_health.py": "whether PostgreSQL answers",

@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("portal", "web", "workers", "migrations", "bench")
 REFUSED = frozenset(
-    {"told", "spent", "kept", "past", "own", "asked", "heard", "which", "those", "one", "others", "ours", "mine"}
+    {*("told", "spent", "kept", "past", "own", "asked", "heard", "which", "those", "one", "others", "ours", "mine")}
+    | {"Told", "Spent", "Kept", "Past", "Own", "Asked", "Heard", "Which", "Those", "Others"}
 )
 REFUSED_MODULES = frozenset({"utils", "helpers", "common", "misc", "manager", "base"}) | REFUSED
 BOUND = re.compile(r"_?([A-Z0-9_]+_(MOST|LEAST)|(MOST|LEAST)_[A-Z0-9_]+)")
@@ -28,7 +29,7 @@ def problems() -> Iterator[str]:
                 yield f"{place}: a module's name says what is in it"
             for node in ast.walk(ast.parse(path.read_text())):
                 for name in _names(node):
-                    if name.strip("_").lower() in REFUSED or BOUND.fullmatch(name):
+                    if name.strip("_") in REFUSED or BOUND.fullmatch(name):
                         yield f"{place}:{getattr(node, 'lineno', 0)}: {name}"
 
 

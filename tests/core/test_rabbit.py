@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from aio_pika.abc import AbstractConnection
 
-from portal.core.bus import Handler
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
+from portal.core.messaging.bus import Handler
 from portal.core.rabbit import (
     BrokerStatus,
     DeadLetters,

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
-from portal.core.bus import USAGE_RECORDED
 from portal.core.database import Database
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.rabbit import BrokerStatus, RabbitBus
 from portal.usage import (
     IngestBatcher,

@@ -10,7 +10,7 @@ from portal import audit, plans
 from portal.core.actor import ANONYMOUS, Actor
 from portal.core.database import Database, Tx
 from portal.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from portal.core.events import PolicyChanged
+from portal.core.messaging.events import PolicyChanged
 
 
 async def catalogue(database: Database) -> dict[str, str]:

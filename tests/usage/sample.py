@@ -3,9 +3,9 @@
 import asyncio
 from datetime import UTC, datetime
 
-from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.clock import to_microseconds
 from portal.core.ids import encode_128, new_id
+from portal.core.messaging.bus import USAGE_RECORDED, InProcessBus
 from portal.usage import UsageRecord, decode_batch
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)

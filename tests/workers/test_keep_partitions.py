@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from portal.core.backoff import Backoff
 from portal.core.clock import utc_now
+from portal.core.concurrency.backoff import Backoff
 from portal.core.database import Database
 from portal.usage import Retention, ensure_partitions
 from workers import keep_partitions

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.database import Database
+from portal.core.messaging.bus import USAGE_RECORDED, InProcessBus
 from portal.usage import IngestBatcher, Journal, JournalShipper, encode_batch
 from tests.usage.sample import new_account, record
 from tests.usage.truth import buckets_off, raw_totals

@@ -23,11 +23,11 @@ from portal.check import (
     parse_settle,
     settle_check,
 )
-from portal.core.background_tasks import BackgroundTasks
+from portal.core.concurrency.background_tasks import BackgroundTasks
+from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.database import is_connection_lost
 from portal.core.errors import Conflict, InvalidBody, MalformedBody, NotFound
 from portal.core.logs import get_log
-from portal.core.waiting import wait_for_callback
 from portal.usage import JournalUnavailable
 from web.check import replies
 from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply

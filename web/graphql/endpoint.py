@@ -83,7 +83,7 @@ def _options(request: Request, caller: Caller, graphql_request: GraphQLRequest) 
         request_id=getattr(request.state, "request_id", None) or new_id("http"),
         limiter=services.limiter,
         charge=services.rate_limiter.charge,
-        spent=services.rate_limiter.spent,
+        find_exhausted=services.rate_limiter.find_exhausted,
         idempotency_key=_idempotency_key(request, caller),
     )
 

@@ -20,9 +20,9 @@ class SignInThrottle:
     async def allow(self, email: str, address: str | None) -> None:
         """Let an attempt through, or raise TooManyAttempts, which says how long to wait."""
         name = f"sign-in:{address or 'unknown'}"
-        asked = LimitRequest(name, 0, Mode.CONSUME, 1, (Subject(name, (ADDRESS_WINDOW,)),), None)
+        limit_request = LimitRequest(name, 0, Mode.CONSUME, 1, (Subject(name, (ADDRESS_WINDOW,)),), None)
         try:
-            decision = await self._limiter.decide_one(asked)
+            decision = await self._limiter.decide_one(limit_request)
             wait_ms = await self._call(email, "PTTL", _wait_name(email))
         except LimitsUnavailable as error:
             get_log(__name__).warning("sign_in_not_limited", error=str(error))

@@ -9,7 +9,7 @@ from portal.accounts.models import PersonalToken, ServiceToken
 from portal.core.database import Tx
 
 Place = tuple[datetime, str]
-KEPT = timedelta(days=30)
+ENDED_TOKEN_RETENTION = timedelta(days=30)
 """For so long a token that ended can still be looked at."""
 
 
@@ -52,7 +52,7 @@ async def update_token_used(tx: Tx, token: PersonalToken, used_at: datetime) -> 
 
 async def delete_expired_tokens(tx: Tx, most: int) -> int:
     """Delete up to so many tokens of all people that ended more than 30 days ago; return how many."""
-    before = tx.now - KEPT
+    before = tx.now - ENDED_TOKEN_RETENTION
     is_over = or_(col(PersonalToken.expires_at) <= before, col(PersonalToken.revoked_at) <= before)
     ended = select(col(PersonalToken.id)).where(is_over).limit(most).with_for_update(skip_locked=True)
     statement = delete(PersonalToken).where(col(PersonalToken.id).in_(ended)).returning(col(PersonalToken.id))

@@ -12,8 +12,8 @@ import msgspec
 
 from portal.check.policy.compile import KeyPolicy, intern_policy, limits_of, load_policy, rules_for
 from portal.check.policy.denials import DenialCache
+from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.database import Database
-from portal.core.single_flight import SingleFlight
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, encode
 
 ABSENT_SECONDS = 1.0

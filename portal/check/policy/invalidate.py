@@ -6,9 +6,9 @@ from time import monotonic
 
 import msgspec
 
-from portal.core.background_tasks import BackgroundTasks
-from portal.core.events import Event, PolicyChanged
+from portal.core.concurrency.background_tasks import BackgroundTasks
 from portal.core.logs import get_log
+from portal.core.messaging.events import Event, PolicyChanged
 from portal.limits import Limiter, LimitsUnavailable
 
 TIMEOUT_SECONDS = 1.0

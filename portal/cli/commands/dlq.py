@@ -14,8 +14,8 @@ import msgspec
 import typer
 
 from portal.cli.target import DataOption, settings_of
-from portal.core.bus import USAGE_RECORDED
 from portal.core.errors import NotFound, PortalError
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.rabbit import DeadLetter, DeadLetters
 from portal.runtime import Container, open_container
 from portal.usage import (

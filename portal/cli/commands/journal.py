@@ -9,7 +9,7 @@ import typer
 
 from portal.cli.progress import Advance, progress
 from portal.cli.target import DataOption, settings_of
-from portal.core.bus import Bus, Handler
+from portal.core.messaging.bus import Bus, Handler
 from portal.runtime import open_container, subscribe_ingest
 from portal.usage import JournalRecovered, journal_bytes, recover_journal
 

@@ -76,8 +76,8 @@ async def _make_account(tx: Tx, cast: CastAccount, prefix: str, made: _Made) -> 
             await plans.subscribe(tx, actor, plan.id)
     created = await _make_keys(tx, actor, cast.keys, prefix)
     made.keys[cast.plan] = created[0].secret
-    for one, key in zip(created, cast.keys, strict=True):
-        made.histories += await _histories(tx, one.key, key)
+    for created_key, key in zip(created, cast.keys, strict=True):
+        made.histories += await _histories(tx, created_key.key, key)
     if cast.login is not None:
         made.logins[cast.login] = {**await _login(tx, actor, email, password), "account_id": account.id}
 
@@ -122,12 +122,12 @@ async def _histories(tx: Tx, key: keys.Key, cast: CastKey) -> list[KeyHistory]:
         spans.append(KeySpan(newest.id, fate_us, now_us, "VALID"))
     else:
         spans.append(KeySpan(newest.id, created_us, fate_us, "VALID"))
-    told = [KeyHistory(key.account_id, key.id, key.environment, cast.daily_calls, cast.rhythm, spans)]
+    histories = [KeyHistory(key.account_id, key.id, key.environment, cast.daily_calls, cast.rhythm, spans)]
     if cast.fate in DENIALS:
         code, daily, lasting = DENIALS[cast.fate]
         span = KeySpan(newest.id, fate_us, fate_us + lasting // timedelta(microseconds=1), code)
-        told.append(KeyHistory(key.account_id, key.id, key.environment, daily, cast.rhythm, [span]))
-    return told
+        histories.append(KeyHistory(key.account_id, key.id, key.environment, daily, cast.rhythm, [span]))
+    return histories
 
 
 async def _make_staff(tx: Tx) -> dict[str, str]:

@@ -79,12 +79,12 @@ def _from_ready_file(path: Path) -> Target:
 
 
 def _from_data(data: Path) -> Target:
-    kept = load_state(data)
-    if kept is None:
+    state = load_state(data)
+    if state is None:
         raise PortalError(
             f"There are no demo credentials in {data}.", hint="Start `portal run --demo`, or name its --ready-file."
         )
-    return Target(DEFAULT_URL, kept.service_token, kept.keys)
+    return Target(DEFAULT_URL, state.service_token, state.keys)
 
 
 def _check_url(url: str) -> None:

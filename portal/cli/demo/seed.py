@@ -49,44 +49,44 @@ class DemoCredentials:
 
 async def ensure_demo(container: Container, data: Path) -> DemoCredentials:
     """The same credentials at every start; the first one makes them. Raises StartupError."""
-    kept = load_state(data)
-    if kept is None or not await _is_in_database(container.database, kept):
-        kept = await _make(container, data)
-    if not kept.is_complete:
-        await _count_usage(container, kept)
-        kept = replace(kept, is_complete=True)
-        save_state(data, kept)
-    await _ensure_reader(container.database, kept.reader_password)
+    state = load_state(data)
+    if state is None or not await _is_in_database(container.database, state):
+        state = await _make(container, data)
+    if not state.is_complete:
+        await _count_usage(container, state)
+        state = replace(state, is_complete=True)
+        save_state(data, state)
+    await _ensure_reader(container.database, state.reader_password)
     return DemoCredentials(
-        logins=kept.logins,
-        keys=kept.keys,
-        service_token=kept.service_token,
-        database_url=_reader_url(container.database, kept.reader_password),
+        logins=state.logins,
+        keys=state.keys,
+        service_token=state.service_token,
+        database_url=_reader_url(container.database, state.reader_password),
     )
 
 
-async def _is_in_database(database: Database, kept: DemoState) -> bool:
+async def _is_in_database(database: Database, state: DemoState) -> bool:
     """One transaction made everything, so one row tells of all."""
     async with database.transaction() as tx:
-        return await authenticate_service(tx, kept.service_token) is not None
+        return await authenticate_service(tx, state.service_token) is not None
 
 
 async def _make(container: Container, data: Path) -> DemoState:
     try:
         async with container.database.transaction() as tx:
-            kept = await make_accounts(tx, container.settings.key_prefix)
-            save_state(data, kept)
+            state = await make_accounts(tx, container.settings.key_prefix)
+            save_state(data, state)
     except Conflict as error:
         raise StartupError(
             f"The demo accounts are in the database, but {data / FILE} does not fit them ({error.message})",
             hint="Restore that file, or use another --data folder.",
         ) from None
-    return kept
+    return state
 
 
-async def _count_usage(container: Container, kept: DemoState) -> None:
-    await ensure_partitions(container.database, from_microseconds(kept.made_us))
-    records = sorted(usage_of(kept), key=_in_order)
+async def _count_usage(container: Container, state: DemoState) -> None:
+    await ensure_partitions(container.database, from_microseconds(state.made_us))
+    records = sorted(usage_of(state), key=_in_order)
     handle = IngestBatcher(container.database, container.limiter.raise_used).add
     with progress("Making 90 days of demo usage", len(records)) as advance:
         for batch in _batches(records):

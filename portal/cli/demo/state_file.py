@@ -56,6 +56,6 @@ def load_state(data: Path) -> DemoState | None:
         ) from None
 
 
-def save_state(data: Path, kept: DemoState) -> None:
+def save_state(data: Path, state: DemoState) -> None:
     """The whole file or none of it, on disk when this returns."""
-    write_private(data / FILE, msgspec.json.format(msgspec.json.encode(kept), indent=2).decode() + "\n")
+    write_private(data / FILE, msgspec.json.format(msgspec.json.encode(state), indent=2).decode() + "\n")

@@ -42,13 +42,13 @@ _COSTS = {"POST /v1/embeddings": (2, 5, 8)}
 _FREE_OF_CHOICE = (1,)
 
 
-def usage_of(kept: DemoState) -> Iterator[UsageRecord]:
+def usage_of(state: DemoState) -> Iterator[UsageRecord]:
     """Every record of every key, key by key in the order of time; the same ids and contents each time."""
-    for number, history in enumerate(kept.histories):
-        rng = Random(f"{kept.seed}:{number}")  # noqa: S311 demo data: it must be repeatable, not secret
+    for number, history in enumerate(state.histories):
+        rng = Random(f"{state.seed}:{number}")  # noqa: S311 demo data: it must be repeatable, not secret
         ids = _Ids(rng.getrandbits(40))
-        end_us = kept.made_us - HOUR_US
-        first_us = (kept.made_us - DAYS * 24 * HOUR_US) // HOUR_US * HOUR_US
+        end_us = state.made_us - HOUR_US
+        first_us = (state.made_us - DAYS * 24 * HOUR_US) // HOUR_US * HOUR_US
         for hour_us in range(first_us, end_us, HOUR_US):
             progress = (hour_us - first_us) / (end_us - first_us)
             yield from _hour(rng, ids, history, (hour_us, min(hour_us + HOUR_US, end_us)), progress)

@@ -28,12 +28,12 @@ async def examine_invoices(url: str, grace: timedelta) -> Finding:
 async def _examine(tx: Tx, grace: timedelta) -> Finding:
     for plan in await list_plans(tx):
         if wrong := _mistake(plan):
-            told = f"the tariff of {plan.slug} cannot be billed: {wrong}"
-            return Finding(WHAT, State.BAD, told, f"Set it anew: portal plan tariff {plan.slug} TARIFF.json.")
+            message = f"the tariff of {plan.slug} cannot be billed: {wrong}"
+            return Finding(WHAT, State.BAD, message, f"Set it anew: portal plan tariff {plan.slug} TARIFF.json.")
     if overdue := await count_overdue(tx, grace):
-        told = f"{overdue:,} that should have been written an hour ago are not."
+        message = f"{overdue:,} that should have been written an hour ago are not."
         hint = "See that `portal worker` runs, and its log for invoice_not_finalized."
-        return Finding(WHAT, State.DOUBTFUL, told, hint)
+        return Finding(WHAT, State.DOUBTFUL, message, hint)
     return Finding(WHAT, State.GOOD, "all that are due are written, and every tariff can be read.")
 
 

@@ -16,8 +16,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from migrations.run import pending
-from portal.core.bus import USAGE_RECORDED
 from portal.core.clock import from_microseconds, utc_now
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.rabbit import BROKER_ERRORS, connect, dead_queue, ensure_topology, is_as_declared, version_of
 from portal.core.redis.address import parse_shard
 from portal.core.server_versions import MIN_POSTGRES, MIN_REDIS
@@ -113,18 +113,18 @@ async def examine_sentinels(url: str) -> Finding | None:
     sentinels = Sentinels(address)
     votes = await sentinels.masters()
     await sentinels.close()
-    told, all_of_them = votes.total(), len(address.servers)
-    if told * 2 <= all_of_them:
-        what = f"{told} of {all_of_them} tell where {address.name} is: too few for a promotion."
+    answered, all_of_them = votes.total(), len(address.servers)
+    if answered * 2 <= all_of_them:
+        what = f"{answered} of {all_of_them} tell where {address.name} is: too few for a promotion."
         return Finding("Sentinels", State.BAD, what, "Check their addresses, the master's name and sentinel_password.")
     if len(votes) > 1:
         what = f"they name different masters of {address.name}: a promotion spreads, or one of them is cut off."
         return Finding("Sentinels", State.DOUBTFUL, what, "Ask again in a few seconds.")
-    if told < all_of_them:
-        what = f"{told} of {all_of_them} tell where {address.name} is."
+    if answered < all_of_them:
+        what = f"{answered} of {all_of_them} tell where {address.name} is."
         return Finding("Sentinels", State.DOUBTFUL, what, "Start the others: another loss ends promotions.")
     host, port = next(iter(votes))
-    return Finding("Sentinels", State.GOOD, f"all {told} name {host}:{port} as {address.name}.")
+    return Finding("Sentinels", State.GOOD, f"all {answered} name {host}:{port} as {address.name}.")
 
 
 async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Finding:
@@ -132,9 +132,9 @@ async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Findin
     apart: dict[str, float] = {}
     for name, url in [("PostgreSQL", database_url), *(("Redis", url) for url in redis_urls)]:
         try:
-            asked = utc_now()
+            asked_at = utc_now()
             there = await _time_of(url)
-            here = asked + (utc_now() - asked) / 2
+            here = asked_at + (utc_now() - asked_at) / 2
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LimitsUnavailable):
             continue
         place = host_and_port(url) if name == "PostgreSQL" else parse_shard(url).name
@@ -160,12 +160,12 @@ def examine_disk(data: Path) -> Finding:
         free = shutil.disk_usage(journal).free
     except OSError as error:
         return Finding("disk", State.BAD, f"{journal} cannot be written: {error.strerror}.", "Check PORTAL_DATA.")
-    told = f"{free / (1 << 30):.1f} GiB free at {journal}"
+    message = f"{free / (1 << 30):.1f} GiB free at {journal}"
     if free < MIN_SPACE:
-        return Finding("disk", State.BAD, f"{told}: too little.", "Make room: a full disk stops all checks.")
+        return Finding("disk", State.BAD, f"{message}: too little.", "Make room: a full disk stops all checks.")
     if free < LOW_SPACE:
-        return Finding("disk", State.DOUBTFUL, f"{told}: little.", "Make room: a full disk stops all checks.")
-    return Finding("disk", State.GOOD, f"{told}, writable.")
+        return Finding("disk", State.DOUBTFUL, f"{message}: little.", "Make room: a full disk stops all checks.")
+    return Finding("disk", State.GOOD, f"{message}, writable.")
 
 
 async def examine_broker(url: str, retention_days: int) -> Finding:
@@ -201,10 +201,12 @@ def examine_backlog(data: Path) -> Finding:
     if backlog.oldest is None:
         return Finding("journal", State.GOOD, "everything is shipped.")
     seconds = (utc_now() - backlog.oldest).total_seconds()
-    told = f"{backlog.bytes / (1 << 20):.1f} MiB are not shipped, the oldest {seconds:.0f} s old"
+    message = f"{backlog.bytes / (1 << 20):.1f} MiB are not shipped, the oldest {seconds:.0f} s old"
     if seconds > BACKLOG_SECONDS:
-        return Finding("journal", State.DOUBTFUL, f"{told}.", "See that `portal worker` runs and reaches the broker.")
-    return Finding("journal", State.GOOD, f"{told}.")
+        return Finding(
+            "journal", State.DOUBTFUL, f"{message}.", "See that `portal worker` runs and reaches the broker."
+        )
+    return Finding("journal", State.GOOD, f"{message}.")
 
 
 async def _time_of(url: str) -> datetime:

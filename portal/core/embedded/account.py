@@ -21,7 +21,7 @@ class Account:
         """Whether mode bits let this account through every folder to the program, and execute it."""
         return all(self._may_execute(path.stat()) for path in (program, *program.parents))
 
-    def own(self, folder: Path) -> None:
+    def take_over(self, folder: Path) -> None:
         """Give it a folder and everything inside."""
         for path in (folder, *folder.rglob("*")):
             os.chown(path, self.uid, self.gid, follow_symlinks=False)

@@ -114,7 +114,7 @@ class Postgres:
         if not self._folder.exists():
             self._make_cluster()
         elif self._account and self._folder.stat().st_uid == 0:
-            self._account.own(self._folder)
+            self._account.take_over(self._folder)
         # A pid that was the server's and may be anybody's by now (after a restart of the container, often)
         # would make PostgreSQL refuse to start.
         if over is not None and self._pid_file()[:1] == [str(over)]:
@@ -127,7 +127,7 @@ class Postgres:
         cluster = self._folder.with_name(f"postgres.new-{secrets.token_hex(4)}")
         cluster.mkdir(mode=0o700)
         if self._account:
-            self._account.own(cluster)
+            self._account.take_over(cluster)
         with tempfile.TemporaryFile() as password, tempfile.TemporaryFile() as output:
             password.write(f"{self._endpoint.password}\n".encode())
             password.seek(0)

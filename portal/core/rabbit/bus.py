@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractConnection
 
-from portal.core.bus import Handler
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
+from portal.core.messaging.bus import Handler
 from portal.core.rabbit.consumer import Consumer
 from portal.core.rabbit.link import BROKER_ERRORS, PublisherLink, wait_for_broker
 from portal.core.rabbit.topology import EXCHANGE, dead_queue, ensure_topology, retry_queue

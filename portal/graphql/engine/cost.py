@@ -112,8 +112,8 @@ class _Count:
         path = f"{parent.name}.{name}"
         within = replace(self, points=self._steps(node)) if "granularity" in field.args else self
         inner = within.selections(node.selection_set, get_named_type(field.type))
-        own = WEIGHTS.get(path, 1) + (self.root_weight if is_root else 0)
-        return own + inner * self._rows(node, field, path)
+        weight = WEIGHTS.get(path, 1) + (self.root_weight if is_root else 0)
+        return weight + inner * self._rows(node, field, path)
 
     def _rows(self, node: FieldNode, field: GraphQLField, path: str) -> int:
         """Return how often the fields below occur at most. The lists of a page have the page's rows already."""
@@ -129,10 +129,10 @@ class _Count:
         return ROWS_ASSUMED
 
     def _page(self, node: FieldNode, page: str, default: Any) -> int:
-        asked = self._given(node, page)
-        if not isinstance(asked, int):
-            asked = default
-        return max(1, min(asked, MAX_PAGE)) if isinstance(asked, int) else MAX_PAGE
+        size = self._given(node, page)
+        if not isinstance(size, int):
+            size = default
+        return max(1, min(size, MAX_PAGE)) if isinstance(size, int) else MAX_PAGE
 
     def _steps(self, node: FieldNode) -> int:
         """Return how many points a series has at most; its first and last step may be short.

@@ -70,8 +70,8 @@ async def acquire_slot(tx: Tx, slot: ResponseSlot) -> dict[str, Any] | None:
 
     Raises RequestInProgress, IdempotencyMismatch.
     """
-    own = col(StoredResponse.account_id) == slot.account_id
-    await tx.execute(delete(StoredResponse).where(own, col(StoredResponse.created_at) < tx.now - RETENTION))
+    in_account = col(StoredResponse.account_id) == slot.account_id
+    await tx.execute(delete(StoredResponse).where(in_account, col(StoredResponse.created_at) < tx.now - RETENTION))
     row = {"account_id": slot.account_id, "name_digest": slot.name_digest, "created_at": tx.now}
     statement = insert(StoredResponse).values(**row, request_digest=slot.request_digest).on_conflict_do_nothing()
     try:
@@ -84,7 +84,7 @@ async def acquire_slot(tx: Tx, slot: ResponseSlot) -> dict[str, Any] | None:
         ) from error
     if acquired is not None:
         return None
-    stored = await tx.get(select(StoredResponse).where(own, col(StoredResponse.name_digest) == slot.name_digest))
+    stored = await tx.get(select(StoredResponse).where(in_account, col(StoredResponse.name_digest) == slot.name_digest))
     if stored.request_digest != slot.request_digest:
         raise IdempotencyMismatch("This Idempotency-Key was used for another request.", hint="Take a new key for each.")
     return _decrypt(stored, slot)
@@ -94,8 +94,8 @@ async def store_response(tx: Tx, slot: ResponseSlot, data: dict[str, Any]) -> No
     """Store what a repetition will be answered."""
     nonce = token_bytes(NONCE_BYTES)
     answer = nonce + AESGCM(slot.key).encrypt(nonce, msgspec.json.encode(data), slot.request_digest)
-    mine = (col(StoredResponse.account_id) == slot.account_id, col(StoredResponse.name_digest) == slot.name_digest)
-    await tx.execute(update(StoredResponse).where(*mine).values(answer=answer))
+    is_this = (col(StoredResponse.account_id) == slot.account_id, col(StoredResponse.name_digest) == slot.name_digest)
+    await tx.execute(update(StoredResponse).where(*is_this).values(answer=answer))
 
 
 async def purge_responses(tx: Tx) -> int:

@@ -90,7 +90,7 @@ class Loaders:
     async def _key_last_used(self, key_ids: list[str]) -> Sequence[datetime | None]:
         """Load the newest use of any of a key's secrets."""
         secrets = await self.secrets.load_many(key_ids)
-        uses = await asyncio.gather(*[self.last_used.load_many([one.id for one in of_key]) for of_key in secrets])
+        uses = await asyncio.gather(*[self.last_used.load_many([secret.id for secret in of_key]) for of_key in secrets])
         return [max((use.at for use in of_key if use is not None), default=None) for of_key in uses]
 
     async def _live_limits(self, key_ids: list[str]) -> Sequence[list[LimitAnswer] | None]:

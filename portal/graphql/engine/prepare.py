@@ -55,9 +55,9 @@ async def prepare_operation(
 
     A refusal costs a little too, as reading was work; a caller who has not even that left is refused unread.
     """
-    spent = options.spent(actor) if options.spent else None
-    if spent is not None:
-        return too_much(Cost(REFUSED_COST, spent))
+    find_exhausted = options.find_exhausted(actor) if options.find_exhausted else None
+    if find_exhausted is not None:
+        return too_much(Cost(REFUSED_COST, find_exhausted))
     found = _find_operation(actor, text, dict(variables or {}), options, is_stream=is_stream)
     if isinstance(found, Result):
         return await _charged_refusal(actor, found, options)
@@ -106,7 +106,7 @@ def _nests_deeper(value: Any, most: int) -> bool:
     containers: list[Any] = [value]
     for _ in range(most):
         inside = (each.values() if isinstance(each, dict) else each for each in containers)
-        containers = [one for each in inside for one in each if isinstance(one, dict | list)]
+        containers = [item for each in inside for item in each if isinstance(item, dict | list)]
         if not containers:
             return False
     return True

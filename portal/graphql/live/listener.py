@@ -97,14 +97,14 @@ class Listener:
 
     async def _listen(self, pubsub: Any) -> None:
         """Raises a RedisError for a server that says nothing although it is asked."""
-        heard = monotonic()
+        heard_at = monotonic()
         while True:
             message = await pubsub.get_message(timeout=SILENCE_SECONDS)
             if message is not None:
-                heard = monotonic()
+                heard_at = monotonic()
                 self._outage.recovered()
                 self._hear(message)
-            elif monotonic() - heard > DEAF_SECONDS:
+            elif monotonic() - heard_at > DEAF_SECONDS:
                 raise RedisError("the server hangs")
             else:
                 await pubsub.ping()

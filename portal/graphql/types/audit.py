@@ -108,14 +108,14 @@ class AuditQueries:
         self, info: Info, first: First = 25, after: After = None, where: Where = None
     ) -> Connection[AuditEvent]:
         tx, account_id = info.context.tx, info.context.actor.account_id
-        which = where.to_filter() if where else audit.AuditFilter()
+        filters = where.to_filter() if where else audit.AuditFilter()
         before = _sequence_of(account_id, decode_cursor(after)[1]) if after else None
         if after and before is None:
             raise Invalid("This is not a cursor of this list.", hint="Take pageInfo.endCursor.", path=("after",))
         most = check_first(first) + 1
-        rows = await audit.list_newest(tx, account_id, which, most=most, before_sequence=before)
+        rows = await audit.list_newest(tx, account_id, filters, most=most, before_sequence=before)
         items = [((row.occurred_at, _event_id(account_id, row.sequence)), AuditEvent.of(row)) for row in rows]
-        return connection_of(items, first, after, lambda: audit.count_audit_events(tx, account_id, which))
+        return connection_of(items, first, after, lambda: audit.count_audit_events(tx, account_id, filters))
 
     @resolver(f"Integrity of the audit log. Its newest {MAX_VERIFIED} events are verified for each answer.")
     @requires(Permission.AUDIT_READ)

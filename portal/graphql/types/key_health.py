@@ -69,11 +69,11 @@ class _Look:
         found = [self._attention(row, AttentionReason.RATE_LIMITED, None, denials[row.id]) for row in rows]
         return sorted(found, key=lambda attention: (-attention.denials, attention.key.id))
 
-    async def unused(self, others: list[KeyAttention]) -> list[KeyAttention]:
+    async def unused(self, with_attention: list[KeyAttention]) -> list[KeyAttention]:
         """What is shown of the other keys is loaded along with what is looked at here."""
         before = self.tx.now - UNUSED
         rows = await keys.list_older(self.tx, self.account_id, before, MAX_OLD)
-        looked_at = [row.id for row in rows] + [str(other.key.id) for other in others]
+        looked_at = [row.id for row in rows] + [str(other.key.id) for other in with_attention]
         last = await self.info.context.loaders.key_last_used.load_many(looked_at)
         unused = [(row, at) for row, at in zip(rows, last, strict=False) if at is None or at < before]
         return [self._attention(row, AttentionReason.UNUSED, at) for row, at in unused]

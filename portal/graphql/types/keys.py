@@ -159,8 +159,8 @@ class Key(Node):
 
     @resolver("Client IP of the most recent check with this key, if known.")
     async def last_used_address(self, info: Info) -> str | None:
-        told = [(use.at, use.address) for use in await self._uses(info) if use.address is not None]
-        return max(told)[1] if told else None
+        address_uses = [(use.at, use.address) for use in await self._uses(info) if use.address is not None]
+        return max(address_uses)[1] if address_uses else None
 
     async def _uses(self, info: Info) -> list[usage.LastUse]:
         loaders = info.context.loaders
@@ -180,8 +180,8 @@ class Key(Node):
         where: Where = None,
         time_zone: TimeZone = "UTC",
     ) -> Usage:
-        asked = UsageRange(start, end, granularity, time_zone)
-        return await read_usage(info, asked, group_by, where, key_id=self.id)
+        usage_range = UsageRange(start, end, granularity, time_zone)
+        return await read_usage(info, usage_range, group_by, where, key_id=self.id)
 
 
 KeyId = Annotated[strawberry.ID, strawberry.argument(name="id", description="The key's id.")]
@@ -215,12 +215,12 @@ class KeyQueries:
         status: WithStatus = None,
     ) -> Connection[Key]:
         tx, account_id = info.context.tx, info.context.actor.account_id
-        which = keys.KeyFilter(
+        filters = keys.KeyFilter(
             search=search,
             environment=environment.value if environment else None,
             status=keys.KeyStatus(status.value) if status else None,
         )
         before = decode_cursor(after) if after else None
-        rows = await keys.list_keys(tx, account_id, which, most=check_first(first) + 1, before=before)
+        rows = await keys.list_keys(tx, account_id, filters, most=check_first(first) + 1, before=before)
         items = [((row.created_at, row.id), Key.of(row, tx.now)) for row in rows]
-        return connection_of(items, first, after, lambda: keys.count_keys(tx, account_id, which))
+        return connection_of(items, first, after, lambda: keys.count_keys(tx, account_id, filters))

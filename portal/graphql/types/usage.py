@@ -204,16 +204,20 @@ class UsageQueries:
 
 
 async def read_usage(
-    info: Info, asked: UsageRange, group_by: UsageGroup | None, where: UsageFilter | None, key_id: str | None = None
+    info: Info,
+    span: UsageRange,
+    group_by: UsageGroup | None,
+    where: UsageFilter | None,
+    key_id: str | None = None,
 ) -> Usage:
     """Read usage over time; `key_id` wins over the filter's. Raises Invalid for a range, zone or size not served."""
     query = usage.UsageQuery(
-        start=asked.start,
-        end=asked.end,
-        granularity=usage.Granularity(asked.granularity.value),
+        start=span.start,
+        end=span.end,
+        granularity=usage.Granularity(span.granularity.value),
         group_by=None if group_by is None else usage.UsageGroup[group_by.name],
         filter=usage_filter(where, key_id),
-        time_zone=asked.time_zone,
+        time_zone=span.time_zone,
     )
     series = await read_series(info, query)
     return Usage.of(series, await _labels(info, series.groups, query.group_by), query)

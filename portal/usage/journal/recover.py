@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portal.core.bus import USAGE_RECORDED, Bus
 from portal.core.errors import PortalError
+from portal.core.messaging.bus import USAGE_RECORDED, Bus
 from portal.usage.journal.segments import DAMAGED_SUFFIX, is_open, list_segments, size_of
 from portal.usage.journal.shipper import LOCK_NAME, JournalDamaged, JournalShipper
 

@@ -19,10 +19,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from portal.core.backoff import Backoff, is_set_within
-from portal.core.bus import USAGE_RECORDED, Bus
+from portal.core.concurrency.backoff import Backoff, is_set_within
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
+from portal.core.messaging.bus import USAGE_RECORDED, Bus
 from portal.usage.journal.segments import (
     SegmentChunk,
     delete_segment,

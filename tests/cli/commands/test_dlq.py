@@ -11,9 +11,9 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from portal.cli.main import app
-from portal.core.bus import USAGE_RECORDED
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.rabbit import RabbitBus, connect
 from portal.limits import Limiter
 from portal.usage import IngestBatcher, encode_batch, ingest_usage

@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from portal.accounts import create_service_token
 from portal.core.actor import SYSTEM
-from portal.core.bus import USAGE_RECORDED
 from portal.core.embedded import start_services
 from portal.core.ids import new_id
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.rabbit import BrokerStatus
 from portal.runtime import open_container, prepare_database
 from tests.broker.find import private_broker

@@ -11,7 +11,7 @@ from portal import audit
 from portal.core.actor import Actor, Role
 from portal.core.clock import utc_now
 from portal.core.database import Database
-from portal.core.outbox import OutboxRow
+from portal.core.messaging.outbox import OutboxRow
 from portal.graphql import Options
 from tests.conftest import MakeAccount
 from tests.graphql.conftest import CREATE, Answer, Ask, MakeKey, codes

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.database import Database
+from portal.core.messaging.bus import USAGE_RECORDED, InProcessBus
 from portal.usage import Journal, JournalShipper, ingest_usage
 from portal.usage.journal import JournalDamaged
 from portal.usage.journal.format import HEADER_SIZE, encode_frames

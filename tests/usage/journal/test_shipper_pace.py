@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.core.bus import USAGE_RECORDED, Handler
+from portal.core.messaging.bus import USAGE_RECORDED, Handler
 from portal.usage import Journal, JournalShipper, UsageRecord, decode_batch, journal_backlog
 from portal.usage.journal.segments import SegmentChunk, list_segments, load_cursor, read_chunk
 from portal.usage.journal.shipper import BACKLOG_TURN, MAX_BACKLOG_WAITING

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from portal.accounts import create_service_token
 from portal.core.actor import SYSTEM, Actor
-from portal.core.bus import USAGE_RECORDED, InProcessBus
 from portal.core.clock import utc_now
+from portal.core.messaging.bus import USAGE_RECORDED, InProcessBus
 from portal.metering import parse_event
 from portal.usage import IngestBatcher, JournalShipper
 from tests.web.check.conftest import MakeKey, Served

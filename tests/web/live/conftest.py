@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portal.core.bus import EVENTS
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
+from portal.core.messaging.bus import EVENTS
 from portal.graphql.live import Publisher
 from portal.runtime import Container, listen, open_container, open_web, running_server, url_of
 from tests.conftest import settings_for

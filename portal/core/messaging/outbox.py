@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from portal.core.events import Event
+from portal.core.messaging.events import Event
 
 
 class OutboxRow(SQLModel, table=True):
