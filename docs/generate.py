@@ -22,6 +22,21 @@ from portal.core.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
 METRICS |= {f"{name}MetricFamily": kind for name, kind in METRICS.items()}
+INTERNAL_STATUS = 500
+GRAPHQL_CODES = {
+    "BAD_DOCUMENT": "The document does not parse or does not fit the schema",
+    "BAD_OPERATION": "`operationName` names none of the document's operations, or is needed",
+    "BAD_REQUEST": "The HTTP request is not as GraphQL over HTTP has it",
+    "BAD_VARIABLES": "A variable is missing or of another type",
+    "INTERNAL": "Something failed that was not expected; the request id leads to the log",
+    "MUTATION_BY_GET": "Mutations are sent by POST",
+    "RATE_LIMITED": "The caller's allowance is used up; `Retry-After` says until when",
+    "SUBSCRIPTION": "A subscription needs a WebSocket or server-sent events",
+    "TIMEOUT": "The operation took too long",
+    "TOO_COSTLY": "The operation costs more than one may",
+    "TOO_LARGE": "The document, its variables or the body are larger or deeper than is allowed",
+    "TOO_MANY_SUBSCRIPTIONS": "Too many operations run on this connection",
+}
 LEVELS = ("debug", "info", "warning", "error", "exception")
 
 
@@ -37,7 +52,10 @@ def settings_page() -> str:
         else:
             text = f"`{str(default).lower() if isinstance(default, bool) else default}`"
         rows.append(f"| `PORTAL_{name.upper()}` | {text} | {_cell(field.description or '')}{_bounds(field.metadata)} |")
-    lead = "Settings are environment variables. Wrong ones are reported at the start, all at once."
+    lead = (
+        "Settings are environment variables; `portal run` sets the required ones itself."
+        " Wrong ones are reported at startup, all at once."
+    )
     return "\n".join(["# Settings", lead, "", *rows, ""])
 
 
@@ -45,7 +63,7 @@ def commands_page() -> str:
     """Return the page of every command with its arguments and options."""
     lines = [
         "# Commands",
-        "Errors are one line on stderr that says what to do next: exit code 2 for usage, 1 for failure.",
+        "Errors are one line on stderr that says what to do next: exit code 2 for wrong usage, 1 for failure.",
         "",
     ]
     for name, command in _commands(typer.main.get_command(app), "portal"):
@@ -67,15 +85,16 @@ def errors_page() -> str:
         "",
     ]
     lines += [", ".join(f"`{code.value}`" for code in Code), ""]
-    lines += ["## Of everything else", "`code` of a GraphQL problem or error, and of a REST problem document.", ""]
-    lines += ["| code | status | meaning |", "|---|---|---|"]
-    seen = set()
-    for error in sorted(_subclasses(PortalError), key=lambda kind: kind.code):
-        if error.code in seen:
-            continue
-        seen.add(error.code)
-        status = getattr(error, "http_status", "")
-        lines.append(f"| `{error.code}` | {status} | {_cell(_sentences(error.__doc__ or ''))} |")
+    lines += ["## Of GraphQL problems and errors", "", "| code | status | meaning |", "|---|---|---|"]
+    found = {error.code: error for error in _subclasses(PortalError) if error.http_status != INTERNAL_STATUS}
+    rows = {code: f"| `{code}` | {error.http_status} | {_cell(error.__doc__ or '')} |" for code, error in found.items()}
+    rows |= {code: f"| `{code}` | | {_cell(text)} |" for code, text in GRAPHQL_CODES.items() if code not in rows}
+    lines += [rows[code] for code in sorted(rows)]
+    lines += [
+        "",
+        "Problem documents of `/check` and `/usage/events` say what happened in `detail`; events of the latter have",
+    ]
+    lines += ["codes of their own, in [usage](../usage.md#external-metering)."]
     return "\n".join([*lines, ""])
 
 
@@ -141,9 +160,10 @@ def _parameter(parameter: Any) -> str:
     else:
         words = ", ".join(f"`{word}`" for word in [*parameter.opts, *parameter.secondary_opts])
     default = parameter.default
-    is_shown = default not in (None, False, True, (), []) and not callable(default) and not parameter.required
+    is_shown = default not in (None, False, True, "", (), []) and not callable(default) and not parameter.required
     shown = f" Default: `{default}`." if is_shown else ""
-    return f"{words}: {_sentences(getattr(parameter, 'help', None) or 'required')}{shown}"
+    required = " Required." if parameter.required and parameter.param_type_name != "argument" else ""
+    return f"{words}: {_sentences(getattr(parameter, 'help', None) or 'see above.')}{required}{shown}"
 
 
 def _sentences(text: str) -> str:

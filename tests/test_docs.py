@@ -1,5 +1,6 @@
 """The documents keep their promises: commands exist, links lead somewhere, the settings are the settings."""
 
+import ast
 import json
 import re
 from importlib.util import module_from_spec, spec_from_file_location
@@ -89,3 +90,14 @@ def test_every_code_of_the_check_is_described() -> None:
     page = (ROOT / "docs/check.md").read_text()
     for code in Code:
         assert f"`{code.value}`" in page
+
+
+def test_every_code_of_graphql_is_documented() -> None:
+    page = (ROOT / "docs/reference/errors.md").read_text()
+    for folder in ("portal/graphql", "web/graphql"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("request_error", "refusal"):
+                    code = node.args[0]
+                    if isinstance(code, ast.Constant):
+                        assert f"`{code.value!s}`" in page, f"{path}: {code.value!r}"

@@ -56,7 +56,7 @@ async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finaliz
     period = plans.period_named(billing.next_period, account.time_zone)
     if max(billing.next_at, period.end) + grace > tx.now:
         return None
-    closed = await usage.bill_late_usage(tx, account_id)
+    closed = await usage.mark_late_usage_billed(tx, account_id)
     units = await usage.close_period(tx, account_id, period.name)
     if units is None:
         raise RuntimeError(f"{account_id} {period.name} is closed and not billed")

@@ -197,15 +197,17 @@ def _for_days(tariff: Tariff, share: Share) -> Tariff:
     charges = [
         replace(
             charge,
-            free_units=_part(charge.free_units, share),
-            tiers=tuple(replace(tier, up_to=tier.up_to and _part(tier.up_to, share)) for tier in charge.tiers),
+            free_units=_prorated_units(charge.free_units, share),
+            tiers=tuple(
+                replace(tier, up_to=tier.up_to and _prorated_units(tier.up_to, share)) for tier in charge.tiers
+            ),
         )
         for charge in tariff.charges
     ]
     return replace(tariff, charges=tuple(charges))
 
 
-def _part(units: Decimal, share: Share) -> Decimal:
+def _prorated_units(units: Decimal, share: Share) -> Decimal:
     """Whole units, rounded up."""
     with exactly():
         return (units * share.days / share.of_days).to_integral_value(ROUND_CEILING)

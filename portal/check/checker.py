@@ -234,14 +234,14 @@ class Checker:
 
     async def _reload(self, job: _Job) -> None:
         job.seed = None
-        self._retry(job, await self.policies.reload(job.digest))
+        self._ask_again(job, await self.policies.reload(job.digest))
 
     async def _load_seed(self, job: _Job) -> None:
         policy = job.prepared.policy
         job.seed = await self._seeds.run(policy.account_id, lambda: load_seed(self.database, policy))
-        self._retry(job, CachedPolicy(policy))
+        self._ask_again(job, CachedPolicy(policy))
 
-    def _retry(self, job: _Job, cached: CachedPolicy | None) -> None:
+    def _ask_again(self, job: _Job, cached: CachedPolicy | None) -> None:
         """Ask the limiter again, by a newer policy or with a seed."""
         job.rounds += 1
         if cached is None:

@@ -158,7 +158,7 @@ class Tx:
         """Let PostgreSQL stop any later statement of this transaction that waits longer for one lock."""
         await self.execute(_LIMIT_WAITING, {"most_ms": str(round(seconds * 1000))})
 
-    async def settle(self) -> None:
+    async def finish_statements(self) -> None:
         """Return when no statement is on its way, and refuse any later one.
 
         Work that others share outlives a cancelled caller. What it sent afterwards would take a connection anew, as the

@@ -26,11 +26,15 @@ class StartupError(PortalError):
 
 
 class Unauthenticated(PortalError):
+    """The caller is not signed in."""
+
     code = "UNAUTHENTICATED"
     http_status = 401
 
 
 class Forbidden(PortalError):
+    """The caller's role or token does not allow this."""
+
     code = "FORBIDDEN"
     http_status = 403
 
@@ -72,7 +76,7 @@ class TooManyAttempts(PortalError):
 
 
 class Unavailable(PortalError):
-    """A neighbour (database, Redis) did not answer in time."""
+    """The database or Redis did not answer in time."""
 
     code = "UNAVAILABLE"
     http_status = 503

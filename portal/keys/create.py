@@ -35,7 +35,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class CreatedKey:
-    """`secret` is stored nowhere: this is the only time it exists outside its owner's hands."""
+    """`secret` is shown this once; only its SHA-256 is stored."""
 
     key: Key
     secret: str

@@ -67,10 +67,10 @@ from portal.usage.models import Quarantined
 from portal.usage.periods import (
     ClosedPeriod,
     Settlement,
-    bill_late_usage,
     billable_units,
     close_period,
     list_closed_periods,
+    mark_late_usage_billed,
     settle_usage,
     used_in_period,
 )
@@ -117,7 +117,6 @@ __all__ = [
     "UsageTotals",
     "audit_account",
     "audited_months",
-    "bill_late_usage",
     "billable_units",
     "close_period",
     "count_external",
@@ -143,6 +142,7 @@ __all__ = [
     "list_closed_periods",
     "list_quarantined",
     "list_requests",
+    "mark_late_usage_billed",
     "oldest_kept",
     "parse_month",
     "prune_resource_names",

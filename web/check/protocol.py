@@ -35,7 +35,7 @@ _STATUS_LINE = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phra
 class PendingReply:
     """The place of one request's answer in the line of its connection."""
 
-    __pendings__ = ("_protocol", "data", "is_last")
+    __slots__ = ("_protocol", "data", "is_last")
 
     def __init__(self, protocol: "CheckProtocol", *, is_last: bool) -> None:
         self._protocol = protocol

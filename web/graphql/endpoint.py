@@ -83,7 +83,7 @@ def _options(request: Request, caller: Caller, graphql_request: GraphQLRequest) 
         request_id=getattr(request.state, "request_id", None) or new_id("http"),
         limiter=services.limiter,
         charge=services.rate_limiter.charge,
-        find_exhausted=services.rate_limiter.find_exhausted,
+        find_refusal=services.rate_limiter.find_refusal,
         idempotency_key=_idempotency_key(request, caller),
     )
 

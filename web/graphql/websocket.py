@@ -165,7 +165,7 @@ class _Conversation:
             request_id=new_id("ws"),
             limiter=services.limiter,
             charge=services.rate_limiter.charge,
-            find_exhausted=services.rate_limiter.find_exhausted,
+            find_refusal=services.rate_limiter.find_refusal,
         )
         caller = (self._caller.actor, self._caller.person)
         opened = await open_stream(

@@ -20,7 +20,7 @@ CREATE = audit.Action("personal_token.create", "created a personal token")
 
 @dataclass(frozen=True, slots=True)
 class CreatedToken:
-    """`token` is shown once and stored nowhere."""
+    """`token` is shown once; only its SHA-256 is stored."""
 
     row: PersonalToken
     token: str

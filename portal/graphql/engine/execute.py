@@ -51,7 +51,7 @@ async def run_prepared(
     actor, person = caller
     context = GraphQLContext(actor, person, prepared.document, options.key_prefix, options.limiter)
     run = _Run(context, prepared.kind is OperationType.MUTATION, prepared.variables, options)
-    result = await (run.run() if actor.kind == "anonymous" else run.commit(database))
+    result = await (run.run() if actor.kind == "anonymous" else run.run_in_transaction(database))
     cost = prepared.cost if options.charge else None
     return replace(result, cost=cost, is_mutation=run.is_mutation)
 
@@ -63,7 +63,7 @@ class _Run:
     variables: dict[str, Any]
     options: Options
 
-    async def commit(self, database: Database) -> Result:
+    async def run_in_transaction(self, database: Database) -> Result:
         result: Result | None = None
         try:
             async with database.transaction(actor=self.context.actor) as tx:
@@ -71,7 +71,7 @@ class _Run:
                 try:
                     result = await self._run_once(tx)
                 finally:
-                    await tx.settle()
+                    await tx.finish_statements()
                 if result.errors:
                     raise _Undo
         except _Undo:

@@ -1,6 +1,6 @@
 """Idempotency: a mutation that is sent again with the same key runs once and is answered the same, for 10 minutes.
 
-The place is claimed and the answer kept in the mutation's own transaction, so neither a crash nor a lost answer makes
+The slot is acquired and the answer kept in the mutation's own transaction, so neither a crash nor a lost answer makes
 it run twice; a concurrent duplicate waits for the first at the primary key. The answer may hold a secret that is shown
 once: it is encrypted (AES-256-GCM) with a key derived from the caller's credential and the idempotency key, of which
 only digests are stored, so neither the database nor a backup of it can tell the secret.

@@ -1,4 +1,4 @@
-"""The one table of GraphQL itself: answers that are kept for who asks again."""
+"""The one table of GraphQL itself: responses stored for a repeated request."""
 
 from datetime import datetime
 

@@ -12,7 +12,7 @@ from portal.graphql.engine.rate_limit import RateLimitResult
 from portal.limits import Limiter
 
 TIMEOUT_SECONDS = 2.0
-FindExhausted = Callable[[Actor], RateLimitResult | None]
+FindRefusal = Callable[[Actor], RateLimitResult | None]
 Charge = Callable[[Actor, int], Awaitable[RateLimitResult | None]]
 
 
@@ -29,7 +29,7 @@ class Options:
     """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
 
     Without a `limiter` the live state of limits is not known; without `charge` nothing is taken from anybody's
-    allowance, as for the portal's own pages; `find_exhausted` says who is refused unread.
+    allowance, as for the portal's own pages; `find_refusal` says who is refused unread.
     """
 
     operation_name: str | None = None
@@ -39,7 +39,7 @@ class Options:
     timeout_seconds: float = TIMEOUT_SECONDS
     limiter: Limiter | None = None
     charge: Charge | None = None
-    find_exhausted: FindExhausted | None = None
+    find_refusal: FindRefusal | None = None
     idempotency_key: IdempotencyKey | None = None
 
 

@@ -55,9 +55,9 @@ async def prepare_operation(
 
     A refusal costs a little too, as reading was work; a caller who has not even that left is refused unread.
     """
-    find_exhausted = options.find_exhausted(actor) if options.find_exhausted else None
-    if find_exhausted is not None:
-        return too_much(Cost(REFUSED_COST, find_exhausted))
+    find_refusal = options.find_refusal(actor) if options.find_refusal else None
+    if find_refusal is not None:
+        return rate_limit_refusal(Cost(REFUSED_COST, find_refusal))
     found = _find_operation(actor, text, dict(variables or {}), options, is_stream=is_stream)
     if isinstance(found, Result):
         return await _charged_refusal(actor, found, options)
@@ -70,7 +70,7 @@ async def prepare_operation(
         return await _charged_refusal(actor, refused(error), options)
     cost = await charge(actor, requested, options)
     if cost.is_refused:
-        return too_much(cost)
+        return rate_limit_refusal(cost)
     return PreparedOperation(document, operation, known, cost)
 
 
@@ -160,11 +160,11 @@ async def _charged_refusal(actor: Actor, result: Result, options: Options) -> Re
         return result
     cost = await charge(actor, REFUSED_COST, options)
     if cost.is_refused:
-        return too_much(cost)
+        return rate_limit_refusal(cost)
     return refused(*result.errors, cost=cost)
 
 
-def too_much(cost: Cost) -> Result:
+def rate_limit_refusal(cost: Cost) -> Result:
     """Return the refusal of an operation beyond the caller's rate limit."""
     assert cost.charged is not None  # noqa: S101  # only a charge can be refused
     message = f"This costs {cost.requested}, and {cost.charged.remaining} of your allowance are left."

@@ -66,12 +66,12 @@ class GraphQLRateLimiter:
     def __init__(self, limiter: Limiter, per_minute: int) -> None:
         self._limiter = limiter
         self._per_minute = per_minute
-        self._exhausted = RateLimitCache()
+        self._find_refusal = RateLimitCache()
 
-    def find_exhausted(self, actor: Actor) -> RateLimitResult | None:
+    def find_refusal(self, actor: Actor) -> RateLimitResult | None:
         """Return the refusal of a caller who is known to have less left than a refusal costs, else None."""
         name, limit = _name(actor), self._limit(actor)
-        wait = self._exhausted.seconds_left(name, monotonic())
+        wait = self._find_refusal.seconds_left(name, monotonic())
         if wait is None:
             return None
         remaining = max(0, int(min(REFUSED_COST, limit) - wait * limit / RATE_LIMIT_WINDOW_SECONDS))
@@ -87,7 +87,7 @@ class GraphQLRateLimiter:
             later = _full_again(REFUSED_COST, fee.limit)
             return replace(fee, retry_seconds=charged.retry_seconds + later)
         self._remember(actor, fee or charged)
-        known = self.find_exhausted(actor)
+        known = self.find_refusal(actor)
         wait = 0 if known is None or known.retry_seconds is None else known.retry_seconds
         return replace(charged, retry_seconds=max(charged.retry_seconds, wait))
 
@@ -114,7 +114,7 @@ class GraphQLRateLimiter:
         short = min(REFUSED_COST, charged.limit) - charged.remaining
         if short > 0:
             now = monotonic()
-            self._exhausted.remember(_name(actor), now + short * RATE_LIMIT_WINDOW_SECONDS / charged.limit, now)
+            self._find_refusal.remember(_name(actor), now + short * RATE_LIMIT_WINDOW_SECONDS / charged.limit, now)
 
     def _limit(self, actor: Actor) -> int:
         return self._per_minute // ANONYMOUS_SHARE if actor.kind == "anonymous" else self._per_minute

@@ -17,7 +17,7 @@ from portal.graphql.engine.context import GraphQLContext
 from portal.graphql.engine.errors import request_error, shown_errors
 from portal.graphql.engine.execute import run_prepared
 from portal.graphql.engine.options import Options, Result, refused
-from portal.graphql.engine.prepare import PreparedOperation, charge, prepare_operation, too_much
+from portal.graphql.engine.prepare import PreparedOperation, charge, prepare_operation, rate_limit_refusal
 from portal.graphql.live import SubscriptionHub
 from portal.graphql.schema import schema
 from portal.graphql.types.subscriptions import UsageTick
@@ -85,7 +85,7 @@ class _Stream:
         if isinstance(event, UsageTick) or self.options.charge is None:
             return None
         cost = await charge(self.caller[0], self.prepared.cost.requested, self.options)
-        return too_much(cost) if cost.is_refused else None
+        return rate_limit_refusal(cost) if cost.is_refused else None
 
     async def _run_event(self, event: Any) -> Result:
         """Return one event as the operation asks for it; only some read the database."""
@@ -102,7 +102,7 @@ class _Stream:
                         answer = outcome if isinstance(outcome, ExecutionResult) else await outcome
                     finally:
                         if tx is not None:
-                            await tx.settle()
+                            await tx.finish_statements()
         except TimeoutError:
             return Result(None, [request_error("TIMEOUT", "This event took too long to work out.")])
         except Exception as error:

@@ -101,13 +101,15 @@ def _object(metadata: Any) -> dict[str, Any]:
 @strawberry.type(description="A key was created.")
 class CreatedKey:
     key: Key = strawberry.field(description="The key.")
-    secret: str = strawberry.field(description="The secret to send. It is shown only once and never stored.")
+    secret: str = strawberry.field(description="The secret to send. It is shown only once; only its SHA-256 is stored.")
 
 
 @strawberry.type(description="A key was rotated.")
 class RotatedKey:
     key: Key = strawberry.field(description="The key.")
-    secret: str = strawberry.field(description="The new secret to send. It is shown only once and never stored.")
+    secret: str = strawberry.field(
+        description="The new secret to send. It is shown only once; only its SHA-256 is stored."
+    )
 
 
 @strawberry.type(description="A key was changed.")

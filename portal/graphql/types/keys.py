@@ -35,7 +35,9 @@ class KeyStatus(Enum):
     REVOKED = value("revoked", "Checks deny the key with REVOKED, permanently.")
 
 
-@strawberry.type(description="A secret of a key: the text that callers send. It is shown once and never stored.")
+@strawberry.type(
+    description="A secret of a key: the text that callers send. It is shown once; only its SHA-256 is stored."
+)
 class KeySecret:
     id: strawberry.ID = strawberry.field(description="Id of the secret.")
     masked: str = strawberry.field(description="Masked text, enough to recognize the secret: pk_live_ab12…wxyz.")

@@ -83,7 +83,7 @@ class PersonalTokenQueries:
 class CreatedPersonalToken:
     personal_token: PersonalToken = strawberry.field(description="The token's record, without the token itself.")
     token: str = strawberry.field(
-        description="The token to send as Authorization: Bearer. It is shown only once and never stored."
+        description="The token to send as Authorization: Bearer. It is shown only once; only its SHA-256 is stored."
     )
 
 

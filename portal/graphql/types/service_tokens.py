@@ -54,7 +54,7 @@ class ServiceTokenQueries:
 class CreatedServiceToken:
     service_token: ServiceToken = strawberry.field(description="The token's record, without the token itself.")
     token: str = strawberry.field(
-        description="The token that the gateway sends. It is shown only once and never stored."
+        description="The token that the gateway sends. It is shown only once; only its SHA-256 is stored."
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from portal.core.database import Database, Tx
 from portal.usage.external import store
 from portal.usage.external.events import ExternalEvent, ExternalId, ExternalStatus
-from portal.usage.ingest import PeriodUse, ResourceCap, StagedRow, insert_staged, stage_events
+from portal.usage.ingest import PeriodTotal, ResourceCap, StagedRow, insert_staged, stage_events
 from portal.usage.records import OTHER, VALID
 from portal.usage.retention import (
     RAW_TABLE,
@@ -34,7 +34,7 @@ class ExternalCount:
     """The status of each event in its order, and totals of the billing periods that grew."""
 
     statuses: list[ExternalStatus]
-    totals: list[PeriodUse] = field(default_factory=list)
+    totals: list[PeriodTotal] = field(default_factory=list)
 
 
 async def count_external(
@@ -95,7 +95,7 @@ async def _count_in_transaction(
     return ExternalCount(statuses, totals)
 
 
-async def _insert(tx: Tx, rows: Sequence[StagedRow], *, has_overflow: bool) -> list[PeriodUse]:
+async def _insert(tx: Tx, rows: Sequence[StagedRow], *, has_overflow: bool) -> list[PeriodTotal]:
     if not rows:
         return []
     await stage_events(tx, rows, has_overflow=True)

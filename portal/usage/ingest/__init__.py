@@ -21,7 +21,7 @@ from portal.usage.ingest.ingest import IngestResult, ingest_batches, ingest_usag
 from portal.usage.ingest.quarantine import ReplayResult, purge_quarantine, replay_quarantined
 from portal.usage.ingest.resource_cap import ResourceCap
 from portal.usage.ingest.store import (
-    PeriodUse,
+    PeriodTotal,
     count_quarantined,
     delete_quarantined,
     find_quarantined,
@@ -35,7 +35,7 @@ from portal.usage.ingest.validate import ResourceKey, StagedRow
 __all__ = [
     "IngestBatcher",
     "IngestResult",
-    "PeriodUse",
+    "PeriodTotal",
     "RaiseUsed",
     "ReplayResult",
     "ResourceCap",

@@ -21,7 +21,7 @@ from portal.core.database import Database, Tx
 from portal.core.logs import get_log
 from portal.usage.ingest import store
 from portal.usage.ingest.resource_cap import ResourceCap
-from portal.usage.ingest.store import PeriodUse
+from portal.usage.ingest.store import PeriodTotal
 from portal.usage.ingest.validate import (
     CONFLICT,
     REFUSED,
@@ -58,10 +58,10 @@ class IngestResult:
     rejected: int = 0
     quarantined: int = 0
     oldest: datetime | None = None
-    totals: list[PeriodUse] = field(default_factory=list)
+    totals: list[PeriodTotal] = field(default_factory=list)
 
 
-async def ingest_usage(database: Database, batch: bytes) -> list[PeriodUse]:
+async def ingest_usage(database: Database, batch: bytes) -> list[PeriodTotal]:
     """Count one batch. Raises what may work later: then nothing was stored."""
     return (await ingest_batches(database, [batch], ResourceCap())).totals
 

@@ -10,7 +10,7 @@ from portal.core.logs import get_log
 from portal.usage.ingest import store
 from portal.usage.ingest.ingest import ingest_batches
 from portal.usage.ingest.resource_cap import ResourceCap
-from portal.usage.ingest.store import PeriodUse
+from portal.usage.ingest.store import PeriodTotal
 from portal.usage.retention import Retention, delete_in_batches
 
 PURGE_BATCH_SIZE = 1_000
@@ -23,7 +23,7 @@ class ReplayResult:
 
     counted: int = 0
     rejected: int = 0
-    totals: list[PeriodUse] = field(default_factory=list)
+    totals: list[PeriodTotal] = field(default_factory=list)
 
 
 async def replay_quarantined(database: Database, numbers: Sequence[int] | None) -> ReplayResult:

@@ -140,7 +140,7 @@ REJECTED_BATCH_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodUse:
+class PeriodTotal:
     """Billable units that an account has in one billing period so far; settlements added `settled` of them."""
 
     account_id: str
@@ -155,14 +155,14 @@ async def stage_events(tx: Tx, rows: Sequence[StagedRow], *, has_overflow: bool 
     await tx.copy("usage_staging", (*STAGED, "bucket_resource") if has_overflow else STAGED, rows)
 
 
-async def insert_staged(tx: Tx, *, has_overflow: bool = False) -> tuple[int, list[PeriodUse]]:
+async def insert_staged(tx: Tx, *, has_overflow: bool = False) -> tuple[int, list[PeriodTotal]]:
     """Insert the staged events that are new and add them to buckets and periods, in one statement.
 
     Returns how many were new, and the totals of every period that is staged.
     """
     rows = (await tx.execute(_INGEST_WITH_OVERFLOW if has_overflow else _INGEST)).all()
     added = next(row.used for row in rows if not row.account_id)
-    return added, [PeriodUse(row.account_id, row.period, row.used, row.settled) for row in rows if row.account_id]
+    return added, [PeriodTotal(row.account_id, row.period, row.used, row.settled) for row in rows if row.account_id]
 
 
 async def list_conflicts(tx: Tx, first: datetime, last: datetime) -> list[EventKey]:

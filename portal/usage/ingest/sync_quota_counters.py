@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from portal.core.logs import get_log
-from portal.usage.ingest.store import PeriodUse
+from portal.usage.ingest.store import PeriodTotal
 
 RaiseUsed = Callable[[str, str, int, int], Awaitable[None]]
-"""(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodUse."""
+"""(account_id, period, used, settled): the counter holds at least this much from now on; see PeriodTotal."""
 
 
-async def sync_quota_counters(raise_used: RaiseUsed, totals: Sequence[PeriodUse]) -> Exception | None:
+async def sync_quota_counters(raise_used: RaiseUsed, totals: Sequence[PeriodTotal]) -> Exception | None:
     """Raise each period's counter in Redis to its newest total. Returns the first failure, or None.
 
     Raises nothing, logs each failure: the totals are committed, and a counter that lags follows with the next usage.
@@ -20,7 +20,7 @@ async def sync_quota_counters(raise_used: RaiseUsed, totals: Sequence[PeriodUse]
     return next(filter(None, failures), None)
 
 
-async def _raise(raise_used: RaiseUsed, total: PeriodUse) -> Exception | None:
+async def _raise(raise_used: RaiseUsed, total: PeriodTotal) -> Exception | None:
     try:
         await raise_used(total.account_id, total.period, total.used, total.settled)
     except Exception as error:

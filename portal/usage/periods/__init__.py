@@ -7,20 +7,20 @@ store.py   units of a period, closing it, how much of it is billed; the statemen
 from portal.usage.periods.settle import Settlement, settle_usage
 from portal.usage.periods.store import (
     ClosedPeriod,
-    bill_late_usage,
     billable_units,
     close_period,
     list_closed_periods,
+    mark_late_usage_billed,
     used_in_period,
 )
 
 __all__ = [
     "ClosedPeriod",
     "Settlement",
-    "bill_late_usage",
     "billable_units",
     "close_period",
     "list_closed_periods",
+    "mark_late_usage_billed",
     "settle_usage",
     "used_in_period",
 ]

@@ -94,7 +94,7 @@ async def list_closed_periods(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]
     return await _closed_periods(tx, account_id, text(_LIST_CLOSED))
 
 
-async def bill_late_usage(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
+async def mark_late_usage_billed(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
     """Mark all units of closed periods as billed, and return the periods as they were before.
 
     The caller bills the difference in the same transaction. Usage that arrives meanwhile waits for its commit.

@@ -186,7 +186,7 @@ async def test_an_empty_allowance_does_not_even_say_what_is_wrong(
 
 async def test_who_has_nothing_left_is_refused_unread(ask: Ask, owner: Actor, viewer: Actor, limiter: Limiter) -> None:
     slow = GraphQLRateLimiter(limiter, 30)
-    options = Options(charge=slow.charge, find_exhausted=slow.find_exhausted)
+    options = Options(charge=slow.charge, find_refusal=slow.find_refusal)
     await slow.charge(owner, 25)
     (first, *others) = [await ask(owner, f"{{ nothing{number}", options=options) for number in range(5)]
     read = _prepare_cached.cache_info().misses
@@ -205,7 +205,7 @@ async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
     ask: Ask, owner: Actor, limiter: Limiter
 ) -> None:
     slow = GraphQLRateLimiter(limiter, 60)
-    options = Options(charge=slow.charge, find_exhausted=slow.find_exhausted)
+    options = Options(charge=slow.charge, find_refusal=slow.find_refusal)
     await slow.charge(owner, 15)
     first = (await ask(owner, "{ keys { nodes { id } } }", options=options)).cost
     assert first is not None
@@ -221,14 +221,14 @@ async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
 
 
 def test_what_is_remembered_ends_and_is_bounded() -> None:
-    find_exhausted = RateLimitCache(most=2)
-    find_exhausted.remember("ann", until=5.0, now=1.0)
-    find_exhausted.remember("ben", until=9.0, now=1.0)
-    find_exhausted.remember("cem", until=9.0, now=1.0)
-    assert [find_exhausted.seconds_left(name, 2.0) for name in ("ann", "ben", "cem")] == [3.0, 7.0, None]
-    find_exhausted.remember("cem", until=9.0, now=5.0)
-    assert [find_exhausted.seconds_left(name, 5.0) for name in ("ann", "ben", "cem")] == [None, 4.0, 4.0]
-    assert find_exhausted.seconds_left("ben", 9.0) is None
+    find_refusal = RateLimitCache(most=2)
+    find_refusal.remember("ann", until=5.0, now=1.0)
+    find_refusal.remember("ben", until=9.0, now=1.0)
+    find_refusal.remember("cem", until=9.0, now=1.0)
+    assert [find_refusal.seconds_left(name, 2.0) for name in ("ann", "ben", "cem")] == [3.0, 7.0, None]
+    find_refusal.remember("cem", until=9.0, now=5.0)
+    assert [find_refusal.seconds_left(name, 5.0) for name in ("ann", "ben", "cem")] == [None, 4.0, 4.0]
+    assert find_refusal.seconds_left("ben", 9.0) is None
 
 
 async def test_nobody_has_a_small_part_by_address(rate_limiter: GraphQLRateLimiter) -> None:

@@ -20,7 +20,7 @@ from portal.usage import (
     last_used_by_secret,
     used_in_period,
 )
-from portal.usage.ingest import PeriodUse
+from portal.usage.ingest import PeriodTotal
 from tests.usage.sample import NOON, new_account, record, records, request_id
 from tests.usage.truth import buckets_off, raw_totals
 
@@ -68,7 +68,7 @@ def account() -> str:
 
 async def test_once_and_again_is_once(database: Database, account: str) -> None:
     batch = encode_batch(records(500, account_id=account))
-    total = [PeriodUse(account, "2026-11", 500)]
+    total = [PeriodTotal(account, "2026-11", 500)]
     assert await ingest_usage(database, batch) == total
     assert await ingest_usage(database, batch) == total
     assert await raw_totals(database, account) == (500, 500)
@@ -144,7 +144,7 @@ async def test_the_same_id_with_another_content_is_quarantined_and_changes_nothi
 async def test_a_month_without_a_partition_gets_one(database: Database, account: str) -> None:
     long_ago = datetime(2019, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
     assert await ingest_usage(database, encode_batch([record(1, long_ago, account_id=account)])) == [
-        PeriodUse(account, "2019-02", 1)
+        PeriodTotal(account, "2019-02", 1)
     ]
     assert await buckets_off(database, account) == RIGHT
 

@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from portal.usage import sync_quota_counters
-from portal.usage.ingest import PeriodUse
+from portal.usage.ingest import PeriodTotal
 
 
 async def test_the_others_are_raised_each_once_and_the_reason_is_told() -> None:
@@ -14,7 +14,7 @@ async def test_the_others_are_raised_each_once_and_the_reason_is_told() -> None:
             raise ConnectionError("Redis is away")
         raised.append((account_id, used))
 
-    totals = [PeriodUse(name, "2026-11", used, 0) for used in (1, 2) for name in ("acct_away", "acct_a", "acct_b")]
+    totals = [PeriodTotal(name, "2026-11", used, 0) for used in (1, 2) for name in ("acct_away", "acct_a", "acct_b")]
     with capture_logs() as logs:
         error = await sync_quota_counters(raise_used, totals)
     assert str(error) == "Redis is away"
