@@ -14,8 +14,10 @@ from portal.billing.tariff import Charge, ChargeModel, Tier
 
 @dataclass(frozen=True, slots=True)
 class LineComponent:
-    """`amount` = `quantity` x `unit` + `flat`, not rounded. A package's `quantity` is packages and `unit` the price of
-    one; free units have `unit` 0."""
+    """A part of a charge: `amount` = `quantity` x `unit` + `flat`, not rounded.
+
+    A package's `quantity` is packages and `unit` the price of one; free units have `unit` 0.
+    """
 
     quantity: Decimal
     unit: Decimal
@@ -56,7 +58,7 @@ def _priced(charge: Charge, quantity: Decimal) -> tuple[LineComponent, ...]:
 
 
 def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[LineComponent, ...]:
-    """A tier is entered by what is above the one before; the first also by nothing, so its flat fee always counts."""
+    """Return the tiers that a quantity reaches. One counts once the tier before is exceeded, the first always."""
     parts: list[LineComponent] = []
     start = ZERO
     for tier in tiers:

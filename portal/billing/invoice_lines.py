@@ -149,7 +149,7 @@ def _fee(fee: Fee, currency: str) -> InvoiceLineDraft:
 
 
 def _usage(metered: PeriodUsage, currency: str, *, is_only_one: bool) -> list[InvoiceLineDraft]:
-    """A plan that charges nothing for usage still says how much there was."""
+    """Return the tariff, with a charge at price 0 where it has none for units, so that units still show."""
     tariff = tariff_of(metered, currency)
     lines = _rated(metered, tariff, metered.units)
     has_several = len([line for line in lines if line.kind is LineKind.USAGE]) > 1

@@ -58,7 +58,7 @@ class Checker:
     def __init__(
         self, database: Database, limiter: Limiter, journal: Journal, policies: PolicyCache, *, processes: int = 1
     ) -> None:
-        """`processes`: how many of them serve checks, for plans that let each admit its part without Redis."""
+        """Make the checker of a process; `processes` of them share what a plan's `local` failure policy admits."""
         self.policies = policies
         self.limiter = limiter
         self.journal = journal

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**known: Any) -> Settings:
-    """Settings from the environment, `known` winning. Raises StartupError naming every wrong variable."""
+    """Load settings from the environment, `known` winning. Raises StartupError naming every wrong variable."""
     try:
         return Settings(**known)
     except ValidationError as error:

@@ -21,7 +21,7 @@ def _limit(name: str, amount: int, window_ms: int, per: str = "key") -> dict[str
 
 
 def _overage(*tiers: tuple[int | None, str]) -> dict[str, Any]:
-    """What each unit costs, by how many there were in the month."""
+    """Return a graduated tariff: what each unit costs, by how many there were in the month."""
     steps = [{"up_to": up_to and str(up_to), "unit": unit, "flat": "0"} for up_to, unit in tiers]
     return {"currency": "EUR", "charges": [{"code": "units", "model": "graduated", "tiers": steps}]}
 

@@ -94,7 +94,7 @@ class CheckProtocol(asyncio.Protocol):
             self._take_requests()
 
     def eof_received(self) -> bool:
-        """The client asks no more and may still read: the connection ends with the last answer."""
+        """Close after the last answer: the client asks no more and may still read."""
         self._is_half_closed = True
         return bool(self._pending)
 
@@ -104,7 +104,7 @@ class CheckProtocol(asyncio.Protocol):
         self._buffer = b""
 
     def pause_writing(self) -> None:
-        """The client does not read its answers: read no more of its requests."""
+        """Read no more requests from a client that does not read its answers."""
         self._is_writing_paused = True
         self._pause()
 
@@ -113,7 +113,7 @@ class CheckProtocol(asyncio.Protocol):
         self._resume()
 
     def shutdown(self) -> None:
-        """uvicorn ends gracefully: answer what has been asked, then close."""
+        """End gracefully, as uvicorn asks: answer what has been asked, then close."""
         if self._pending:
             self._pending[-1].is_last = True
             self._is_ending = True

@@ -72,7 +72,7 @@ async def answer_socket(socket: WebSocket) -> None:
 
 
 async def _greet(socket: WebSocket, *, is_cookie_taken: bool) -> Caller:
-    """The first message tells who calls. Raises _Closing."""
+    """Receive the first message, which says who calls. Raises _Closing."""
     try:
         async with asyncio.timeout(INIT_SECONDS):
             message = await _receive(socket)
@@ -215,7 +215,7 @@ def _id_of(message: Mapping[str, Any]) -> str:
 
 
 async def _receive(socket: WebSocket) -> dict[str, Any]:
-    """Raises _Closing for what is no message, WebSocketDisconnect at the end."""
+    """Receive a message. Raises _Closing for what is none, WebSocketDisconnect at the end."""
     received = await socket.receive()
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code") or 1005)
@@ -240,7 +240,7 @@ async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    """The other side may have gone before."""
+    """Close the socket; the other side may have gone before."""
     try:
         await socket.close(code, reason[:120])
     except (RuntimeError, WebSocketDisconnect, OSError):

@@ -73,7 +73,7 @@ class Selection:
 
 @app.callback()
 def dlq() -> None:
-    """What could not be counted."""
+    """Examine what could not be counted."""
 
 
 @app.command("list")

@@ -112,7 +112,7 @@ async def _meet(tx: Tx, actor: Actor, key_id: str, fate: KeyFate, prefix: str) -
 
 
 async def _histories(tx: Tx, key: keys.Key, cast: CastKey) -> list[KeyHistory]:
-    """The key in use, and what its callers are still told after its end."""
+    """Return the use of a key, and the denials that its callers still get after its end."""
     now_us = to_microseconds(tx.now)
     created_us = ago_us(now_us, timedelta(days=cast.age_days))
     fate_us = ago_us(now_us, HISTORY[cast.fate]) if cast.fate != "none" else now_us

@@ -48,7 +48,7 @@ class DemoCredentials:
 
 
 async def ensure_demo(container: Container, data: Path) -> DemoCredentials:
-    """The same credentials at every start; the first one makes them. Raises StartupError."""
+    """Return the demo's credentials, made at its first start and the same afterwards. Raises StartupError."""
     state = load_state(data)
     if state is None or not await _is_in_database(container.database, state):
         state = await _make(container, data)

@@ -57,5 +57,5 @@ def load_state(data: Path) -> DemoState | None:
 
 
 def save_state(data: Path, state: DemoState) -> None:
-    """The whole file or none of it, on disk when this returns."""
+    """Write the whole file or none of it; it is on disk when this returns."""
     write_private(data / FILE, msgspec.json.format(msgspec.json.encode(state), indent=2).decode() + "\n")

@@ -86,7 +86,7 @@ def _hour(
 
 
 def _wild_minute(rng: Random, stretch: tuple[int, int], expected: float) -> list[tuple[int, bool]]:
-    """A client without a pause between its calls: some pass, most of the rest is limited."""
+    """Draw the calls of a client that never pauses: some pass, most of the rest is limited."""
     start_us = rng.randrange(*stretch)
     end_us = min(start_us + MINUTE_US, stretch[1])
     return [(rng.randrange(start_us, end_us), rng.random() < 0.6) for _ in range(int(8 + expected))]
@@ -115,5 +115,5 @@ def _record(rng: Random, history: KeyHistory, span: KeySpan, drawn: tuple[str, s
 
 
 def ago_us(made_us: int, ago: timedelta) -> int:
-    """The instant that lies `ago` before the demo's now."""
+    """Return the instant that lies `ago` before the demo's present."""
     return made_us - ago // timedelta(microseconds=1)

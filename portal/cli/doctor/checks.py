@@ -150,7 +150,7 @@ async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Findin
 
 
 def examine_disk(data: Path) -> Finding:
-    """The folder of the journal: an answer that cannot be counted is not given."""
+    """Examine the journal's folder: an answer that cannot be counted is not given."""
     journal = data / "journal"
     try:
         journal.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ def examine_disk(data: Path) -> Finding:
 
 
 async def examine_broker(url: str, retention_days: int) -> Finding:
-    """It lets us in, our queues can be declared, and nothing lies in the dead one."""
+    """Examine RabbitMQ: the log-in, the queues, and that none holds dead letters."""
     place = host_and_port(url)
     try:
         connection = await connect(url, "doctor")
@@ -193,7 +193,7 @@ async def examine_broker(url: str, retention_days: int) -> Finding:
 
 
 def examine_backlog(data: Path) -> Finding:
-    """What this node has answered for and nobody has counted yet."""
+    """Examine what this node has answered and nobody has counted yet."""
     try:
         backlog = journal_backlog(data / "journal")
     except OSError as error:

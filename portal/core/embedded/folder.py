@@ -29,7 +29,7 @@ class Endpoint:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """What the file says, or a new password and port, already saved."""
+        """Return what the file says, or a new password and port, already saved."""
         try:
             return cls(**json.loads(path.read_text()))
         except FileNotFoundError:
@@ -85,7 +85,7 @@ def hold_folder(data: Path) -> FolderLock:
 
 
 def write_private(path: Path, text: str) -> None:
-    """The whole file or none of it, readable by nobody else, on disk when this returns."""
+    """Write the whole file or none of it, readable by nobody else; it is on disk when this returns."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -114,7 +114,7 @@ def free_port() -> int:
 
 
 def _make_private(data: Path) -> None:
-    """A folder that was somebody's before keeps its mode: `--data /srv` must not lock others out of /srv."""
+    """Make a new folder private. One that existed keeps its mode: `--data /srv` must not lock others out of /srv."""
     if not data.exists():
         data.mkdir(mode=0o700, parents=True)
     is_ours = (data / "lock").exists() or not any(data.iterdir())

@@ -67,7 +67,7 @@ class Postgres:
         return postgres_url(self._endpoint)
 
     async def open(self) -> None:
-        """The first start of this portal: clears what an earlier one left, makes the cluster if there is none."""
+        """Start for the first time: clear what an earlier process left, create the cluster if there is none."""
         over = await self.process.stop_leftover(*STOP_ORDERS)
         self._account = await in_thread(lambda: account_for(self._folder))
         found = await in_thread(lambda: find_postgres(self._data_major()))
@@ -97,7 +97,7 @@ class Postgres:
         await self.process.stop(*STOP_ORDERS)
 
     async def close(self) -> None:
-        """The last stop: also drops what only a running server needs."""
+        """Stop for the last time, and drop what only a running server needs."""
         await self.stop()
         await in_thread(lambda: drop_copy(self._copy_record))
 
@@ -164,7 +164,7 @@ class Postgres:
         return Readiness.READY if await self._is_answering() else Readiness.DOWN
 
     async def _is_answering(self) -> bool:
-        """The file alone would vouch for a server that is being killed. Nothing of this is logged."""
+        """Ask the server itself: its file alone would vouch for one that is being killed. Nothing of this is logged."""
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(PROBE_SECONDS):
                 reader, writer = await asyncio.open_connection(HOST, self._endpoint.port)

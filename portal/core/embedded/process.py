@@ -61,11 +61,11 @@ class ServerProcess:
         return self._child is not None and self._child.poll() is None
 
     async def launch(self, command: list[str], folder: Path, account: Account | None) -> None:
-        """Returns when the record is written and the program may run; a cancellation waits for that."""
+        """Start the program, and return when its record is written; a cancellation waits for that."""
         await in_thread(lambda: self._launch(command, folder, account))
 
     async def wait_ready(self, probe: Callable[[], Awaitable[Readiness]]) -> None:
-        """Raises StartupError after 30 s, or 5 min while it says that it recovers."""
+        """Wait until the server answers. Raises StartupError after 30 s, or 5 min while it says that it recovers."""
         clock = asyncio.get_running_loop().time
         begin = clock()
         while (readiness := await probe()) is not Readiness.READY:
@@ -77,7 +77,7 @@ class ServerProcess:
             await asyncio.sleep(POLL_SECONDS)
 
     async def is_ready(self, probe: Callable[[], Awaitable[Readiness]]) -> bool:
-        """False if it does not run, also if it was killed a moment ago and ends while it is asked."""
+        """Return whether it answers; false also if it was killed a moment ago and ends while it is asked."""
         if not self.is_running():
             return False
         try:

@@ -42,7 +42,7 @@ class Valkey:
         return valkey_url(self._endpoint)
 
     async def open(self) -> None:
-        """The first start of this portal: clears what an earlier one left."""
+        """Start for the first time in this process: clear what an earlier one left."""
         await self.process.stop_leftover(*STOP_ORDERS)
         self._program = await in_thread(find_valkey)
         await in_thread(self._prepare)

@@ -35,7 +35,7 @@ async def insert_events(session: AsyncSession, events: Sequence[Event]) -> None:
 
 
 async def lock_events(session: Any, most: int) -> list[OutboxRow]:
-    """The oldest waiting events; those that another relay holds are skipped."""
+    """Lock the oldest waiting events, except those that another relay holds."""
     statement = select(OutboxRow).order_by(col(OutboxRow.id)).limit(most).with_for_update(skip_locked=True)
     return [*(await session.execute(statement)).scalars()]
 

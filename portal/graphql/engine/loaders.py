@@ -30,7 +30,7 @@ class Shared(DataLoader[Key, Value]):
 
 
 def _see(loaded: Future[Any]) -> None:
-    """What failed after everybody who waited had left is nobody's error."""
+    """Retrieve the error of a task that nobody awaits any more, so that it is not logged."""
     if not loaded.cancelled():
         loaded.exception()
 

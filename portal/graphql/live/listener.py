@@ -96,7 +96,7 @@ class Listener:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, pubsub: Any) -> None:
-        """Raises a RedisError for a server that says nothing although it is asked."""
+        """Listen until the connection ends. Raises a RedisError for a server that says nothing although it is asked."""
         heard_at = monotonic()
         while True:
             message = await pubsub.get_message(timeout=SILENCE_SECONDS)

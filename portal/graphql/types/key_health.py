@@ -70,7 +70,7 @@ class _Look:
         return sorted(found, key=lambda attention: (-attention.denials, attention.key.id))
 
     async def unused(self, with_attention: list[KeyAttention]) -> list[KeyAttention]:
-        """What is shown of the other keys is loaded along with what is looked at here."""
+        """Return keys unused for a long time; the others' secrets are loaded along with them."""
         before = self.tx.now - UNUSED
         rows = await keys.list_older(self.tx, self.account_id, before, MAX_OLD)
         looked_at = [row.id for row in rows] + [str(other.key.id) for other in with_attention]

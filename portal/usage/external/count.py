@@ -108,7 +108,7 @@ def _repeated(event: ExternalEvent, digest: bytes) -> ExternalStatus:
 
 
 def _row(event: ExternalEvent) -> StagedRow:
-    """The values as ingest stages them. There is no secret."""
+    """Return the values in the order in which ingest stages them. There is no secret."""
     return (
         *(event.account_id, event.occurred_at, event.request_id, event.key_id, ""),
         *(event.environment, event.resource, VALID, event.cost, event.period),

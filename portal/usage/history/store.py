@@ -223,7 +223,7 @@ def _range_binds(table: str, ranges: Sequence[BucketRange]) -> Iterator[BindPara
 
 
 def _where(filters: Mapping[str, str]) -> str:
-    """A raw event calls its outcome `code`."""
+    """Rename the outcome's column: a raw event calls it `code`."""
     return "".join(f" AND {'code' if name == 'outcome' else name} = :{name}" for name in filters)
 
 

@@ -34,7 +34,7 @@ def describe_event(event: dict[str, Any]) -> EventDescription:
 
 
 def who(actor: dict[str, Any]) -> str:
-    """A person's name where they are (still) a member."""
+    """Return a person's name where they are (still) a member."""
     if actor["name"]:
         return str(actor["name"])
     return {"SYSTEM": "The portal", "SERVICE": "A gateway"}.get(actor["kind"], "A former member")

@@ -21,7 +21,7 @@ KINDS = {
 
 
 def filters(page_request: PageRequest) -> dict[str, str]:
-    """What the address says; an unknown kind counts as not said."""
+    """Return the filters that the address names; an unknown kind counts as none."""
     kind = page_request.query("kind")
     return {
         "kind": kind if kind in KINDS else "",
@@ -31,7 +31,7 @@ def filters(page_request: PageRequest) -> dict[str, str]:
 
 
 def address(known: dict[str, str], **changed: str) -> str:
-    """Changing a filter starts at the newest again."""
+    """Return the page's address with other filters, starting at the newest event."""
     said = {name: value for name, value in {**known, **changed}.items() if value}
     return f"/activity?{urlencode(said)}" if said else "/activity"
 

@@ -16,7 +16,7 @@ POLICY = CONTENT_SECURITY_POLICY.replace("font-src 'self'", "font-src 'self' dat
 
 
 async def show_explorer(request: Request) -> Response:
-    """Raises SignInNeeded. What is in the address (`?query=`) is the editor's affair: nothing of it runs by itself."""
+    """Show the explorer. Nothing in the address (`?query=`) runs by itself. Raises SignInNeeded."""
     response = await render_page(PageRequest(request, await require_visitor(request), utc_now()), EXPLORER)
     response.headers["Content-Security-Policy"] = POLICY
     return response

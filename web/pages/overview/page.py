@@ -71,7 +71,7 @@ def _state(item: dict[str, Any]) -> State:
 
 
 def _pace(quota: dict[str, Any]) -> float | None:
-    """Calls a day that would use up the quota exactly at the end of its period."""
+    """Return the calls a day that would use up the quota exactly at the end of its period."""
     if not quota["limit"]:
         return None
     length = parse_instant(quota["periodEnd"]) - parse_instant(quota["periodStart"])

@@ -48,7 +48,7 @@ def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
 
 
 def _prices_beyond_quota(plan: dict[str, Any]) -> list[str]:
-    """The quota has a line of its own: that it is included need not be said twice."""
+    """Return the prices beyond the quota, which has a line of its own."""
     lines = usage_prices(plan["tariff"])
     is_repeated = (
         bool(lines) and plan["monthlyQuota"] and lines[0].endswith(f"{number(plan['monthlyQuota'])} units included")

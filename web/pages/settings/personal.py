@@ -80,7 +80,7 @@ async def after_switch_account(page_request: PageRequest, result: dict[str, Any]
 
 
 def _expiry(page_request: PageRequest, preset: str) -> str | None:
-    """The end of that day in the account's zone; never where nothing known was chosen."""
+    """Return the end of that day in the account's zone; None where no known expiry was chosen."""
     if preset not in DAYS:
         return None
     last_day: date = local_day(page_request.now, page_request.zone) + timedelta(days=DAYS[preset])

@@ -103,7 +103,7 @@ def _export_fields(filters: dict[str, str], window: Window) -> dict[str, str]:
 
 
 def _before(usage: dict[str, Any], previous: dict[str, Any]) -> list[int]:
-    """Calls of the stretch before, step by step; the months or days may be more or fewer. Empty without a call."""
+    """Return calls of the period before, step by step; it may have more or fewer steps. Empty without a call."""
     if not previous["totals"]["calls"]:
         return []
     calls = [point["totals"]["calls"] for point in previous["points"]]
@@ -144,7 +144,7 @@ def _values(point: dict[str, Any], series: list[Series]) -> tuple[int, ...]:
 
 
 def _names(local: datetime, window: Window) -> tuple[str, str]:
-    """What the step is called, and its label on the axis: midnights only where a step is an hour of many days."""
+    """Return what the step is called, and its label on the axis: midnights only where steps are hours of many days."""
     name = f"{local.day} {MONTHS[local.month - 1]}"
     if window.granularity == "MONTH":
         return f"{MONTHS[local.month - 1]} {local.year}", MONTHS[local.month - 1]
@@ -160,7 +160,7 @@ def _denials(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _pace(quota: dict[str, Any], window: Window) -> float | None:
-    """Calls a step that would use up the quota exactly at the end of its period."""
+    """Return the calls a step that would use up the quota exactly at the end of its period."""
     if not quota["limit"] or window.granularity == "MONTH":
         return None
     length = (parse_instant(quota["periodEnd"]) - parse_instant(quota["periodStart"])).total_seconds()
