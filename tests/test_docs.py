@@ -101,3 +101,11 @@ def test_every_code_of_graphql_is_documented() -> None:
                     code = node.args[0]
                     if isinstance(code, ast.Constant):
                         assert f"`{code.value!s}`" in page, f"{path}: {code.value!r}"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: str(document.relative_to(ROOT)))
+def test_files_that_pages_name_exist(document: Path) -> None:
+    for name in re.findall(
+        r"`((?:portal|web|workers|tests|bench|docs|migrations)/[\w/.-]+\.\w+)`", document.read_text()
+    ):
+        assert (ROOT / name).exists(), name

@@ -1,9 +1,9 @@
 """Decode JSON from outside with a bound on its nesting.
 
-A decoder that runs out of stack would answer by how deep its caller stands, so the depth is counted before.
+A decoder that runs out of stack would answer by how deep its caller stands. So what it gave up on and what is merely
+deeper than the bound are refused alike, and the bound lies far from the end of the stack.
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -11,9 +11,7 @@ import msgspec
 from portal.core.errors import MalformedBody
 
 MAX_NESTING = 200
-"""Levels; far beyond what any request needs, and far from the end of the stack."""
-_NO_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
-_OPENING = frozenset(b"[{")
+"""Levels; far beyond what any request needs."""
 
 
 class NestedTooDeeply(MalformedBody):
@@ -22,21 +20,23 @@ class NestedTooDeeply(MalformedBody):
 
 def decode_json(text: bytes) -> Any:
     """Return what the JSON says. Raises NestedTooDeeply, or MalformedBody with what is wrong."""
-    if nests_deeper(text, MAX_NESTING):
-        raise NestedTooDeeply(f"it is nested deeper than {MAX_NESTING} levels")
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
+    except RecursionError:
+        raise NestedTooDeeply(f"it is nested deeper than {MAX_NESTING} levels") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedBody(str(error)) from None
+    if nests_deeper(value, MAX_NESTING):
+        raise NestedTooDeeply(f"it is nested deeper than {MAX_NESTING} levels")
+    return value
 
 
-def nests_deeper(text: bytes, levels: int) -> bool:
-    """Return whether arrays and objects lie deeper in one another than this, brackets within strings left out."""
-    if text.count(b"[") + text.count(b"{") <= levels:
-        return False
-    depth = 0
-    for byte in _NO_BRACKETS.sub(b"", text):
-        depth += 1 if byte in _OPENING else -1
-        if depth > levels:
-            return True
-    return False
+def nests_deeper(value: Any, levels: int) -> bool:
+    """Return whether lists and dictionaries lie deeper in one another than this, without recursion."""
+    containers = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        inside = (each.values() if isinstance(each, dict) else each for each in containers)
+        containers = [item for each in inside for item in each if isinstance(item, dict | list)]
+        if not containers:
+            return False
+    return bool(containers)

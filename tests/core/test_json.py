@@ -28,20 +28,20 @@ def test_the_bound_is_the_same_from_everywhere(frames: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "deeper"),
+    ("value", "deeper"),
     [
-        (b'["[[[[", {"]": "{{{"}]', False),
-        (rb'["\"[[[[", "\\", [[]]]', False),
-        (b'[[[{"a": 1}]]]', True),
-        (b"[[[[", True),
-        (b"[],[],[],[],[]", False),
-        (b'"[[[[[[', False),
-        (b"]]]][[[[", False),
-        (b"", False),
+        (["[[[[", {"]": "{{{"}], False),
+        ([[["\\"]]], False),
+        ([[[{"a": 1}]]], True),
+        ([[[[]]]], True),
+        ([[], [], [], [], []], False),
+        ("[[[[[[", False),
+        (7, False),
+        (None, False),
     ],
 )
-def test_levels_are_counted_outside_strings(text: bytes, deeper: bool) -> None:
-    assert nests_deeper(text, 3) == deeper
+def test_only_containers_are_levels(value: Any, deeper: bool) -> None:
+    assert nests_deeper(value, 3) == deeper
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'"\xff"', b"nul", b"[1,]"])

@@ -20,6 +20,7 @@ from graphql.execution.values import get_variable_values
 
 from portal.core.actor import Actor
 from portal.core.errors import Invalid
+from portal.core.json import nests_deeper
 from portal.graphql.engine.cost import MAX_COST, cost_of
 from portal.graphql.engine.errors import request_error
 from portal.graphql.engine.options import Cost, Options, Result, refused
@@ -78,7 +79,7 @@ def _find_operation(
     actor: Actor, text: str, variables: dict[str, Any], options: Options, *, is_stream: bool
 ) -> tuple[DocumentNode, OperationDefinitionNode] | Result:
     is_anonymous = actor.kind == "anonymous"
-    if _nests_deeper(variables, MAX_NESTING):
+    if nests_deeper(variables, MAX_NESTING):
         return refused(request_error("TOO_LARGE", "The variables are nested too deeply.", "Make them flatter."))
     prepared = prepare(schema.graphql_schema, text, is_anonymous=is_anonymous)
     if prepared.document is None:
@@ -99,17 +100,6 @@ def _find_operation(
         mistake = Invalid("Text must not contain U+0000.", hint="Leave that character out.")
         return refused(GraphQLError(str(mistake), original_error=mistake, extensions={"code": mistake.code}))
     return prepared.document, operation
-
-
-def _nests_deeper(value: Any, most: int) -> bool:
-    """Return whether a value nests deeper, found without recursion: nothing that walks it later runs out of stack."""
-    containers: list[Any] = [value]
-    for _ in range(most):
-        inside = (each.values() if isinstance(each, dict) else each for each in containers)
-        containers = [item for each in inside for item in each if isinstance(item, dict | list)]
-        if not containers:
-            return False
-    return True
 
 
 def holds_nul(text: str, document: DocumentNode, variables: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 import strawberry
 
 from portal import keys, plans
-from portal.core.actor import Actor
+from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.graphql.engine.context import Info
@@ -165,7 +165,8 @@ class KeyLimitMutations:
 
 
 def _acting_for(info: Info, account_id: str) -> tuple[Tx, Actor]:
-    """Return the caller as an actor in another account without a role there, so that only staff may do anything."""
+    """Return a staff caller as an actor in another account, without a role there. Raises Forbidden for anyone else."""
+    info.context.actor.require(Permission.STAFF)
     return info.context.tx, replace(info.context.actor, account_id=AccountId(account_id), role=None)
 
 
