@@ -119,8 +119,8 @@ async def test_what_is_dropped_is_gone(settings: dict[str, str], account: str, d
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("drop",), 2, "name ids, or say --all"),
-        (("drop", "7", "--all"), 2, "name ids, or say --all"),
+        (("drop",), 2, "name ids, or use --all"),
+        (("drop", "7", "--all"), 2, "name ids, or use --all"),
         (("replay", "nonsense"), 2, "'nonsense' is not an id"),
         (("drop", "999999999"), 1, "1 of those do not exist"),
         (("show", "999999999"), 1, "There is no '999999999'"),

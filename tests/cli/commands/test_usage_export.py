@@ -47,7 +47,7 @@ async def test_mistakes_are_told_and_leave_no_file(demo_portal: DemoPortal, tmp_
     base = ("usage", "export", "--data", str(demo_portal.data), "--output", str(tmp_path / "file"))
     for arguments, word in (
         (("--account", "acct_none", "--from", "2026-01-01"), "There is no such account."),
-        (("--account", account_id, "--from", "soon"), "--from is an instant or a day."),
+        (("--account", account_id, "--from", "soon"), "--from must be a day or an instant."),
         (("--account", account_id, "--from", "2026-01-02", "--to", "2026-01-01"), "`from` must be before `to`."),
     ):
         code, _, err = await run_portal(*base, *arguments)
