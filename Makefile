@@ -24,7 +24,7 @@ test: check browser broker servers strace ## Check everything, run every test, a
 
 cover: ## What the last `make test` covered: all of it, then rules and money, each with its own floor
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --skip-covered --skip-empty --fail-under=95 | tail -n 40
+	$(BIN)/coverage report --skip-covered --skip-empty --fail-under=95
 	$(BIN)/coverage report --include='$(EXACT)' --fail-under=100
 
 test-fast: check ## Lint, types, contracts, tests without servers and one a domain with them

@@ -36,6 +36,11 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in anchors(page), f"{target}#{anchor}"
 
 
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: str(document.relative_to(ROOT)))
+def test_no_page_holds_a_conflict(document: Path) -> None:
+    assert not re.search(r"^(<{7} |={7}$|>{7} )", document.read_text(), re.MULTILINE)
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as forges make them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)

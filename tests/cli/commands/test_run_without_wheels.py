@@ -37,6 +37,10 @@ def portal(tmp_path: Path) -> Iterator[DemoPortal]:
         portal.interrupt()
 
 
+def program_of(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/exe").resolve())
+
+
 async def check(portal: DemoPortal) -> str:
     headers = {"Authorization": f"Bearer {portal.facts['service_token']}"}
     async with httpx2.AsyncClient() as http:
@@ -50,9 +54,9 @@ async def check(portal: DemoPortal) -> str:
 async def test_the_servers_of_the_machine_serve_as_well(portal: DemoPortal) -> None:
     portal.start()
     connection = await asyncpg.connect(portal.facts["database_url"])
-    program = Path(f"/proc/{await connection.fetchval('SELECT pg_backend_pid()')}/exe").resolve()
+    program = program_of(await connection.fetchval("SELECT pg_backend_pid()"))
     await connection.close()
-    assert not any(wheel in str(program) for wheel in WHEELS)
+    assert not any(wheel in program for wheel in WHEELS)
     assert await check(portal) == "VALID"
     portal.kill()
     portal.start()
