@@ -38,6 +38,7 @@ async def actions(database: Database, account_id: str) -> list[str]:
         return [row.action for row in await audit.list_newest(tx, account_id, audit.AuditFilter(), most=10)]
 
 
+@pytest.mark.fast
 async def test_a_token_acts_within_its_scopes(database: Database, owner: Actor) -> None:
     async with database.transaction(actor=owner) as tx:
         made = await accounts.create_personal_token(tx, owner, "script", scopes=["usage:read", "keys:read"])

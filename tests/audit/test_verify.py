@@ -21,6 +21,7 @@ async def verify(database: Database, account_id: str) -> audit.Break | None:
         return await audit.verify_chain(tx, account_id)
 
 
+@pytest.mark.fast
 async def test_an_untouched_chain_holds(database: Database, owner: Actor) -> None:
     await write(database, owner, 5)
     assert await verify(database, owner.account_id) is None

@@ -39,6 +39,7 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
+@pytest.mark.fast
 async def test_a_month_is_billed_with_its_usage_and_the_fee_ahead(own: Database) -> None:
     account_id = await new_account(own, opened=month(1))
     await choose(own, account_id, "pro", month(1) + HOUR)

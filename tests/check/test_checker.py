@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import text
 
 from portal import keys
@@ -19,6 +20,7 @@ async def ask(process: Process, key: str, **fields: object) -> CheckResponse:
     return checked.response
 
 
+@pytest.mark.fast
 async def test_a_valid_check_tells_the_key_its_limits_and_quota(
     process: Process, make_key: MakeKey, owner: Actor
 ) -> None:

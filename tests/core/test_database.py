@@ -8,6 +8,7 @@ from portal.core.database import Database, is_dependency_unavailable
 from portal.core.errors import Invalid, Unavailable
 
 
+@pytest.mark.fast
 async def test_the_error_of_a_statement_does_not_tell_its_values(database: Database) -> None:
     with pytest.raises(DBAPIError) as caught:
         async with database.transaction() as tx:

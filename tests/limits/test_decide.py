@@ -43,6 +43,7 @@ async def many(limiter: Limiter, one: LimitRequest, count: int) -> list[Decision
     return await asyncio.gather(*[limiter.decide_one(one) for _ in range(count)])
 
 
+@pytest.mark.fast
 async def test_admits_exactly_the_limit_and_says_when_the_next_unit_passes(limiter: Limiter) -> None:
     decisions = await many(limiter, request(new_id("acct"), 1, (5, 10 * SECOND)), 8)
     assert [d.status for d in decisions] == [Status.ADMITTED] * 5 + [Status.RATE_LIMITED] * 3

@@ -18,6 +18,7 @@ async def catalogue(database: Database) -> dict[str, str]:
         return {plan.slug: plan.id for plan in await plans.list_plans(tx)}
 
 
+@pytest.mark.fast
 async def test_a_plan_is_chosen_and_told(database: Database, owner: Actor) -> None:
     known = await catalogue(database)
     for slug in ("pro", "enterprise"):

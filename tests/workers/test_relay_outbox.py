@@ -53,6 +53,7 @@ async def account(database: Database) -> str:
     return new_account()
 
 
+@pytest.mark.fast
 async def test_events_are_published_and_deleted(database: Database, account: str) -> None:
     await emit(database, account, 1, 2, 3)
     subscriber = Subscriber(account)

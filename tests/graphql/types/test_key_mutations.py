@@ -45,6 +45,7 @@ async def events(database: Database, actor: Actor) -> list[str]:
     return [row.type + (f":{row.body['change']}" if "change" in row.body else "") for row in rows]
 
 
+@pytest.mark.fast
 async def test_create_answers_the_key_and_leaves_its_traces(
     database: Database, owner: Actor, make_key: MakeKey
 ) -> None:

@@ -39,6 +39,7 @@ async def names(answer: Answer, actor: Actor, **variables: Any) -> list[str]:
     return [node["name"] for node in data["keys"]["nodes"]]
 
 
+@pytest.mark.fast
 async def test_a_key_shows_what_it_was_made_with(answer: Answer, owner: Actor, make_key: MakeKey) -> None:
     made = await make_key(owner, name="Checkout", environment="TEST", metadata={"team": ["a", 1.5, None]})
     assert made["key"]["metadata"] == {"team": ["a", 1.5, None]}

@@ -66,6 +66,7 @@ def account() -> str:
     return new_account()
 
 
+@pytest.mark.fast
 async def test_once_and_again_is_once(database: Database, account: str) -> None:
     batch = encode_batch(records(500, account_id=account))
     total = [PeriodTotal(account, "2026-11", 500)]

@@ -23,6 +23,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.fast
 async def test_the_answer_has_the_contracts_fields_and_headers(served: Served, make_key: MakeKey, owner: Actor) -> None:
     made = await make_key(owner)
     response = await served.http.post("/check", json={"key": made.secret, "resource": "GET /v1/search"})

@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from portal.core.actor import Role
 from tests.web.conftest import Browser
 
 Browsers = Callable[..., Awaitable[Browser]]
 
 
+@pytest.mark.fast
 async def test_a_new_account_is_shown_how_to_begin(ann: Browser) -> None:
     page = await ann.get("/")
     assert page.status_code == 200

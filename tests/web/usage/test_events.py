@@ -77,6 +77,7 @@ async def used(database: Database, account_id: str) -> int:
         return await tx.get(statement, {"account": account_id}, returns=int)
 
 
+@pytest.mark.fast
 async def test_an_event_counts_to_usage_quota_and_period_once(
     send: Send, client: AsyncClient, database: Database, key: keys.CreatedKey, owner: Actor
 ) -> None:
