@@ -12,7 +12,7 @@ EXACT := */rules.py,*/billing/components.py,*/billing/decimals.py,*/billing/fees
 .PHONY: help run test test-fast cover check fmt bench walks faults broker4 lock screenshots
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
