@@ -18,7 +18,7 @@ run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
 
 test: check browser broker servers strace ## Check everything, then run every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest
 
 cover: check browser broker servers strace ## Every test again, measured: all of it, then rules and money, each with its own floor
 	$(BIN)/coverage erase

@@ -221,14 +221,14 @@ async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
 
 
 def test_what_is_remembered_ends_and_is_bounded() -> None:
-    find_refusal = RateLimitCache(most=2)
-    find_refusal.remember("ann", until=5.0, now=1.0)
-    find_refusal.remember("ben", until=9.0, now=1.0)
-    find_refusal.remember("cem", until=9.0, now=1.0)
-    assert [find_refusal.seconds_left(name, 2.0) for name in ("ann", "ben", "cem")] == [3.0, 7.0, None]
-    find_refusal.remember("cem", until=9.0, now=5.0)
-    assert [find_refusal.seconds_left(name, 5.0) for name in ("ann", "ben", "cem")] == [None, 4.0, 4.0]
-    assert find_refusal.seconds_left("ben", 9.0) is None
+    cache = RateLimitCache(most=2)
+    cache.remember("ann", until=5.0, now=1.0)
+    cache.remember("ben", until=9.0, now=1.0)
+    cache.remember("cem", until=9.0, now=1.0)
+    assert [cache.seconds_left(name, 2.0) for name in ("ann", "ben", "cem")] == [3.0, 7.0, None]
+    cache.remember("cem", until=9.0, now=5.0)
+    assert [cache.seconds_left(name, 5.0) for name in ("ann", "ben", "cem")] == [None, 4.0, 4.0]
+    assert cache.seconds_left("ben", 9.0) is None
 
 
 async def test_nobody_has_a_small_part_by_address(rate_limiter: GraphQLRateLimiter) -> None:
