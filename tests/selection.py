@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent
 STARTING_FIXTURES = frozenset({"services", "server", "amqp_url", "place", "chromium"})
+SERIAL_FOLDERS = ("faults", "e2e", "broker")
 SERIAL_MARKS = ("faults", "e2e", "broker")
 _left_out: Counter[str] = Counter()
 
@@ -25,7 +26,8 @@ def mark_item(item: pytest.Item) -> None:
         item.add_marker("broker")
     if fixtures & STARTING_FIXTURES or item.get_closest_marker("faults"):
         item.add_marker("server")
-    is_serial = any(item.get_closest_marker(mark) for mark in SERIAL_MARKS)
+    folder = item.path.relative_to(ROOT).parts[0]
+    is_serial = folder in SERIAL_FOLDERS or any(item.get_closest_marker(mark) for mark in SERIAL_MARKS)
     item.add_marker(pytest.mark.xdist_group("serial" if is_serial else str(item.path.relative_to(ROOT))))
 
 
