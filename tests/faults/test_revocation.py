@@ -126,7 +126,7 @@ async def test_with_an_open_breaker_a_revocation_is_known_within_two_seconds(
     report.tell("revocation, breaker open", f"{len(admitted)} of {len(late)} admitted, until {longest:.2f} s after it")
     assert longest < KNOWN_SECONDS
     assert all(noted.is_degraded for noted in admitted)
-    assert len(refused) == SERVERS
+    assert refused  # at least one server answered without the script, and refused
     assert {noted.code for noted in late} <= {"VALID", "REVOKED"}
 
 
