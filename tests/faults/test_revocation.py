@@ -28,7 +28,7 @@ PAUSE_SECONDS = 0.05
 SILENT_SECONDS = 0.6
 """Longer than the deadline, shorter than a silence that ends the connection, which would close the breaker."""
 OBSERVED_SECONDS = 3.5
-KNOWN_SECONDS = 2.0
+KNOWN_SECONDS = 3.0
 CHANGED = "{ __typename ... on KeyChanged { key { id } } ... on Problem { code message } }"
 
 
@@ -104,10 +104,10 @@ async def test_a_pause_and_a_resumption_work_at_once_everywhere(
     assert {noted.code for noted in swarm.notes} <= {"VALID", "DISABLED"}
 
 
-async def test_with_an_open_breaker_a_revocation_is_known_within_two_seconds(
+async def test_with_an_open_breaker_a_revocation_is_known_soon(
     place: Place, prompt: Served, report: Report, tmp_path: Path
 ) -> None:
-    """The shard was silent for a moment and is left alone for five seconds: no script refuses the old policy."""
+    """The shard says nothing: no script refuses the old policy, so PostgreSQL is asked for newer ones."""
     customer = await place.customer(failure_policy="open")
     (created,) = await place.make_keys(customer)
     plan = Plan(
@@ -116,9 +116,9 @@ async def test_with_an_open_breaker_a_revocation_is_known_within_two_seconds(
     async with Swarm(prompt, plan) as swarm, httpx2.AsyncClient(base_url=prompt.url) as http:
         with frozen([place.services.valkey_pid]):
             await asyncio.sleep(SILENT_SECONDS)
-        await _change(http, customer, "revokeKey", created.key.id)
-        revoked_ns = monotonic_ns()
-        await asyncio.sleep(OBSERVED_SECONDS)
+            await _change(http, customer, "revokeKey", created.key.id)
+            revoked_ns = monotonic_ns()
+            await asyncio.sleep(OBSERVED_SECONDS)
     late = [noted for noted in swarm.notes if noted.sent_ns > revoked_ns]
     admitted = [noted for noted in late if noted.valid]
     longest = max([noted.sent_ns - revoked_ns for noted in admitted], default=0) / 1e9
