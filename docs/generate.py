@@ -72,7 +72,8 @@ def commands_page() -> str:
         for parameter in command.params:
             if parameter.name != "help":
                 lines.append(f"- {_parameter(parameter)}")
-        lines += ["" if lines[-1] else "."] if lines[-1] else []
+        if lines[-1]:
+            lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -92,7 +92,7 @@ class Actor:
 
     @property
     def is_by_token(self) -> bool:
-        """Whether a personal token is used: it belongs to one account and shows nothing of its person's others."""
+        """Return whether a personal token is used, which belongs to one account and shows nothing of others."""
         return self.credential is not None and self.credential.startswith("pat_")
 
     def may(self, permission: Permission) -> bool:

@@ -167,7 +167,7 @@ class RedisConnection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a link now."""
+        """Return whether there is a link now."""
         return self._link is not None and not self._link.lost.is_set()
 
     async def open(self) -> None:

@@ -44,7 +44,7 @@ class _Closing(Exception):
 
 
 async def answer_socket(socket: WebSocket) -> None:
-    """One connection, from its handshake to its end."""
+    """Serve one connection, from its handshake to its end."""
     is_browser = names_origin(socket)
     if is_browser and not is_own_origin(socket):
         await socket.close()
@@ -198,7 +198,7 @@ class _Conversation:
             return False
 
     async def _tell(self, name: str, result: Result) -> bool:
-        """Whether the operation goes on: an error that kept it from running ends it."""
+        """Send a result, and return whether the operation goes on: an error that kept it from running ends it."""
         document = result.to_json()
         if result.has_started:
             await _send(self._socket, {"id": name, "type": "next", "payload": document})

@@ -66,7 +66,7 @@ async def ensure_demo(container: Container, data: Path) -> DemoCredentials:
 
 
 async def _is_in_database(database: Database, state: DemoState) -> bool:
-    """One transaction made everything, so one row tells of all."""
+    """Return whether the demo is in the database: one transaction made everything, so one row stands for all."""
     async with database.transaction() as tx:
         return await authenticate_service(tx, state.service_token) is not None
 

@@ -106,7 +106,7 @@ async def examine_redis(url: str) -> Finding:
 
 
 async def examine_sentinels(url: str) -> Finding | None:
-    """Whether a promotion can happen; None for a shard without Sentinels."""
+    """Examine whether a promotion can happen; None for a shard without Sentinels."""
     address = parse_shard(url)
     if address.master is None:
         return None

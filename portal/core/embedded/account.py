@@ -18,7 +18,7 @@ class Account:
     gid: int
 
     def can_run(self, program: Path) -> bool:
-        """Whether mode bits let this account through every folder to the program, and execute it."""
+        """Return whether mode bits let this account through every folder to the program, and execute it."""
         return all(self._may_execute(path.stat()) for path in (program, *program.parents))
 
     def take_over(self, folder: Path) -> None:

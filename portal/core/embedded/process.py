@@ -52,7 +52,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the last start, also after it ended."""
+        """Return the process id of the last start, also after it ended."""
         if self._child is None:
             raise RuntimeError(f"{self._name} was never started")
         return self._child.pid

@@ -43,7 +43,7 @@ class ExportQuery:
 
     @property
     def is_raw(self) -> bool:
-        """Whether the rows are raw events, as opposed to buckets."""
+        """Return whether the rows are raw events, as opposed to buckets."""
         return self.rows is ExportRows.EVENTS
 
     @property

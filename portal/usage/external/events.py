@@ -30,7 +30,7 @@ class ExternalEvent:
 
     @property
     def external_id(self) -> ExternalId:
-        """What makes it count once."""
+        """Return what the event is counted once under."""
         return self.account_id, self.source, self.event_id
 
     @property

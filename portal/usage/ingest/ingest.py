@@ -164,7 +164,7 @@ async def _conflicts(tx: Tx, validated: ValidatedBatch, *, is_repeated: bool) ->
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether it is the data that PostgreSQL does not take, as opposed to the moment."""
+    """Return whether PostgreSQL refused the data, as opposed to failing at the moment."""
     if isinstance(error, DBAPIError):
         return str(getattr(error.orig, "sqlstate", "")).startswith(_REFUSALS)
     return isinstance(error, DataError | OverflowError)

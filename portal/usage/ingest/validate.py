@@ -117,7 +117,7 @@ def _decode_apart(validated: ValidatedBatch, batch: bytes) -> list[UsageRecord]:
 
 
 def _has_zero(record: UsageRecord) -> bool:
-    """Whether a text of ours has U+0000. In resources, which are what callers say, it is replaced instead."""
+    """Return whether a text of ours has U+0000. In resources, which are what callers say, it is replaced instead."""
     texts = (record.account_id, record.key_id, record.secret_id, record.environment, record.code, record.period)
     return any("\0" in text for text in (*texts, record.request_id, record.ip))
 

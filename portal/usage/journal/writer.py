@@ -128,7 +128,7 @@ class Journal:
 
     @property
     def is_writable(self) -> bool:
-        """Whether appends are taken: false from a failure until the thread has written to a new segment."""
+        """Return whether appends are taken: false from a failure until the thread has written to a new segment."""
         return self._segment is not None and not self._unplaced and self._failure is None
 
     def open(self) -> None:

@@ -56,7 +56,7 @@ async def drop_expired_partitions(
 
 
 def _is_to_go(partition: Partition, retention: Retention, now: datetime) -> bool:
-    """Whether its month is expired, or its detachment was begun by us. Pending ones of somebody else stay."""
+    """Return whether its month is expired, or its detachment was begun by us. Pending ones of somebody else stay."""
     if partition.is_pending:
         return partition.is_marked
     month = _month_of_name(partition.name.removeprefix(partition.parent))
