@@ -239,17 +239,34 @@ def test_the_newest_postgresql_of_debian_comes_after_the_one_on_the_path(
     for folder, version in ((tmp_path / "9" / "bin", "9.6"), (tmp_path / "16" / "bin", "16.2"), (programs, "17.1")):
         for name in ("initdb", "postgres"):
             install(folder / name, f"{name} (PostgreSQL) {version}")
-    assert binaries.find_postgres(None) == binaries.PostgresPrograms(programs, 17, is_wheel=False)
-    assert binaries.find_postgres(16).folder == tmp_path / "16" / "bin"
+    assert binaries.find_postgres(None, None) == binaries.PostgresPrograms(programs, 17, is_wheel=False)
+    assert binaries.find_postgres(16, None).folder == tmp_path / "16" / "bin"
     with pytest.raises(StartupError, match=r"made by PostgreSQL 15, and only PostgreSQL 16 and 17 is installed"):
-        binaries.find_postgres(15)
+        binaries.find_postgres(15, None)
+
+
+def test_programs_that_the_unprivileged_user_cannot_run_come_last(
+    tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries, "DEBIAN_PLACE", tmp_path / "debian")
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    debian = tmp_path / "debian" / "16" / "bin"
+    for folder, version in ((programs, "17.1"), (debian, "16.2")):
+        for name in ("initdb", "postgres"):
+            install(folder / name, f"{name} (PostgreSQL) {version}")
+    programs.chmod(0o700)
+    nobody = Account(65534, 65534)
+    assert binaries.find_postgres(None, nobody).folder == debian
+    assert binaries.find_postgres(None, None).folder == programs
+    assert binaries.find_postgres(17, nobody).folder == programs, "refused later, with what to do"
 
 
 def test_servers_that_are_too_old_are_refused(programs: Path) -> None:
     for name in ("initdb", "postgres"):
         install(programs / name, f"{name} (PostgreSQL) 14.9 (Debian)")
     with pytest.raises(StartupError, match=r"PostgreSQL 14 in .* is too old\. .* PostgreSQL 15 or newer"):
-        binaries.find_postgres(None)
+        binaries.find_postgres(None, None)
     install(programs / "redis-server", "Redis server v=5.0.14 sha=00000000:0")
     with pytest.raises(StartupError, match=r"redis-server \(5\.0\) is too old\. .* Redis 6\.0 or newer"):
         binaries.find_valkey()

@@ -1,9 +1,11 @@
 """`python -m tests.walks [--json FILE] [--repeat N]`: run the portal here, walk, print, stop."""
 
 import argparse
+import ast
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -119,14 +121,24 @@ def _run_portal(walker: Walker, arguments: list[str], output: TextIO) -> None:
 
 
 def report(walks: Mapping[Plan, Walk]) -> str:
-    """Return a table, then each walk's files in order of first entry."""
+    """Return a table, then each walk's files in order of first entry, each with what it says that it is for."""
     width = max(len(plan.name) for plan in walks)
     lines = [f"{'walk':<{width}}  files  guide"]
     lines += [f"{plan.name:<{width}}  {len(walk.files):5}  {'≤ ' + str(plan.guide):>5}" for plan, walk in walks.items()]
     for plan, walk in walks.items():
         lines += ["", f"{plan.name}: {len(walk.files)} files (guide: at most {plan.guide})"]
-        lines += [f"{number:4}  {file}" for number, file in enumerate(walk.files, 1)]
+        longest = max(map(len, walk.files), default=0)
+        lines += [f"{number:4}  {file:<{longest}}  {purpose(file)}" for number, file in enumerate(walk.files, 1)]
     return "\n".join(lines) + "\n"
+
+
+def purpose(file: str) -> str:
+    """Return the first line of a file's docstring; of a template, its first comment."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    if file.endswith(".py"):
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    comment = re.search(r"{#-?\s*(.*?)\s*-?#}", text, re.DOTALL)
+    return comment[1].partition("\n")[0] if comment else "a template of the page"
 
 
 def _document(walks: Mapping[Plan, Walk]) -> list[dict[str, Any]]:

@@ -42,17 +42,22 @@ class PostgresPrograms:
     major: int
     is_wheel: bool
 
+    def can_be_run_by(self, account: Account | None) -> bool:
+        """Return whether `account` can run them; None is ourselves, and a wheel's programs can be copied."""
+        return self.is_wheel or account is None or account.can_run(self.folder / "postgres")
 
-def find_postgres(data_major: int | None) -> PostgresPrograms:
+
+def find_postgres(data_major: int | None, account: Account | None) -> PostgresPrograms:
     """Return the first installation that can open a data folder of `data_major` (None: there is no folder yet).
 
-    Raises StartupError where there is none, with what to do.
+    One that `account` can run comes before one that only root can run. Raises StartupError where there is none, with
+    what to do.
     """
     found = [*_installations()]
     usable = [programs for programs in found if programs.major >= MIN_POSTGRES]
-    for programs in usable:
-        if data_major in (None, programs.major):
-            return programs
+    fitting = [programs for programs in usable if data_major in (None, programs.major)]
+    if fitting:
+        return next((programs for programs in fitting if programs.can_be_run_by(account)), fitting[0])
     if data_major is not None and usable:
         versions = " and ".join(sorted({str(programs.major) for programs in usable}))
         raise StartupError(

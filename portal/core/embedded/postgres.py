@@ -70,7 +70,7 @@ class Postgres:
         """Start for the first time: clear what an earlier process left, create the cluster if there is none."""
         over = await self.process.stop_leftover(*STOP_ORDERS)
         self._account = await in_thread(lambda: account_for(self._folder))
-        found = await in_thread(lambda: find_postgres(self._data_major()))
+        found = await in_thread(lambda: find_postgres(self._data_major(), self._account))
         self._major = found.major
         self._programs = await in_thread(lambda: reachable_programs(found, self._account, self._copy_record))
         self._endpoint = await in_thread(lambda: Endpoint.load(self._endpoint_path))
