@@ -1,6 +1,7 @@
 """The house keeps its own rules: migrations match models, files stay small, tenants are walled in."""
 
 import ast
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from portal.core.embedded import EmbeddedServices
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted(path for folder in ("portal", "web", "workers") for path in (ROOT / folder).rglob("*.py"))
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 450, 60, 16
+
+
+def test_nothing_that_git_ignores_is_committed() -> None:
+    """What a tool leaves behind does not belong to the project, however it was added."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout: an archive holds what was committed")
+    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    assert found.stdout == ""
 
 
 @pytest.mark.usefixtures("database")
