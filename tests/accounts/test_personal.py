@@ -127,7 +127,7 @@ async def test_ending_sessions(database: Database, owner: Actor, stranger: Actor
     assert (await actions(database, owner.account_id))[:2] == ["session.revoke_other", "session.revoke"]
 
 
-async def test_switching_moves_the_session_and_both_logs_tell(
+async def test_switching_moves_the_session_and_both_logs_record_it(
     database: Database, owner: Actor, stranger: Actor
 ) -> None:
     here = await signed_in(database, owner)
@@ -218,7 +218,7 @@ async def test_what_has_ended_is_deleted_and_nothing_else(database: Database, ow
         ("x_06C603A2XHD3W38N9PEMHSXGF9", "Unknown device"),
     ],
 )
-def test_devices_are_told_as_people_call_them(user_agent: str | None, name: str) -> None:
+def test_devices_have_the_names_that_people_use(user_agent: str | None, name: str) -> None:
     assert device_name(user_agent) == name
 
 

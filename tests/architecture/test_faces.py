@@ -23,7 +23,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_from_outside_only_the_face_is_imported(package: str) -> None:
-    past = [
+    bypassing = [
         f"{path.relative_to(ROOT)}: {module}"
         for folder in ("portal", "web", "workers", "migrations", "bench")
         for path in (ROOT / folder).rglob("*.py")
@@ -31,7 +31,7 @@ def test_from_outside_only_the_face_is_imported(package: str) -> None:
         for module in imports(path)
         if module.startswith(f"portal.{package}.")
     ]
-    assert past == []
+    assert bypassing == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -105,7 +105,7 @@ def test_an_action_is_declared_once() -> None:
         audit.Action("test.twice", "did otherwise")
 
 
-def test_subscribers_are_told_every_change_that_the_schema_knows() -> None:
+def test_subscribers_receive_every_change_that_the_schema_knows() -> None:
     kinds = SCHEMA.type_map["KeyChangeKind"]
     assert isinstance(kinds, GraphQLEnumType)
     changes = {action.change for action in audit.list_actions() if isinstance(action, keys.KeyAction)}

@@ -187,7 +187,7 @@ async def test_who_writes_in_an_accounts_audit_log_keeps_no_other_invoice_waitin
     assert await waiting is not None
 
 
-async def test_what_comes_late_stands_on_the_next_invoice_once(own: Database) -> None:
+async def test_late_usage_is_on_the_next_invoice_once(own: Database) -> None:
     account_id = await new_account(own, opened=month(3))
     await choose(own, account_id, "pro", month(3) + HOUR)
     await use(own, account_id, month(3) + DAY, 1, cost=1_000_000)

@@ -75,7 +75,7 @@ def test_flat_costs_the_same_whatever_was_used(quantity: int) -> None:
         ({"model": "flat", "price": 5}, 7, [(0, 0, 5, 5)]),
     ],
 )
-def test_parts_tell_how_the_amount_comes_about(charge: dict[str, Any], quantity: int, parts: list[Any]) -> None:
+def test_parts_explain_the_amount(charge: dict[str, Any], quantity: int, parts: list[Any]) -> None:
     (line,) = rate_usage(tariff_of(charge), {"calls": Decimal(quantity)})
     assert line.parts == tuple(LineComponent(*map(Decimal, part)) for part in parts)
 

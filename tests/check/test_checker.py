@@ -21,7 +21,7 @@ async def ask(process: Process, key: str, **fields: object) -> CheckResponse:
 
 
 @pytest.mark.fast
-async def test_a_valid_check_tells_the_key_its_limits_and_quota(
+async def test_a_valid_check_answers_with_the_key_its_limits_and_quota(
     process: Process, make_key: MakeKey, owner: Actor
 ) -> None:
     made = await make_key(owner, scopes=["search:read"], metadata={"team": "a"})

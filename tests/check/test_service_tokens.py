@@ -16,7 +16,7 @@ async def token(database: Database) -> str:
         return (await create_service_token(tx, SYSTEM, "gateway")).token
 
 
-async def test_strangers_push_out_nobody_and_leave_connections_free(
+async def test_unknown_tokens_evict_no_known_one_and_leave_connections_free(
     database: Database, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_tokens, "MAX_REMEMBERED", 3)
@@ -33,7 +33,7 @@ async def test_strangers_push_out_nobody_and_leave_connections_free(
     assert (len(tokens._cached), len(tokens._unknown)) == (1, 3)
 
 
-async def test_a_revoked_token_is_a_stranger_once_it_was_looked_up_again(
+async def test_a_revoked_token_is_unknown_once_it_was_looked_up_again(
     database: Database, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = ServiceTokens(database)

@@ -23,7 +23,7 @@ def test_the_file_is_private_whole_and_removed_quietly(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PortalError, match="cannot be written"):
         write_ready_file(tmp_path / "none" / "ready.json", {})
 

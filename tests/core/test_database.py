@@ -9,7 +9,7 @@ from portal.core.errors import Invalid, Unavailable
 
 
 @pytest.mark.fast
-async def test_the_error_of_a_statement_does_not_tell_its_values(database: Database) -> None:
+async def test_the_error_of_a_statement_does_not_reveal_its_values(database: Database) -> None:
     with pytest.raises(DBAPIError) as caught:
         async with database.transaction() as tx:
             await tx.execute(text("SELECT 1 / :none WHERE :told <> ''"), {"none": 0, "told": "ann@example.com"})
@@ -37,7 +37,7 @@ async def test_only_a_refusal_of_the_data_will_not_pass_by_itself(
     assert is_dependency_unavailable(caught.value) is is_away
 
 
-def test_other_errors_are_told_by_their_type() -> None:
+def test_other_errors_are_recognised_by_their_type() -> None:
     assert is_dependency_unavailable(Unavailable("Redis did not answer."))
     assert is_dependency_unavailable(ConnectionRefusedError())
     assert not is_dependency_unavailable(TypeError("a mistake of ours"))

@@ -121,7 +121,7 @@ async def test_what_keeps_failing_waits_and_holds_up_nobody(bus: RabbitBus, subj
     assert handled == [b"good"]
 
 
-async def test_a_neighbour_that_is_away_is_waited_for_and_costs_no_retries(bus: RabbitBus, subject: str) -> None:
+async def test_an_unavailable_dependency_is_waited_for_and_costs_no_retries(bus: RabbitBus, subject: str) -> None:
     calls = 0
 
     async def away_for_long(_: bytes) -> None:
@@ -235,7 +235,7 @@ async def test_a_queue_that_vanished_is_declared_anew(bus: RabbitBus, subject: s
     assert {*got[1:]} == {b"two"}
 
 
-async def test_another_retention_is_told_and_changes_nothing(bus: RabbitBus, subject: str, amqp_url: str) -> None:
+async def test_another_retention_is_reported_and_changes_nothing(bus: RabbitBus, subject: str, amqp_url: str) -> None:
     await bus.publish(subject, b"one")
     connection = await connect(amqp_url, "tests")
     async with connection:

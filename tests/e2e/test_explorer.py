@@ -38,7 +38,7 @@ async def test_the_schema_is_shown(tab: Page, portal: RunningPortal) -> None:
     await expect(tab.locator(".graphiql-doc-explorer")).to_contain_text("Keys of the account, newest first.")
 
 
-async def test_a_subscription_tells_until_it_is_stopped(tab: Page, portal: RunningPortal) -> None:
+async def test_a_subscription_sends_events_until_it_is_stopped(tab: Page, portal: RunningPortal) -> None:
     await open_explorer(tab, portal, "subscription { usageTicks { calls quotaUsed } }")
     await run(tab)
     await expect(tab.locator(".result-window")).to_contain_text('"quotaUsed": 0')

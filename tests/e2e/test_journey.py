@@ -108,7 +108,7 @@ async def test_usage_keeps_every_choice_in_the_address(tab: Page, filled: tuple[
 
 
 @pytest.mark.parametrize(("button", "kind"), [("CSV", "csv"), ("JSON Lines", "jsonl"), ("Parquet", "parquet")])
-async def test_an_export_tells_how_far_it_is(
+async def test_an_export_shows_its_progress(
     tab: Page, filled: tuple[Login, dict[str, str]], tmp_path: Path, button: str, kind: str
 ) -> None:
     await sign_in(tab, filled[0].email)

@@ -80,7 +80,7 @@ async def test_a_client_at_the_limit_is_never_denied(place: Place, portal: Serve
     report.tell("exactly at the limit", f"{len(admitted)} admitted, {len(denied)} denied, each rightly and to the ms")
 
 
-async def test_a_wait_told_from_memory_is_not_too_short() -> None:
+async def test_a_wait_answered_from_memory_is_not_too_short() -> None:
     """The script answered half a second after it was asked: what it named is counted from its answer."""
     denials = DenialCache()
     request = LimitRequest("acct_1", 1, Mode.CONSUME, 1, (), None)

@@ -63,7 +63,7 @@ def path(dead: Dead) -> Path:
 
 
 def read_all(path: Path) -> tuple[list[bytes], SegmentChunk]:
-    """As the courier does: portion after portion."""
+    """As the shipper does: portion after portion."""
     payloads: list[bytes] = []
     offset = 0
     while True:
@@ -152,7 +152,7 @@ async def test_rubbish_in_the_middle_stops_loudly(dead: Dead, name: str) -> None
     assert Dead(caught.value.file).data.endswith(data[at:])
 
 
-async def test_a_hole_of_records_is_told(dead: Dead) -> None:
+async def test_a_hole_of_records_is_reported(dead: Dead) -> None:
     """What a file system can leave that lost a block: zeros where records were."""
     data, begin, receiver = dead.data, HEADER_SIZE + 300 * FRAME, Receiver()
     dead.write(data[:begin] + bytes(4096) + data[begin + 4096 :])

@@ -123,7 +123,7 @@ async def test_every_message_five_times_and_reordered_changes_no_number(
 async def test_lost_confirms_repeat_and_double_nothing(
     database: Database, broker_url: str, account: str, tmp_path: Path, report: Report
 ) -> None:
-    """Between publish and cursor: the broker has the messages, the courier never hears of it."""
+    """Between publish and cursor: the broker has the messages, the shipper never learns of it."""
     journal = Journal(tmp_path, segment_bytes=10**8, sync_ms=50)
     journal.open()
     rows = records(EVENTS, account_id=account)

@@ -38,7 +38,7 @@ async def listeners(server: Server) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_an_outage_is_told_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_is_logged_as_it_begins_and_as_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_changes, "RETRY_SECONDS", RETRY_SECONDS)
     with capture_logs() as logs:
         async with plain_servers(tmp_path, 1) as [server], hearing(server.url):

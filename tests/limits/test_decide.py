@@ -162,7 +162,7 @@ async def test_a_retry_gets_the_first_answer_and_consumes_nothing(limiter: Limit
     assert (await limiter.decide_one(one)).used == 1
 
 
-async def test_confirming_tells_only_whether_the_policy_is_current(limiter: Limiter) -> None:
+async def test_confirming_answers_only_whether_the_policy_is_current(limiter: Limiter) -> None:
     account = new_id("acct")
     assert (await limiter.decide_one(request(account, mode=Mode.CONFIRM))).status is Status.CONFIRMED
 

@@ -207,7 +207,7 @@ async def test_a_server_that_became_a_replica_is_left_and_found_again(tmp_path: 
         await limiter.close()
 
 
-async def test_a_call_to_a_new_replica_is_told_as_unavailable(tmp_path: Path) -> None:
+async def test_a_call_to_a_new_replica_raises_unavailable(tmp_path: Path) -> None:
     async with plain_servers(tmp_path, 2) as (server, other):
         limiter = Limiter([server.url], deadline_ms=1000)
         await limiter.open()

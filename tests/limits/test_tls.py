@@ -88,7 +88,7 @@ async def test_without_tls_a_server_that_wants_it_decides_nothing(server: TlsSer
     assert HOST in await refusal(server.url(None, scheme="redis"))
 
 
-def test_a_file_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_at_startup(tmp_path: Path) -> None:
     with pytest.raises(StartupError) as error:
         load_settings(database_url=DATABASE_URL, redis_urls=f"rediss://:hush@a/0?ca={tmp_path}/none.pem")
     assert "none.pem" in error.value.message

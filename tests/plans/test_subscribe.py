@@ -19,7 +19,7 @@ async def catalogue(database: Database) -> dict[str, str]:
 
 
 @pytest.mark.fast
-async def test_a_plan_is_chosen_and_told(database: Database, owner: Actor) -> None:
+async def test_a_plan_is_chosen_and_shown(database: Database, owner: Actor) -> None:
     known = await catalogue(database)
     for slug in ("pro", "enterprise"):
         async with database.transaction(actor=owner) as tx:

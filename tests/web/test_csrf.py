@@ -143,7 +143,7 @@ async def test_a_program_with_a_token_needs_no_origin(ann: Browser, headers: Hea
     assert answer.status_code == 401
 
 
-async def test_nobody_may_ask_graphql_without_an_origin(anonymous: Browser) -> None:
+async def test_an_anonymous_caller_may_query_graphql_without_an_origin(anonymous: Browser) -> None:
     answer = await anonymous.client.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": JSON})
     assert answer.json()["data"] == {"__typename": "Query"}
 

@@ -1,4 +1,4 @@
-"""Journal, courier and ingest together, as `portal run` wires them."""
+"""Journal, shipper and ingest together, as `portal run` wires them."""
 
 import asyncio
 from pathlib import Path

@@ -28,7 +28,7 @@ async def alarms(watch: UsageMonitor, looks: int) -> int:
     return sum(line["event"] == "journal_backlog" and line["log_level"] == "error" for line in logs)
 
 
-async def test_what_stays_is_told_each_minute_after_the_first(database: Database, tmp_path: Path) -> None:
+async def test_a_backlog_that_stays_is_logged_each_minute_after_the_first(database: Database, tmp_path: Path) -> None:
     journalled(tmp_path, 20)
     watch = UsageMonitor(tmp_path, database, None, GRACE)
     assert await alarms(watch, ROUNDS) == 0

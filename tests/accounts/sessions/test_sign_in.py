@@ -52,7 +52,7 @@ async def test_the_right_pair_opens_a_session_that_authenticates(database: Datab
         assert await accounts.authenticate_session(tx, signed_in.token, None) is None
 
 
-async def test_a_wrong_password_and_an_unknown_address_are_told_alike(database: Database) -> None:
+async def test_a_wrong_password_and_an_unknown_address_get_the_same_error(database: Database) -> None:
     email = address()
     await sign_up(database, email)
     texts = []

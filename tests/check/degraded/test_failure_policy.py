@@ -108,7 +108,7 @@ async def test_local_counts_freely_where_the_quota_does_not_deny(lonely: Lonely,
     assert await lonely.codes(secret, 25) == {Code.VALID: 20, Code.RATE_LIMITED: 5}
 
 
-async def test_local_asks_postgresql_about_an_account_that_redis_never_told_of(
+async def test_local_asks_postgresql_about_an_account_that_redis_never_answered_for(
     lonely: Lonely, database: Database
 ) -> None:
     account_id, secret = await make_customer(database, (1000, MINUTE_MS), failure_policy="local", monthly_quota=30)

@@ -57,7 +57,7 @@ async def test_denials_from_memory_are_counted(process: Process, make_key: MakeK
     assert [row.code for row in process.journalled()[before:]] == ["VALID"] * 10 + ["RATE_LIMITED"] * 5
 
 
-def test_a_denial_is_not_told_beyond_its_period() -> None:
+def test_a_denial_is_not_repeated_beyond_its_period() -> None:
     request = LimitRequest(
         "acct", 1, Mode.CONSUME, 1, (), Quota(10, (("2026-10", 0, 1_000), ("2026-11", 1_000, 9_000)))
     )

@@ -89,7 +89,7 @@ async def test_shipped_again_from_a_copy_it_counts_once(own: Database, where: di
     assert await raw_totals(own, account) == (30, 30)
 
 
-async def test_damage_is_told_and_the_rest_shipped(own: Database, where: dict[str, str], tmp_path: Path) -> None:
+async def test_damage_is_reported_and_the_rest_shipped(own: Database, where: dict[str, str], tmp_path: Path) -> None:
     account, folder = new_account(), tmp_path / "dead"
     path = left_behind(folder, account, 10)
     left_behind(folder, account, 5, 2)

@@ -42,7 +42,7 @@ async def test_standard_output_takes_buckets(demo_portal: DemoPortal) -> None:
     assert {"bucket_at", "calls"} <= set(json.loads(out.splitlines()[0]))
 
 
-async def test_mistakes_are_told_and_leave_no_file(demo_portal: DemoPortal, tmp_path: Path) -> None:
+async def test_mistakes_are_reported_and_leave_no_file(demo_portal: DemoPortal, tmp_path: Path) -> None:
     account_id = demo_portal.facts["logins"]["developer"]["account_id"]
     base = ("usage", "export", "--data", str(demo_portal.data), "--output", str(tmp_path / "file"))
     for arguments, word in (

@@ -49,7 +49,7 @@ async def becomes(port: int, status: int) -> httpx2.Response:
             await asyncio.sleep(0.1)
 
 
-async def test_a_worker_is_ready_while_its_neighbours_are_and_tells_its_lag(
+async def test_a_worker_is_ready_while_its_dependencies_are_and_reports_its_lag(
     services: EmbeddedServices, database: Database, tmp_path: Path
 ) -> None:
     account, port = new_account(), free_port()

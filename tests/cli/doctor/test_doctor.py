@@ -57,7 +57,7 @@ async def test_what_does_not_answer_is_named_without_its_password(tmp_path: Path
     assert "hush-hush" not in out + err
 
 
-async def test_a_database_that_was_never_migrated_is_told(services: EmbeddedServices, tmp_path: Path) -> None:
+async def test_a_database_that_was_never_migrated_is_reported(services: EmbeddedServices, tmp_path: Path) -> None:
     settings = settings_of(services, str(tmp_path))
     settings["PORTAL_DATABASE_URL"] = settings["PORTAL_DATABASE_URL"].rpartition("/")[0] + "/postgres"
     code, out, _ = await run_portal("doctor", **settings)
@@ -65,7 +65,7 @@ async def test_a_database_that_was_never_migrated_is_told(services: EmbeddedServ
     assert "Run `portal migrate`." in out
 
 
-async def test_a_tariff_that_cannot_be_billed_and_overdue_accounts_are_told(
+async def test_a_tariff_that_cannot_be_billed_and_overdue_accounts_are_reported(
     own: Database, where: dict[str, str]
 ) -> None:
     _, out, _ = await run_portal("doctor", **where)

@@ -93,7 +93,7 @@ def test_neither_sentinels_nor_passwords_name_a_shard() -> None:
         "redis://a,redis://a:6379/0",
     ],
 )
-def test_a_wrong_address_is_told_at_the_start_without_its_password(text: str) -> None:
+def test_a_wrong_address_is_reported_at_startup_without_its_password(text: str) -> None:
     with pytest.raises(StartupError) as error:
         load_settings(database_url=DATABASE_URL, redis_urls=text)
     assert "PORTAL_REDIS_URLS" in error.value.message

@@ -83,7 +83,7 @@ class UsagePlace:
 
     async def kill_worker(self, name: str) -> None:
         await _kill(self.workers[name])
-        self._note("courier" if name == "shipping" else "ingest worker")
+        self._note("shipper" if name == "shipping" else "ingest worker")
         self.start_worker(name)
 
     async def kill_feeder(self, rate: int, most: int) -> None:
@@ -166,7 +166,7 @@ class UsagePlace:
 
 @asynccontextmanager
 async def open_usage_place(folder: Path) -> AsyncIterator[UsagePlace]:
-    """Two servers, a courier and two ingest workers; everything is gone afterwards."""
+    """Two servers, a shipper and two ingest workers; everything is gone afterwards."""
     (folder / "notes").mkdir()
     async with private_broker(folder / "broker") as broker:
         services = await start_services(folder / "services")

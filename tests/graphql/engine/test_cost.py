@@ -20,7 +20,7 @@ from portal.graphql.engine.cost import (
     WEIGHTS,
     cost_of,
 )
-from portal.graphql.engine.rate_limit import REFUSED_COST, RateLimitCache
+from portal.graphql.engine.rate_limit import REFUSED_COST, RefusedCallers
 from portal.graphql.engine.validation import _prepare_cached
 from portal.limits import Limiter
 from portal.usage import rules
@@ -221,7 +221,7 @@ async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
 
 
 def test_what_is_remembered_ends_and_is_bounded() -> None:
-    cache = RateLimitCache(most=2)
+    cache = RefusedCallers(most=2)
     cache.remember("ann", until=5.0, now=1.0)
     cache.remember("ben", until=9.0, now=1.0)
     cache.remember("cem", until=9.0, now=1.0)
@@ -231,7 +231,7 @@ def test_what_is_remembered_ends_and_is_bounded() -> None:
     assert cache.seconds_left("ben", 9.0) is None
 
 
-async def test_nobody_has_a_small_part_by_address(rate_limiter: GraphQLRateLimiter) -> None:
+async def test_an_anonymous_caller_has_a_small_share_by_address(rate_limiter: GraphQLRateLimiter) -> None:
     charged = await rate_limiter.charge(ANONYMOUS, 1)
     assert charged is not None
     assert charged.limit == PER_MINUTE // 100

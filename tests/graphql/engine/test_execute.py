@@ -22,7 +22,7 @@ from tests.graphql.conftest import CREATE, Answer, Ask, MakeKey, codes
 VIEWER = "{ viewer { person { name email isStaff } account { name timeZone createdAt } role permissions } }"
 
 
-async def test_viewer_tells_who_asks(answer: Answer, owner: Actor, viewer: Actor) -> None:
+async def test_viewer_is_the_caller(answer: Answer, owner: Actor, viewer: Actor) -> None:
     me = (await answer(owner, VIEWER))["viewer"]
     assert me["account"]["name"] == "Acme"
     assert me["account"]["createdAt"].endswith("Z")
@@ -181,7 +181,7 @@ async def test_many_siblings_share_the_transaction(answer: Answer, owner: Actor,
     assert {data[f"k{n}"]["totalCount"] for n in range(12)} == {3}
 
 
-async def test_events_are_told_after_the_commit(database: Database, owner: Actor) -> None:
+async def test_events_are_passed_on_after_the_commit(database: Database, owner: Actor) -> None:
     told: list[str] = []
 
     async def after_commit(events: Any) -> None:

@@ -160,7 +160,7 @@ async def test_expired_answers_are_forgotten(ask: Ask, owner: Actor, stranger: A
     assert stranger.account_id in left
 
 
-async def test_what_is_kept_tells_nothing(ask: Ask, owner: Actor, database: Database) -> None:
+async def test_what_is_stored_reveals_nothing(ask: Ask, owner: Actor, database: Database) -> None:
     made = secret(await ask(owner, CREATE, options=idempotency_key("my-name"), input={"name": "A"}))
     statement = text("SELECT name_digest, request_digest, answer FROM kept_answers WHERE account_id = :account")
     async with database.transaction() as tx:

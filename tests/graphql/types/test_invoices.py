@@ -27,7 +27,7 @@ async def test_a_new_account_has_a_draft_that_costs_nothing(answer: Answer, owne
     assert (await answer(owner, LIST, first=1))["invoices"]["nodes"] == []
 
 
-async def test_the_draft_tells_usage_and_how_it_is_priced(
+async def test_the_draft_shows_usage_and_how_it_is_priced(
     answer: Answer, make_account: object, database: Database
 ) -> None:
     pro: Actor = await make_account(plan="pro")  # type: ignore[operator]  # the fixture's own type is wider

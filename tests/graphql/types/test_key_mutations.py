@@ -187,7 +187,7 @@ async def test_another_accounts_key_answers_exactly_like_a_missing_one(
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.BILLING])
-async def test_roles_that_only_read_are_told_so(answer: Answer, make_account: MakeAccount, role: Role) -> None:
+async def test_roles_that_only_read_are_refused(answer: Answer, make_account: MakeAccount, role: Role) -> None:
     actor = await make_account(role=role)
     made = (await answer(actor, CREATE, input={"name": "A"}))["createKey"]
     problems = [made] + [await run(answer, actor, verb, MISSING) for verb in [*BY_ID, "update"]]
@@ -198,7 +198,7 @@ async def test_a_developer_may(make_account: MakeAccount, make_key: MakeKey) -> 
     assert await make_key(await make_account(role=Role.DEVELOPER))
 
 
-async def test_nobody_changes_nothing(ask: Ask) -> None:
+async def test_an_anonymous_caller_changes_nothing(ask: Ask) -> None:
     results = [await ask(None, CREATE, input={"name": "A"})]
     results += [await ask(None, document, id=MISSING) for document in BY_ID.values()]
     assert [codes(result) for result in results] == [["UNAUTHENTICATED"]] * 5

@@ -136,7 +136,7 @@ async def test_node_finds_own_objects_by_prefix(
         assert (await answer(owner, ask_node, id=node_id))["node"] is None
 
 
-async def test_nobody_reads_nothing(ask: Ask) -> None:
+async def test_an_anonymous_caller_reads_nothing(ask: Ask) -> None:
     for document in (
         "{ viewer { role } }",
         "{ keys { totalCount } }",

@@ -97,7 +97,7 @@ async def test_mistakes_are_problems_with_their_field(answer: Answer, owner: Act
         assert (problem["code"], problem["path"]) == ("INVALID", [field])
 
 
-async def test_a_scoped_caller_is_told_which_scope_is_missing(ask: Ask, owner: Actor) -> None:
+async def test_a_scoped_caller_learns_which_scope_is_missing(ask: Ask, owner: Actor) -> None:
     scoped = replace(owner, scopes=frozenset({"usage:read"}))
     result = await ask(scoped, "{ keys { totalCount } }")
     assert codes(result) == ["FORBIDDEN"]

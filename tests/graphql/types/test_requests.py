@@ -111,7 +111,7 @@ async def test_what_cannot_be_served_is_refused(
 
 
 @pytest.mark.parametrize("document", [LOG, '{ request(id: "req_0") { id } }'])
-async def test_nobody_is_told_to_sign_in(ask: Ask, document: str) -> None:
+async def test_an_anonymous_caller_is_asked_to_sign_in(ask: Ask, document: str) -> None:
     assert codes(await ask(None, document)) == ["UNAUTHENTICATED"]
 
 

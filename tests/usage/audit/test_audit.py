@@ -148,7 +148,7 @@ async def test_a_period_that_is_off_is_found(own: Database, account: str) -> Non
     assert [(one.expected, one.found) for one in await differences(own, account)] == [(101, 0)]
 
 
-async def test_usage_of_nobody_is_audited_too(own: Database, account: str) -> None:
+async def test_usage_without_raw_events_is_audited_too(own: Database, account: str) -> None:
     for table in ("usage_events", "usage_minutes", "usage_quarters", "usage_periods"):
         await change(own, f"DELETE FROM {table} WHERE account_id = :account", account)
     async with own.snapshot() as tx:

@@ -118,7 +118,7 @@ async def test_the_estimate_is_the_count_of_whole_quarters(database: Database, a
         assert await estimate_rows(tx, account, ExportQuery(FROM, TO, filter=UsageFilter(key_id="key_x"))) == 0
 
 
-async def test_it_comes_in_pieces_that_tell_how_far_they_are(database: Database, account: str) -> None:
+async def test_it_comes_in_chunks_that_report_their_progress(database: Database, account: str) -> None:
     pieces = await pieces_of(database, account, ExportQuery(FROM, TO), ExportFormat.CSV)
     assert [piece.rows for piece in pieces] == [0, 2000, 4000, 5000, 5000]
 

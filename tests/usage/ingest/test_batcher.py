@@ -69,7 +69,7 @@ async def test_five_deliveries_of_everything_in_any_order_count_once(database: D
     assert ingest_batcher.added == 100
 
 
-async def test_a_neighbour_away_fails_all_and_they_may_come_again(
+async def test_an_unavailable_dependency_fails_all_deliveries_and_they_may_come_again(
     database: Database, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest_batcher = IngestBatcher(database, Counters().raise_used)

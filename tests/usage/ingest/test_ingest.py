@@ -251,7 +251,7 @@ async def test_the_last_use_of_a_secret_never_goes_back(database: Database, acco
         assert await last_used_by_secret(tx, account, ["ksec_x", "ksec_never"]) == {"ksec_x": LastUse(later, None)}
 
 
-async def test_the_last_address_stays_until_another_one_is_told(database: Database, account: str) -> None:
+async def test_the_last_address_stays_until_another_one_is_reported(database: Database, account: str) -> None:
     told = [(0, "203.0.113.7"), (2, ""), (1, "203.0.113.9"), (3, "2001:db8::1"), (4, "")]
     seen = []
     for hours, address in told:

@@ -25,7 +25,7 @@ async def count(database: Database) -> int:
         return await count_quarantined(tx)
 
 
-async def test_what_is_expired_goes_and_is_told(services: EmbeddedServices, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_expired_entries_go_and_are_logged(services: EmbeddedServices, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "PURGE_BATCH_SIZE", 2)
     async with own_database(services) as database:
         future = [record(number, FAR, account_id=f"acct_{number}") for number in range(5)]

@@ -6,7 +6,7 @@ from portal.usage import sync_quota_counters
 from portal.usage.ingest import PeriodTotal
 
 
-async def test_the_others_are_raised_each_once_and_the_reason_is_told() -> None:
+async def test_the_others_are_raised_each_once_and_the_reason_is_logged() -> None:
     raised: list[tuple[str, int]] = []
 
     async def raise_used(account_id: str, period: str, used: int, settled: int) -> None:

@@ -62,7 +62,7 @@ async def test_after_a_failure_it_goes_on(folder: Path) -> None:
     assert {one.request_id for one in receiver.records} == {one.request_id for one in records(30)}
 
 
-async def test_a_folder_that_a_courier_works_on_is_refused(folder: Path) -> None:
+async def test_a_folder_that_a_shipper_works_on_is_refused(folder: Path) -> None:
     with (folder / LOCK_NAME).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(JournalInUse, match="A living process ships"):

@@ -1,4 +1,4 @@
-"""The courier: all that was journalled reaches the bus, in order; nothing that is broken does."""
+"""The shipper: all that was journalled reaches the bus, in order; nothing that is broken does."""
 
 import asyncio
 import os
@@ -141,7 +141,7 @@ async def test_the_unfinished_end_of_a_living_writer_is_waited_for(tmp_path: Pat
     assert (only_left(tmp_path), worker.cut_bytes) == ([], 0)
 
 
-async def test_damage_under_a_living_writer_is_told_once_and_set_aside_later(
+async def test_damage_under_a_living_writer_is_reported_once_and_set_aside_later(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     segment = OpenSegment(tmp_path, INCARNATION, 1)
@@ -185,7 +185,7 @@ async def test_the_bus_may_be_away(tmp_path: Path) -> None:
     journal.close()
 
 
-async def test_a_second_courier_waits_for_the_first(tmp_path: Path, receiver: Receiver) -> None:
+async def test_a_second_shipper_waits_for_the_first(tmp_path: Path, receiver: Receiver) -> None:
     written(tmp_path, 3)
     first, second = shipper(tmp_path, receiver), shipper(tmp_path, receiver)
     assert await first.run_once() == 3

@@ -46,7 +46,7 @@ class Broker:
 
     async def has(self, count: int) -> None:
         async with asyncio.timeout(10):
-            while len(self.published) < count:  # noqa: ASYNC110 the courier tells nobody
+            while len(self.published) < count:  # noqa: ASYNC110 the shipper signals nothing
                 await asyncio.sleep(0.001)
 
 
@@ -111,7 +111,7 @@ async def test_what_follows_a_refused_one_comes_again(tmp_path: Path) -> None:
     journal.close()
 
 
-async def test_the_present_is_not_made_to_wait_for_the_past(tmp_path: Path) -> None:
+async def test_new_records_do_not_wait_for_the_backlog(tmp_path: Path) -> None:
     past = journal_of(tmp_path, segment_bytes=4096)
     for number in range(400):
         past.append([record(number)])
@@ -136,7 +136,7 @@ async def test_the_present_is_not_made_to_wait_for_the_past(tmp_path: Path) -> N
     assert max(gaps) <= BACKLOG_TURN + 1
 
 
-async def test_the_past_waits_while_ingest_lags_behind(tmp_path: Path) -> None:
+async def test_the_backlog_waits_while_ingest_lags_behind(tmp_path: Path) -> None:
     journal = journal_of(tmp_path, segment_bytes=4096)
     for number in range(200):
         journal.append([record(number)])
@@ -154,7 +154,7 @@ async def test_the_past_waits_while_ingest_lags_behind(tmp_path: Path) -> None:
     journal.close()
 
 
-async def test_the_backlog_tells_how_much_and_since_when(tmp_path: Path) -> None:
+async def test_the_backlog_reports_its_size_and_its_age(tmp_path: Path) -> None:
     assert journal_backlog(tmp_path).oldest is None
     journal = journal_of(tmp_path)
     assert (journal_backlog(tmp_path).bytes, journal_backlog(tmp_path).oldest) == (0, None)
@@ -167,7 +167,7 @@ async def test_the_backlog_tells_how_much_and_since_when(tmp_path: Path) -> None
     journal.close()
 
 
-async def test_the_backlog_of_thousands_of_segments_is_told_by_the_first(
+async def test_the_age_of_a_backlog_of_thousands_of_segments_is_read_from_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = journal_of(tmp_path, segment_bytes=4096)

@@ -93,7 +93,7 @@ def test_it_is_in_the_file_on_return(journal: Journal, tmp_path: Path) -> None:
     assert journal.is_writable
 
 
-def test_it_wakes_the_courier(tmp_path: Path) -> None:
+def test_an_append_wakes_the_shipper(tmp_path: Path) -> None:
     woken: list[bool] = []
     journal = Journal(tmp_path, segment_bytes=10**6, sync_ms=0, on_append=lambda: woken.append(True))
     journal.open()

@@ -204,7 +204,7 @@ async def test_only_one_works_at_a_time(own: Database) -> None:
     assert sorted(first.names + second.names) == sorted(AUGUST)
 
 
-async def test_what_somebody_else_detached_is_left_alone_and_told(own: Database) -> None:
+async def test_a_partition_detached_by_hand_is_left_alone_and_not_made_again(own: Database) -> None:
     async with own.owner_connection() as connection:
         await connection.execute(text("ALTER TABLE usage_events DETACH PARTITION usage_events_2026_08"))
     await drop_expired_partitions(own, ONE, NOW)

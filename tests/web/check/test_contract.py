@@ -115,7 +115,7 @@ async def test_a_wrong_content_type_is_415(served: Served) -> None:
 
 
 @pytest.mark.parametrize("header", [None, "Bearer svc_wrong", "Basic abc", "Bearer"])
-async def test_without_a_service_token_nothing_is_told(served: Served, header: str | None) -> None:
+async def test_without_a_service_token_nothing_is_revealed(served: Served, header: str | None) -> None:
     headers = {"Authorization": header or ""}
     response = await served.http.post("/check", json={"key": "k"}, headers=headers)
     assert response.status_code == 401

@@ -45,7 +45,7 @@ async def test_what_can_never_pass_has_no_retry_after(served: Served, make_key: 
     assert response.json()["retryAfterMs"] is None
 
 
-async def test_a_denial_before_the_limits_tells_how_they_stand(served: Served, make_key: MakeKey, owner: Actor) -> None:
+async def test_a_denial_before_the_limits_shows_their_state(served: Served, make_key: MakeKey, owner: Actor) -> None:
     made = await make_key(owner)
     response = await served.http.post("/check/http", json={"key": made.secret, "scopes": ["admin"], "cost": 3})
     assert response.status_code == 403

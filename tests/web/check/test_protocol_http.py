@@ -34,7 +34,7 @@ def statuses(received: bytes) -> list[int]:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_other_methods_are_told_which_one_is_allowed(served: Served, path: str, method: str) -> None:
+async def test_other_methods_learn_which_one_is_allowed(served: Served, path: str, method: str) -> None:
     request = f"{method} {path} HTTP/1.1\r\nHost: portal\r\nContent-Length: 0\r\n\r\n".encode()
     after = b"GET /livez HTTP/1.1\r\nHost: portal\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)

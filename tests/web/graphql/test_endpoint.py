@@ -76,7 +76,7 @@ async def test_a_wrong_token_does_not_fall_back_to_the_cookie(client: httpx2.Asy
 
 
 @pytest.mark.parametrize(("accept", "status"), [(RESPONSE_JSON, 401), ("application/json", 200)])
-async def test_nobody_is_told_to_sign_in(client: httpx2.AsyncClient, accept: str, status: int) -> None:
+async def test_an_anonymous_caller_is_asked_to_sign_in(client: httpx2.AsyncClient, accept: str, status: int) -> None:
     response = await client.post("/graphql", json={"query": VIEWER}, headers={"Accept": accept})
     assert response.status_code == status
     assert response.json()["data"] is None
@@ -183,7 +183,7 @@ async def test_the_answer_has_the_type_that_is_accepted(
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/*", "application/json;q=0", "application/json;q=x"])
-async def test_a_client_that_takes_neither_type_is_told(client: httpx2.AsyncClient, accept: str) -> None:
+async def test_a_client_that_accepts_neither_type_gets_a_406(client: httpx2.AsyncClient, accept: str) -> None:
     response = await client.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": accept})
     assert response.status_code == 406
 

@@ -49,7 +49,7 @@ def test_the_guide_has_queries_mutations_and_subscriptions() -> None:
     assert {text.split()[0] for text in QUERIES} == {"query", "mutation", "subscription"}
 
 
-def test_the_guide_tells_the_bounds_as_they_are() -> None:
+def test_the_guide_states_the_actual_bounds() -> None:
     assert f"One operation may cost {MAX_COST:,}" in GUIDE
 
 

@@ -48,13 +48,13 @@ async def test_what_cannot_run_begins_no_stream(portal: Portal, visitor: Visitor
         assert response.json()["errors"]
 
 
-async def test_nobody_is_told_nothing(portal: Portal) -> None:
+async def test_an_anonymous_caller_receives_nothing(portal: Portal) -> None:
     async with events_of(portal, None, TICKS) as (response, _):
         await response.aread()
         assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_a_signed_out_reader_is_told_and_sent_away(portal: Portal, visitor: Visitor) -> None:
+async def test_a_signed_out_reader_is_notified_and_disconnected(portal: Portal, visitor: Visitor) -> None:
     async with events_of(portal, visitor, TICKS) as (_, events):
         await anext(events)
         async with portal.database.transaction() as tx:

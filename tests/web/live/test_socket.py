@@ -44,7 +44,7 @@ async def test_counters_come_again_when_they_have_changed(portal: Portal, visito
 
 
 @pytest.mark.usefixtures("relaying")
-async def test_a_change_of_a_key_is_told_across_processes(portal: Portal, visitor: Visitor) -> None:
+async def test_a_key_change_reaches_other_processes(portal: Portal, visitor: Visitor) -> None:
     async with greeted(portal, visitor) as client:
         await client.subscribe("all", CHANGES)
         await until(lambda: portal.web.hub.sizes()["channels"] == 1)
@@ -62,7 +62,7 @@ async def test_a_change_of_a_key_is_told_across_processes(portal: Portal, visito
 
 
 @pytest.mark.usefixtures("relaying")
-async def test_nobody_hears_of_anothers_keys(portal: Portal, visitor: Visitor, database: Database) -> None:
+async def test_no_events_of_another_accounts_keys(portal: Portal, visitor: Visitor, database: Database) -> None:
     stranger = await new_visitor(database)
     async with greeted(portal, visitor) as client:
         theirs = await make_key(portal, stranger.actor)
@@ -186,7 +186,7 @@ async def test_only_the_present_protocol_is_spoken(portal: Portal, protocol: str
         ({"type": "ping"}, 4401),
     ],
 )
-async def test_nobody_gets_in(portal: Portal, first: dict[str, Any], code: int) -> None:
+async def test_a_wrong_first_message_closes_the_socket(portal: Portal, first: dict[str, Any], code: int) -> None:
     async with opened(portal) as client:
         await client.send(**first)
         assert await client.close_code() == code

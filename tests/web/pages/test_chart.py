@@ -93,7 +93,7 @@ def test_labels_do_not_touch(shape: Shape, count: int) -> None:
     assert all(right - left >= shape.label_width for left, right in pairwise(ats))
 
 
-def test_each_step_tells_its_figures() -> None:
+def test_each_step_shows_its_figures() -> None:
     drawing = draw(days((1200, 3), (0, 0)), NAMES, WIDE)
     assert drawing.strips[0].text == "1 Nov: 1,200 allowed · 3 denied"
     assert drawing.strips[1].text == "2 Nov: 0 in total"

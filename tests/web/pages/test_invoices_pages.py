@@ -32,7 +32,7 @@ async def test_an_invoice_is_listed_and_shown(ann: Browser, database: Database) 
     assert "finalized the invoice" in (await ann.get("/activity?kind=invoice")).text
 
 
-async def test_an_unknown_invoice_is_told(ann: Browser) -> None:
+async def test_an_unknown_invoice_says_so(ann: Browser) -> None:
     page = await ann.get("/invoices/inv_06C4A9VVRNH4SWM86X1PG3KH02")
     assert "No such invoice" in page.text
 
@@ -54,7 +54,7 @@ def test_amounts_are_written_with_all_their_digits() -> None:
     ]
 
 
-def test_a_part_is_told_by_its_prices() -> None:
+def test_a_part_is_described_by_its_prices() -> None:
     def part(unit: str, flat: str) -> str:
         return bill_part({"quantity": "350000", "unitPrice": unit, "flat": flat}, "EUR")
 

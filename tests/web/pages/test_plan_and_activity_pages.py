@@ -29,7 +29,7 @@ async def test_the_catalogue_marks_the_plan_and_changes_it(ann: Browser, databas
     assert "1,000,000 units included" not in page.text
 
 
-async def test_an_unknown_plan_is_told(ann: Browser) -> None:
+async def test_an_unknown_plan_says_so(ann: Browser) -> None:
     answer = await ann.submit("/plan", plan="plan_0000000000000000000000MISS")
     assert answer.status_code == 404
     assert "There is no such plan." in answer.text
@@ -43,7 +43,7 @@ async def test_who_may_not_change_the_plan_is_not_offered_it(browsers: Browsers)
     assert answer.status_code == 403
 
 
-async def test_the_log_tells_filters_and_pages(ann: Browser) -> None:
+async def test_the_log_is_shown_filtered_and_paged(ann: Browser) -> None:
     key_id = await ann.create_key()
     await ann.submit(f"/keys/{key_id}/pause")
     page = await ann.get("/activity")
@@ -62,7 +62,7 @@ async def test_the_log_is_for_owners_and_admins(browsers: Browsers) -> None:
     assert (await (await browsers(Role.DEVELOPER)).get("/activity")).status_code == 403
 
 
-def test_what_has_no_words_is_told_as_it_is() -> None:
+def test_an_action_without_words_is_shown_by_its_name() -> None:
     event = {
         "occurredAt": "2026-11-25T00:00:00Z",
         "action": "coupon.make",

@@ -82,6 +82,6 @@ async def test_an_unknown_or_foreign_id_looks_the_same(
     assert ids((await other.get("/usage/requests")).text) == []
 
 
-async def test_nobody_is_led_to_the_sign_in(anonymous: Browser) -> None:
+async def test_an_anonymous_visitor_is_led_to_the_sign_in(anonymous: Browser) -> None:
     for address in ("/usage/requests", "/usage/requests/req_0"):
         assert (await anonymous.get(address)).headers["Location"].startswith("/sign-in?next=")

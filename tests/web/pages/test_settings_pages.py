@@ -42,7 +42,7 @@ async def test_a_token_with_chosen_scopes_has_no_others(ann: Browser) -> None:
     assert (await post_graphql(ann, found[0]))["data"]["viewer"]["permissions"] == ["keys:read", "usage:read"]
 
 
-async def test_a_mistake_is_told_beside_its_field(ann: Browser) -> None:
+async def test_a_mistake_is_shown_beside_its_field(ann: Browser) -> None:
     unnamed = await ann.submit("/settings/tokens", name=" ", expiry="30d", access="all")
     assert unnamed.status_code == 422
     assert 'id="name-problem"' in unnamed.text
@@ -87,7 +87,7 @@ async def test_ending_the_present_session_signs_out(ann: Browser) -> None:
     assert (await ann.get("/settings")).status_code == 303
 
 
-async def test_a_strangers_session_is_as_if_there_were_none(ann: Browser, browsers: Browsers) -> None:
+async def test_another_persons_session_is_as_if_there_were_none(ann: Browser, browsers: Browsers) -> None:
     theirs = re.findall(r"/settings/sessions/ses_\w+/revoke", (await (await browsers()).get("/settings")).text)[0]
     refused = await ann.submit(theirs)
     missing = await ann.submit("/settings/sessions/ses_0000000000000000000000MISS/revoke")

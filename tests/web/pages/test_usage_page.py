@@ -76,7 +76,7 @@ async def test_the_quota_is_shown(ann: Browser) -> None:
     assert re.search(r"0 of [\d,]+ · <span class=.whole.>resets 1 ", page.text)
 
 
-async def test_a_strangers_usage_is_not_counted(ann: Browser, browsers: object, database: Database) -> None:
+async def test_another_accounts_usage_is_not_counted(ann: Browser, browsers: object, database: Database) -> None:
     assert callable(browsers)
     other = await browsers()
     await count(database, other, await other.create_key(), {"VALID": 5})

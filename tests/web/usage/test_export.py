@@ -123,7 +123,7 @@ async def test_a_plus_sign_that_was_not_escaped_is_understood(ann: Browser) -> N
     assert answer.status_code == 200
 
 
-async def test_nobody_is_led_to_the_sign_in_or_told(anonymous: Browser) -> None:
+async def test_an_anonymous_caller_is_led_to_the_sign_in_or_refused(anonymous: Browser) -> None:
     page = await anonymous.get(f"/usage/export?{STRETCH}")
     assert (page.status_code, page.headers["Location"][:9]) == (303, "/sign-in?")
     for headers in ({}, {"Authorization": "Bearer pat_wrong"}):
@@ -142,7 +142,7 @@ async def test_a_viewer_may_and_another_account_gets_nothing(
     assert (answer.status_code, answer.text) == (200, "")
 
 
-async def test_a_fifth_export_at_once_is_told_to_wait(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fifth_concurrent_export_is_asked_to_wait(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage_export, "MAX_EXPORTS", 0)
     answer = await ann.get(f"/usage/export?{STRETCH}", Accept="application/json")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
