@@ -33,8 +33,11 @@ async def metrics(request: Request) -> Response:
 
 
 async def readyz_check(request: Request) -> Response:
-    """Say whether checks may be sent here. Only the journal counts: an outage of PostgreSQL must not stop checks."""
-    return await _respond(request, {"journal": _journal})
+    """Say whether checks may be sent here: the journal can be written, and the gateways' tokens were loaded once.
+
+    An outage of PostgreSQL that begins later must not stop checks.
+    """
+    return await _respond(request, {"journal": _journal, "tokens": _tokens})
 
 
 async def readyz_portal(request: Request) -> Response:
@@ -62,6 +65,10 @@ async def _run_probe(probe: Probe, services: WebServices) -> str:
 
 async def _journal(services: WebServices) -> str:
     return OK if services.checker.journal.is_writable else "not writable"
+
+
+async def _tokens(services: WebServices) -> str:
+    return OK if services.tokens.is_loaded else "not loaded: neither PostgreSQL nor Redis has told them yet"
 
 
 async def _postgresql(services: WebServices) -> str:

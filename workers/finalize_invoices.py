@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from portal.billing import Due, FinalizedInvoice, finalize_invoice, list_due, register_accounts
 from portal.core.concurrency.backoff import every
-from portal.core.database import Database, is_connection_lost
+from portal.core.database import Database
 from portal.core.logs import get_log
+from portal.core.outages.database_errors import is_server_unavailable
 
 EVERY_SECONDS = 60.0
 BATCH_SIZE = 100
@@ -43,7 +44,7 @@ async def _finalize_all(database: Database, account_id: str, grace: timedelta) -
         while finalized := await _finalize(database, account_id, grace):
             written += finalized.invoice is not None
     except Exception as error:
-        if is_connection_lost(error):
+        if is_server_unavailable(error):
             raise
         _log.exception("invoice_not_finalized", account_id=account_id)
     return written

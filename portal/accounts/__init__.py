@@ -46,7 +46,7 @@ from portal.accounts.tokens.authenticate_service import authenticate_service
 from portal.accounts.tokens.create_personal_token import create_personal_token
 from portal.accounts.tokens.create_service_token import CreatedServiceToken, create_service_token
 from portal.accounts.tokens.revoke_personal_token import revoke_personal_token
-from portal.accounts.tokens.revoke_service_token import revoke_service_token
+from portal.accounts.tokens.revoke_service_token import ServiceTokenRevoked, revoke_service_token
 from portal.accounts.tokens.store import (
     count_personal_tokens,
     count_service_tokens,
@@ -72,6 +72,7 @@ __all__ = [
     "Person",
     "PersonalToken",
     "ServiceToken",
+    "ServiceTokenRevoked",
     "Session",
     "SignInThrottle",
     "SignedIn",

@@ -35,6 +35,7 @@ from portal.check.response import CheckOutcome, CheckResponse, LimitAnswer
 from portal.check.rules import Code
 from portal.check.service_tokens import ServiceTokens
 from portal.check.settle import build_settlement_handler, settle_check
+from portal.check.shared_tokens import SharedTokens
 
 __all__ = [
     "BatchRequest",
@@ -51,6 +52,7 @@ __all__ = [
     "PreparedPolicy",
     "ServiceTokens",
     "SettleRequest",
+    "SharedTokens",
     "build_settlement_handler",
     "check_atomic",
     "load_live_limits",

@@ -7,7 +7,7 @@ from functools import partial
 from portal.check.checker import MAX_ROUNDS, Checker, CheckUnavailable
 from portal.check.degraded import retry_after_ms
 from portal.check.journal_batch import JournalEntry, usage_record
-from portal.check.policy import KeyPolicy, PreparedPolicy, load_seed, rules_for
+from portal.check.policy import KeyPolicy, PreparedPolicy, rules_for
 from portal.check.request import CheckRequest
 from portal.check.response import CheckOutcome, CheckResponse, add_limits, build_response, code_of
 from portal.check.rules import Code, pre_check
@@ -41,13 +41,14 @@ async def check_atomic(checker: Checker, requests: Sequence[CheckRequest]) -> li
         merged = _merge(known, requests, Mode.CONSUME if denial is None else Mode.CONFIRM, seed)
         try:
             decision = await checker.limiter.decide_one(merged)
+            if decision.status is Status.UNSEEDED:
+                seed = await checker.load_seed(known[0])
+                continue
         except LimitsUnavailable as error:
             return await _answer_degraded(checker, known, requests, (merged, denial, error))
         if decision.status is Status.STALE:
             for request in requests:
-                await checker.policies.reload(secret_digest(request.key))
-        elif decision.status is Status.UNSEEDED:
-            seed = await load_seed(checker.database, known[0])
+                await checker.policies.reload(secret_digest(request.key), merged.version)
         else:
             return await _answer(checker, known, requests, (merged, decision, denial))
     raise CheckUnavailable("the account changes faster than it can be read")

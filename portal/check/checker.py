@@ -14,7 +14,7 @@ import msgspec
 from portal.check.degraded import DegradedDecider, retry_after_ms
 from portal.check.explain import explain
 from portal.check.journal_batch import JournalBatch, JournalEntry, OnOutcome, usage_record
-from portal.check.policy import CachedPolicy, PolicyCache, PreparedPolicy, VersionPoller, load_seed
+from portal.check.policy import CachedPolicy, KeyPolicy, PolicyCache, PreparedPolicy, VersionPoller, load_seed
 from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
 from portal.check.response import CheckOutcome, CheckResponse, add_limits, build_response, code_of
@@ -23,6 +23,7 @@ from portal.core.concurrency.background_tasks import BackgroundTasks
 from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.database import Database
+from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status
 from portal.usage import Journal
@@ -74,6 +75,7 @@ class Checker:
     async def close(self) -> None:
         """End what still runs on behalf of checks: no more of them come."""
         await self.version_poller.close()
+        await self.policies.close()
 
     def start(self, service_id: str, request: CheckRequest, on_outcome: OnOutcome) -> None:
         """Decide; `on_outcome` is called later with what is counted by then, or the error that prevented an answer.
@@ -89,6 +91,18 @@ class Checker:
             self._spawn(self._look_up(service_id, request, digest, on_outcome), on_outcome)
         else:
             self._answer_not_found(on_outcome)
+
+    async def load_seed(self, policy: KeyPolicy) -> Seed:
+        """Load the account's counters for a Redis that does not know them, once for all who ask meanwhile.
+
+        Raises LimitsUnavailable when PostgreSQL cannot say them either: then the plan's failure policy answers.
+        """
+        try:
+            return await self._seeds.run(policy.account_id, lambda: load_seed(self.database, policy))
+        except Exception as error:
+            if not is_dependency_unavailable(error):
+                raise
+            raise LimitsUnavailable("neither Redis nor the database knows the account's counters") from error
 
     async def check(self, service_id: str, request: CheckRequest) -> CheckOutcome:
         """Decide and wait; raises the errors."""
@@ -142,7 +156,7 @@ class Checker:
             self._spawn(self._reload(job), job.on_outcome)
         elif status is _UNSEEDED:
             self.unseeded_count += 1
-            self._spawn(self._load_seed(job), job.on_outcome)
+            self._spawn(self._load_seed_of(job), job.on_outcome)
         elif job.request.explain:
             explained = explain(job.prepared, job.request, decision, self.ids.next(decision.now_us))
             self.journal_batch.add(explained, None, job.on_outcome)
@@ -234,12 +248,16 @@ class Checker:
 
     async def _reload(self, job: _Job) -> None:
         job.seed = None
-        self._ask_again(job, await self.policies.reload(job.digest))
+        self._ask_again(job, await self.policies.reload(job.digest, job.prepared.policy.version))
 
-    async def _load_seed(self, job: _Job) -> None:
+    async def _load_seed_of(self, job: _Job) -> None:
         policy = job.prepared.policy
-        job.seed = await self._seeds.run(policy.account_id, lambda: load_seed(self.database, policy))
-        self._ask_again(job, CachedPolicy(policy))
+        try:
+            job.seed = await self.load_seed(policy)
+        except LimitsUnavailable as error:
+            self._on_redis_unavailable(job, self._build_limit_request(job), error)
+        else:
+            self._ask_again(job, CachedPolicy(policy))
 
     def _ask_again(self, job: _Job, cached: CachedPolicy | None) -> None:
         """Ask the limiter again, by a newer policy or with a seed."""

@@ -4,6 +4,6 @@
 - `actor`: who asks, and which permission a verb requires
 - `database`, `columns`: one transaction a request or message; `redis/`: shards and their addresses
 - `messaging/`, `rabbit/`: events, the outbox, the bus in a process and between machines
-- `concurrency/`, `outage_log`: loops, callbacks and look-ups, and what is logged while a neighbour is away
+- `concurrency/`: loops, callbacks and look-ups; `outages/`: what is made of a neighbour that is away
 - `embedded/`, `server_versions`: the servers of `portal run`
 """

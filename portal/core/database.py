@@ -10,11 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar, TypeVarTuple, overload
+from urllib.parse import urlsplit
 
-from asyncpg.exceptions import PostgresError
 from sqlalchemy import Executable, Result, TextClause, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -23,15 +22,17 @@ from portal.core.actor import Actor, Permission
 from portal.core.errors import Invalid, Unavailable
 from portal.core.messaging.events import Event
 from portal.core.messaging.outbox import insert_events
+from portal.core.outages.database_errors import is_connection_lost, is_server_unavailable, sqlstate_of
+from portal.core.outages.outage_log import OutageLog
 
 HUNG_SECONDS = 3.0
 COMMAND_SECONDS = 15
 """A server that hangs is given up after this; ingest's largest batches take a fraction of it."""
+QUIET_SECONDS = 2.0
+WRITES_REFUSED = ("25006", "53100")
+WRITES_QUIET_SECONDS = 60.0
+"""A server that is read-only or full fails some transactions and not others: all of that is one outage."""
 NOT_A_CHARACTER = "22021"
-SHUTDOWN = "57P"
-"""The class of what a server says while it stops and starts."""
-DATA_REFUSED = ("22", "23", "54")
-"""Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -182,7 +183,7 @@ class Tx:
             try:
                 return await asyncio.shield(running)
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) == NOT_A_CHARACTER:
+                if sqlstate_of(error) == NOT_A_CHARACTER:
                     raise Invalid("Text must not contain U+0000.", hint="Leave that character out.") from error
                 raise
             except asyncio.CancelledError:
@@ -236,6 +237,7 @@ class Database:
     ) -> None:
         self.url = url
         self.after_commit = after_commit
+        self._outage = OutageLog("database", _server_of(url))
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -261,7 +263,7 @@ class Database:
 
         For an `actor` it is confined to their account, and shows them what is theirs as a person, or staff's.
         """
-        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=True) as session:
+        async with self._watched(), AsyncSession(self.engine, expire_on_commit=False, autoflush=True) as session:
             tx = await _begin(session, actor.account_id if actor else account_id, actor)
             yield tx
             if tx.events:
@@ -271,9 +273,21 @@ class Database:
             await self.after_commit(tx.events)
 
     @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """Log the beginning and the end of an outage, once each, whoever met it."""
+        try:
+            yield
+        except Exception as error:
+            if is_server_unavailable(error) and not isinstance(error, Unavailable):
+                is_reading = sqlstate_of(error) in WRITES_REFUSED
+                self._outage.failed(error, WRITES_QUIET_SECONDS if is_reading else QUIET_SECONDS)
+            raise
+        self._outage.recovered()
+
+    @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Tx]:
         """Read as portal_system, every statement from the same instant (REPEATABLE READ)."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with self._watched(), AsyncSession(self.engine, expire_on_commit=False) as session:
             await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield await _begin(session, None)
 
@@ -303,6 +317,12 @@ class Database:
         await self.engine.dispose()
 
 
+def _server_of(url: str) -> str:
+    """Return the host and port, never the user or password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'local'}:{parts.port or 5432}"
+
+
 def _checked(value: object, returns: type[Value]) -> Value:
     if not isinstance(value, returns):
         raise TypeError(f"The statement returns {type(value).__name__}, not {returns.__name__}.")
@@ -318,33 +338,9 @@ async def _begin(session: AsyncSession, account_id: str | None, actor: Actor | N
     }
     try:
         row = (await session.execute(_BEGIN, context)).one()
-    except (InterfaceError, OperationalError, DBAPIError) as error:
+    except DBAPIError as error:
         if not is_connection_lost(error):
             raise
         await session.invalidate()
         row = (await session.execute(_BEGIN, context)).one()
     return Tx(session, row.now)
-
-
-def is_connection_lost(error: BaseException) -> bool:
-    """Tell whether the server went away, is about to or is not there yet, as opposed to refusing the statement."""
-    if isinstance(error, DBAPIError) and (error.connection_invalidated or _sqlstate(error).startswith(SHUTDOWN)):
-        return True
-    return isinstance(error, OSError | TimeoutError | OperationalError | InterfaceError)
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(error.orig, "sqlstate", None) or ""
-
-
-def is_dependency_unavailable(error: BaseException) -> bool:
-    """Tell whether the same work may succeed later: the database is away, restarts, is full, not migrated, deadlocked.
-
-    That is every error but its refusal of the data itself; Unavailable, from any server, counts too.
-    """
-    if isinstance(error, Unavailable) or is_connection_lost(error):
-        return True
-    if not isinstance(error, DBAPIError | PoolTimeout | PostgresError):
-        return False
-    state = str(getattr(getattr(error, "orig", error), "sqlstate", "") or "")
-    return not state.startswith(DATA_REFUSED)

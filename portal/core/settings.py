@@ -41,7 +41,10 @@ class Settings(BaseSettings):
     expected_processes: int = Field(default=2, ge=1, le=1000)
     """How many processes serve checks; each admits its part of a limit where a plan's failure policy is `local`."""
     policy_max_age_seconds: int = Field(default=3600, ge=1)
-    """A cached policy is loaded again after this; while PostgreSQL is away it serves for 24 times as long."""
+    """A cached policy is loaded again after this."""
+    outage_hours: int = Field(default=24, ge=1, le=720)
+    """How long known keys and service tokens keep verifying while PostgreSQL is away or refuses; see
+    [PostgreSQL](../operations.md#when-a-dependency-is-down)."""
     policy_cache_size: int = Field(default=100_000, ge=1)
     """Keys that a process remembers."""
     journal_segment_bytes: int = Field(default=16 * 1024 * 1024, ge=4096)
@@ -114,6 +117,10 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @property
+    def outage_seconds(self) -> float:
+        return self.outage_hours * 3600
 
     @property
     def invoice_grace(self) -> timedelta:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from portal.accounts import SignInThrottle
-from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens
+from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens, SharedTokens
 from portal.core.database import Database
 from portal.core.messaging.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.rabbit import RabbitBus
@@ -111,12 +111,19 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
         container.limiter,
         size=settings.policy_cache_size,
         max_age_seconds=settings.policy_max_age_seconds,
+        outage_seconds=settings.outage_seconds,
     )
     container.changes.listeners.append(policies.raise_version)
     journal.open()
     checker = Checker(container.database, container.limiter, journal, policies, processes=settings.expected_processes)
     await _read_redis_clock(container.limiter, checker)
-    tokens = ServiceTokens(container.database)
+    tokens = ServiceTokens(
+        container.database,
+        SharedTokens(container.limiter),
+        outage_seconds=settings.outage_seconds,
+        on_failed=policies.keep_copies,
+    )
+    await tokens.open()
     hub = SubscriptionHub(
         container.database, container.limiter, [url.get_secret_value() for url in settings.redis_urls]
     )
@@ -138,6 +145,7 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
             )
     finally:
         await hub.close()
+        await tokens.close()
         await checker.close()
         await asyncio.to_thread(journal.close)
 

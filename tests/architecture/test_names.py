@@ -77,7 +77,7 @@ AUDIT_ACTIONS = [
     "usage.export",
     "user.create",
 ]
-WIRE_TYPES = {"KeyChanged", "KeyCreated", "KeyRevoked", "PolicyChanged", "UsageSettled"}
+WIRE_TYPES = {"KeyChanged", "KeyCreated", "KeyRevoked", "PolicyChanged", "ServiceTokenRevoked", "UsageSettled"}
 """Stored in rows that outlive any version: names are added here, never changed."""
 PLACES = {
     "portal/graphql/types/key_mutations.py",

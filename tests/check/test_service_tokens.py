@@ -1,13 +1,16 @@
 """Which gateway calls: remembered, forgotten in time, and not pushed out by tokens that nobody has."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from portal.accounts import ServiceToken, create_service_token
-from portal.check import ServiceTokens, service_tokens
+from portal.check import ServiceTokens, SharedTokens, service_tokens
 from portal.core.actor import SYSTEM
 from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices
+from portal.limits import Limiter
 
 
 @pytest.fixture
@@ -16,11 +19,19 @@ async def token(database: Database) -> str:
         return (await create_service_token(tx, SYSTEM, "gateway")).token
 
 
+@pytest.fixture
+async def shared(services: EmbeddedServices) -> AsyncIterator[SharedTokens]:
+    limiter = Limiter(services.redis_urls, 1000)
+    await limiter.open()
+    yield SharedTokens(limiter)
+    await limiter.close()
+
+
 async def test_unknown_tokens_evict_no_known_one_and_leave_connections_free(
-    database: Database, token: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, shared: SharedTokens, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_tokens, "MAX_REMEMBERED", 3)
-    tokens = ServiceTokens(database)
+    tokens = ServiceTokens(database, shared)
     known = await tokens.identify(token)
     strangers = [tokens.identify(f"svc_{number}") for number in range(100)]
     gathered = asyncio.gather(*strangers)
@@ -34,9 +45,9 @@ async def test_unknown_tokens_evict_no_known_one_and_leave_connections_free(
 
 
 async def test_a_revoked_token_is_unknown_once_it_was_looked_up_again(
-    database: Database, token: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, shared: SharedTokens, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokens = ServiceTokens(database)
+    tokens = ServiceTokens(database, shared)
     token_id = await tokens.identify(token)
     async with database.transaction() as tx:
         table = ServiceToken.__table__  # type: ignore[attr-defined]  # SQLModel adds it

@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, NoResultFound
 
-from portal.core.database import Database, is_dependency_unavailable
+from portal.core.database import Database
 from portal.core.errors import Invalid, Unavailable
+from portal.core.outages.database_errors import is_dependency_unavailable, is_server_unavailable
 
 
 @pytest.mark.fast
@@ -35,6 +36,26 @@ async def test_only_a_refusal_of_the_data_will_not_pass_by_itself(
         async with database.transaction() as tx:
             await tx.execute(text(statement))
     assert is_dependency_unavailable(caught.value) is is_away
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "is_server", "is_later"),
+    [
+        *((state, True, True) for state in ("08006", "25006", "28000", "28P01", "3D000", "53300", "53100", "57P01")),
+        *((state, True, True) for state in ("57P03", "58030", "F0000", "XX000")),
+        *((state, False, True) for state in ("0A000", "25P02", "40001", "40P01", "42501", "42P01", "42703", "55P03")),
+        *((state, False, True) for state in ("57014", "55006", "34000")),
+        *((state, False, False) for state in ("22P02", "22021", "23505", "23514", "44000", "54000", "P0001")),
+    ],
+)
+async def test_a_mood_of_the_server_is_told_from_a_statement_s_and_from_a_refusal(
+    database: Database, sqlstate: str, is_server: bool, is_later: bool
+) -> None:
+    with pytest.raises((DBAPIError, Invalid)) as caught:
+        async with database.transaction() as tx:
+            await tx.execute(text(f"DO $$ BEGIN RAISE SQLSTATE '{sqlstate}'; END $$"))
+    assert is_server_unavailable(caught.value) is is_server
+    assert is_dependency_unavailable(caught.value) is is_later
 
 
 def test_other_errors_are_recognised_by_their_type() -> None:

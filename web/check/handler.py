@@ -25,9 +25,9 @@ from portal.check import (
 )
 from portal.core.concurrency.background_tasks import BackgroundTasks
 from portal.core.concurrency.waiting import wait_for_callback
-from portal.core.database import is_connection_lost
 from portal.core.errors import Conflict, InvalidBody, MalformedBody, NotFound
-from portal.core.logs import get_log
+from portal.core.outages.database_errors import is_dependency_unavailable
+from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.usage import JournalUnavailable
 from web.check import replies
 from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply
@@ -36,6 +36,8 @@ CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/
 MAX_BODY = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024, CHECK_SETTLE: 16 * 1024}
 
 OnReply = Callable[[Reply], None]
+_log = RateLimitedLog(__name__)
+"""During an outage every check has the same to say."""
 
 
 class CheckHandler:
@@ -158,10 +160,10 @@ def failure(error: Exception) -> Reply:
         return replies.problem(error.http_status, "Not settled", str(error))
     if isinstance(error, JournalUnavailable):
         return replies.unavailable(f"the usage journal cannot be written ({error.message})")
-    if is_connection_lost(error):
-        get_log(__name__).warning("check_without_database", error=repr(error))
+    if is_dependency_unavailable(error):
+        _log.warning("check_without_database", error=repr(error))
         return replies.unavailable("the database is away and this key or token is not in memory")
-    get_log(__name__).error("check_failed", exc_info=error)
+    _log.error("check_failed", exc_info=error)
     return replies.our_fault()
 
 

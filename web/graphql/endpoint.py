@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from portal.core.database import is_connection_lost
 from portal.core.errors import Unauthenticated, Unavailable
 from portal.core.ids import new_id
+from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.graphql import IdempotencyKey, Options, Result, SubscriptionContext, execute, open_stream
 from web.auth.authenticate import authenticate
 from web.auth.csrf import SAFE_METHODS
@@ -47,7 +47,7 @@ async def answer_graphql(request: Request) -> Response:
     except Unauthenticated as error:
         return respond_refused(request, error)
     except Exception as error:
-        if not is_connection_lost(error):
+        if not is_dependency_unavailable(error):
             raise
         result = refusal(Unavailable.code, "The database does not answer.", "Try again soon.")
     return respond(request, result, status_of(result, media_type or PLAIN_JSON), media_type)

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from portal.core.database import is_connection_lost, is_dependency_unavailable
 from portal.core.errors import MalformedBody, Unauthenticated, Unavailable
 from portal.core.ids import new_id
 from portal.core.json import NestedTooDeeply, decode_json
+from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.graphql import Options, Result, SubscriptionContext, open_stream
 from web.auth.authenticate import authenticate_socket
 from web.auth.csrf import is_own_origin, names_origin
@@ -65,7 +65,7 @@ async def answer_socket(socket: WebSocket) -> None:
     except WebSocketDisconnect:
         pass
     except Exception as error:
-        if not is_connection_lost(error):
+        if not is_dependency_unavailable(error):
             await _close(socket, INTERNAL, "Something went wrong on our side.")
             raise
         await _close(socket, TRY_LATER, "The database does not answer.")

@@ -7,13 +7,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal.core.database import is_connection_lost
-from portal.core.errors import PortalError, Unavailable
+from portal.core.errors import PortalError
 from portal.core.logs import get_log
+from portal.core.outages.database_errors import is_dependency_unavailable
+from portal.core.outages.rate_limited_log import RateLimitedLog
 from web.auth.session import SignInNeeded, to_sign_in
 from web.pages.framework import PageTooSlow, render
 
 _log = get_log("web")
+_limited_log = RateLimitedLog("web")
 _BUSY = "The portal is busy"
 _TITLES = {
     400: "This request cannot be read",
@@ -56,8 +58,8 @@ class ErrorMiddleware:
 
 
 def _answer_uncaught(request: Request, error: Exception) -> Response:
-    if isinstance(error, Unavailable) or is_connection_lost(error):
-        _log.warning("database_away", path=request.url.path, error=repr(error))
+    if is_dependency_unavailable(error):
+        _limited_log.warning("database_away", path=request.url.path, error=repr(error))
         return problem_page(request, 503, {"Retry-After": "5"})
     if isinstance(error, PageTooSlow):
         _log.warning("page_too_slow", path=request.url.path, error=str(error))

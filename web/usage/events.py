@@ -15,9 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from portal.core.database import is_dependency_unavailable
 from portal.core.errors import InvalidBody, MalformedBody
-from portal.core.logs import get_log
+from portal.core.outages.database_errors import is_dependency_unavailable
+from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.metering import CloudEvent, MeteringAccepted, Parse, Refusal, parse_event, parse_event_batch
 from web.check import replies
 from web.check.replies import Reply
@@ -34,6 +34,8 @@ PARSERS: dict[str, Parse] = {
 REFUSAL_STATUS = {"unknown_subject": 404, "conflict": 409}
 TITLE = "Not counted"
 EVENTS = Counter("portal_external_events", "External usage events by what became of them.", ["outcome"])
+
+_log = RateLimitedLog(__name__)
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -59,7 +61,7 @@ async def _answer(request: Request) -> Reply:
     except Exception as error:
         if not is_dependency_unavailable(error):
             raise
-        get_log(__name__).warning("metering_without_database", error=repr(error))
+        _log.warning("metering_without_database", error=repr(error))
         detail = (
             "The database is unavailable or busy; nothing was counted. Send it again later: nothing is counted twice."
         )

@@ -6,6 +6,15 @@ from portal.accounts.tokens import store as token_store
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import NotFound
+from portal.core.messaging.events import Event
+
+
+class ServiceTokenRevoked(Event, frozen=True, kw_only=True):
+    """A gateway's token is refused from now on; the account is empty, since gateways belong to none."""
+
+    wire_type = "ServiceTokenRevoked"
+    token_digest: str
+
 
 REVOKE = audit.Action("service_token.revoke", "revoked a service token")
 
@@ -20,4 +29,5 @@ async def revoke_service_token(tx: Tx, actor: Actor, token_id: str) -> ServiceTo
         token.revoked_at = tx.now
         await tx.flush()
         await audit.record(tx, actor, REVOKE, token.id, name=token.name)
+        tx.emit(ServiceTokenRevoked(account_id="", token_digest=token.token_digest.hex()))
     return token

@@ -12,6 +12,7 @@ import msgspec
 
 from portal.check.policy.compile import KeyPolicy, intern_policy, limits_of, load_policy, rules_for
 from portal.check.policy.denials import DenialCache
+from portal.check.policy.outage_copies import OutageCopies
 from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.database import Database
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, encode
@@ -20,6 +21,11 @@ ABSENT_SECONDS = 1.0
 MAX_ABSENT = 10_000
 MAX_CONCURRENT_LOADS = 16
 SHARED_SECONDS = 600
+OUTAGE_SECONDS = 24 * 3600.0
+TIMEOUT_SECONDS = 1.0
+"""The longest that a check waits for PostgreSQL where its policy is known and only due again."""
+RETRY_SECONDS = 2.0
+"""So long after PostgreSQL failed, known policies serve without asking it."""
 MAX_PREPARED = 64
 """Resources of a key; one that asks for more of them is prepared anew."""
 MAX_COSTS = 8
@@ -79,16 +85,17 @@ class PreparedPolicy:
 
 
 class CachedPolicy:
-    """A policy and since when this process has it (monotonic seconds).
+    """A policy, since when it is known (`loaded_at`) and when PostgreSQL was last asked for it (monotonic seconds).
 
     `change_count`: how many changes, of any account, this process knew of when the policy was last found current.
     """
 
-    __slots__ = ("_is_by_resource", "_prepared", "change_count", "loaded_at", "policy")
+    __slots__ = ("_is_by_resource", "_prepared", "change_count", "loaded_at", "policy", "tried_at")
 
-    def __init__(self, policy: KeyPolicy) -> None:
+    def __init__(self, policy: KeyPolicy, age_seconds: float = 0.0) -> None:
         self.policy = policy
-        self.loaded_at = monotonic()
+        self.tried_at = monotonic()
+        self.loaded_at = self.tried_at - age_seconds
         self.change_count = -1
         self._is_by_resource = any(rule.resource is not None for rule in policy.rules)
         self._prepared: dict[str, PreparedPolicy] | None = None
@@ -109,11 +116,22 @@ class CachedPolicy:
 class PolicyCache:
     """Policies by their secret's digest; one instance a process."""
 
-    def __init__(self, database: Database, limiter: Limiter, *, size: int, max_age_seconds: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        limiter: Limiter,
+        *,
+        size: int,
+        max_age_seconds: int,
+        outage_seconds: float = OUTAGE_SECONDS,
+    ) -> None:
         self._database = database
         self._limiter = limiter
         self._size = size
         self._max_age = max_age_seconds
+        self._outage_seconds = outage_seconds
+        self._failed_at = -RETRY_SECONDS
+        self._copies = OutageCopies(limiter, outage_seconds)
         self._policies: OrderedDict[bytes, CachedPolicy] = OrderedDict()
         self._absent: OrderedDict[bytes, float] = OrderedDict()
         self._versions: OrderedDict[str, int] = OrderedDict()
@@ -124,7 +142,7 @@ class PolicyCache:
     def find_in_memory(self, digest: bytes) -> CachedPolicy | None:
         """Return what this process has and may use; None says nothing about the secret."""
         entry = self._policies.get(digest)
-        if entry is None or monotonic() - entry.loaded_at >= self._max_age:
+        if entry is None or monotonic() - entry.tried_at >= self._max_age:
             return None
         if entry.change_count != self._change_count and not self._is_current(entry):
             return None
@@ -134,7 +152,8 @@ class PolicyCache:
     async def find(self, digest: bytes) -> CachedPolicy | None:
         """Return the policy, from wherever it is; None when no key has this secret.
 
-        Raises what PostgreSQL raises when it is asked and away.
+        Any error of PostgreSQL leaves a known policy in force, for as long as an outage may last. Raises what
+        PostgreSQL raises when it is asked about another.
         """
         now = monotonic()
         entry = self.find_in_memory(digest)
@@ -145,16 +164,42 @@ class PolicyCache:
             return None
         if entry is None:
             return await self._loads.run(digest, lambda: self._from_redis(digest))
+        if now - entry.loaded_at >= self._outage_seconds or not self._is_current(entry):
+            return await self._loads.run(digest, lambda: self._from_database(digest))
+        return await self._confirm(digest, entry)
+
+    async def _confirm(self, digest: bytes, entry: CachedPolicy) -> CachedPolicy | None:
+        """Load a known policy that is due again. One that cannot be loaded stays in force, and is tried later."""
+        if monotonic() - self._failed_at >= RETRY_SECONDS:
+            try:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    return await self._loads.run(digest, lambda: self._from_database(digest))
+            except Exception:
+                self._failed_at = monotonic()
+        entry.tried_at = monotonic() - self._max_age + RETRY_SECONDS
+        return entry
+
+    async def reload(self, digest: bytes, stale_version: int = 0) -> CachedPolicy | None:
+        """Load the policy from PostgreSQL, whatever the tiers hold.
+
+        Where PostgreSQL fails, one that another process has shared and that is newer than `stale_version` will do.
+        """
         try:
             return await self._loads.run(digest, lambda: self._from_database(digest))
         except Exception:
-            if now - entry.loaded_at < self._max_age * 24 and self._is_current(entry):
-                return entry
-            raise
+            entry = await self._shared(digest) or await self._copied(digest)
+            if entry is None or entry.policy.version <= stale_version:
+                raise
+            return self._store(digest, entry)
 
-    async def reload(self, digest: bytes) -> CachedPolicy | None:
-        """Load the policy from PostgreSQL, whatever the tiers hold."""
-        return await self._loads.run(digest, lambda: self._from_database(digest))
+    def keep_copies(self) -> None:
+        """Note an outage of PostgreSQL: what is known here is kept in Redis for as long, for processes that start."""
+        self._failed_at = monotonic()
+        self._copies.keep((digest, entry.policy, entry.loaded_at) for digest, entry in self._policies.items())
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._copies.close()
 
     def raise_version(self, account_id: str, version: int) -> None:
         """Note a change: older policies of the account are loaded anew without asking Redis first."""
@@ -176,14 +221,27 @@ class PolicyCache:
         return True
 
     async def _from_redis(self, digest: bytes) -> CachedPolicy | None:
+        entry = await self._shared(digest)
+        if entry is None:
+            try:
+                return await self._from_database(digest)
+            except Exception:
+                entry = await self._copied(digest)
+                if entry is None:
+                    raise
+        return self._store(digest, entry)
+
+    async def _shared(self, digest: bytes) -> CachedPolicy | None:
         name = f"policy:{digest.hex()}"
         try:
             body = await self._limiter.shard_of(name).connection.call("GET", name)
-            if isinstance(body, bytes):
-                return self._store(digest, CachedPolicy(intern_policy(_decode(body))))
+            return CachedPolicy(intern_policy(_decode(body))) if isinstance(body, bytes) else None
         except (LimitsUnavailable, msgspec.MsgspecError):
-            pass
-        return await self._from_database(digest)
+            return None
+
+    async def _copied(self, digest: bytes) -> CachedPolicy | None:
+        copy = await self._copies.find(digest)
+        return None if copy is None else CachedPolicy(intern_policy(copy[0]), age_seconds=copy[1])
 
     async def _from_database(self, digest: bytes) -> CachedPolicy | None:
         async with self._slots:

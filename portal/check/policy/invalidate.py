@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 
 import msgspec
 
+from portal.accounts import ServiceTokenRevoked
+from portal.check.shared_tokens import SharedTokens
 from portal.core.concurrency.background_tasks import BackgroundTasks
 from portal.core.logs import get_log
 from portal.core.messaging.events import Event, PolicyChanged
@@ -20,6 +23,7 @@ class PolicyInvalidator:
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
+        self._tokens = SharedTokens(limiter)
         self.listeners: list[Callable[[str, int], None]] = []
         """Called with each change of this process at once, Redis or not."""
         self._tasks = BackgroundTasks()
@@ -30,17 +34,26 @@ class PolicyInvalidator:
         for event in events:
             if isinstance(event, PolicyChanged):
                 newest[event.account_id] = max(event.version, newest.get(event.account_id, 0))
+            elif isinstance(event, ServiceTokenRevoked):
+                self._tasks.start(self._revoke_token(event.token_digest))
         for account_id, version in newest.items():
             await self._raise(account_id, version)
 
     async def handle_relayed(self, message: bytes) -> None:
-        """Raise the version again from the outbox: the process may have died between its commit and Redis.
+        """Do the same again from the outbox: the process may have died between its commit and Redis.
 
         Raises LimitsUnavailable.
         """
         event = msgspec.json.decode(message)
+        if event["type"] == ServiceTokenRevoked.wire_type:
+            await self._tokens.revoke(bytes.fromhex(event["body"]["token_digest"]))
         if event["type"] == PolicyChanged.wire_type:
             await self._limiter.raise_policy_version(event["body"]["account_id"], event["body"]["version"])
+
+    async def _revoke_token(self, digest: str) -> None:
+        """Tell Redis at once; where no shard answers, the outbox relay does it."""
+        with suppress(LimitsUnavailable):
+            await self._tokens.revoke(bytes.fromhex(digest))
 
     async def _raise(self, account_id: str, version: int) -> None:
         """Try for a second at most; for a Redis that stays away the rest is done in the background once it is back."""

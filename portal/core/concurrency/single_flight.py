@@ -22,5 +22,11 @@ class SingleFlight(Generic[Answer]):
         if task is None:
             task = asyncio.create_task(look_up())
             self._flights[name] = task
-            task.add_done_callback(lambda _: self._flights.pop(name, None))
+            task.add_done_callback(lambda done: self._end(name, done))
         return await asyncio.shield(task)
+
+    def _end(self, name: Hashable, task: asyncio.Task[Answer]) -> None:
+        """Forget a flight. Whoever waited may have given up: its error is then nobody's to handle."""
+        del self._flights[name]
+        if not task.cancelled():
+            task.exception()

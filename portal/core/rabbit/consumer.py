@@ -14,10 +14,10 @@ from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from portal.core.concurrency.backoff import Backoff, is_set_within
-from portal.core.database import is_dependency_unavailable
 from portal.core.errors import Unavailable
 from portal.core.logs import get_log
 from portal.core.messaging.bus import Handler
+from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.core.rabbit.link import BROKER_ERRORS, Prepare, PublisherLink, connect
 from portal.core.rabbit.topology import DEAD_EXCHANGE, retry_queue
 

@@ -6,15 +6,17 @@ from typing import Any
 from graphql import GraphQLError
 from sqlalchemy.exc import DBAPIError
 
-from portal.core.database import is_connection_lost
 from portal.core.errors import PortalError, Unavailable
 from portal.core.logs import get_log
+from portal.core.outages.database_errors import is_dependency_unavailable, sqlstate_of
+from portal.core.outages.rate_limited_log import RateLimitedLog
 
 INTERNAL = "INTERNAL"
 ABORTED = "ABORTED"
 AFTER_AN_ERROR = "25P02"
 """How PostgreSQL refuses a statement after the one that failed, which has an entry of its own."""
 _log = get_log("portal.graphql")
+_limited_log = RateLimitedLog("portal.graphql")
 
 
 def shown_errors(errors: Sequence[GraphQLError], request_id: str) -> list[GraphQLError]:
@@ -33,11 +35,11 @@ def error_code(error: GraphQLError) -> str | None:
 
 def _shown(error: GraphQLError, request_id: str) -> GraphQLError:
     cause = error.original_error
-    if cause is not None and is_connection_lost(cause):
-        _log.warning("graphql_unavailable", request_id=request_id, error=str(cause))
-        cause = Unavailable("The database does not answer.", hint="Try again in a moment.")
-    if isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) == AFTER_AN_ERROR:
+    if isinstance(cause, DBAPIError) and sqlstate_of(cause) == AFTER_AN_ERROR:
         return _located(error, "Not done, since another part failed.", {"code": ABORTED}, None)
+    if cause is not None and not isinstance(cause, PortalError) and is_dependency_unavailable(cause):
+        _limited_log.warning("graphql_unavailable", request_id=request_id, error=repr(cause))
+        cause = Unavailable("The database does not answer.", hint="Try again in a moment.")
     if isinstance(cause, PortalError):
         return _located(error, cause.message, _extensions(cause.code, cause.hint, cause.path), cause)
     if cause is None or isinstance(cause, GraphQLError):

@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from portal.core.errors import Unavailable
-from portal.core.outage_log import OutageLog
+from portal.core.outages.outage_log import OutageLog
 from portal.core.redis.address import parse_shard
 from portal.graphql.live.key_events import KeyEvent, channel_of, decode
 from portal.limits import LimitsUnavailable, listening_client
