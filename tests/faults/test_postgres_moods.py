@@ -37,8 +37,14 @@ async def behind_a_proxy(
     async with MoodyPostgres(int(url.port or 0)) as postgres:
         behind = url.set(host="127.0.0.1", port=postgres.port).render_as_string(hide_password=False)
         folder = tmp_path_factory.mktemp("moody")
-        settings = {"PORTAL_CHECK_DEADLINE_MS": "1000", "PORTAL_DATABASE_URL": behind}
-        async with serve(place, folder, has_worker=False, only="check", **settings) as served:
+        async with serve(
+            place,
+            folder,
+            has_worker=False,
+            only="check",
+            PORTAL_CHECK_DEADLINE_MS="1000",
+            PORTAL_DATABASE_URL=behind,
+        ) as served:
             yield postgres, served
             postgres.become(None)
 
@@ -77,12 +83,20 @@ async def _a_node_that_starts_now(
     postgres.become("57P03")
     await asyncio.sleep(6)
     url = make_url(place.services.database_url).set(host="127.0.0.1", port=postgres.port)
-    settings = {"PORTAL_DATABASE_URL": url.render_as_string(hide_password=False), "PORTAL_CHECK_DEADLINE_MS": "1000"}
+    behind = url.render_as_string(hide_password=False)
     shard = place.parts.limiter.shard_of("")
     for name in await shard.connection.call("KEYS", "policy:*"):
         await shard.connection.call("DEL", name)
     folder = tmp_path_factory.mktemp("late")
-    async with serve(place, folder, has_worker=False, servers=1, only="check", **settings) as late:
+    async with serve(
+        place,
+        folder,
+        has_worker=False,
+        servers=1,
+        only="check",
+        PORTAL_CHECK_DEADLINE_MS="1000",
+        PORTAL_DATABASE_URL=behind,
+    ) as late:
         async with late.a_client_each() as clients:
             answer = await clients[0].check({"key": secret})
             assert (answer.status, answer.document.get("code")) == (200, "VALID"), answer
