@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from web.check.routes import check_routes
 from web.graphql.endpoint import graphql_routes
 from web.health import HEALTH_ROUTES
-from web.http.assets import Assets
+from web.http import Assets, CollectMetrics, collect_here, metrics_route
 from web.middleware import (
     EXCEPTION_HANDLERS,
     MIN_BYTES,
@@ -30,11 +30,17 @@ from web.usage.export import export_route
 Traffic = Literal["check", "portal"]
 
 
-def create_app(services: WebServices, *, only: Traffic | None = None) -> Starlette:
-    """Build the app on services that exist; it starts and stops nothing. `only` leaves the other traffic out."""
+def create_app(
+    services: WebServices, *, only: Traffic | None = None, collect: CollectMetrics = collect_here
+) -> Starlette:
+    """Build the app on services that exist; it starts and stops nothing. `only` leaves the other traffic out.
+
+    `collect` is what /metrics shows; where metrics have a port of their own (PORTAL_METRICS_PORT) there is none here.
+    """
+    metrics = [] if services.settings.metrics_port else [metrics_route(collect)]
     checks = [] if only == "portal" else check_routes
     pages = [] if only == "check" else [Mount("", app=_for_browsers(services))]
-    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *pages])
+    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *metrics, *pages])
     app.state.services = services
     return app
 

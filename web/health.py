@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 
 from alembic.script import ScriptDirectory
-from prometheus_client import REGISTRY
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text as sql
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -24,12 +22,6 @@ Probe = Callable[[WebServices], Awaitable[str]]
 async def livez(request: Request) -> Response:
     """Answer that the process lives; it depends on nothing else."""
     return PlainTextResponse("ok\n")
-
-
-async def metrics(request: Request) -> Response:
-    """Answer this process's metrics as OpenMetrics text."""
-    text = generate_latest(REGISTRY)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 async def readyz_check(request: Request) -> Response:
@@ -102,5 +94,4 @@ HEALTH_ROUTES = [
     Route("/livez", livez),
     Route("/readyz/check", readyz_check),
     Route("/readyz/portal", readyz_portal),
-    Route("/metrics", metrics),
 ]

@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 from portal.billing import count_overdue
 from portal.core.clock import utc_now
@@ -12,6 +13,7 @@ from portal.core.concurrency.backoff import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.core.messaging.bus import USAGE_RECORDED
+from portal.core.messaging.outbox import measure_outbox
 from portal.core.rabbit import BrokerStatus, RabbitBus
 from portal.usage import count_quarantined, journal_backlog
 
@@ -32,6 +34,8 @@ class UsageState:
     broker: BrokerStatus | None = None
     quarantined: int | None = None
     overdue: int | None = None
+    outbox_events: int | None = None
+    outbox_seconds: float | None = None
 
 
 class UsageMonitor:
@@ -44,6 +48,15 @@ class UsageMonitor:
         self._broker = broker
         self._grace = grace
         self._recent_bytes: deque[int] = deque(maxlen=ROUNDS)
+        self._looked_at = monotonic()
+        self._unconsumed_since: float | None = None
+
+    def oldest_seconds(self) -> float:
+        """Return the age, now, of the oldest record in the journal, or of a queue that nobody consumes."""
+        now = monotonic()
+        backlog = self.state.backlog_seconds or 0.0
+        in_journal = backlog + now - self._looked_at if backlog else 0.0
+        return max(in_journal, 0.0 if self._unconsumed_since is None else now - self._unconsumed_since)
 
     async def look(self) -> None:
         """Read everything once. Raises nothing: what cannot be read is unknown."""
@@ -53,7 +66,7 @@ class UsageMonitor:
                 await read(state)
             except Exception as error:
                 _log.debug("usage_not_watched", error=repr(error))
-        self.state = state
+        self.state, self._looked_at = state, monotonic()
         self._alarm(state)
 
     async def _read_journal(self, state: UsageState) -> None:
@@ -63,12 +76,19 @@ class UsageMonitor:
 
     async def _read_broker(self, state: UsageState) -> None:
         if self._broker is not None:
-            state.broker = await self._broker.status(USAGE_RECORDED)
+            state.broker = status = await self._broker.status(USAGE_RECORDED)
+            is_standing = status.waiting > 0 and status.consumers == 0
+            if not is_standing:
+                self._unconsumed_since = None
+            elif self._unconsumed_since is None:
+                self._unconsumed_since = monotonic()
 
     async def _read_database(self, state: UsageState) -> None:
         async with self._database.transaction() as tx:
             state.quarantined = await count_quarantined(tx)
             state.overdue = await count_overdue(tx, self._grace)
+            state.outbox_events, since = await measure_outbox(tx)
+            state.outbox_seconds = (tx.now - since).total_seconds() if since else 0.0
 
     def _alarm(self, state: UsageState) -> None:
         if state.backlog_bytes is None:

@@ -14,6 +14,7 @@ from portal.usage import Journal, UsageRecord
 Outcome = CheckOutcome | Exception
 OnOutcome = Callable[[Outcome], None]
 
+_VALID = Code.VALID
 _TEXTS = {code: code.value for code in Code}
 
 
@@ -51,9 +52,13 @@ def usage_record(
 
 
 class JournalBatch:
-    """Gathers decided checks and flushes once the event loop comes round."""
+    """Gathers decided checks and flushes once the event loop comes round.
+
+    `counts` says how many were answered, by code; every check passes here, those of batches too.
+    """
 
     def __init__(self, journal: Journal) -> None:
+        self.counts = dict.fromkeys(Code, 0)
         self._journal = journal
         self._records: list[UsageRecord] = []
         self._outcomes: list[tuple[OnOutcome, CheckOutcome]] = []
@@ -77,12 +82,19 @@ class JournalBatch:
             for on_outcome, _ in outcomes:
                 _report(on_outcome, error)
             return
+        valid = 0
         for on_outcome, outcome in outcomes:
+            code = outcome.response.code
+            if code is _VALID:
+                valid += 1
+            else:
+                self.counts[code] += 1
             try:
                 on_outcome(outcome)
             except Exception as error:
                 # An answer that cannot be sent must not keep the others of this turn from theirs.
                 _report(on_outcome, error)
+        self.counts[_VALID] += valid
 
 
 def _report(on_outcome: OnOutcome, error: Exception) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import builtins
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, TypeVarTuple, overload
 from urllib.parse import urlsplit
@@ -224,6 +225,15 @@ class Tx:
         await self.execute(_ACT_FOR, {"account": before})
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """Connections of a process: in use, open and idle, and how many it may open at most."""
+
+    in_use: int
+    idle: int
+    most: int
+
+
 class Database:
     """The engine, and who is called after a commit. `url` starts with postgresql+asyncpg://."""
 
@@ -238,6 +248,7 @@ class Database:
         self.url = url
         self.after_commit = after_commit
         self._outage = OutageLog("database", _server_of(url))
+        self._max_connections = 2 * pool_size
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -312,6 +323,11 @@ class Database:
                 yield connection
         finally:
             await engine.dispose()
+
+    def pool_usage(self) -> PoolUsage:
+        """Return how many connections are open, as of now."""
+        pool: Any = self.engine.pool
+        return PoolUsage(pool.checkedout(), pool.checkedin(), self._max_connections)
 
     async def close(self) -> None:
         await self.engine.dispose()

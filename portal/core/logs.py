@@ -41,6 +41,12 @@ def configure_logs(level: str = "INFO") -> None:
 _without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
+def first_line(error: BaseException) -> str:
+    """Return an error's type and the first line of its text: the others are a statement, or advice to programmers."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def get_log(name: str) -> structlog.stdlib.BoundLogger:
     log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return log

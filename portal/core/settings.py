@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     worker_host: str = "127.0.0.1"
     """The address of that port."""
 
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where `portal serve` and `portal run` serve /metrics instead of on their public port; 0: there."""
+    metrics_host: str = "127.0.0.1"
+    """The address of that port."""
+
     retention_raw_months: int = Field(default=13, ge=1, le=1200)
     """Whole months of raw usage events kept beside the current one; see [retention](../usage.md#retention)."""
     retention_minute_months: int = Field(default=3, ge=1, le=1200)

@@ -7,27 +7,28 @@ The command line, the tests and the benchmark start here, and nothing below impo
     workers.py            every background worker by its name, and how they are run together
     server.py             an HTTP server in a loop that somebody else owns; the options of every HTTP process of ours
     http_process.py       the application of one process of `portal serve`
+    supervisor.py         the processes of `portal serve --workers N`, which end with their parent
     worker_health.py      /livez, /readyz and /metrics beside the workers
-    check_metrics.py, usage_metrics.py   what /metrics says about checks, and about usage on its way
+    metrics/              what /metrics shows, of one process or of several together
     gc_tuning.py          Python's cycle collector, kept out of the checks' way
 
 A Redis or a broker that is away keeps nothing from starting; a PostgreSQL that is away keeps only `prepare_database`.
 """
 
-from portal.runtime.check_metrics import expose_metrics
 from portal.runtime.container import (
     Container,
     describe_services,
     host_and_port,
+    journal_folder,
     open_container,
     open_web,
     retention_of,
 )
 from portal.runtime.gc_tuning import tune_gc
 from portal.runtime.http_process import http_config
+from portal.runtime.metrics import JournalMetrics, UsageMetrics, expose_metrics, metrics_hub, serve_metrics
 from portal.runtime.prepare_database import prepare_database
 from portal.runtime.server import bind, listen, running_server, url_of
-from portal.runtime.usage_metrics import UsageMetrics
 from portal.runtime.worker_health import serve_health
 from portal.runtime.workers import (
     build_shipper,
@@ -40,6 +41,7 @@ from portal.runtime.workers import (
 
 __all__ = [
     "Container",
+    "JournalMetrics",
     "UsageMetrics",
     "bind",
     "build_shipper",
@@ -48,7 +50,9 @@ __all__ = [
     "expose_metrics",
     "host_and_port",
     "http_config",
+    "journal_folder",
     "listen",
+    "metrics_hub",
     "open_container",
     "open_web",
     "prepare_database",
@@ -58,6 +62,7 @@ __all__ = [
     "running_workers",
     "select_workers",
     "serve_health",
+    "serve_metrics",
     "subscribe_ingest",
     "tune_gc",
     "url_of",

@@ -18,7 +18,7 @@ from portal.core.settings import Settings
 from portal.graphql import GraphQLRateLimiter, SubscriptionHub
 from portal.limits import Limiter, LimitsUnavailable
 from portal.metering import Meter
-from portal.runtime.check_metrics import CheckMetrics, expose_metrics
+from portal.runtime.metrics import CheckMetrics, JournalMetrics, LoopLag, ProcessMetrics, expose_metrics
 from portal.usage import Journal, Retention
 from web.check.handler import CheckHandler
 from web.graphql.live_connections import ConnectionRegistry
@@ -61,8 +61,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     )
     broker = _open_broker(settings)
     await limiter.open()
+    lag = LoopLag()
     try:
-        yield Container(settings, database, limiter, changes, InProcessBus(), broker)
+        async with lag.measuring():
+            with expose_metrics(ProcessMetrics(database, lag)):
+                yield Container(settings, database, limiter, changes, InProcessBus(), broker)
     finally:
         if broker is not None:
             await broker.close()
@@ -129,7 +132,9 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
     )
     hub.open()
     try:
-        with expose_metrics(CheckMetrics(container.limiter, checker)):
+        with expose_metrics(
+            CheckMetrics(container.limiter, checker), JournalMetrics(journal_folder(settings), journal)
+        ):
             yield WebServices(
                 settings=settings,
                 database=container.database,

@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,21 +16,26 @@ from portal.core.logs import configure_logs, get_log
 from portal.core.settings import load_settings
 from portal.runtime.container import describe_services, open_container, open_web
 from portal.runtime.gc_tuning import tune_gc
+from portal.runtime.metrics import answer_hub, collect_from_hub, serve_metrics
 from portal.runtime.server import HTTP_OPTIONS
+from portal.runtime.supervisor import end_with_parent
 from web.app import create_app
 from web.check.protocol import CheckProtocol
+from web.http import collect_here
 from web.middleware.timeouts import TimeoutHttpProtocol
 
 SERVE = "PORTAL_SERVE"
 """Carries JSON from the supervising process to its children; set by `http_config`, not by people."""
 
 
-def http_config(url: str, only: str | None, processes: int) -> uvicorn.Config:
+def http_config(url: str, only: str | None, processes: int, hub: Path | None = None) -> uvicorn.Config:
     """Return the configuration of `processes` children that answer at `url`; `only` is "check", "portal" or None.
 
-    Puts what the children must know into this process's environment, which they inherit.
+    `hub` is the folder where several tell one another their metrics. Puts what the children must know into this
+    process's environment, which they inherit.
     """
-    os.environ[SERVE] = json.dumps({"only": only, "url": url, "processes": processes})
+    served = {"only": only, "url": url, "processes": processes}
+    os.environ[SERVE] = json.dumps({**served, "hub": str(hub) if hub else None, "parent": os.getpid()})
     return uvicorn.Config(
         "portal.runtime.http_process:make_app",
         factory=True,
@@ -43,6 +50,9 @@ def make_app() -> Starlette:
     settings = load_settings()
     configure_logs(settings.log_level)
     served = json.loads(os.environ[SERVE])
+    hub, parent = served.pop("hub"), served.pop("parent")
+    if parent != os.getpid():
+        end_with_parent(parent)
     inner: list[Starlette] = []
 
     @asynccontextmanager
@@ -51,7 +61,12 @@ def make_app() -> Starlette:
             container = await stack.enter_async_context(open_container(settings))
             services = await stack.enter_async_context(open_web(container))
             app.state.services = services
-            inner.append(create_app(services, only=served["only"]))
+            if hub is None:
+                stack.enter_context(serve_metrics(settings))
+            else:
+                stack.enter_context(answer_hub(Path(hub)))
+            collect = partial(collect_from_hub, Path(hub)) if hub else collect_here
+            inner.append(create_app(services, only=served["only"], collect=collect))
             tune_gc()
             get_log(__name__).info("serving", pid=os.getpid(), **served, **describe_services(settings))
             yield

@@ -12,16 +12,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from portal.core.concurrency.rounds import ROUNDS
 from portal.core.errors import StartupError
 from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.settings import Settings
 from portal.runtime.container import Container
 from portal.runtime.server import Server, listen
-from web.health import livez, metrics
+from web.health import livez
+from web.http import metrics_route
 
 TIMEOUT_SECONDS = 2.0
 INGEST = "ingest_usage"
-Probe = Callable[[], Awaitable[bool]]
+READ_ONLY = "is read-only: nothing can be counted or changed"
+BLOCKED = "takes no messages: it is short of memory or disk"
+Probe = Callable[[], Awaitable[str | None]]
+"""Returns what is wrong, None where nothing is."""
 
 
 @asynccontextmanager
@@ -35,7 +40,7 @@ async def serve_health(container: Container, names: list[str]) -> AsyncIterator[
         yield
         return
     with _listen(settings) as sock:
-        app = _app(_probes(container, names))
+        app = _app(_probes(container, names), names)
         server = Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:
@@ -53,31 +58,38 @@ def _listen(settings: Settings) -> socket.socket:
         raise StartupError(error.message, hint=hint) from None
 
 
-def _app(probes: dict[str, Probe]) -> Starlette:
+def _app(probes: dict[str, Probe], names: list[str]) -> Starlette:
     async def readyz(request: Request) -> Response:
-        answers = dict(zip(probes, await asyncio.gather(*map(_is_ready, probes.values())), strict=True))
-        is_ready = all(answers.values())
-        return JSONResponse({"ready": is_ready, "parts": answers}, 200 if is_ready else 503)
+        found = dict(zip(probes, await asyncio.gather(*map(_run_probe, probes.values())), strict=True))
+        reasons = {part: reason for part, reason in found.items() if reason is not None}
+        loops = {name: ROUNDS[name].is_well for name in names if name in ROUNDS}
+        is_ready = not reasons and all(loops.values())
+        parts = {part: part not in reasons for part in probes}
+        report = {"ready": is_ready, "parts": parts, "workers": loops, "reasons": reasons}
+        return JSONResponse(report, 200 if is_ready else 503)
 
     async def not_found(request: Request, error: Exception) -> Response:
         return PlainTextResponse("Not found. There are /livez, /readyz and /metrics.\n", 404)
 
-    routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    routes = [Route("/livez", livez), Route("/readyz", readyz), metrics_route()]
     return Starlette(routes=routes, exception_handlers={404: not_found})
 
 
 def _probes(container: Container, names: list[str]) -> dict[str, Probe]:
     """Return a probe for each service that these workers need."""
 
-    async def postgresql() -> bool:
+    async def postgresql() -> str | None:
         async with container.database.engine.connect() as connection:
-            await connection.execute(sql("SELECT 1"))
-        return True
+            is_read_only = (await connection.execute(sql("SHOW transaction_read_only"))).scalar_one() == "on"
+        return READ_ONLY if is_read_only else None
 
-    async def broker() -> bool:
+    async def broker() -> str | None:
         assert container.broker is not None  # noqa: S101 for the type checker
+        if container.broker.is_blocked:
+            return BLOCKED
         await container.broker.waiting(USAGE_RECORDED)
-        return INGEST not in names or all(consumer.is_consuming for consumer in container.broker.consumers)
+        is_consuming = INGEST not in names or all(consumer.is_consuming for consumer in container.broker.consumers)
+        return None if is_consuming else "is not consumed from"
 
     probes: dict[str, Probe] = {"postgresql": postgresql}
     if container.broker is not None:
@@ -85,9 +97,10 @@ def _probes(container: Container, names: list[str]) -> dict[str, Probe]:
     return probes
 
 
-async def _is_ready(probe: Probe) -> bool:
+async def _run_probe(probe: Probe) -> str | None:
+    """Return what a probe says. An error is named without its text, which could hold an address with a password."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await probe()
-    except Exception:
-        return False
+    except Exception as error:
+        return f"does not answer: {type(error).__name__}"

@@ -61,6 +61,7 @@ from portal.usage.journal import (
     JournalUnavailable,
     journal_backlog,
     journal_bytes,
+    journal_disk_use,
     recover_journal,
 )
 from portal.usage.models import Quarantined
@@ -137,6 +138,7 @@ __all__ = [
     "ingest_usage",
     "journal_backlog",
     "journal_bytes",
+    "journal_disk_use",
     "last_used_by_secret",
     "list_accounts_to_audit",
     "list_closed_periods",

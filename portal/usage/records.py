@@ -68,6 +68,10 @@ class BrokenRecord:
 
 # RecursionError: arrays within arrays, a hundred thousand deep.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ID_LENGTH = len(REQUEST_PREFIX) + BODY_LENGTH
+_FIRST_FIELD = bytes([0xA0 | _ID_LENGTH]) + REQUEST_PREFIX.encode()
+"""How a record's first field, its request id, begins; within the first bytes of a batch."""
+_MAX_HEADER = 16
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[UsageRecord]).decode
 _decode_apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
@@ -114,6 +118,17 @@ def count_in(batch: bytes) -> int:
     if first == _ARRAY_16:
         return int.from_bytes(batch[1:3], "big")
     return first & 15 if first & 0xF0 == _ARRAY_SMALL else 0
+
+
+def first_at(batch: bytes) -> datetime | None:
+    """Return when the first record of a batch occurred, without decoding it; None for what is no batch."""
+    begin = batch.find(_FIRST_FIELD, 0, _MAX_HEADER)
+    if begin < 0:
+        return None
+    try:
+        return occurred_at(batch[begin + 1 : begin + 1 + _ID_LENGTH].decode())
+    except (ValueError, UnicodeDecodeError):
+        return None
 
 
 def _decode_part(part: bytes) -> UsageRecord | BrokenRecord:

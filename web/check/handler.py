@@ -30,6 +30,7 @@ from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.usage import JournalUnavailable
 from web.check import replies
+from web.check.counters import COUNTERS
 from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply
 
 CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/batch", "/check/settle"
@@ -153,16 +154,20 @@ RENDERERS = {CHECK: _render_always_200, CHECK_HTTP: _render_native_status}
 def failure(error: Exception) -> Reply:
     """Return the reply that says why there is no decision; a fault of ours is logged and its text not sent."""
     if isinstance(error, CheckUnavailable):
+        COUNTERS.errors["undecided"] += 1
         return replies.unavailable(str(error))
     if isinstance(error, InvalidBody):
         return replies.invalid(str(error))
     if isinstance(error, NotFound | Conflict):
         return replies.problem(error.http_status, "Not settled", str(error))
     if isinstance(error, JournalUnavailable):
+        COUNTERS.errors["journal"] += 1
         return replies.unavailable(f"the usage journal cannot be written ({error.message})")
     if is_dependency_unavailable(error):
+        COUNTERS.errors["database"] += 1
         _log.warning("check_without_database", error=repr(error))
         return replies.unavailable("the database is away and this key or token is not in memory")
+    COUNTERS.errors["internal"] += 1
     _log.error("check_failed", exc_info=error)
     return replies.our_fault()
 

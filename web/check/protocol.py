@@ -8,12 +8,14 @@ message boundary, after the answers before it, and for good; behind that CheckHa
 import asyncio
 from collections import deque
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from web.check import replies
+from web.check.counters import COUNTERS, RouteCounters
 from web.check.handler import MAX_BODY, CheckHandler
 from web.check.replies import Reply
 from web.check.request_head import RequestHead, could_match, is_complete, parse_head
@@ -29,21 +31,27 @@ _START_OF = {
     media_type: b"content-type: %b\r\ncontent-length: " % media_type.encode()
     for media_type in (replies.JSON, replies.PROBLEM_JSON)
 }
+_ROUTES = {path: COUNTERS.route(path) for path in MAX_BODY}
+_UNKNOWN_ROUTE = COUNTERS.route("unknown")
+"""Of a request whose head was never whole."""
 _STATUS_LINE = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 
 class PendingReply:
     """The place of one request's answer in the line of its connection."""
 
-    __slots__ = ("_protocol", "data", "is_last")
+    __slots__ = ("_began_at", "_counters", "_protocol", "data", "is_last")
 
-    def __init__(self, protocol: "CheckProtocol", *, is_last: bool) -> None:
+    def __init__(self, protocol: "CheckProtocol", counters: RouteCounters, began_at: float, *, is_last: bool) -> None:
         self._protocol = protocol
+        self._counters = counters
+        self._began_at = began_at
         self.data: bytes | None = None
         self.is_last = is_last
 
     def complete(self, reply: Reply) -> None:
         """Take the answer; it leaves once those before it have left."""
+        self._counters.finish(reply.status, self._began_at)
         self.data = self._protocol.encode(reply, is_last=self.is_last)
         self._protocol.write_completed(self)
 
@@ -80,12 +88,13 @@ class CheckProtocol(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's own classes; ours has what it uses
         self._received_at = self._begun_at = self._loop.time()
+        self._read_at = monotonic()
         self._timer = self._loop.call_later(SLOW_SECONDS, self._check_idle)
 
     def data_received(self, data: bytes) -> None:
         if self._is_ending:
             return
-        self._received_at = self._loop.time()
+        self._received_at, self._read_at = self._loop.time(), monotonic()
         if self._buffer:
             self._buffer += data
         else:
@@ -160,11 +169,11 @@ class CheckProtocol(asyncio.Protocol):
             if is_complete(self._buffer) or len(self._buffer) > MAX_HEAD:
                 self._hand_over()
         elif len(self._buffer) > MAX_HEAD:
-            pending = self._enqueue(is_last=True)
+            pending = self._enqueue(_UNKNOWN_ROUTE, is_last=True)
             pending.complete(replies.problem(431, "Headers too large", f"At most {MAX_HEAD} bytes."))
 
     def _dispatch(self, head: RequestHead, body: bytes, *, too_large: bool = False) -> None:
-        pending = self._enqueue(is_last=head.is_last or too_large)
+        pending = self._enqueue(_ROUTES[head.path], is_last=head.is_last or too_large)
         if head.token is None:
             pending.complete(replies.no_token())
         elif not head.is_json:
@@ -174,8 +183,9 @@ class CheckProtocol(asyncio.Protocol):
         else:
             self._handler.serve(head.path, head.token, body, pending.complete)
 
-    def _enqueue(self, *, is_last: bool) -> PendingReply:
-        pending = PendingReply(self, is_last=is_last)
+    def _enqueue(self, counters: RouteCounters, *, is_last: bool) -> PendingReply:
+        counters.started += 1
+        pending = PendingReply(self, counters, self._read_at, is_last=is_last)
         self._pending.append(pending)
         if is_last:
             self._is_ending = True

@@ -1,10 +1,13 @@
 """The /check routes over ASGI: what CheckProtocol does not take (chunked bodies, Expect, unusual headers)."""
 
+from time import monotonic
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from web.check import replies
+from web.check.counters import COUNTERS
 from web.check.handler import MAX_BODY, is_json
 from web.check.replies import Reply
 from web.http import bearer_token, read_body
@@ -13,18 +16,30 @@ from web.services import services_of
 
 async def check(request: Request) -> Response:
     """Serve POST /check and its variants, by path."""
+    counters, began_at = COUNTERS.route(request.url.path), monotonic()
+    counters.started += 1
+    status = CLIENT_GONE
+    try:
+        reply = await _answer(request)
+        status = reply.status
+    finally:
+        counters.finish(status, began_at)
+    return response_of(reply)
+
+
+async def _answer(request: Request) -> Reply:
     if request.method != "POST":
-        return response_of(replies.not_allowed())
+        return replies.not_allowed()
     path, headers = request.url.path, request.headers
     handler, token = services_of(request).check_handler, bearer_token(headers.get("authorization", ""))
     if token is None:
-        return response_of(replies.no_token())
+        return replies.no_token()
     if not is_json(headers.get("content-type", "")):
-        return response_of(replies.wrong_type())
+        return replies.wrong_type()
     body = await read_body(request, MAX_BODY[path])
     if body is None:
-        return response_of(replies.too_large(MAX_BODY[path]))
-    return response_of(await handler.answer(path, token, body))
+        return replies.too_large(MAX_BODY[path])
+    return await handler.answer(path, token, body)
 
 
 def response_of(reply: Reply) -> Response:
@@ -35,6 +50,8 @@ def response_of(reply: Reply) -> Response:
     return Response(reply.body, reply.status, headers, media_type=reply.media_type)
 
 
+CLIENT_GONE = 499
+"""How a request is counted that went away before it was answered; no such answer is sent."""
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 check_routes = [Route(path, check, methods=METHODS) for path in MAX_BODY]

@@ -114,7 +114,10 @@ class CachedPolicy:
 
 
 class PolicyCache:
-    """Policies by their secret's digest; one instance a process."""
+    """Policies by their secret's digest; one instance a process.
+
+    `cold_count`: look-ups that memory could not answer. `load_counts`: policies by the tier that they came from.
+    """
 
     def __init__(
         self,
@@ -138,6 +141,8 @@ class PolicyCache:
         self._change_count = 0
         self._loads: SingleFlight[CachedPolicy | None] = SingleFlight()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_LOADS)
+        self.cold_count = 0
+        self.load_counts = {"redis": 0, "postgresql": 0}
 
     def find_in_memory(self, digest: bytes) -> CachedPolicy | None:
         """Return what this process has and may use; None says nothing about the secret."""
@@ -159,6 +164,7 @@ class PolicyCache:
         entry = self.find_in_memory(digest)
         if entry is not None:
             return entry
+        self.cold_count += 1
         entry = self._policies.get(digest)
         if self._absent.get(digest, 0.0) > now:
             return None
@@ -235,7 +241,10 @@ class PolicyCache:
         name = f"policy:{digest.hex()}"
         try:
             body = await self._limiter.shard_of(name).connection.call("GET", name)
-            return CachedPolicy(intern_policy(_decode(body))) if isinstance(body, bytes) else None
+            if not isinstance(body, bytes):
+                return None
+            self.load_counts["redis"] += 1
+            return CachedPolicy(intern_policy(_decode(body)))
         except (LimitsUnavailable, msgspec.MsgspecError):
             return None
 
@@ -246,6 +255,7 @@ class PolicyCache:
     async def _from_database(self, digest: bytes) -> CachedPolicy | None:
         async with self._slots:
             policy = await load_policy(self._database, digest)
+        self.load_counts["postgresql"] += 1
         if policy is None:
             self._policies.pop(digest, None)
             self._absent[digest] = monotonic() + ABSENT_SECONDS

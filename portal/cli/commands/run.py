@@ -33,6 +33,7 @@ from portal.runtime import (
     prepare_database,
     running_server,
     running_workers,
+    serve_metrics,
     tune_gc,
     url_of,
 )
@@ -88,7 +89,12 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
             _warn_of_demo(settings.data)
         background = build_workers(container, shipper)
         async with running_workers(background.workers), open_web(container, shipper.wake) as web:
-            with expose_metrics(UsageMetrics(background, container.broker)):
+            with (
+                expose_metrics(
+                    UsageMetrics(background.shipper, background.batcher, background.monitor, container.broker)
+                ),
+                serve_metrics(settings),
+            ):
                 async with running_server(create_app(web), sock) as serving:
                     tune_gc()
                     stopping = asyncio.create_task(stop.wait())

@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from portal.core.settings import load_settings
-from portal.runtime import bind, http_config, url_of
+from portal.runtime import bind, http_config, metrics_hub, serve_metrics, url_of
 
 STARTUP_FAILURE = 3
 
@@ -24,12 +24,13 @@ def serve(
     """Serve checks, GraphQL and pages from the configured PostgreSQL and Redis. Run `portal worker` beside it."""
     if only not in {None, "check", "portal"}:
         raise typer.BadParameter("must be check or portal", param_hint="--only")
-    load_settings()
+    settings = load_settings()
     with bind(host, port) as sock:
-        config = http_config(url_of(sock), only, workers)
         if workers > 1:
-            Multiprocess(config, [sock]).run()
+            with metrics_hub() as (folder, collect), serve_metrics(settings, collect):
+                Multiprocess(http_config(url_of(sock), only, workers, folder), [sock]).run()
             return
+        config = http_config(url_of(sock), only, workers)
         server = uvicorn.Server(config)
         with suppress(KeyboardInterrupt):
             server.run([sock])

@@ -10,11 +10,13 @@ import uvloop
 from portal.core.logs import configure_logs, get_log
 from portal.core.settings import Settings, load_settings
 from portal.runtime import (
+    JournalMetrics,
     UsageMetrics,
     build_shipper,
     build_workers,
     describe_services,
     expose_metrics,
+    journal_folder,
     open_container,
     run_workers,
     select_workers,
@@ -41,7 +43,10 @@ async def _work(settings: Settings, names: list[str]) -> None:
     async with open_container(settings) as container:
         built = build_workers(container, build_shipper(container))
         workers = select_workers(built.workers, names)
-        with expose_metrics(UsageMetrics(built, container.broker)):
+        with expose_metrics(
+            UsageMetrics(built.shipper, built.batcher, built.monitor, container.broker),
+            JournalMetrics(journal_folder(settings)),
+        ):
             async with serve_health(container, [*workers]):
                 get_log(__name__).info("workers_started", workers=[*workers], **describe_services(settings))
                 await run_workers(workers, stop)

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from portal.core.logs import get_log
+from portal.core.concurrency.rounds import rounds_of
+from portal.core.logs import first_line, get_log
 
 FIRST_SECONDS = 0.1
 MAX_SECONDS = 5.0
@@ -42,14 +43,17 @@ async def every(seconds: float, work: Callable[[], Awaitable[float | None]], nam
     It may return another number of seconds until it is due again, 0 for at once. After an exception it is called again
     after a growing pause.
     """
-    backoff = Backoff()
+    backoff, rounds = Backoff(), rounds_of(name)
     while not stop.is_set():
+        rounds.begin()
         try:
             due_in = await work()
             pause = seconds if due_in is None else due_in
             backoff.reset()
+            rounds.succeed()
         except Exception as error:
+            rounds.fail()
             pause = backoff.next_seconds()
-            _log.warning("worker_retrying", worker=name, error=repr(error), retry_seconds=pause)
+            _log.warning("worker_retrying", worker=name, error=first_line(error), retry_seconds=pause)
         if pause:
             await is_set_within(stop, pause)

@@ -14,6 +14,8 @@ from sqlmodel import Field, SQLModel, col
 
 from portal.core.messaging.events import Event
 
+MAX_COUNTED = 10_000
+
 
 class OutboxRow(SQLModel, table=True):
     """One event that waits to be relayed; the id gives the order."""
@@ -38,6 +40,13 @@ async def lock_events(session: Any, most: int) -> list[OutboxRow]:
     """Lock the oldest waiting events, except those that another relay holds."""
     statement = select(OutboxRow).order_by(col(OutboxRow.id)).limit(most).with_for_update(skip_locked=True)
     return [*(await session.execute(statement)).scalars()]
+
+
+async def measure_outbox(session: Any) -> tuple[int, datetime | None]:
+    """Return how many events wait, counted up to MAX_COUNTED, and since when the oldest does."""
+    oldest = select(col(OutboxRow.created_at)).order_by(col(OutboxRow.id)).limit(MAX_COUNTED).subquery()
+    row = (await session.execute(select(func.count(), func.min(oldest.c.created_at)).select_from(oldest))).one()
+    return row[0], row[1]
 
 
 async def delete_events(session: Any, rows: Sequence[OutboxRow]) -> None:

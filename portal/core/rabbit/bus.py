@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractConnection
+from pamqp.commands import Queue
 
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
@@ -17,11 +18,12 @@ from portal.core.rabbit.topology import EXCHANGE, dead_queue, ensure_topology, r
 
 @dataclass(frozen=True, slots=True)
 class BrokerStatus:
-    """Messages that are ready in each queue of a subject."""
+    """Messages that are ready in each queue of a subject, and how many consumers take them."""
 
     waiting: int
     retrying: int
     dead: int
+    consumers: int = 0
 
 
 class RabbitBus:
@@ -58,27 +60,37 @@ class RabbitBus:
 
     async def waiting(self, subject: str) -> int:
         """Return how many messages no consumer has taken yet. Raises Unavailable."""
-        return await self._count(subject)
+        return (await self._declared(subject)).message_count or 0
 
     async def status(self, subject: str) -> BrokerStatus:
         """Return how many messages are ready in each queue. Raises Unavailable."""
-        queues = (subject, retry_queue(subject), dead_queue(subject))
-        return BrokerStatus(*[await self._count(queue) for queue in queues])
+        waiting = await self._declared(subject)
+        retrying, dead = await self._declared(retry_queue(subject)), await self._declared(dead_queue(subject))
+        return BrokerStatus(
+            waiting.message_count or 0,
+            retrying.message_count or 0,
+            dead.message_count or 0,
+            waiting.consumer_count or 0,
+        )
+
+    @property
+    def is_blocked(self) -> bool:
+        """Return whether the broker takes no messages at the moment, as it said: it is short of memory or disk."""
+        return self._link.is_blocked
 
     async def close(self) -> None:
         await self._link.close()
         await self._status_link.close()
 
-    async def _count(self, queue: str) -> int:
+    async def _declared(self, queue: str) -> Queue.DeclareOk:
         try:
             async with asyncio.timeout(5):
                 channel = await (await self._status_link.channel()).get_underlay_channel()
                 with wait_for_broker():
-                    declared = await channel.queue_declare(queue, passive=True)
+                    return await channel.queue_declare(queue, passive=True)
         except BROKER_ERRORS as error:
             self._status_link.drop()
             raise Unavailable(f"The broker does not answer: {error!r}.") from error
-        return declared.message_count or 0
 
     async def _prepare(self, connection: AbstractConnection) -> None:
         for subject in self._subjects:

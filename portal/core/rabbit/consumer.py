@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 
 from portal.core.concurrency.backoff import Backoff, is_set_within
 from portal.core.errors import Unavailable
-from portal.core.logs import get_log
+from portal.core.logs import first_line, get_log
 from portal.core.messaging.bus import Handler
 from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.core.rabbit.link import BROKER_ERRORS, Prepare, PublisherLink, connect
@@ -42,10 +42,17 @@ class Consumer:
         self.handled = 0
         self.retried = 0
         self.dead_lettered = 0
+        self._failing: set[int] = set()
+        self._failed_since: float | None = None
         self._url = url
         self._handler = handler
         self._prefetch = prefetch
         self._under_way: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_failing(self) -> bool:
+        """Return whether a message in hand has failed and is tried again."""
+        return bool(self._failing)
 
     async def run(self, link: PublisherLink, prepare: Prepare, stop: asyncio.Event) -> None:
         """Consume until stopped; connect again, with growing pauses, whenever the broker goes away."""
@@ -129,20 +136,43 @@ class Consumer:
 
     async def _handle(self, body: bytes, stop: asyncio.Event) -> Exception | None:
         """Return None once it is handled, or the last failure when it has been tried for long enough."""
+        try:
+            return await self._try(body, stop)
+        finally:
+            self._failing.discard(id(body))
+
+    async def _try(self, body: bytes, stop: asyncio.Event) -> Exception | None:
         backoff, until, tries = Backoff(), monotonic() + HOLD_SECONDS, 0
         while True:
             try:
                 await self._handler(body)
             except Exception as error:
-                tries += not is_dependency_unavailable(error)
+                is_away = is_dependency_unavailable(error)
+                tries += not is_away
                 seconds = backoff.next_seconds()
-                _log.warning("message_not_handled", subject=self.subject, error=repr(error), retry_seconds=seconds)
+                self._log_failure(error, seconds, is_away=is_away)
                 self.retried += 1
+                self._failing.add(id(body))
                 if tries >= MAX_TRIES_IN_PLACE or monotonic() > until or await is_set_within(stop, seconds):
                     return error
             else:
                 self.handled += 1
+                self._log_recovery()
                 return None
+
+    def _log_failure(self, error: Exception, retry_seconds: float, *, is_away: bool) -> None:
+        """Log a failure; of a neighbour that is away only the first, whatever the number of messages in hand."""
+        if is_away and self._failed_since is not None:
+            return
+        if is_away:
+            self._failed_since = monotonic()
+        text = first_line(error)
+        _log.warning("message_not_handled", subject=self.subject, error=text, retry_seconds=retry_seconds)
+
+    def _log_recovery(self) -> None:
+        if self._failed_since is not None:
+            seconds, self._failed_since = round(monotonic() - self._failed_since, 1), None
+            _log.info("messages_handled_again", subject=self.subject, after_seconds=seconds)
 
     async def _retry_later(self, message: AbstractIncomingMessage, link: PublisherLink, failure: Exception) -> None:
         """Publish a copy to the retry queue, after the last retry as a dead letter; the original is kept until then."""

@@ -4,12 +4,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import cast
 
 import aio_pika
+import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aiormq.exceptions import AMQPError, DeliveryError
 
 from portal.core.errors import Unavailable
+from portal.core.logs import get_log
 
 CONNECT_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
@@ -20,6 +23,8 @@ BROKER_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
 
 # The library logs what it raises as well, with whole tracebacks: we log it once, and when we try again.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+
+_log = get_log(__name__)
 
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
 
@@ -73,6 +78,16 @@ class PublisherLink:
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._was_blocked = False
+        self._is_blocked_logged = False
+
+    @property
+    def is_blocked(self) -> bool:
+        """Return whether the broker takes no messages although it answers: it is short of memory or disk.
+
+        It says so (connection.blocked) to whoever publishes, so nobody knows before something is to be published.
+        """
+        return self._was_blocked or _is_blocked(self._connection)
 
     async def publish(self, exchange: str, key: str, message: aio_pika.Message) -> None:
         """Publish a message; returns once the broker has it on disk. Raises Unavailable: it may have it, or not."""
@@ -82,14 +97,31 @@ class PublisherLink:
                 channel = await self.channel()
                 with wait_for_broker():
                     await _exchange_of(channel, exchange).publish(message, key, mandatory=True)
+            self._note_unblocked()
         except DeliveryError as error:
             raise Unavailable(f"The broker refused a message for {key}: {error!r}.") from error
         except BROKER_ERRORS as error:
             # After a timeout nobody knows in what state the channel is, so the next message gets another one. Somebody
             # else who failed with this one may have opened that already.
             if channel is self._channel:
+                self._note_blocked()
                 self.drop()
+            if self._was_blocked:
+                raise Unavailable("The broker takes no messages: it is short of memory or disk.") from error
             raise Unavailable(f"The broker does not answer: {error!r}.") from error
+
+    def _note_blocked(self) -> None:
+        """Keep in mind that the broker blocks, before the connection that it told is dropped. Logged once."""
+        self._was_blocked = _is_blocked(self._connection) or self._was_blocked
+        if self._was_blocked and not self._is_blocked_logged:
+            self._is_blocked_logged = True
+            _log.error("broker_blocked", hint="It is short of memory or disk: see its alarms.")
+
+    def _note_unblocked(self) -> None:
+        self._was_blocked = False
+        if self._is_blocked_logged:
+            self._is_blocked_logged = False
+            _log.info("broker_unblocked")
 
     async def channel(self) -> AbstractChannel:
         """Return the open channel, connecting where there is none. Raises one of BROKER_ERRORS."""
@@ -128,6 +160,20 @@ class PublisherLink:
 def _exchange_of(channel: AbstractChannel, name: str) -> AbstractExchange:
     """Without asking: `prepare` has declared it. The empty name routes to the queue of the key."""
     return channel.default_exchange if not name else aio_pika.Exchange(channel, name)
+
+
+def _is_blocked(connection: AbstractConnection | None) -> bool:
+    """Return whether the broker has sent connection.blocked, and not taken it back."""
+    if connection is None or connection.transport is None or connection.is_closed:
+        return False
+    ready = cast(aiormq.Connection, connection.transport.connection).ready()
+    try:
+        # The library tells it only by not returning: one step shows whether it would wait.
+        ready.send(None)
+    except StopIteration:
+        return False
+    ready.close()
+    return True
 
 
 async def _close(connection: AbstractConnection) -> None:

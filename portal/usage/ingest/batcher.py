@@ -8,6 +8,8 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
 
 from portal.core.clock import utc_now
 from portal.core.database import Database
@@ -15,11 +17,13 @@ from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.usage.ingest.ingest import IngestResult, ingest_batches
 from portal.usage.ingest.resource_cap import ResourceCap
 from portal.usage.ingest.sync_quota_counters import RaiseUsed, sync_quota_counters
-from portal.usage.records import count_in
+from portal.usage.records import count_in, first_at
 from portal.usage.retention import Retention, earliest_at
 
 MAX_EVENTS = 20_000
 TRANSACTIONS = 2
+FORGET_SECONDS = 60.0
+"""A batch that failed and was not brought again for so long is another process's by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,14 @@ class _Delivery:
     batch: bytes
     events: int
     done: "asyncio.Future[None]"
+
+
+@dataclass(slots=True)
+class _Uncounted:
+    """A batch that is not counted: when its first event occurred, and when it failed last (monotonic)."""
+
+    occurred_at: datetime
+    failed_at: float | None = None
 
 
 class IngestBatcher:
@@ -48,9 +60,35 @@ class IngestBatcher:
         self._cap = ResourceCap()
         self._waiting: deque[_Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._uncounted: dict[int, _Uncounted] = {}
 
     async def add(self, batch: bytes) -> None:
         """Count a batch; returns once it is committed. Raises what may work later."""
+        name, occurred_at = hash(batch), first_at(batch)
+        if occurred_at is not None:
+            self._uncounted[name] = _Uncounted(occurred_at)
+        try:
+            await self._add(batch)
+        except Exception:
+            if name in self._uncounted:
+                self._uncounted[name].failed_at = monotonic()
+            raise
+        self._uncounted.pop(name, None)
+
+    def oldest_seconds(self) -> float:
+        """Return the age, now, of the oldest event that was brought here and is not counted; 0 where there is none.
+
+        What failed counts as well, since whoever brought it tries again.
+        """
+        forgotten = monotonic() - FORGET_SECONDS
+        waiting = [*self._uncounted.items()]
+        for name, batch in waiting:
+            if batch.failed_at is not None and batch.failed_at < forgotten:
+                self._uncounted.pop(name, None)
+        times = [batch.occurred_at for _, batch in waiting if batch.failed_at is None or batch.failed_at >= forgotten]
+        return max(0.0, (utc_now() - min(times)).total_seconds()) if times else 0.0
+
+    async def _add(self, batch: bytes) -> None:
         delivery = _Delivery(batch, count_in(batch), asyncio.get_running_loop().create_future())
         self._waiting.append(delivery)
         self.waiting_events += delivery.events

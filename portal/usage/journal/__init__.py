@@ -16,7 +16,7 @@ A crash between confirmation and cursor ships a batch again: ingest recognises i
 never stepped over: the file is set aside, and somebody has to look at it.
 """
 
-from portal.usage.journal.backlog import journal_backlog
+from portal.usage.journal.backlog import journal_backlog, journal_disk_use
 from portal.usage.journal.recover import JournalInUse, JournalRecovered, journal_bytes, recover_journal
 from portal.usage.journal.shipper import JournalDamaged, JournalShipper
 from portal.usage.journal.writer import Journal, JournalUnavailable
@@ -30,5 +30,6 @@ __all__ = [
     "JournalUnavailable",
     "journal_backlog",
     "journal_bytes",
+    "journal_disk_use",
     "recover_journal",
 ]

@@ -1,11 +1,20 @@
 """What the journal of a node holds that is not shipped yet: how much, and since when."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from portal.usage.journal.format import HEADER_SIZE
-from portal.usage.journal.segments import incarnation_of, list_segments, load_cursor, read_chunk, size_of
+from portal.usage.journal.segments import (
+    DAMAGED_SUFFIX,
+    incarnation_of,
+    list_segments,
+    load_cursor,
+    read_chunk,
+    size_of,
+)
 from portal.usage.records import PoisonBatch, decode_batch, join_batch, occurred_at
 
 
@@ -36,6 +45,17 @@ def journal_backlog(folder: Path) -> Backlog:
         incarnations.add(incarnation_of(path))
         oldest = at if oldest is None else min(at, oldest)
     return Backlog(unshipped, oldest)
+
+
+def journal_disk_use(folder: Path) -> tuple[int, int]:
+    """Return the bytes of all files in the folder, and how many are set aside as damaged. Raises OSError."""
+    total = damaged = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            damaged += entry.name.endswith(DAMAGED_SUFFIX)
+            with suppress(FileNotFoundError):
+                total += entry.stat().st_size
+    return total, damaged
 
 
 def _first_at(path: Path, cursor: int) -> datetime | None:

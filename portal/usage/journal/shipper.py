@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from portal.core.concurrency.backoff import Backoff, is_set_within
+from portal.core.concurrency.rounds import rounds_of
 from portal.core.errors import PortalError
-from portal.core.logs import get_log
+from portal.core.logs import first_line, get_log
 from portal.core.messaging.bus import USAGE_RECORDED, Bus
 from portal.usage.journal.segments import (
     SegmentChunk,
@@ -46,6 +47,7 @@ BACKLOG_TURN = 8
 """Batches of the backlog between two rounds over the newest segments."""
 MAX_BACKLOG_WAITING = 16
 """While more messages than this wait to be ingested, the backlog waits too."""
+NAME = "ship_journal"
 LOCK_NAME = "courier.lock"
 """Its name is frozen: shippers of an older version hold it too."""
 OnConfirmed = Callable[[], None]
@@ -124,17 +126,20 @@ class JournalShipper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ship until stopped; failures are logged and tried again."""
-        backoff = Backoff()
+        backoff, rounds = Backoff(), rounds_of(NAME)
         try:
             while not stop.is_set():
+                rounds.begin()
                 try:
                     await self.run_once(stop)
                     backoff.reset()
+                    rounds.succeed()
                 except JournalDamaged:
                     continue
                 except Exception as error:
+                    rounds.fail()
                     seconds = backoff.next_seconds()
-                    _log.warning("journal_not_shipped", error=repr(error), retry_seconds=seconds)
+                    _log.warning("journal_not_shipped", error=first_line(error), retry_seconds=seconds)
                     await is_set_within(stop, seconds)
                     continue
                 await self._wait(stop)

@@ -115,6 +115,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._sync_seconds = sync_ms / 1000
         self._on_append = on_append
+        self.failure_count = 0
         self._incarnation = ""
         self._number = 0
         self._started_at = 0.0
@@ -213,6 +214,7 @@ class Journal:
 
     def _unavailable(self, failure: OSError) -> JournalUnavailable:
         if self._failure is None:
+            self.failure_count += 1
             _log.error("journal_unavailable", folder=str(self._folder), error=str(failure))
         self._failure = failure
         return JournalUnavailable(
@@ -256,6 +258,7 @@ class Journal:
         _log.error("journal_sync_failed", segment=segment.path.name, error=str(error))
         with self._lock:
             self._unplaced += frames + segment.take_unsynced()
+            self.failure_count += self._failure is None
             self._failure = error
             if self._segment is segment:
                 self._seal()
