@@ -29,6 +29,7 @@ from portal.runtime.http_process import http_config
 from portal.runtime.metrics import JournalMetrics, UsageMetrics, expose_metrics, metrics_hub, serve_metrics
 from portal.runtime.prepare_database import prepare_database
 from portal.runtime.server import bind, listen, running_server, url_of
+from portal.runtime.supervisor import Supervisor
 from portal.runtime.worker_health import serve_health
 from portal.runtime.workers import (
     build_shipper,
@@ -42,6 +43,7 @@ from portal.runtime.workers import (
 __all__ = [
     "Container",
     "JournalMetrics",
+    "Supervisor",
     "UsageMetrics",
     "bind",
     "build_shipper",

@@ -4,9 +4,10 @@ They belong to the process, as everything under /metrics does, and cost a check 
 """
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter
 from time import monotonic
 
+OK = 200
 SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram's buckets; the last bucket has none."""
 
@@ -14,25 +15,33 @@ SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 class RouteCounters:
     """The requests of one route. `buckets` holds, not added up, how many took at most the bound at that place."""
 
-    __slots__ = ("buckets", "seconds", "started", "statuses")
+    __slots__ = ("_ok_count", "_others", "buckets", "seconds", "started")
 
     def __init__(self) -> None:
         self.started = 0
         self.seconds = 0.0
         self.buckets = [0] * (len(SECONDS) + 1)
-        self.statuses: defaultdict[int, int] = defaultdict(int)
+        self._others: Counter[int] = Counter()
+        self._ok_count = 0
 
     def finish(self, status: int, began_at: float) -> None:
         """Count an answer to a request whose last byte came at `began_at` (monotonic seconds)."""
         seconds = monotonic() - began_at
         self.seconds += seconds
         self.buckets[bisect_left(SECONDS, seconds)] += 1
-        self.statuses[status] += 1
+        if status != OK:
+            self._others[status] += 1
 
     @property
     def in_flight(self) -> int:
         """Return how many requests wait for their answer."""
-        return self.started - sum(self.buckets)
+        return max(0, self.started - sum(self.buckets))
+
+    def statuses(self) -> dict[int, int]:
+        """Return the number of answers by status, none of which ever shrinks, whatever is counted meanwhile."""
+        total, others = sum(self.buckets), dict(self._others)
+        self._ok_count = max(self._ok_count, total - sum(others.values()))
+        return {OK: self._ok_count, **others}
 
 
 class CheckCounters:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
+from portal.core.logs import configure_logs
 from portal.core.settings import load_settings
-from portal.runtime import bind, http_config, metrics_hub, serve_metrics, url_of
+from portal.runtime import Supervisor, bind, http_config, metrics_hub, serve_metrics, url_of
 
 STARTUP_FAILURE = 3
 
@@ -27,8 +27,9 @@ def serve(
     settings = load_settings()
     with bind(host, port) as sock:
         if workers > 1:
+            configure_logs(settings.log_level)
             with metrics_hub() as (folder, collect), serve_metrics(settings, collect):
-                Multiprocess(http_config(url_of(sock), only, workers, folder), [sock]).run()
+                Supervisor(http_config(url_of(sock), only, workers, folder), [sock]).run()
             return
         config = http_config(url_of(sock), only, workers)
         server = uvicorn.Server(config)

@@ -48,7 +48,7 @@ class CheckMetrics(Collector):
         )
         waiting = 0
         for path, route in dict(COUNTERS.routes).items():
-            for status, count in dict(route.statuses).items():
+            for status, count in route.statuses().items():
                 answered.add_metric([path, str(status)], count)
             seconds.add_metric([path], [*zip(_BOUNDS, accumulate(route.buckets), strict=True)], route.seconds)
             waiting += route.in_flight
