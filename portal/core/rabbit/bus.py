@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractConnection
-from pamqp.commands import Queue
+from aiormq import spec
 
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
@@ -82,7 +82,7 @@ class RabbitBus:
         await self._link.close()
         await self._status_link.close()
 
-    async def _declared(self, queue: str) -> Queue.DeclareOk:
+    async def _declared(self, queue: str) -> spec.Queue.DeclareOk:
         try:
             async with asyncio.timeout(5):
                 channel = await (await self._status_link.channel()).get_underlay_channel()
