@@ -13,15 +13,21 @@ policy than the account's record is answered STALE and decides nothing; an accou
 UNSEEDED, so that a Redis that lost its state never counts from zero.
 
 Failure modes:
-- A call that is not answered within the deadline, or a lost connection, raises LimitsUnavailable for all checks that
-  wait; nothing is sent twice. A reply that comes later is recognised by its place in line and dropped.
-- A shard that mostly fails is left alone for five seconds; the others take no notice.
+- A stall of this process's own loop is nobody's failure: deadlines go by the time in which the loop could read
+  (loop_clock.py), so what is overdue by the stall keeps waiting for its reply.
+- A call that is not answered within the deadline, or a lost connection, raises LimitsUnavailable for its checks, never
+  for those behind it that have not left. Sent again is only what certainly did not run: the script said that it came
+  too late. A reply that comes later is recognised by its place in line and dropped.
+- A shard that answers no call in time, and nothing over another connection either, is left alone until it does; the
+  others take no notice. Its callers go by the plan's failure policy, or by this process's part of a limit
+  (local_limiter.py).
 - A shard that Sentinels watch follows its promotion: a server that is no master is left, and they are asked again. What
   the promoted one does not know is asked for (UNSEEDED) or admitted once more: at most one limit a key and failover.
 """
 
 from portal.limits.client import listening_client, shard_client
 from portal.limits.limiter import Limiter
+from portal.limits.local_limiter import LocalLimiter
 from portal.limits.redis_link import LimitsUnavailable
 from portal.limits.requests import (
     ADMITS,
@@ -50,6 +56,7 @@ __all__ = [
     "LimitState",
     "Limiter",
     "LimitsUnavailable",
+    "LocalLimiter",
     "Mode",
     "Quota",
     "QuotaCorrection",

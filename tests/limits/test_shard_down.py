@@ -11,8 +11,8 @@ from time import monotonic
 import pytest
 
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status, Subject, Window
-from portal.limits.limiter import BREAKER_OPEN_SECONDS, Shard
-from tests.limits.sentinels import Server, plain_servers
+from portal.limits.limiter import BREAKER_PROBE_SECONDS, Shard
+from tests.limits.sentinels import Server, plain_servers, until
 
 DEADLINE_SECONDS = 0.1
 MUCH = 1_000_000
@@ -51,7 +51,7 @@ async def three(tmp_path: Path) -> AsyncIterator[Three]:
         await limiter.close()
 
 
-async def test_a_hung_shard_is_left_alone_after_one_deadline_and_found_again(three: Three) -> None:
+async def test_a_hung_shard_is_left_alone_soon_and_found_again(three: Three) -> None:
     hung = three.servers[0]
     account = three.account_on(hung)
     assert (await three.decide(account))[0] is not None
@@ -60,7 +60,7 @@ async def test_a_hung_shard_is_left_alone_after_one_deadline_and_found_again(thr
         together = await asyncio.gather(*[three.decide(account) for _ in range(40)])
         assert {decision for decision, _ in together} == {None}
         assert max(took for _, took in together) < 3 * DEADLINE_SECONDS
-        assert three.shard(account).breaker.open_count == 1
+        await until(lambda: is_open(three.shard(account)), "the breaker does not open")
         afterwards = [await three.decide(account) for _ in range(200)]
         assert {decision for decision, _ in afterwards} == {None}
         assert median(took for _, took in afterwards) < DEADLINE_SECONDS / 20
@@ -68,8 +68,12 @@ async def test_a_hung_shard_is_left_alone_after_one_deadline_and_found_again(thr
         hung.signal(signal.SIGCONT)
     begin = monotonic()
     while (await three.decide(account))[0] is None:
-        assert monotonic() - begin < BREAKER_OPEN_SECONDS + 3
+        assert monotonic() - begin < BREAKER_PROBE_SECONDS + 3
         await asyncio.sleep(0.02)
+
+
+async def is_open(shard: Shard) -> bool:
+    return shard.breaker.is_open
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])

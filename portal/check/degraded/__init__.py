@@ -1,7 +1,6 @@
 """Checks while Redis is away.
 
 failure_policy   what the plan says: admit all, decide nothing, or admit this process's part of each limit
-local_limiter    that part: counters of this process, always on the strict side
 """
 
 from portal.check.degraded.failure_policy import DegradedDecider, retry_after_ms

@@ -1,6 +1,6 @@
 """What a plan's failure policy answers while the account's shard is away.
 
-`open` admits. `closed` decides nothing. `local` admits this process's part of each limit (local_limiter.py) and of
+`open` admits. `closed` decides nothing. `local` admits this process's part of each limit (LocalLimiter) and of
 what was left of the quota when Redis last decided for the account; where it never did, nothing is decided until
 PostgreSQL, asked in the background, has answered.
 """
@@ -10,15 +10,14 @@ from collections import Counter, OrderedDict
 from contextlib import suppress
 from time import monotonic_ns
 
-from portal.check.degraded.local_limiter import LocalLimiter
 from portal.check.policy import KeyPolicy, load_seed, period_at
 from portal.core.database import Database
-from portal.limits import ADMITS, NEVER, Decision, LimitRequest, LimitState, Status
+from portal.limits import ADMITS, NEVER, Decision, LimitRequest, LimitState, LocalLimiter, Status
 
 MAX_ACCOUNTS = 100_000
 MAX_CONCURRENT_LOOK_UPS = 4
 MAX_RETRY_US = 5_000_000
-"""The time of an open circuit breaker: by then Redis may be back and admit what a part of the limit did not."""
+"""By then Redis may be back and admit what a part of the limit did not."""
 
 
 class _QuotaUse:

@@ -1,18 +1,20 @@
 """The rate limit of GraphQL by cost: a token bucket of the product's own limiter for each caller, refilled in a minute.
 
-Failure: while Redis is away nobody is charged and nobody is refused; the bounds on each single operation hold without
-it. The answer then has no allowance in its extensions and no RateLimit headers, and a metric counts it.
+Failure: while Redis is away each process charges by itself (LocalLimiter), beginning with a full allowance. What that
+admits is not known elsewhere: the answer then has no allowance in its extensions and no RateLimit headers, and a metric
+counts it. What it refuses is refused as ever.
 
 Being refused costs too, as reading a document is work: whoever sends what they cannot pay for soon has less left than
 that, and is then refused before anything is read (RateLimitCache).
 """
 
 from dataclasses import dataclass, replace
-from time import monotonic
+from math import ceil
+from time import monotonic, monotonic_ns
 
 from portal.core.actor import Actor
 from portal.core.logs import get_log
-from portal.limits import ADMITS, NEVER, Bucket, Limiter, LimitRequest, LimitsUnavailable, Mode, Subject
+from portal.limits import ADMITS, NEVER, Bucket, Limiter, LimitRequest, LimitsUnavailable, LocalLimiter, Mode, Subject
 
 RATE_LIMIT_WINDOW_SECONDS = 60
 ANONYMOUS_SHARE = 100
@@ -67,6 +69,7 @@ class GraphQLRateLimiter:
         self._limiter = limiter
         self._per_minute = per_minute
         self._find_refusal = RateLimitCache()
+        self._local_limiter = LocalLimiter(processes=1)
 
     def find_refusal(self, actor: Actor) -> RateLimitResult | None:
         """Return the refusal of a caller who is known to have less left than a refusal costs, else None."""
@@ -78,7 +81,7 @@ class GraphQLRateLimiter:
         return RateLimitResult(limit, remaining, _full_again(limit - remaining, limit), int(wait) + 1)
 
     async def charge(self, actor: Actor, cost: int) -> RateLimitResult | None:
-        """Charge `cost`, or what a refusal costs where less is left. Returns None while Redis is unavailable."""
+        """Charge `cost`, or what a refusal costs where less is left. None: by this process alone."""
         charged = await self._take(actor, cost)
         if charged is None or charged.retry_seconds is None:
             return charged
@@ -100,14 +103,26 @@ class GraphQLRateLimiter:
                 LimitRequest(shard, 0, Mode.CONSUME, cost, (subject,), None),
             )
         except LimitsUnavailable as error:
-            get_log(__name__).warning("graphql_not_charged", error=str(error))
-            return None
+            get_log(__name__).warning("graphql_charged_locally", error=str(error))
+            return self._take_locally(subject, cost, limit)
         (state,) = decision.states
         if state.retry_us == ADMITS:
             remaining = max(0, limit - state.used - cost)
             return RateLimitResult(limit, remaining, _full_again(limit - remaining, limit))
         wait = RATE_LIMIT_WINDOW_SECONDS if state.retry_us == NEVER else -(-state.retry_us // 1_000_000)
         return RateLimitResult(limit, max(0, limit - state.used), _full_again(state.used, limit), wait)
+
+    def _take_locally(self, subject: Subject, cost: int, limit: int) -> RateLimitResult | None:
+        """Charge in this process alone; None: admitted, and what is left is not known."""
+        now_us = monotonic_ns() // 1000
+        wait_us = self._local_limiter.take([(subject, cost)], now_us)
+        if wait_us == ADMITS:
+            return None
+        (until_full_us,) = self._local_limiter.waits([(subject, limit)], now_us)
+        until_full = 0.0 if until_full_us == ADMITS else until_full_us / 1_000_000
+        remaining = 0 if until_full_us == NEVER else limit - ceil(until_full * limit / RATE_LIMIT_WINDOW_SECONDS)
+        wait = RATE_LIMIT_WINDOW_SECONDS if wait_us == NEVER else -(-wait_us // 1_000_000)
+        return RateLimitResult(limit, max(0, remaining), _full_again(limit - remaining, limit), wait)
 
     def _remember(self, actor: Actor, charged: RateLimitResult) -> None:
         """Remember the caller until there is again as much left as a refusal costs."""

@@ -1,6 +1,8 @@
 """Signing up and in: what is accepted, what is told, how guessing is slowed down."""
 
 import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -92,6 +94,31 @@ async def test_one_address_has_twenty_tries_a_minute(services: EmbeddedServices)
         await throttle.allow(address(), origin)
     await throttle.allow(address(), new_id("addr"))
     await limiter.close()
+
+
+@pytest.fixture
+async def alone() -> AsyncIterator[accounts.SignInThrottle]:
+    """A throttle without Redis."""
+    away = Limiter(["redis://127.0.0.1:9"], 50)
+    await away.open()
+    yield accounts.SignInThrottle(away)
+    await away.close()
+
+
+async def test_without_redis_one_log_in_has_five_tries_a_minute_from_anywhere(alone: accounts.SignInThrottle) -> None:
+    email = address()
+    outcomes = await asyncio.gather(*[alone.allow(email, new_id("addr")) for _ in range(40)], return_exceptions=True)
+    assert Counter(map(type, outcomes)) == {type(None): 5, TooManyAttempts: 35}
+    assert "Try again in 60 s" in str(next(outcome for outcome in outcomes if outcome is not None))
+    await alone.failed(email)
+    await alone.succeeded(email)
+
+
+async def test_without_redis_one_address_has_twenty_tries_a_minute(alone: accounts.SignInThrottle) -> None:
+    origin = new_id("addr")
+    outcomes = await asyncio.gather(*[alone.allow(address(), origin) for _ in range(60)], return_exceptions=True)
+    assert Counter(map(type, outcomes)) == {type(None): 20, TooManyAttempts: 40}
+    await alone.allow(address(), new_id("addr"))
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ async def test_an_anonymous_caller_has_a_small_share_by_address(rate_limiter: Gr
     assert charged.limit == PER_MINUTE // 100
 
 
-async def test_without_redis_nobody_is_charged_or_refused(ask: Ask, owner: Actor) -> None:
+async def test_without_redis_what_is_left_is_not_told(ask: Ask, owner: Actor) -> None:
     away = Limiter(["redis://127.0.0.1:9"], 50)
     await away.open()
     try:
@@ -246,5 +246,34 @@ async def test_without_redis_nobody_is_charged_or_refused(ask: Ask, owner: Actor
             result = await ask(owner, "{ viewer { role } }", options=options)
             assert result.to_json() == {"data": {"viewer": {"role": "owner"}}, "extensions": {"cost": {"requested": 2}}}
         assert codes(await ask(owner, "{ nothing }", options=options)) == ["BAD_DOCUMENT"]
+    finally:
+        await away.close()
+
+
+@pytest.mark.parametrize("cost", [1, 7, PER_MINUTE // 3, PER_MINUTE])
+async def test_without_redis_each_process_bounds_every_caller_by_itself(owner: Actor, cost: int) -> None:
+    away = Limiter(["redis://127.0.0.1:9"], 50)
+    await away.open()
+    try:
+        alone = GraphQLRateLimiter(away, PER_MINUTE)
+        admitted = 0
+        while (charged := await alone.charge(owner, cost)) is None:
+            admitted += cost
+        assert PER_MINUTE - cost - 10 <= admitted <= PER_MINUTE + 10  # it is refilled meanwhile
+        assert charged.retry_seconds
+        assert charged.limit == PER_MINUTE
+        assert 0 <= charged.remaining < max(cost, 12)
+        assert await alone.charge(ANONYMOUS, 1) is None
+    finally:
+        await away.close()
+
+
+async def test_without_redis_what_can_never_be_paid_is_refused(owner: Actor) -> None:
+    away = Limiter(["redis://127.0.0.1:9"], 50)
+    await away.open()
+    try:
+        charged = await GraphQLRateLimiter(away, PER_MINUTE).charge(owner, PER_MINUTE + 1)
+        assert charged is not None
+        assert charged.retry_seconds
     finally:
         await away.close()

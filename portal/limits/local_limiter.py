@@ -1,4 +1,4 @@
-"""The part of each limit that a process may admit by itself while Redis is away.
+"""The part of each limit that a process may admit by itself while Redis is away: of checks, sign-ins, GraphQL.
 
 Each of `processes` admits at most 1/processes of a limit: of a sliding window that part of its amount, rounded down; of
 a bucket that part of its capacity, refilled at that part of its rate. So all of them together stay inside the limit,
@@ -9,7 +9,7 @@ must, and where there is no room for another counter the answer is no.
 from collections import deque
 from collections.abc import Sequence
 
-from portal.limits import ADMITS, NEVER, Bucket, Subject, Window
+from portal.limits.requests import ADMITS, NEVER, Bucket, Subject, Window
 
 MAX_COUNTERS = 10_000
 SLOTS = 100
@@ -108,6 +108,14 @@ class LocalLimiter:
         """Return what to wait for each limit, in the order of a decision's states: ADMITS, NEVER, or microseconds."""
         counters = self._counters_of(demands, now_us)
         return [NEVER if counter is None else counter.wait_us(now_us, cost) for counter, cost in counters]
+
+    def take(self, demands: Demands, now_us: int) -> int:
+        """Count the demands if every limit admits them; return ADMITS, or the longest wait (NEVER, or microseconds)."""
+        waits = [wait for wait in self.waits(demands, now_us) if wait != ADMITS]
+        if not waits:
+            self.count(demands, now_us)
+            return ADMITS
+        return NEVER if NEVER in waits else max(waits)
 
     def count(self, demands: Demands, now_us: int) -> None:
         """Count what every limit has just admitted."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.check.degraded import local_limiter as module
-from portal.check.degraded.local_limiter import SLOTS, LocalLimiter
 from portal.limits import ADMITS, NEVER, Bucket, Subject, Window
+from portal.limits import local_limiter as module
+from portal.limits.local_limiter import SLOTS, LocalLimiter
 
 START_US = 10**12
 LENGTH_US = 100_000
