@@ -29,7 +29,9 @@ _STATUS_OF_FAULTS = {
     RATE_LIMITED: 429,
     **{error.code: error.http_status for error in (Unavailable, RequestInProgress, IdempotencyMismatch)},
 }
-UNCHARGED = Counter("portal_graphql_uncharged", "GraphQL operations that only this process charged for: Redis was away.")
+UNCHARGED = Counter(
+    "portal_graphql_uncharged", "GraphQL operations that only this process charged for: Redis was away."
+)
 MIN_GZIP_BYTES = 600
 GZIP_LEVEL = 5
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding, Authorization, Cookie"}
