@@ -52,9 +52,10 @@ class Stalling:
 @pytest.fixture(scope="module")
 async def stalling(place: Place, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stalling]:
     """Two processes for everything, whose deadline the machine's own hiccups do not reach."""
-    settings = {"PORTAL_CHECK_DEADLINE_MS": str(DEADLINE_MS), "PORTAL_GRAPHQL_ALLOWANCE": "100000000"}
+    folder = tmp_path_factory.mktemp("stalls")
+    portal = serve(place, folder, PORTAL_CHECK_DEADLINE_MS=str(DEADLINE_MS), PORTAL_GRAPHQL_ALLOWANCE="100000000")
     async with AsyncExitStack() as stack:
-        served = await stack.enter_async_context(serve(place, tmp_path_factory.mktemp("stalls"), **settings))
+        served = await stack.enter_async_context(portal)
         clients = [CheckClient(served.url, served.token, timeout_seconds=60) for _ in range(RETRIES)]
         batches = [CheckClient(served.url, served.token, path="/check/batch", timeout_seconds=60) for _ in range(5)]
         for client in [*clients, *batches]:
