@@ -7,15 +7,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
+from starlette.types import Scope
 
-from web.check.routes import check_routes
+from web.check import replies
+from web.check.routes import AnyMethod, check_routes, response_of
 from web.graphql.endpoint import graphql_routes
 from web.health import HEALTH_ROUTES
 from web.http import Assets, CollectMetrics, collect_here, metrics_route
 from web.middleware import (
     EXCEPTION_HANDLERS,
     MIN_BYTES,
+    NOTHING,
     CompressionMiddleware,
     CsrfMiddleware,
     ErrorMiddleware,
@@ -30,6 +33,14 @@ from web.usage.export import export_route
 Traffic = Literal["check", "portal"]
 
 
+class _Otherwise(Route):
+    """Takes an address that no other route has, whatever its methods: what has it may say 405 itself."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        return (Match.PARTIAL if match is Match.FULL else match), child_scope
+
+
 def create_app(
     services: WebServices, *, only: Traffic | None = None, collect: CollectMetrics = collect_here
 ) -> Starlette:
@@ -39,9 +50,11 @@ def create_app(
     """
     metrics = [] if services.settings.metrics_port else [metrics_route(collect)]
     checks = [] if only == "portal" else check_routes
-    pages = [] if only == "check" else [Mount("", app=_for_browsers(services))]
-    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *metrics, *pages])
+    nothing = _Otherwise("/{path:path}", AnyMethod(_no_check))
+    others = nothing if only == "check" else Mount("", app=_for_browsers(services))
+    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *metrics, others])
     app.state.services = services
+    app.state.connection_budget = services.budget
     return app
 
 
@@ -53,7 +66,7 @@ def _for_browsers(services: WebServices) -> Starlette:
             *metering_routes,
             Mount("/static", app=Assets(), name="static"),
             *page_routes(),
-            Route("/{path:path}", _nothing_here, name="nothing"),
+            _Otherwise("/{path:path}", AnyMethod(_nothing_here), name=NOTHING),
         ],
         middleware=[
             Middleware(SecurityHeadersMiddleware, is_https=services.settings.is_https),
@@ -70,3 +83,7 @@ def _for_browsers(services: WebServices) -> Starlette:
 
 async def _nothing_here(request: Request) -> Response:
     raise HTTPException(404)
+
+
+async def _no_check(request: Request) -> Response:
+    return response_of(replies.problem(404, "Not found", "There is no such address here; checks are at /check."))

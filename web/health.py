@@ -39,10 +39,13 @@ async def readyz_portal(request: Request) -> Response:
 
 async def _respond(request: Request, probes: dict[str, Probe]) -> Response:
     reports = await asyncio.gather(*(_run_probe(probe, services_of(request)) for probe in probes.values()))
-    is_ready = all(report.startswith(OK) for report in reports)
+    parts = dict(zip(probes, reports, strict=True))
+    if services_of(request).budget.is_draining:
+        parts["process"] = "stopping"
+    is_ready = all(report.startswith(OK) for report in parts.values())
     status = 200 if is_ready else 503
     if "verbose" in request.query_params:
-        return JSONResponse({"ready": is_ready, "parts": dict(zip(probes, reports, strict=True))}, status)
+        return JSONResponse({"ready": is_ready, "parts": parts}, status)
     return PlainTextResponse("ok\n" if is_ready else "not ready, see ?verbose\n", status)
 
 

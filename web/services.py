@@ -12,6 +12,7 @@ from portal.graphql import GraphQLRateLimiter, SubscriptionHub
 from portal.limits import Limiter
 from portal.metering import Meter
 from web.check.handler import CheckHandler
+from web.connection.budget import ConnectionBudget
 from web.graphql.live_connections import ConnectionRegistry
 
 
@@ -30,6 +31,7 @@ class WebServices:
     rate_limiter: GraphQLRateLimiter
     hub: SubscriptionHub
     connections: ConnectionRegistry
+    budget: ConnectionBudget
 
 
 def services_of(connection: HTTPConnection) -> WebServices:

@@ -34,6 +34,15 @@ class Settings(BaseSettings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """The least severe log line that is written: DEBUG, INFO, WARNING or ERROR."""
 
+    max_connections: int = Field(default=10_000, ge=16, le=1_000_000)
+    """HTTP connections that a process holds at most, and never more than its descriptors allow; see
+    [connections](../operations.md#connections)."""
+    max_connections_per_address: int = Field(default=0, ge=0, le=1_000_000)
+    """Of these, how many may come from one address before a service token was sent on them; 0: half of them."""
+    drain_seconds: int = Field(default=0, ge=0, le=600)
+    """After SIGTERM `portal serve` says for so long that it is not ready, and goes on serving, before it stops; give it
+    what your balancer takes to notice."""
+
     database_pool_size: int = Field(default=10, ge=1, le=200)
     """Connections to PostgreSQL that a process opens at most."""
     check_deadline_ms: int = Field(default=25, ge=1, le=1000)

@@ -10,6 +10,7 @@ The command line, the tests and the benchmark start here, and nothing below impo
     supervisor.py         the processes of `portal serve --workers N`, which end with their parent
     worker_health.py      /livez, /readyz and /metrics beside the workers
     metrics/              what /metrics shows, of one process or of several together
+    draining.py           what SIGTERM does: not ready at once, stopped later
     gc_tuning.py          Python's cycle collector, kept out of the checks' way
 
 A Redis or a broker that is away keeps nothing from starting; a PostgreSQL that is away keeps only `prepare_database`.

@@ -21,6 +21,7 @@ from portal.metering import Meter
 from portal.runtime.metrics import CheckMetrics, JournalMetrics, LoopLag, ProcessMetrics, expose_metrics
 from portal.usage import Journal, Retention
 from web.check.handler import CheckHandler
+from web.connection.budget import RESERVED_DESCRIPTORS, ConnectionBudget, measure_capacity
 from web.graphql.live_connections import ConnectionRegistry
 from web.services import WebServices
 
@@ -147,6 +148,7 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
                 rate_limiter=GraphQLRateLimiter(container.limiter, settings.graphql_allowance),
                 hub=hub,
                 connections=ConnectionRegistry(container.database),
+                budget=make_budget(settings),
             )
     finally:
         await hub.close()
@@ -162,6 +164,13 @@ async def _read_redis_clock(limiter: Limiter, checker: Checker) -> None:
             seconds, micros = await shard.connection.call("TIME", timeout_seconds=TIMEOUT_SECONDS)
             checker.ids.sync_clock(int(seconds) * 1_000_000 + int(micros))
             return
+
+
+def make_budget(settings: Settings) -> ConnectionBudget:
+    """Return the budget of this process's HTTP connections, below what its descriptors allow."""
+    reserved = RESERVED_DESCRIPTORS + 2 * settings.database_pool_size
+    capacity = measure_capacity(settings.max_connections, reserved)
+    return ConnectionBudget(capacity, settings.max_connections_per_address or None)
 
 
 def journal_folder(settings: Settings) -> Path:

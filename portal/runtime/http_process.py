@@ -15,14 +15,15 @@ from starlette.types import Receive, Scope, Send
 from portal.core.logs import configure_logs, get_log
 from portal.core.settings import load_settings
 from portal.runtime.container import describe_services, open_container, open_web
+from portal.runtime.draining import drain_before_stop
 from portal.runtime.gc_tuning import tune_gc
 from portal.runtime.metrics import answer_hub, collect_from_hub, serve_metrics
 from portal.runtime.server import HTTP_OPTIONS
 from portal.runtime.supervisor import end_with_parent
 from web.app import create_app
 from web.check.protocol import CheckProtocol
+from web.connection.protocol import HttpProtocol
 from web.http import collect_here
-from web.middleware.timeouts import TimeoutHttpProtocol
 
 SERVE = "PORTAL_SERVE"
 """Carries JSON from the supervising process to its children; set by `http_config`, not by people."""
@@ -39,7 +40,7 @@ def http_config(url: str, only: str | None, processes: int, hub: Path | None = N
     return uvicorn.Config(
         "portal.runtime.http_process:make_app",
         factory=True,
-        http=TimeoutHttpProtocol if only == "portal" else CheckProtocol,
+        http=HttpProtocol if only == "portal" else CheckProtocol,
         workers=processes,
         **HTTP_OPTIONS,
     )
@@ -61,6 +62,7 @@ def make_app() -> Starlette:
             container = await stack.enter_async_context(open_container(settings))
             services = await stack.enter_async_context(open_web(container))
             app.state.services = services
+            app.state.connection_budget = services.budget
             if hub is None:
                 stack.enter_context(serve_metrics(settings))
             else:
@@ -68,8 +70,13 @@ def make_app() -> Starlette:
             collect = partial(collect_from_hub, Path(hub)) if hub else collect_here
             inner.append(create_app(services, only=served["only"], collect=collect))
             tune_gc()
-            get_log(__name__).info("serving", pid=os.getpid(), **served, **describe_services(settings))
-            yield
+            connections = services.budget.capacity
+            get_log(__name__).info(
+                "serving", pid=os.getpid(), connections=connections, **served, **describe_services(settings)
+            )
+            with drain_before_stop(services.budget, settings.drain_seconds):
+                yield
+        get_log(__name__).info("stopped", pid=os.getpid())
 
     async def delegate(scope: Scope, receive: Receive, send: Send) -> None:
         await inner[0](scope, receive, send)

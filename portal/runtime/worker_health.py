@@ -17,7 +17,8 @@ from portal.core.errors import StartupError
 from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.settings import Settings
 from portal.runtime.container import Container
-from portal.runtime.server import Server, listen
+from portal.runtime.server import HTTP_OPTIONS, Server, listen
+from web.connection.protocol import HttpProtocol
 from web.health import livez
 from web.http import metrics_route
 
@@ -41,7 +42,7 @@ async def serve_health(container: Container, names: list[str]) -> AsyncIterator[
         return
     with _listen(settings) as sock:
         app = _app(_probes(container, names), names)
-        server = Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
+        server = Server(uvicorn.Config(app, http=HttpProtocol, lifespan="off", **HTTP_OPTIONS))
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:
             yield

@@ -11,6 +11,8 @@ from portal.core.actor import ANONYMOUS
 from portal.core.errors import Unauthenticated
 from web.auth.identity import Caller
 from web.auth.session import current_visitor
+from web.connection.budget import Rank
+from web.connection.proof import note_rank
 from web.http import bearer_token, client_address
 from web.services import services_of
 
@@ -49,6 +51,7 @@ async def _caller_by_token(connection: HTTPConnection, header: str) -> Caller:
         raise Unauthenticated(
             "This token is unknown, expired or revoked.", hint="Send a personal token as Authorization: Bearer pat_…."
         )
+    note_rank(connection, Rank.PERSON)
     return Caller(found.actor, found.person, token)
 
 

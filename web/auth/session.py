@@ -7,6 +7,8 @@ from starlette.responses import RedirectResponse, Response
 
 from portal.accounts import MAX_SESSION_AGE, authenticate_session, get_account
 from web.auth.identity import Visitor
+from web.connection.budget import Rank
+from web.connection.proof import note_rank
 from web.http import client_address
 from web.services import services_of
 
@@ -44,6 +46,7 @@ async def _find_visitor(connection: HTTPConnection) -> Visitor | None:
         found = await authenticate_session(tx, token, client_address(connection), is_use=is_use)
         if found is None:
             return None
+        note_rank(connection, Rank.PERSON)
         return Visitor(found.person, found.actor, await get_account(tx, found.actor.account_id), token)
 
 

@@ -49,6 +49,25 @@ class CheckHandler:
         self._tokens = tokens
         self._tasks = BackgroundTasks()
 
+    def is_known(self, token: str) -> bool:
+        """Return whether a service has this token, as far as this process remembers."""
+        return self._tokens.find_in_memory(token) is not None
+
+    def start_identifying(self, token: str, on_identified: Callable[[Reply | None], None]) -> None:
+        """Find out whose token this is; `on_identified` is given the reply that refuses it, or None."""
+        self._tasks.start(self._tell_identified(token, on_identified))
+
+    async def refuse_unknown(self, token: str) -> Reply | None:
+        """Return the reply for a token that is no service's; None for one that is."""
+        try:
+            service_id = await self._tokens.identify(token)
+        except Exception as error:
+            return failure(error)
+        return replies.no_token() if service_id is None else None
+
+    async def _tell_identified(self, token: str, on_identified: Callable[[Reply | None], None]) -> None:
+        on_identified(await self.refuse_unknown(token))
+
     def serve(self, path: str, token: str | None, body: bytes, on_reply: OnReply) -> None:
         """Serve a request; `token` is the bearer token or None. `on_reply` is called once, at once or later."""
         service_id = self._tokens.find_in_memory(token) if token else None

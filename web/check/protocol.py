@@ -1,15 +1,13 @@
-"""The check lane: an asyncio protocol that answers plain check requests without ASGI, uvicorn's HTTP class.
+"""The check lane: plain check requests answered without ASGI, on a connection that serves every other request too.
 
-Each connection starts here. As long as its requests are plain checks (see request_head.py) they are answered here,
-pipelined ones in their order. The first other request hands the whole connection to uvicorn's own protocol, at a
-message boundary, after the answers before it, and for good; behind that CheckHandler answers /check over ASGI.
+A plain check (see request_head.py) is decided as soon as its bytes are here, pipelined ones beside one another, and
+answered in order. Any other request waits for the answers before it and is served by HttpProtocol.
 """
 
 import asyncio
 from collections import deque
 from http import HTTPStatus
-from time import monotonic
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -18,22 +16,17 @@ from web.check import replies
 from web.check.counters import COUNTERS, RouteCounters
 from web.check.handler import MAX_BODY, CheckHandler
 from web.check.replies import Reply
-from web.check.request_head import RequestHead, could_match, is_complete, parse_head
-from web.middleware.timeouts import TimeoutHttpProtocol
-
-MAX_HEAD = 16 * 1024
-MAX_PIPELINE = 128
-IDLE_SECONDS = 75.0
-SLOW_SECONDS = 10.0
-END_OF_HEAD = b"\r\n\r\n"
+from web.check.request_head import RequestHead, parse_check_head
+from web.connection.body import LengthBody
+from web.connection.budget import Rank
+from web.connection.limits import MAX_PIPELINE, MAX_UNREAD_BYTES
+from web.connection.protocol import HttpProtocol
 
 _START_OF = {
     media_type: b"content-type: %b\r\ncontent-length: " % media_type.encode()
     for media_type in (replies.JSON, replies.PROBLEM_JSON)
 }
 _ROUTES = {path: COUNTERS.route(path) for path in MAX_BODY}
-_UNKNOWN_ROUTE = COUNTERS.route("unknown")
-"""Of a request whose head was never whole."""
 _STATUS_LINE = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 
@@ -56,7 +49,7 @@ class PendingReply:
         self._protocol.write_completed(self)
 
 
-class CheckProtocol(asyncio.Protocol):
+class CheckProtocol(HttpProtocol):
     """One connection; uvicorn makes it with these arguments."""
 
     def __init__(
@@ -66,131 +59,120 @@ class CheckProtocol(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._arguments = (config, server_state, app_state, _loop)
+        super().__init__(config, server_state, app_state, _loop)
         self._handler: CheckHandler = config.loaded_app.state.services.check_handler
-        self._state = server_state
-        self._loop = _loop or asyncio.get_running_loop()
-        self._transport: asyncio.Transport
-        self._buffer = b""
         self._pending: deque[PendingReply] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_ending = False
-        self._is_handing_over = False
-        self._is_paused = False
-        self._is_writing_paused = False
-        self._is_half_closed = False
+        self._collected: tuple[RequestHead, bytearray] | None = None
+        self._is_identifying = False
+        self._has_last = False
         self._default_headers: list[tuple[bytes, bytes]] | None = None
         self._default_lines = b""
 
-    # asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's own classes; ours has what it uses
-        self._received_at = self._begun_at = self._loop.time()
-        self._read_at = monotonic()
-        self._timer = self._loop.call_later(SLOW_SECONDS, self._check_idle)
-
-    def data_received(self, data: bytes) -> None:
-        if self._is_ending:
-            return
-        self._received_at, self._read_at = self._loop.time(), monotonic()
-        if self._buffer:
-            self._buffer += data
-        else:
-            self._buffer, self._begun_at = data, self._received_at
-        if not self._is_handing_over and not self._is_paused:
-            self._take_requests()
-
-    def eof_received(self) -> bool:
-        """Close after the last answer: the client asks no more and may still read."""
-        self._is_half_closed = True
-        return bool(self._pending)
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._cleanup()
-        self._is_ending = True
-        self._buffer = b""
-
-    def pause_writing(self) -> None:
-        """Read no more requests from a client that does not read its answers."""
-        self._is_writing_paused = True
-        self._pause()
-
-    def resume_writing(self) -> None:
-        self._is_writing_paused = False
-        self._resume()
+        super().connection_lost(exc)
+        self._collected = None
 
     def shutdown(self) -> None:
         """End gracefully, as uvicorn asks: answer what has been asked, then close."""
         if self._pending:
             self._pending[-1].is_last = True
-            self._is_ending = True
+            self._has_last = self._is_held = True
         else:
-            self._transport.close()
+            super().shutdown()
 
     # Requests
 
-    def _take_requests(self) -> None:
-        """Serve every complete request that is in the buffer."""
-        buffer, begin = self._buffer, 0
-        while not self._is_ending and not self._is_paused:
-            end = buffer.find(END_OF_HEAD, begin)
-            if end < 0 or end - begin > MAX_HEAD:
-                self._buffer_rest(buffer, begin)
-                self._wait_for_head()
-                return
-            head = parse_head(buffer[begin:end])
-            if head is None:
-                self._buffer = buffer[begin:]
-                self._hand_over()
-                return
-            after = end + 4 + head.length
-            if head.length > MAX_BODY[head.path]:
-                self._dispatch(head, b"", too_large=True)
-                return
-            if len(buffer) < after:
-                break
-            self._dispatch(head, buffer[end + 4 : after])
-            begin = after
-        self._buffer_rest(buffer, begin)
+    def _is_busy(self) -> bool:
+        return bool(self._pending) or super()._is_busy()
 
-    def _buffer_rest(self, buffer: bytes, begin: int) -> None:
-        """Hold what is not served yet; its time counts from its own first byte."""
-        self._buffer = buffer[begin:]
-        if begin:
-            self._begun_at = self._received_at
+    def _may_take(self) -> bool:
+        room = MAX_PIPELINE // 2 if self._is_held else MAX_PIPELINE
+        is_free = not self._has_last and not self._is_identifying and len(self._pending) < room
+        return is_free and super()._may_take()
 
-    def _wait_for_head(self) -> None:
-        if not self._buffer:
+    def _serve(self, buffer: bytes, begin: int, end: int) -> int:
+        head = parse_check_head(buffer[begin:end])
+        if head is None:
+            return super()._serve(buffer, begin, end)
+        start = end + 4
+        after = start + head.length
+        if head.length > MAX_BODY[head.path]:
+            self._dispatch(head, b"", too_large=True)
+        elif len(buffer) >= after:
+            self._dispatch(head, buffer[start:after])
+            return after
+        else:
+            self._collect(head, buffer[start:])
+        return len(buffer)
+
+    def _collect(self, head: RequestHead, beginning: bytes) -> None:
+        """Wait for the rest of a body. A large one is stored only for a token that is known."""
+        collected = bytearray()
+        self._collected, self._is_held = (head, collected), True
+        self._body, self._body_at = LengthBody(head.length, collected.extend), self._received_at
+        self._body.feed(beginning)
+        if head.length <= MAX_UNREAD_BYTES:
             return
-        if not could_match(self._buffer):
-            # Not before its head is whole, or uvicorn would wait for the rest for ever.
-            if is_complete(self._buffer) or len(self._buffer) > MAX_HEAD:
-                self._hand_over()
-        elif len(self._buffer) > MAX_HEAD:
-            pending = self._enqueue(_UNKNOWN_ROUTE, is_last=True)
-            pending.complete(replies.problem(431, "Headers too large", f"At most {MAX_HEAD} bytes."))
+        if head.token is None or not head.is_json:
+            self._body = None
+            self._dispatch(head, b"", is_unread=True)
+        elif not self._handler.is_known(head.token):
+            self._is_identifying = True
+            self._handler.start_identifying(head.token, self._on_identified)
 
-    def _dispatch(self, head: RequestHead, body: bytes, *, too_large: bool = False) -> None:
-        pending = self._enqueue(_ROUTES[head.path], is_last=head.is_last or too_large)
-        if head.token is None:
+    def _on_identified(self, reply: Reply | None) -> None:
+        """Read on for a token that is known; `reply` refuses another one."""
+        self._is_identifying = False
+        if self._is_ending or self._collected is None:
+            return
+        if reply is not None:
+            self._body = None
+            self._enqueue(_ROUTES[self._collected[0].path], is_last=True).complete(reply)
+        elif self._body is None:
+            self._end_body()
+        else:
+            self._update_reading()
+
+    def _end_body(self) -> None:
+        if self._collected is None:
+            super()._end_body()
+        elif not self._is_identifying:
+            (head, body), self._collected = self._collected, None
+            self._dispatch(head, bytes(body))
+            self.settle()
+
+    def _update_reading(self) -> None:
+        if not self._is_identifying:
+            super()._update_reading()
+        elif self._is_reading:
+            self._is_reading = False
+            self._transport.pause_reading()
+
+    def _dispatch(self, head: RequestHead, body: bytes, *, too_large: bool = False, is_unread: bool = False) -> None:
+        pending = self._enqueue(_ROUTES[head.path], is_last=head.is_last or too_large or is_unread)
+        token = head.token
+        if token is None:
             pending.complete(replies.no_token())
         elif not head.is_json:
             pending.complete(replies.wrong_type())
         elif too_large:
             pending.complete(replies.too_large(MAX_BODY[head.path]))
         else:
-            self._handler.serve(head.path, head.token, body, pending.complete)
+            self._handler.serve(head.path, token, body, pending.complete)
+            if not self._is_proven and self._handler.is_known(token):
+                self.prove(Rank.GATEWAY)
 
     def _enqueue(self, counters: RouteCounters, *, is_last: bool) -> PendingReply:
         counters.started += 1
         pending = PendingReply(self, counters, self._read_at, is_last=is_last)
         self._pending.append(pending)
         if is_last:
-            self._is_ending = True
-        if len(self._pending) >= MAX_PIPELINE:
-            self._pause()
+            self._has_last = self._is_held = True
+            self._collected = None
+        elif len(self._pending) >= MAX_PIPELINE:
+            self._is_held = True
+        if not self._is_proven:
+            self._budget.touch(self)
         return pending
 
     # Answers
@@ -198,7 +180,7 @@ class CheckProtocol(asyncio.Protocol):
     def write_completed(self, pending: PendingReply) -> None:
         """Write the answers that have none left before them."""
         queue = self._pending
-        if queue[0] is not pending or self._transport.is_closing():
+        if queue[0] is not pending or self._is_ending or self._transport.is_closing():
             return
         parts = []
         while queue and queue[0].data is not None:
@@ -207,13 +189,9 @@ class CheckProtocol(asyncio.Protocol):
         self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))  # type: ignore[arg-type]  # None was excluded
         self._state.total_requests += len(parts)
         if pending.is_last:
-            self._transport.close()
-        elif not queue and self._is_handing_over:
-            self._hand_over()
-        elif self._is_paused:
-            self._resume()
-        if self._is_half_closed and not queue:
-            self._transport.close()
+            self._end()
+        elif self._is_held or self._is_half_closed:
+            self.settle()
 
     def encode(self, reply: Reply, *, is_last: bool) -> bytes:
         """Return the bytes of an answer, its end of the connection included."""
@@ -232,48 +210,3 @@ class CheckProtocol(asyncio.Protocol):
             end,
         )
         return head + reply.body
-
-    # The end of our part
-
-    def _hand_over(self) -> None:
-        """Let uvicorn's protocol go on from the request that is in the buffer, once ours are answered."""
-        if self._pending:
-            self._is_handing_over = True
-            self._transport.pause_reading()
-            return
-        if self._is_handing_over:
-            self._transport.resume_reading()
-        data, self._buffer = self._buffer, b""
-        self._cleanup()
-        other = TimeoutHttpProtocol(*self._arguments)
-        self._transport.set_protocol(other)
-        other.connection_made(self._transport)
-        other.data_received(data)
-
-    def _pause(self) -> None:
-        if not self._is_paused and not self._is_handing_over:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._is_paused and not self._is_writing_paused and len(self._pending) < MAX_PIPELINE // 2:
-            self._is_paused = False
-            self._transport.resume_reading()
-            if self._buffer and not self._is_ending:
-                self._take_requests()
-
-    def _check_idle(self) -> None:
-        """Close a connection that has been idle too long, or that sends a request too slowly."""
-        timeout, since = (SLOW_SECONDS, self._begun_at) if self._buffer else (IDLE_SECONDS, self._received_at)
-        silent = self._loop.time() - since
-        if not self._pending and silent >= timeout:
-            # What nobody reads cannot be flushed first.
-            (self._transport.abort if self._is_writing_paused else self._transport.close)()
-            return
-        self._timer = self._loop.call_later(max(min(timeout - silent, SLOW_SECONDS), 0.5), self._check_idle)
-
-    def _cleanup(self) -> None:
-        self._state.connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -1,15 +1,20 @@
-"""The /check routes over ASGI: what CheckProtocol does not take (chunked bodies, Expect, unusual headers)."""
+"""The /check routes over ASGI: what the lane does not take (chunked bodies, Expect, upgrades, other methods)."""
+
+from collections.abc import Awaitable, Callable
 
 from time import monotonic
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from web.check import replies
 from web.check.counters import COUNTERS
 from web.check.handler import MAX_BODY, is_json
 from web.check.replies import Reply
+from web.connection.budget import Rank
+from web.connection.proof import note_rank
 from web.http import bearer_token, read_body
 from web.services import services_of
 
@@ -36,6 +41,10 @@ async def _answer(request: Request) -> Reply:
         return replies.no_token()
     if not is_json(headers.get("content-type", "")):
         return replies.wrong_type()
+    refused = await handler.refuse_unknown(token)  # before the body, which may be large, is read
+    if refused is not None:
+        return refused
+    note_rank(request, Rank.GATEWAY)
     body = await read_body(request, MAX_BODY[path])
     if body is None:
         return replies.too_large(MAX_BODY[path])
@@ -52,6 +61,17 @@ def response_of(reply: Reply) -> Response:
 
 CLIENT_GONE = 499
 """How a request is counted that went away before it was answered; no such answer is sent."""
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-check_routes = [Route(path, check, methods=METHODS) for path in MAX_BODY]
+
+class AnyMethod:
+    """Makes a function answer every method: Starlette's own 405 is no problem document."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+check_routes = [Route(path, AnyMethod(check)) for path in MAX_BODY]

@@ -4,6 +4,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -25,6 +26,8 @@ class Assets(StaticFiles):
         super().__init__(directory=FOLDER)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["path"] != f"{scope['root_path']}/{path}":
+            raise HTTPException(404)  # another spelling of a file's address is no address
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = FOREVER if b"v=" in scope["query_string"] else "no-cache"
         return response

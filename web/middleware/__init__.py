@@ -1,15 +1,14 @@
-"""What wraps every request of a browser, from the outside in, and uvicorn's protocol below all of it.
+"""What wraps every request of a browser, from the outside in.
 
 security_headers  the headers of every answer, and the request's id
 metrics           how many requests and how long
 compress          gzip for pages and files
 errors            what a person or a program sees when something failed
 csrf              refuses what another site makes a browser send
-timeouts          uvicorn's HTTP protocol, with an end to its patience
 """
 
 from web.middleware.compress import MIN_BYTES, CompressionMiddleware
-from web.middleware.csrf import CsrfMiddleware
+from web.middleware.csrf import NOTHING, CsrfMiddleware
 from web.middleware.errors import EXCEPTION_HANDLERS, ErrorMiddleware
 from web.middleware.metrics import MetricsMiddleware
 from web.middleware.security_headers import CONTENT_SECURITY_POLICY, SecurityHeadersMiddleware
@@ -18,6 +17,7 @@ __all__ = [
     "CONTENT_SECURITY_POLICY",
     "EXCEPTION_HANDLERS",
     "MIN_BYTES",
+    "NOTHING",
     "CompressionMiddleware",
     "CsrfMiddleware",
     "ErrorMiddleware",

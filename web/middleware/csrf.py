@@ -1,6 +1,7 @@
 """Refuse what another site makes a browser send, before any route sees it."""
 
 from starlette.requests import Request
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.core.errors import Forbidden
@@ -12,6 +13,8 @@ from web.middleware.errors import problem_page
 GRAPHQL_PATHS = frozenset({"/graphql", "/graphql/stream"})
 API_PATHS = GRAPHQL_PATHS | {"/usage/export", "/usage/events"}
 """Addresses that answer programs too. Every other one is a page's, where even signing in must come from here."""
+NOTHING = "nothing"
+"""The name of the route of all addresses that there are not: whoever asks there is told that, and nothing else."""
 
 
 class CsrfMiddleware:
@@ -36,8 +39,17 @@ class CsrfMiddleware:
             await self._app(scope, receive, send)
 
 
+def _leads_nowhere(request: Request) -> bool:
+    """Return whether the first route that has this address, whatever its methods, is the one of none."""
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            return getattr(route, "name", "") == NOTHING
+    return True
+
+
 def _is_browsers(request: Request) -> bool:
     """Return whether a browser's session could stand behind this request, or be begun by it."""
     if request.scope["path"] not in API_PATHS:
-        return True
+        return not _leads_nowhere(request)
     return bool(session_token(request)) and "Authorization" not in request.headers

@@ -3,7 +3,7 @@
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,6 +50,8 @@ class ErrorMiddleware:
 
         try:
             await self._app(scope, receive, watching_send)
+        except ClientDisconnect:
+            raise  # nobody is there to be answered, and nothing failed
         except Exception as error:
             if has_started:
                 raise

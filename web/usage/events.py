@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from prometheus_client import Counter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -21,7 +21,9 @@ from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.metering import CloudEvent, MeteringAccepted, Parse, Refusal, parse_event, parse_event_batch
 from web.check import replies
 from web.check.replies import Reply
-from web.check.routes import response_of
+from web.check.routes import AnyMethod, response_of
+from web.connection.budget import Rank
+from web.connection.proof import note_rank
 from web.http import bearer_token, read_body
 from web.services import services_of
 
@@ -36,8 +38,6 @@ TITLE = "Not counted"
 EVENTS = Counter("portal_external_events", "External usage events by what became of them.", ["outcome"])
 
 _log = RateLimitedLog(__name__)
-
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 async def meter_usage(request: Request) -> Response:
@@ -56,8 +56,6 @@ async def _answer(request: Request) -> Reply:
         return replies.malformed(str(error))
     except InvalidBody as error:
         return replies.problem(422, TITLE, f"{error}.")
-    except ClientDisconnect:
-        return replies.malformed("the connection ended within the body")
     except Exception as error:
         if not is_dependency_unavailable(error):
             raise
@@ -86,7 +84,10 @@ async def _count(request: Request) -> Reply:
 
 async def _service(request: Request) -> str | None:
     token = bearer_token(request.headers.get("Authorization", ""))
-    return None if token is None else await services_of(request).tokens.identify(token)
+    service_id = None if token is None else await services_of(request).tokens.identify(token)
+    if service_id is not None:
+        note_rank(request, Rank.GATEWAY)
+    return service_id
 
 
 async def _parsed(parse: Parse, body: bytes) -> list[CloudEvent | Refusal]:
@@ -122,4 +123,4 @@ def _document(result: MeteringAccepted | Refusal) -> dict[str, Any]:
     return document if isinstance(result, MeteringAccepted) else document | {"status": "refused"}
 
 
-metering_routes = [Route("/usage/events", meter_usage, methods=METHODS)]
+metering_routes = [Route("/usage/events", AnyMethod(meter_usage))]

@@ -1,10 +1,11 @@
 """GET /usage/export: the account's usage as a file, for a browser's session or a personal token.
 
-It is sent while it is read, so any size takes the same memory. A reader that goes away or stands still for a minute
-ends the query; a failure halfway cuts the connection off, so that half a file never looks whole.
+It is sent while it is read, so any size takes the same memory. A reader that goes away, stands still or takes a quarter
+of an hour ends the query; a failure halfway cuts the connection off, so that half a file never looks whole.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -29,8 +30,11 @@ from web.auth.session import SignInNeeded
 from web.services import services_of
 
 PATH = "/usage/export"
-MAX_EXPORTS = 4
+MAX_EXPORTS = 8
+MAX_ACCOUNT_EXPORTS = 2
 STALL_SECONDS = 60.0
+EXPORT_SECONDS = 900.0
+"""The longest that an export may take altogether: it holds a database connection as long."""
 MEDIA_TYPES = {
     usage.ExportFormat.CSV: "text/csv; charset=utf-8",
     usage.ExportFormat.JSONL: "application/jsonl",
@@ -55,36 +59,49 @@ class ExportRequest:
 
 
 class Exports:
-    """Exports of this process, at most MAX_EXPORTS at a time: each keeps a database connection until it ends."""
+    """Exports of this process, at most MAX_EXPORTS at a time and MAX_ACCOUNT_EXPORTS of an account.
+
+    Each keeps a database connection until it ends.
+    """
 
     def __init__(self) -> None:
-        self._running = 0
+        self._running: Counter[str] = Counter()
 
     async def answer(self, request: Request) -> Response:
         """Stream the export; HEAD only estimates its rows.
 
-        Raises Forbidden, Invalid, SignInNeeded, HTTPException 401 and 503.
+        Raises Forbidden, Invalid, SignInNeeded, HTTPException 401, 429 and 503.
         """
         actor = await _caller(request)
         export_request = parse_export_request(request)
         database = services_of(request).database
+        self._check_room(actor.account_id)
         async with database.transaction(actor.account_id) as tx:
             if request.method == "HEAD":
                 actor.require(Permission.USAGE_READ)
                 total = await usage.estimate_rows(tx, actor.account_id, export_request.query)
             else:
                 total = await usage.start_export(tx, actor, export_request.query, export_request.format)
-        if self._running >= MAX_EXPORTS:
-            raise HTTPException(503, "Other exports are running; try again soon.", {"Retry-After": "10"})
+        self._check_room(actor.account_id)
         return _Export(database, actor, export_request, total, self)
 
+    def _check_room(self, account_id: str) -> None:
+        if self._running[account_id] >= MAX_ACCOUNT_EXPORTS:
+            detail = f"{MAX_ACCOUNT_EXPORTS} exports of this account are running; wait until one of them has ended."
+            raise HTTPException(429, detail, {"Retry-After": "10"})
+        if self._running.total() >= MAX_EXPORTS:
+            raise HTTPException(503, "Other exports are running; try again soon.", {"Retry-After": "10"})
+
     @contextmanager
-    def counted(self) -> Iterator[None]:
-        self._running += 1
+    def counted(self, account_id: str) -> Iterator[None]:
+        """Count an export of the account for as long as the block lasts."""
+        self._running[account_id] += 1
         try:
             yield
         finally:
-            self._running -= 1
+            self._running[account_id] -= 1
+            if not self._running[account_id]:
+                del self._running[account_id]
 
 
 class _Export(Response):
@@ -101,7 +118,7 @@ class _Export(Response):
         self._database, self._actor, self._export_request, self._exports = database, actor, export_request, exports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._exports.counted():
+        with self._exports.counted(self._actor.account_id):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
@@ -123,6 +140,10 @@ class _Export(Response):
             raise error
 
     async def _send(self, send: Send) -> None:
+        async with asyncio.timeout(EXPORT_SECONDS):
+            await self._send_file(send)
+
+    async def _send_file(self, send: Send) -> None:
         account_id = self._actor.account_id
         async with self._database.transaction(account_id) as tx:
             pieces = usage.export_usage(tx, account_id, self._export_request.query, self._export_request.format)

@@ -20,7 +20,7 @@ from portal.cli.demo.seed import DemoCredentials, ensure_demo
 from portal.cli.ready_file import panel, remove_ready_file, write_ready_file
 from portal.core.embedded import EmbeddedServices, start_services
 from portal.core.errors import PortalError
-from portal.core.logs import configure_logs
+from portal.core.logs import configure_logs, get_log
 from portal.core.settings import load_settings
 from portal.runtime import (
     UsageMetrics,
@@ -38,6 +38,8 @@ from portal.runtime import (
     url_of,
 )
 from web.app import create_app
+
+_log = get_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ async def _run(sock: socket.socket, options: Options) -> None:
         await _serve(sock, services, options, stop)
     finally:
         await services.stop()
+        _log.info("stopped")
 
 
 async def _serve(sock: socket.socket, services: EmbeddedServices, options: Options, stop: asyncio.Event) -> None:
@@ -101,6 +104,7 @@ async def _serve(sock: socket.socket, services: EmbeddedServices, options: Optio
                     _announce(settings.base_url, services, demo, options)
                     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
                     stopping.cancel()
+                    _log.info("stopping")
                     if options.ready_file is not None:
                         remove_ready_file(options.ready_file)
                     web.connections.end_all()

@@ -31,7 +31,7 @@ _TIMEOUT_SECONDS = 1.0
 class Served:
     """The server processes on one port and one journal folder, with or without a worker beside them.
 
-    `only` is check or portal where they serve one kind of traffic.
+    `only` is check or portal where they serve one kind of traffic, `descriptors` how many each process may have.
     """
 
     folder: Path
@@ -39,6 +39,7 @@ class Served:
     token: str
     servers: int = SERVERS
     only: str | None = None
+    descriptors: int | None = None
     port: int = field(default_factory=free_port)
     server: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
@@ -101,8 +102,9 @@ class Served:
 
     def _launch(self, name: str, *options: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
+            limited = ("bash", "-c", f'ulimit -n {self.descriptors}; exec "$@"', "bash") if self.descriptors else ()
             return subprocess.Popen(
-                [*PORTAL, name, *options],
+                [*limited, *PORTAL, name, *options],
                 cwd=PROJECT,
                 env=portal_environment() | self.settings | {"PORTAL_BASE_URL": self.url},
                 stdout=log,

@@ -7,8 +7,9 @@ from typing import Any
 from uvicorn.server import ServerState
 
 from web.check.handler import CHECK_BATCH
-from web.check.protocol import MAX_HEAD, SLOW_SECONDS, CheckProtocol
-from web.check.request_head import _LINE
+from web.check.protocol import CheckProtocol
+from web.connection.head import HEADER_LINE
+from web.connection.limits import BODY_SECONDS, HEAD_SECONDS, MAX_HEAD_BYTES, WRITE_SECONDS
 
 REFUSED = b"POST /check HTTP/1.1\r\nHost: portal\r\nContent-Length: 0\r\n\r\n"
 
@@ -20,7 +21,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.lane: CheckProtocol
         self.answers, self.written = 0, b""
-        self.is_reading_paused = self.is_closed = False
+        self.is_reading_paused = self.is_closed = self.is_ended = False
 
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
         self.written += bytes(data)
@@ -39,6 +40,15 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.is_closed = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.is_ended = True
+
+    def get_write_buffer_size(self) -> int:
+        return 1
 
     abort = close
 
@@ -77,7 +87,7 @@ def test_requests_wait_unread_while_answers_are_not_read() -> None:
 def test_a_connection_whose_answers_nobody_reads_is_closed() -> None:
     lane, wire, clock = connect()
     lane.data_received(REFUSED * 2)
-    clock.now = SLOW_SECONDS
+    clock.now = WRITE_SECONDS
     clock.look()
     assert wire.is_closed
 
@@ -87,10 +97,11 @@ def test_a_body_that_comes_too_slowly_is_cut_off_however_steadily() -> None:
     head = REFUSED.replace(b"/check", CHECK_BATCH.encode()).replace(b"Length: 0", b"Length: 1000")
     lane.data_received(head)
     for _ in range(4):
-        clock.now += SLOW_SECONDS / 4
+        clock.now += BODY_SECONDS / 4
         lane.data_received(b"{")
     clock.look()
-    assert wire.is_closed
+    assert b"HTTP/1.1 408 " in wire.written
+    assert wire.is_ended
 
 
 def test_a_stream_of_requests_is_not_taken_for_one_that_is_slow() -> None:
@@ -103,15 +114,18 @@ def test_a_stream_of_requests_is_not_taken_for_one_that_is_slow() -> None:
         lane.resume_writing()
         clock.look()
         assert not wire.is_closed
-    clock.now += SLOW_SECONDS
+    clock.now += HEAD_SECONDS
     clock.look()
-    assert wire.is_closed
+    assert b"HTTP/1.1 408 " in wire.written
+    assert wire.is_ended
 
 
 def test_who_asks_while_the_server_ends_is_not_counted_without_an_answer() -> None:
     asked: list[bytes] = []
     lane, wire, _ = connect()
-    lane._handler = SimpleNamespace(serve=lambda _path, _token, body, _on_reply: asked.append(body))  # type: ignore[assignment]  # what the lane uses of it
+    lane._handler = SimpleNamespace(
+        serve=lambda _path, _token, body, _on_reply: asked.append(body), is_known=lambda _token: True
+    )  # type: ignore[assignment]  # what the lane uses of it
     request = (
         b"POST /check HTTP/1.1\r\nHost: portal\r\nAuthorization: Bearer svc\r\n"
         b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -124,13 +138,13 @@ def test_who_asks_while_the_server_ends_is_not_counted_without_an_answer() -> No
 
 def test_a_head_in_one_piece_has_the_same_limit() -> None:
     lane, wire, _ = connect()
-    lane.data_received(REFUSED[:-2] + b"X-Long: " + b"x" * MAX_HEAD + b"\r\n\r\n")
-    assert wire.is_closed
+    lane.data_received(REFUSED[:-2] + b"X-Long: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n")
+    assert wire.is_ended
     assert wire.written.startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_long_run_of_blanks_takes_linear_time() -> None:
     """Counted, not timed: an expression that tried every split of it would not come back from ten million."""
     line = b"X:" + b" " * 10_000_000
-    assert _LINE.fullmatch(line + b"\x01") is None
-    assert _LINE.fullmatch(line + b"x") is not None
+    assert HEADER_LINE.fullmatch(line + b"\x01") is None
+    assert HEADER_LINE.fullmatch(line + b"x") is not None

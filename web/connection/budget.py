@@ -1,0 +1,170 @@
+"""How many connections a process holds, and which one goes when another comes.
+
+Descriptors are finite, and a process that has none left can neither answer nor write its journal. So connections are
+counted below the limit, whatever they do: wait, ask, upload, download, subscribe. When the budget is full, the one goes
+that has shown least and for longest:
+
+    SILENT     has not sent one whole request, or is ending; the oldest first
+    ANONYMOUS  has, but without a valid token or session; the one goes first whose last request is longest ago
+    PERSON     somebody is signed in; goes only while nothing of theirs is under way
+    GATEWAY    a valid service token was sent; never goes
+
+An address has a share of the budget, so that one flood ends itself first; gateways, and the proxies that the provider
+names, have no share. If nobody can go, the new connection is told so (503) and ended.
+"""
+
+import resource
+from collections import Counter
+from collections.abc import Callable
+from enum import IntEnum
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any, Protocol
+
+from prometheus_client import Counter as Metric
+
+RESERVED_DESCRIPTORS = 96
+"""For journal, Redis, PostgreSQL, log, files that are being served, and what has been accepted but not yet counted."""
+MIN_CONNECTIONS = 16
+MAX_CONNECTIONS = 10_000
+"""Where no setting says otherwise."""
+ENDED = Metric("portal_connections_ended", "Connections ended because the budget was full.", ["reason"])
+
+
+class Rank(IntEnum):
+    """What a connection has shown."""
+
+    SILENT = 0
+    ANONYMOUS = 1
+    PERSON = 2
+    GATEWAY = 3
+
+
+class Connection(Protocol):
+    """What the budget asks of a connection."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        ...
+
+    def abort(self) -> None:
+        """End at once and release the descriptor."""
+        ...
+
+
+class ConnectionBudget:
+    """The connections of this process, by rank, each in the order of its last request."""
+
+    def __init__(
+        self, capacity: int, address_share: int | None = None, *, is_exempt: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self.capacity = capacity
+        self.is_draining = False
+        """Whether this process is about to stop, and should get nothing new."""
+        self._address_share = min(capacity, address_share or max(MIN_CONNECTIONS, capacity // 2))
+        self._is_exempt = is_exempt
+        self._ranks: tuple[dict[Connection, str], ...] = tuple({} for _ in Rank)
+        self._rank_of: dict[Connection, Rank] = {}
+        self._by_address: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._rank_of)
+
+    def count(self, rank: Rank) -> int:
+        return len(self._ranks[rank])
+
+    def admit(self, connection: Connection, address: str) -> bool:
+        """Count a new connection, in the place of another one if need be. Return False when it must be refused."""
+        name = "" if not address or self._is_exempt(address) else _network(address)
+        if name and self._by_address[name] >= self._address_share and not self._evict(name):
+            ENDED.labels("refused").inc()
+            return False
+        if len(self._rank_of) >= self.capacity and not self._evict(None):
+            ENDED.labels("refused").inc()
+            return False
+        self._add(connection, name, Rank.SILENT)
+        return True
+
+    def touch(self, connection: Connection) -> None:
+        """Note a request: from now on this connection has been idle for the shortest time."""
+        rank = self._rank_of.get(connection)
+        if rank is not None and rank is not Rank.GATEWAY:
+            self._add(connection, self._discard(connection), max(rank, Rank.ANONYMOUS))
+
+    def prove(self, connection: Connection, rank: Rank) -> None:
+        """Note that a valid token or session was sent. A rank is never lowered."""
+        before = self._rank_of.get(connection)
+        if before is not None and before < rank:
+            self._add(connection, self._discard(connection), rank)
+
+    def settle(self, connection: Connection) -> None:
+        """Note that this connection is ending: it may go first."""
+        if connection in self._rank_of:
+            self._add(connection, self._discard(connection), Rank.SILENT)
+
+    def remove(self, connection: Connection) -> None:
+        """Count a connection no longer."""
+        if connection in self._rank_of:
+            self._discard(connection)
+
+    def _add(self, connection: Connection, name: str, rank: Rank) -> None:
+        self._rank_of[connection] = rank
+        self._ranks[rank][connection] = name
+        if name and rank is not Rank.GATEWAY:
+            self._by_address[name] += 1
+
+    def _discard(self, connection: Connection) -> str:
+        rank = self._rank_of.pop(connection)
+        name = self._ranks[rank].pop(connection)
+        if name and rank is not Rank.GATEWAY:
+            self._by_address[name] -= 1
+            if not self._by_address[name]:
+                del self._by_address[name]
+        return name
+
+    def _evict(self, name: str | None) -> bool:
+        """End the connection that has shown least, of an address if one is named; False if there is none."""
+        for rank in (Rank.SILENT, Rank.ANONYMOUS, Rank.PERSON):
+            for connection, of_address in self._ranks[rank].items():
+                if (name is None or name == of_address) and (rank < Rank.PERSON or connection.is_idle):
+                    self._discard(connection)
+                    ENDED.labels("evicted").inc()
+                    connection.abort()
+                    return True
+        return False
+
+
+def measure_capacity(max_connections: int, reserved: int) -> int:
+    """Return how many connections this process can hold: what is asked for, as far as descriptors allow.
+
+    `reserved` descriptors, and those that are open, are left to others. Raises the soft limit as far as the hard one.
+    """
+    wanted = max_connections + reserved + len([*Path("/dev/fd").iterdir()])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        soft = raised
+    allowed = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft)
+    return max(MIN_CONNECTIONS, min(max_connections, max_connections - (wanted - allowed)))
+
+
+def budget_of(app: Any) -> ConnectionBudget:
+    """Return the budget in `app.state.connection_budget`, made now where nobody has."""
+    budget: ConnectionBudget | None = getattr(app.state, "connection_budget", None)
+    if budget is None:
+        budget = ConnectionBudget(measure_capacity(MAX_CONNECTIONS, RESERVED_DESCRIPTORS))
+        app.state.connection_budget = budget
+    return budget
+
+
+def _network(address: str) -> str:
+    """Return the name of an address's share: itself, or for IPv6 the /64 that one customer of a provider has."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped) if parsed.ipv4_mapped else f"{int(parsed) >> 64:x}"
