@@ -36,9 +36,9 @@ async def test_a_head_of_any_size_is_bounded_before_it_is_stored(served: Served,
     piece = {"headers": b"a:b\r\n", "trailers": b"a:b\r\n", "blank lines": b"\r\n"}.get(kind, b"a")
     begin = {
         "target": b"GET /",
-        "value": b"GET / HTTP/1.1\r\nHost: portal\r\nX: ",
-        "name": b"GET / HTTP/1.1\r\nHost: portal\r\n",
-        "headers": b"GET / HTTP/1.1\r\nHost: portal\r\n",
+        "value": b"GET /nowhere HTTP/1.1\r\nHost: portal\r\nX: ",
+        "name": b"GET /nowhere HTTP/1.1\r\nHost: portal\r\n",
+        "headers": b"GET /nowhere HTTP/1.1\r\nHost: portal\r\n",
         "trailers": b"GET /livez HTTP/1.1\r\nHost: portal\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
         "blank lines": b"",
         "chunk line": b"GET /livez HTTP/1.1\r\nHost: portal\r\nTransfer-Encoding: chunked\r\n\r\n5;",

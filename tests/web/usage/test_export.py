@@ -142,7 +142,33 @@ async def test_a_viewer_may_and_another_account_gets_nothing(
     assert (answer.status_code, answer.text) == (200, "")
 
 
-async def test_a_fifth_concurrent_export_is_asked_to_wait(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_account_leaves_exports_to_the_others(
+    portal: RunningPortal, database: Database, login: Login
+) -> None:
+    token = await token_of(database, login)
+    begun = [await begin(portal, token, number + 1) for number in range(usage_export.MAX_ACCOUNT_EXPORTS)]
+    other = await new_login(database)
+    async with AsyncClient(base_url=portal.url) as client:
+        own = await client.get(f"/usage/export?{STRETCH}", headers={"Authorization": f"Bearer {token}"})
+        assert (own.status_code, own.headers["Retry-After"]) == (429, "10")
+        bearer = f"Bearer {await token_of(database, other)}"
+        assert (await client.get(f"/usage/export?{STRETCH}", headers={"Authorization": bearer})).status_code == 200
+    for _, writer in begun:
+        writer.transport.abort()
+    await until_cursors(database, 0)
+
+
+async def test_an_export_ends_after_its_time(
+    portal: RunningPortal, database: Database, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_export, "EXPORT_SECONDS", 1.0)
+    reader, writer = await begin(portal, await token_of(database, login))
+    await until_cursors(database, 0)
+    assert not await is_whole(reader)
+    writer.close()
+
+
+async def test_a_ninth_export_at_once_is_told_to_wait(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage_export, "MAX_EXPORTS", 0)
     answer = await ann.get(f"/usage/export?{STRETCH}", Accept="application/json")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
@@ -175,14 +201,14 @@ async def until_cursors(database: Database, count: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def begin(portal: RunningPortal, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def begin(portal: RunningPortal, token: str, count: int = 1) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """An export of which the first bytes alone were read, so that it waits for its reader."""
     parts = urlsplit(portal.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1024)
     head = f"GET /usage/export?{STRETCH} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n"
     writer.write(head.encode())
     assert b"200 OK" in await reader.read(200)
-    await until_cursors(portal.database, 1)
+    await until_cursors(portal.database, count)
     return reader, writer
 
 
