@@ -6,6 +6,7 @@ that has shown least and for longest:
 
     SILENT     has not sent one whole request, or is ending; the oldest first
     ANONYMOUS  has, but without a valid token or session; the one goes first whose last request is longest ago
+    RETURNING  the same, for a while already: a probe, say, that comes again and again
     PERSON     somebody is signed in; goes only while nothing of theirs is under way
     GATEWAY    a valid service token was sent; never goes
 
@@ -16,9 +17,11 @@ names, have no share. If nobody can go, the new connection is told so (503) and 
 import resource
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv6Address
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from prometheus_client import Counter as Metric
@@ -26,6 +29,7 @@ from prometheus_client import Counter as Metric
 RESERVED_DESCRIPTORS = 96
 """For journal, Redis, PostgreSQL, log, files that are being served, and what has been accepted but not yet counted."""
 MIN_CONNECTIONS = 16
+RETURNING_SECONDS = 5.0
 MAX_CONNECTIONS = 10_000
 """Where no setting says otherwise."""
 ENDED = Metric("portal_connections_ended", "Connections ended because the budget was full.", ["reason"])
@@ -36,8 +40,9 @@ class Rank(IntEnum):
 
     SILENT = 0
     ANONYMOUS = 1
-    PERSON = 2
-    GATEWAY = 3
+    RETURNING = 2
+    PERSON = 3
+    GATEWAY = 4
 
 
 class Connection(Protocol):
@@ -53,6 +58,15 @@ class Connection(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Place:
+    """What is noted of a connection; `name` is the share that it counts for, if any."""
+
+    name: str
+    rank: Rank
+    admitted_at: float
+
+
 class ConnectionBudget:
     """The connections of this process, by rank, each in the order of its last request."""
 
@@ -64,71 +78,73 @@ class ConnectionBudget:
         """Whether this process is about to stop, and should get nothing new."""
         self._address_share = min(capacity, address_share or max(MIN_CONNECTIONS, capacity // 2))
         self._is_exempt = is_exempt
-        self._ranks: tuple[dict[Connection, str], ...] = tuple({} for _ in Rank)
-        self._rank_of: dict[Connection, Rank] = {}
+        self._ranks: tuple[dict[Connection, _Place], ...] = tuple({} for _ in Rank)
+        self._places: dict[Connection, _Place] = {}
         self._by_address: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._rank_of)
-
-    def count(self, rank: Rank) -> int:
-        return len(self._ranks[rank])
+        return len(self._places)
 
     def admit(self, connection: Connection, address: str) -> bool:
         """Count a new connection, in the place of another one if need be. Return False when it must be refused."""
         name = "" if not address or self._is_exempt(address) else _network(address)
-        if name and self._by_address[name] >= self._address_share and not self._evict(name):
+        has_room = not name or self._by_address[name] < self._address_share or self._evict(name)
+        if not has_room or (len(self._places) >= self.capacity and not self._evict(None)):
             ENDED.labels("refused").inc()
             return False
-        if len(self._rank_of) >= self.capacity and not self._evict(None):
-            ENDED.labels("refused").inc()
-            return False
-        self._add(connection, name, Rank.SILENT)
+        place = _Place(name, Rank.SILENT, monotonic())
+        self._places[connection] = self._ranks[Rank.SILENT][connection] = place
+        if name:
+            self._by_address[name] += 1
         return True
 
     def touch(self, connection: Connection) -> None:
-        """Note a request: from now on this connection has been idle for the shortest time."""
-        rank = self._rank_of.get(connection)
-        if rank is not None and rank is not Rank.GATEWAY:
-            self._add(connection, self._discard(connection), max(rank, Rank.ANONYMOUS))
+        """Note a whole request: from now on this connection has been idle for the shortest time."""
+        place = self._places.get(connection)
+        if place is not None and place.rank is not Rank.GATEWAY:
+            is_returning = monotonic() - place.admitted_at >= RETURNING_SECONDS
+            self._move(connection, place, max(place.rank, Rank.RETURNING if is_returning else Rank.ANONYMOUS))
 
     def prove(self, connection: Connection, rank: Rank) -> None:
         """Note that a valid token or session was sent. A rank is never lowered."""
-        before = self._rank_of.get(connection)
-        if before is not None and before < rank:
-            self._add(connection, self._discard(connection), rank)
+        place = self._places.get(connection)
+        if place is not None and place.rank < rank:
+            self._move(connection, place, rank)
 
     def settle(self, connection: Connection) -> None:
         """Note that this connection is ending: it may go first."""
-        if connection in self._rank_of:
-            self._add(connection, self._discard(connection), Rank.SILENT)
+        place = self._places.get(connection)
+        if place is not None:
+            self._move(connection, place, Rank.SILENT)
 
     def remove(self, connection: Connection) -> None:
         """Count a connection no longer."""
-        if connection in self._rank_of:
-            self._discard(connection)
+        place = self._places.pop(connection, None)
+        if place is None:
+            return
+        del self._ranks[place.rank][connection]
+        if place.name and place.rank is not Rank.GATEWAY:
+            self._count(place.name, -1)
 
-    def _add(self, connection: Connection, name: str, rank: Rank) -> None:
-        self._rank_of[connection] = rank
-        self._ranks[rank][connection] = name
-        if name and rank is not Rank.GATEWAY:
-            self._by_address[name] += 1
+    def _move(self, connection: Connection, place: _Place, rank: Rank) -> None:
+        """Put a connection at the end of a rank. A gateway's counts for no share."""
+        del self._ranks[place.rank][connection]
+        if place.name and (place.rank is Rank.GATEWAY) is not (rank is Rank.GATEWAY):
+            self._count(place.name, -1 if rank is Rank.GATEWAY else 1)
+        place.rank = rank
+        self._ranks[rank][connection] = place
 
-    def _discard(self, connection: Connection) -> str:
-        rank = self._rank_of.pop(connection)
-        name = self._ranks[rank].pop(connection)
-        if name and rank is not Rank.GATEWAY:
-            self._by_address[name] -= 1
-            if not self._by_address[name]:
-                del self._by_address[name]
-        return name
+    def _count(self, name: str, change: int) -> None:
+        self._by_address[name] += change
+        if not self._by_address[name]:
+            del self._by_address[name]
 
     def _evict(self, name: str | None) -> bool:
         """End the connection that has shown least, of an address if one is named; False if there is none."""
-        for rank in (Rank.SILENT, Rank.ANONYMOUS, Rank.PERSON):
-            for connection, of_address in self._ranks[rank].items():
-                if (name is None or name == of_address) and (rank < Rank.PERSON or connection.is_idle):
-                    self._discard(connection)
+        for rank in (Rank.SILENT, Rank.ANONYMOUS, Rank.RETURNING, Rank.PERSON):
+            for connection, place in self._ranks[rank].items():
+                if (name is None or name == place.name) and (rank < Rank.PERSON or connection.is_idle):
+                    self.remove(connection)
                     ENDED.labels("evicted").inc()
                     connection.abort()
                     return True

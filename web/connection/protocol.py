@@ -194,7 +194,6 @@ class HttpProtocol(WatchedProtocol):
 
     def _begin(self, head: Head) -> None:
         """Call the application; the body follows."""
-        self._budget.touch(self)
         exchange = Exchange(self, self._scope(head), is_last=head.is_last, expects_continue=head.expects_continue)
         self._exchange, self._is_held = exchange, True
         self._body = ChunkedBody(exchange.take) if head.is_chunked else LengthBody(head.length, exchange.take)
@@ -239,6 +238,7 @@ class HttpProtocol(WatchedProtocol):
     def _end_body(self) -> None:
         """Go on once a body is whole."""
         assert self._exchange is not None  # noqa: S101 it is its body
+        self._budget.touch(self)
         self._exchange.end_body()
         if self._exchange.is_answered:
             self._exchange = None
@@ -246,7 +246,6 @@ class HttpProtocol(WatchedProtocol):
 
     def _open_socket(self, head: Head, rest: bytes) -> None:
         """Let the WebSocket's protocol go on; this one keeps watching the connection."""
-        self._budget.touch(self)
         self._is_held = True
         self._socket = SocketProtocol(self, self._config, self._state, {**self._app_state, "connection": self})
         self._state.connections.discard(self)
