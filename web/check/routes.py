@@ -1,7 +1,6 @@
 """The /check routes over ASGI: what the lane does not take (chunked bodies, Expect, upgrades, other methods)."""
 
 from collections.abc import Awaitable, Callable
-
 from time import monotonic
 
 from starlette.requests import Request

@@ -13,6 +13,7 @@ from math import inf
 from time import monotonic
 from typing import Any, cast
 
+from prometheus_client import Counter
 from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -32,6 +33,11 @@ from web.connection.limits import (
 from web.connection.watch import WatchedProtocol
 from web.connection.websocket import SocketProtocol
 
+REFUSED = Counter(
+    "portal_requests_refused",
+    "Requests that no route saw: malformed, too large or too slow.",
+    ["status"],
+)
 _REFUSAL = (
     b"HTTP/1.1 %d %b\r\n%bcontent-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
 )
@@ -333,6 +339,7 @@ class HttpProtocol(WatchedProtocol):
         self._end()
 
     def _write_refusal(self, refused: Refused) -> None:
+        REFUSED.labels(str(refused.status)).inc()
         body = refused.document
         lines = b"".join([b"%b: %b\r\n" % pair for pair in self._state.default_headers])
         title = refused.title.encode()
