@@ -25,10 +25,10 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from portal.billing.decimals import ZERO, decimal_from, format_decimal
 from portal.billing.tariff import PRICED_BY, Charge, ChargeModel, Tariff, Tier
 from portal.core.errors import Invalid
+from portal.core.money import CURRENCIES
 
 MAX_ENTRIES = 100
 """Of charges, and of a charge's tiers."""
-CURRENCY = re.compile(r"[A-Z]{3}")
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -52,8 +52,8 @@ def parse_tariff_or_none(document: Mapping[str, Any]) -> Tariff | None:
 
 
 def currency_from(value: object, path: tuple[str, ...] = ()) -> str:
-    """Return a currency. Raises Invalid for what is not of the form of an ISO 4217 code."""
-    if not isinstance(value, str) or not CURRENCY.fullmatch(value):
+    """Return a currency. Raises Invalid for what is no code of ISO 4217."""
+    if not isinstance(value, str) or value not in CURRENCIES:
         raise Invalid("This is no currency.", hint="Write its ISO 4217 code, like EUR.", path=path)
     return value
 

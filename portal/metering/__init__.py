@@ -1,6 +1,6 @@
 """Metering: usage that comes without a check, as CloudEvents, counted in the same ledger.
 
-    bytes -> cloud_events.parse_event_batch   each event or its refusal
+    bytes -> cloud_events.parse_event…        each event or its refusal
           -> meter.Meter.count                subjects become keys and accounts, times become billing periods
           -> portal.usage.count_external      each (account, source, id) once
           -> sync_quota_counters              Redis follows
@@ -8,7 +8,23 @@
 Owns no table. External usage adds to quota and invoice like a check that was answered VALID, and is never denied.
 """
 
-from portal.metering.cloud_events import CloudEvent, Parse, Refusal, parse_event, parse_event_batch
+from portal.metering.cloud_events import (
+    CloudEvent,
+    Parse,
+    Refusal,
+    parse_binary_event,
+    parse_event,
+    parse_event_batch,
+)
 from portal.metering.meter import Meter, MeteringAccepted
 
-__all__ = ["CloudEvent", "Meter", "MeteringAccepted", "Parse", "Refusal", "parse_event", "parse_event_batch"]
+__all__ = [
+    "CloudEvent",
+    "Meter",
+    "MeteringAccepted",
+    "Parse",
+    "Refusal",
+    "parse_binary_event",
+    "parse_event",
+    "parse_event_batch",
+]

@@ -1,6 +1,6 @@
 """External usage as it arrives: CloudEvents 1.0 in JSON, one or a batch, each accepted or refused by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -20,8 +20,11 @@ Text = Annotated[str, Meta(min_length=1, max_length=1024)]
 Units = Annotated[int, Meta(ge=1, le=MAX_UNITS)]
 
 
-class UsageData(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What was used. `cost` and `units` are two names of one number, 1 when neither is given."""
+class UsageData(msgspec.Struct, frozen=True):
+    """What was used. `cost` and `units` are two names of one number, 1 when neither is given.
+
+    Further fields may stand beside them: an event has other readers too.
+    """
 
     resource: Annotated[str, Meta(max_length=200)] = ""
     cost: Units | None = None
@@ -35,14 +38,17 @@ class UsageData(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
-    """The attributes that matter here; extensions may stand beside them. `subject` is a key's or an account's id."""
+    """The attributes that matter here; extensions may stand beside them. `subject` is a key's or an account's id.
+
+    Without `time` it happened when it is received.
+    """
 
     specversion: Literal["1.0"]
     id: Text
     source: Text
     type: Text
     subject: Annotated[str, Meta(min_length=1, max_length=64)]
-    time: Annotated[datetime, Meta(tz=True)]
+    time: Annotated[datetime, Meta(tz=True)] | None = None
     data: UsageData = UsageData()
     datacontenttype: str = "application/json"
 
@@ -57,8 +63,13 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def parse_event(body: bytes) -> list[CloudEvent | Refusal]:
-    """Parse one event. Raises MalformedBody."""
+    """Parse one event in structured mode: attributes and data in one document. Raises MalformedBody."""
     return [_parse_item(0, decode_json(body))]
+
+
+def parse_binary_event(attributes: Mapping[str, str], body: bytes) -> list[CloudEvent | Refusal]:
+    """Parse one event in binary mode: attributes by their names, the body is the data. Raises MalformedBody."""
+    return [_parse_item(0, {**attributes, **({"data": decode_json(body)} if body else {})})]
 
 
 def parse_event_batch(body: bytes) -> list[CloudEvent | Refusal]:
@@ -73,6 +84,8 @@ Parse = Callable[[bytes], list[CloudEvent | Refusal]]
 
 
 def _parse_item(position: int, item: Any) -> CloudEvent | Refusal:
+    if isinstance(item, dict) and "data" in item:
+        item = {**item, "data": _read_data(item["data"])}
     try:
         event = msgspec.convert(item, CloudEvent)
         problem = _find_problem(item, event)
@@ -82,6 +95,23 @@ def _parse_item(position: int, item: Any) -> CloudEvent | Refusal:
         return event
     event_id = item.get("id") if isinstance(item, dict) else None
     return Refusal(position, "invalid", problem, event_id[:MAX_ID_BYTES] if isinstance(event_id, str) else None)
+
+
+def _read_data(data: Any) -> Any:
+    """Return data with whole numbers as integers, however they were written; `null` is no data.
+
+    Languages whose numbers are floats write 5.0.
+    """
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        return data
+    whole = {
+        name: int(data[name])
+        for name in ("cost", "units")
+        if isinstance(data.get(name), float) and data[name].is_integer()
+    }
+    return {**data, **whole}
 
 
 def _find_problem(item: dict[str, Any], event: CloudEvent) -> str | None:

@@ -18,6 +18,7 @@ from portal.metering.cloud_events import CloudEvent, Refusal
 from portal.plans import periods_around
 from portal.usage import (
     ExternalEvent,
+    ExternalResult,
     ExternalStatus,
     ResourceCap,
     Retention,
@@ -49,14 +50,22 @@ MeteringResult = MeteringAccepted | Refusal
 class ResolvedSubject:
     """What an event's subject names: a key, or an account (`key_id` empty, any environment).
 
-    `first_period` is the one in which the account was opened: nobody is billed for a month before.
+    Nobody is billed for what was used before `opened_at`, when the account was opened.
     """
 
     account_id: str
     key_id: str
     environment: str | None
     time_zone: str
-    first_period: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LateEvent:
+    """An event of before what is counted, and what its time should have been."""
+
+    event: ExternalEvent
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Meter:
         """
         results: list[MeteringResult | None] = [item if isinstance(item, Refusal) else None for item in parsed]
         events: dict[int, ExternalEvent] = {}
-        late: dict[int, ExternalEvent] = {}
+        late: dict[int, LateEvent] = {}
         subjects, now = await self._load_subjects([item for item in parsed if isinstance(item, CloudEvent)])
         for position, item in enumerate(parsed):
             if isinstance(item, Refusal):
@@ -84,8 +93,13 @@ class Meter:
             event = _resolve(position, item, subjects, now)
             if isinstance(event, Refusal):
                 results[position] = event
+            elif event.occurred_at < (opened_at := subjects[item.subject].opened_at):
+                since = f"{opened_at:%Y-%m-%dT%H:%M:%SZ}"
+                late[position] = LateEvent(event, f"Expected a time since {since}, when the account was opened")
+            elif event.occurred_at < self.earliest_at(now):
+                late[position] = LateEvent(event, f"Expected a time within the last {self.late_days} days")
             else:
-                (late if event.occurred_at < self.earliest_at(now) else events)[position] = event
+                events[position] = event
         await self._answer_late(late, results)
         await self._count(events, results, service_id)
         return [result for result in results if result is not None]
@@ -106,18 +120,17 @@ class Meter:
             subjects[key.id] = replace(account, key_id=key.id, environment=key.environment)
         return subjects, now
 
-    async def _answer_late(self, late: dict[int, ExternalEvent], results: list[MeteringResult | None]) -> None:
-        """Refuse events that are too late, but for those that were counted before: a late retry is a duplicate."""
+    async def _answer_late(self, late: dict[int, LateEvent], results: list[MeteringResult | None]) -> None:
+        """Refuse events of too long ago, but for those that were counted before: a late retry is a duplicate."""
         if not late:
             return
         async with self.database.transaction() as tx:
-            counted = await find_counted(tx, [*late.values()])
-        for position, event in late.items():
-            if event.external_id in counted:
-                results[position] = _result(position, event, counted[event.external_id])
+            counted = await find_counted(tx, [item.event for item in late.values()])
+        for position, item in late.items():
+            if item.event.external_id in counted:
+                results[position] = _result(position, item.event, counted[item.event.external_id])
             else:
-                detail = f"Expected a time within the last {self.late_days} days - at `$.time`"
-                results[position] = Refusal(position, "too_late", detail, event.event_id)
+                results[position] = Refusal(position, "too_late", f"{item.detail} - at `$.time`", item.event.event_id)
 
     async def _count(
         self, events: dict[int, ExternalEvent], results: list[MeteringResult | None], service_id: str
@@ -125,14 +138,13 @@ class Meter:
         if not events:
             return
         outcome = await count_external(self.database, [*events.values()], service_id, self.cap)
-        for (position, event), status in zip(events.items(), outcome.statuses, strict=True):
-            results[position] = _result(position, event, status)
+        for (position, event), result in zip(events.items(), outcome.results, strict=True):
+            results[position] = _result(position, event, result)
         await sync_quota_counters(self.limiter.raise_used, outcome.totals)
 
 
 def _subject(account: Account) -> ResolvedSubject:
-    opened = periods_around(account.created_at, account.time_zone)[0].name
-    return ResolvedSubject(account.id, "", None, account.time_zone, opened)
+    return ResolvedSubject(account.id, "", None, account.time_zone, account.created_at)
 
 
 def _resolve(
@@ -144,13 +156,9 @@ def _resolve(
     if subject.environment and data.environment not in (None, subject.environment):
         detail = f"The key is a {subject.environment} key - at `$.data.environment`"
         return Refusal(position, "invalid", detail, event.id)
-    if event.time > now + MAX_AHEAD:
+    if event.time is not None and event.time > now + MAX_AHEAD:
         return Refusal(position, "in_future", "Expected a time that has come - at `$.time`", event.id)
-    at = max(event.time, EARLIEST).astimezone(UTC)
-    period = periods_around(at, subject.time_zone)[0].name
-    if period < subject.first_period:
-        detail = f"Expected a time since {subject.first_period}, when the account was opened - at `$.time`"
-        return Refusal(position, "too_late", detail, event.id)
+    at = max(event.time or now, EARLIEST).astimezone(UTC)
     return ExternalEvent(
         account_id=subject.account_id,
         source=event.source,
@@ -160,12 +168,13 @@ def _resolve(
         environment=subject.environment or data.environment or LIVE,
         resource=data.resource,
         cost=data.amount,
-        period=period,
+        period=periods_around(at, subject.time_zone)[0].name,
+        has_own_time=event.time is not None,
     )
 
 
-def _result(position: int, event: ExternalEvent, status: ExternalStatus) -> MeteringResult:
-    if status is ExternalStatus.CONFLICT:
+def _result(position: int, event: ExternalEvent, result: ExternalResult) -> MeteringResult:
+    if result.status is ExternalStatus.CONFLICT:
         detail = "Another content was counted under this source and id - at `$.id`"
         return Refusal(position, "conflict", detail, event.event_id)
-    return MeteringAccepted(position, event.event_id, status.value, event.request_id)
+    return MeteringAccepted(position, event.event_id, result.status.value, result.request_id)

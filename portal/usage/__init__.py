@@ -21,7 +21,14 @@ buckets. Emits `UsageSettled`. Never decides whether a check passes, and knows n
 from portal.usage.audit import Difference, audit_account, audited_months, list_accounts_to_audit, parse_month
 from portal.usage.events import UsageSettled
 from portal.usage.export import ExportFormat, ExportQuery, ExportRows, estimate_rows, export_usage, start_export
-from portal.usage.external import ExternalEvent, ExternalStatus, count_external, find_counted, purge_external_ids
+from portal.usage.external import (
+    ExternalEvent,
+    ExternalResult,
+    ExternalStatus,
+    count_external,
+    find_counted,
+    purge_external_ids,
+)
 from portal.usage.history import (
     LastUse,
     RequestQuery,
@@ -92,6 +99,7 @@ __all__ = [
     "ExportQuery",
     "ExportRows",
     "ExternalEvent",
+    "ExternalResult",
     "ExternalStatus",
     "Granularity",
     "IngestBatcher",

@@ -221,3 +221,14 @@ def outcome(document: Any) -> Tariff | Invalid:
         return parse_tariff(document)
     except Invalid as refused:
         return refused
+
+
+@pytest.mark.parametrize("code", ["ZZZ", "XXX", "XAU", "XTS", "BTC", "AAA", "DEM", "Eur", "EU", ""])
+def test_only_money_of_iso_4217_is_a_currency(code: str) -> None:
+    with pytest.raises(Invalid, match="no currency"):
+        parse_tariff(document_of(UNIT | {"unit": 1}) | {"currency": code})
+
+
+@pytest.mark.parametrize("code", ["EUR", "USD", "JPY", "KWD", "CLF", "ZAR", "XOF", "SLE", "VED"])
+def test_money_in_use_is_a_currency(code: str) -> None:
+    assert parse_tariff(document_of(UNIT | {"unit": 1}) | {"currency": code}).currency == code

@@ -1,5 +1,8 @@
 """POST /usage/events: usage that products metered themselves, as CloudEvents, by service token.
 
+An event comes in structured mode, alone or in a batch, or in binary mode: its attributes in `ce-` headers, its data in
+the body.
+
 An event has an answer of its own: counted, a duplicate, or refused with its position. When any is refused the reply is
 a problem document, so that nobody who looks at the status alone loses usage; the others are counted all the same, and
 sending everything again counts nothing twice.
@@ -7,10 +10,14 @@ sending everything again counts nothing twice.
 
 import asyncio
 from collections.abc import Sequence
+from email.message import Message
+from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from prometheus_client import Counter
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,7 +25,15 @@ from starlette.routing import Route
 from portal.core.errors import InvalidBody, MalformedBody
 from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.core.outages.rate_limited_log import RateLimitedLog
-from portal.metering import CloudEvent, MeteringAccepted, Parse, Refusal, parse_event, parse_event_batch
+from portal.metering import (
+    CloudEvent,
+    MeteringAccepted,
+    Parse,
+    Refusal,
+    parse_binary_event,
+    parse_event,
+    parse_event_batch,
+)
 from web.check import replies
 from web.check.replies import Reply
 from web.check.routes import AnyMethod, response_of
@@ -33,7 +48,11 @@ PARSERS: dict[str, Parse] = {
     "application/cloudevents+json": parse_event,
     "application/cloudevents-batch+json": parse_event_batch,
 }
+BINARY_PREFIX = "ce-"
 REFUSAL_STATUS = {"unknown_subject": 404, "conflict": 409}
+WRONG_CONTENT_TYPE = (
+    f"Send one of {', '.join(PARSERS)} in UTF-8, or application/json with the attributes in `ce-` headers."
+)
 TITLE = "Not counted"
 EVENTS = Counter("portal_external_events", "External usage events by what became of them.", ["outcome"])
 
@@ -70,9 +89,9 @@ async def _count(request: Request) -> Reply:
     service_id = await _service(request)
     if service_id is None:
         return replies.no_token()
-    parse = PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
+    parse = _parser_of(request.headers)
     if parse is None:
-        return replies.problem(415, "Wrong content type", f"Send one of {', '.join(PARSERS)}.")
+        return replies.problem(415, "Wrong content type", WRONG_CONTENT_TYPE)
     body = await read_body(request, MAX_BODY_BYTES)
     if body is None:
         return replies.too_large(MAX_BODY_BYTES)
@@ -80,6 +99,38 @@ async def _count(request: Request) -> Reply:
     for result in results:
         EVENTS.labels(result.status if isinstance(result, MeteringAccepted) else result.code).inc()
     return _batch_reply(results) if parse is parse_event_batch else _single_reply(results[0])
+
+
+def _parser_of(headers: Headers) -> Parse | None:
+    """Return what parses a body of this content type; None for another type, or a character set that is not UTF-8.
+
+    Raises InvalidBody where an attribute of binary mode comes twice.
+    """
+    content_type = Message()
+    content_type["Content-Type"] = headers.get("content-type", "application/octet-stream")
+    if (content_type.get_content_charset() or "utf-8").replace("_", "-") not in {"utf-8", "utf8", "us-ascii"}:
+        return None
+    media_type = content_type.get_content_type()
+    attributes = _binary_attributes(headers)
+    if media_type in PARSERS or "specversion" not in attributes:
+        return PARSERS.get(media_type)
+    has_no_data = "content-type" not in headers and headers.get("content-length", "0") == "0"
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    return partial(parse_binary_event, attributes) if is_json or has_no_data else None
+
+
+def _binary_attributes(headers: Headers) -> dict[str, str]:
+    """Return the attributes of an event in binary mode by their names (CloudEvents 1.0, HTTP binding, 3.1.3)."""
+    attributes: dict[str, str] = {}
+    for header, value in headers.items():
+        if not header.startswith(BINARY_PREFIX):
+            continue
+        name = header.removeprefix(BINARY_PREFIX)
+        if name in attributes:
+            raise InvalidBody(f"Expected one header `{header}`")
+        is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+        attributes[name] = unquote(value[1:-1] if is_quoted else value)
+    return attributes
 
 
 async def _service(request: Request) -> str | None:

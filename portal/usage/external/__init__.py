@@ -6,11 +6,12 @@ store.py   statements on the ids; the events themselves go through ingest's
 """
 
 from portal.usage.external.count import ExternalCount, count_external, find_counted, purge_external_ids
-from portal.usage.external.events import ExternalEvent, ExternalStatus
+from portal.usage.external.events import ExternalEvent, ExternalResult, ExternalStatus
 
 __all__ = [
     "ExternalCount",
     "ExternalEvent",
+    "ExternalResult",
     "ExternalStatus",
     "count_external",
     "find_counted",

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.core.database import Database, Tx
 from portal.usage.external import store
-from portal.usage.external.events import ExternalEvent, ExternalId, ExternalStatus
+from portal.usage.external.events import CountedEvent, ExternalEvent, ExternalId, ExternalResult, ExternalStatus
 from portal.usage.ingest import PeriodTotal, ResourceCap, StagedRow, insert_staged, stage_events
 from portal.usage.records import OTHER, VALID
 from portal.usage.retention import (
@@ -31,9 +31,9 @@ PURGE_BATCH_SIZE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ExternalCount:
-    """The status of each event in its order, and totals of the billing periods that grew."""
+    """What became of each event in its order, and totals of the billing periods that grew."""
 
-    statuses: list[ExternalStatus]
+    results: list[ExternalResult]
     totals: list[PeriodTotal] = field(default_factory=list)
 
 
@@ -50,13 +50,13 @@ async def count_external(
     return await _count_in_transaction(database, events, service_id, cap)
 
 
-async def find_counted(tx: Tx, events: Sequence[ExternalEvent]) -> dict[ExternalId, ExternalStatus]:
+async def find_counted(tx: Tx, events: Sequence[ExternalEvent]) -> dict[ExternalId, ExternalResult]:
     """Return those that were counted before by their id: DUPLICATE, or CONFLICT with what was counted."""
-    digests = await store.list_digests(tx, sorted({event.external_id for event in events}))
+    counted = await store.list_counted(tx, sorted({event.external_id for event in events}))
     return {
-        event.external_id: _repeated(event, digests[event.external_id])
+        event.external_id: _repeated(event, counted[event.external_id])
         for event in events
-        if event.external_id in digests
+        if event.external_id in counted
     }
 
 
@@ -80,19 +80,21 @@ async def _count_in_transaction(
         for event in events:
             first.setdefault(event.external_id, event)
         new = await store.insert_new(tx, [*first.values()], service_id)
-        digests = await store.list_digests(tx, [external_id for external_id in first if external_id not in new])
+        counted = await store.list_counted(tx, [external_id for external_id in first if external_id not in new])
         new_events = [event for external_id, event in first.items() if external_id in new]
         capped = await cap.apply(tx, {event.resource_key for event in new_events})
         rows = [(*_row(event), OTHER if event.resource_key in capped.overflow else None) for event in new_events]
         totals = await _insert(tx, rows, has_overflow=bool(capped.overflow))
     cap.remember(capped.names)
-    statuses = []
+    results = []
     for event in events:
-        if event.external_id in new and first[event.external_id] is event:
-            statuses.append(ExternalStatus.COUNTED)
+        earlier = first[event.external_id]
+        if event.external_id in new and earlier is event:
+            results.append(ExternalResult(ExternalStatus.COUNTED, event.request_id))
         else:
-            statuses.append(_repeated(event, digests.get(event.external_id) or first[event.external_id].digest))
-    return ExternalCount(statuses, totals)
+            known = counted.get(event.external_id) or CountedEvent(earlier.request_id, earlier.digest)
+            results.append(_repeated(event, known))
+    return ExternalCount(results, totals)
 
 
 async def _insert(tx: Tx, rows: Sequence[StagedRow], *, has_overflow: bool) -> list[PeriodTotal]:
@@ -103,8 +105,8 @@ async def _insert(tx: Tx, rows: Sequence[StagedRow], *, has_overflow: bool) -> l
     return totals
 
 
-def _repeated(event: ExternalEvent, digest: bytes) -> ExternalStatus:
-    return ExternalStatus.DUPLICATE if digest == event.digest else ExternalStatus.CONFLICT
+def _repeated(event: ExternalEvent, counted: CountedEvent) -> ExternalResult:
+    return ExternalResult(counted.status_of(event), counted.request_id)
 
 
 def _row(event: ExternalEvent) -> StagedRow:

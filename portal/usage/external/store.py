@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from portal.core.columns import INSTANT
 from portal.core.database import Tx
-from portal.usage.external.events import ExternalEvent, ExternalId
+from portal.usage.external.events import CountedEvent, ExternalEvent, ExternalId
 
 # In the order of the key, so that two callers with the same events wait for one another in line.
 _INSERT = text("""
@@ -19,8 +19,8 @@ FROM unnest(:accounts ::text[], :sources ::text[], :ids ::text[], :requests ::te
 ORDER BY account_id, source, event_id ON CONFLICT DO NOTHING
 RETURNING account_id, source, event_id
 """).bindparams(bindparam("instants", type_=ARRAY(INSTANT)), bindparam("now", type_=INSTANT))
-_DIGESTS = text("""
-SELECT account_id, source, event_id, digest FROM external_events
+_COUNTED = text("""
+SELECT account_id, source, event_id, request_id, digest FROM external_events
 WHERE (account_id, source, event_id) IN (SELECT * FROM unnest(:accounts ::text[], :sources ::text[], :ids ::text[]))
 """)
 _DELETE = text("""
@@ -44,12 +44,12 @@ async def insert_new(tx: Tx, events: Sequence[ExternalEvent], service_id: str) -
     return {(row.account_id, row.source, row.event_id) for row in rows}
 
 
-async def list_digests(tx: Tx, ids: Collection[ExternalId]) -> dict[ExternalId, bytes]:
-    """Return the digest of what was counted under each of these ids."""
+async def list_counted(tx: Tx, ids: Collection[ExternalId]) -> dict[ExternalId, CountedEvent]:
+    """Return what was counted under each of these ids."""
     if not ids:
         return {}
-    rows = await tx.execute(_DIGESTS, _arrays(ids))
-    return {(row.account_id, row.source, row.event_id): bytes(row.digest) for row in rows}
+    rows = await tx.execute(_COUNTED, _arrays(ids))
+    return {(row.account_id, row.source, row.event_id): CountedEvent(row.request_id, bytes(row.digest)) for row in rows}
 
 
 async def delete_before(tx: Tx, before: datetime, limit: int) -> int:

@@ -105,8 +105,12 @@ async def mark_late_usage_billed(tx: Tx, account_id: str) -> Sequence[ClosedPeri
 
 
 async def lock_event(tx: Tx, at: datetime, request_id: str) -> UsageEvent | None:
-    """Lock the event with this id, of whichever account: only for the gateway that settles, which knows no account."""
-    return await tx.find(_LOCK_EVENT, {"at": at, "request_id": request_id})
+    """Lock the event with this id, of whichever account: only for the gateway that settles, which knows no account.
+
+    None as well where two accounts have it, as metered events of one source, id and time had in older versions.
+    """
+    events = await tx.list(_LOCK_EVENT, {"at": at, "request_id": request_id})
+    return events[0] if len(events) == 1 else None
 
 
 async def update_cost(tx: Tx, event: UsageEvent, cost: int) -> int:

@@ -22,6 +22,7 @@ from portal.core.ids import new_id
 from portal.limits import Limiter
 from portal.metering import Meter, parse_event
 from portal.usage import Retention, purge_external_ids
+from portal.usage.records import occurred_at
 from tests.usage.truth import buckets_off, raw_totals
 
 ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -198,7 +199,11 @@ async def test_its_time_decides_the_period(send: Send, database: Database, owner
         ({"data": {"cost": 1.5}}, 422, "invalid"),
         ({"data": {"cost": 1, "units": 1}}, 422, "invalid"),
         ({"data": {"cost": 1_000_000_001}}, 422, "invalid"),
-        ({"data": {"price": 1}}, 422, "invalid"),
+        ({"data": {"units": 5.5}}, 422, "invalid"),
+        ({"data": {"units": 1e300}}, 422, "invalid"),
+        ({"data": {"units": "5"}}, 422, "invalid"),
+        ({"data": {"units": True}}, 422, "invalid"),
+        ({"data": [5]}, 422, "invalid"),
         ({"data": {"resource": "a\nb"}}, 422, "invalid"),
         ({"data": {"environment": "staging"}}, 422, "invalid"),
         ({"data_base64": "aGk="}, 422, "invalid"),
@@ -229,14 +234,127 @@ async def test_a_key_has_one_environment(send: Send, key: keys.CreatedKey) -> No
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
-async def test_a_month_before_the_account_was_opened_is_refused(send: Send, database: Database, owner: Actor) -> None:
-    """Nobody would be billed for it."""
-    first = utc_now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    await open_at(database, owner.account_id, first + timedelta(hours=5))
-    answer = await send(event(owner.account_id, time=(first - timedelta(seconds=1)).isoformat()))
-    assert (answer.status_code, answer.json()["code"]) == (422, "too_late")
-    assert "when the account was opened" in answer.json()["detail"]
-    assert (await send(event(owner.account_id, time=first.isoformat()))).status_code == 200
+@pytest.mark.parametrize("units", ["5", "5.0", "5e0", "0.5e1", "50e-1"])
+async def test_a_whole_number_counts_however_it_is_written(
+    client: AsyncClient, database: Database, owner: Actor, units: str
+) -> None:
+    body = msgspec.json.encode(event(owner.account_id, data={"units": 0})).replace(
+        b'"units":0', f'"units":{units}'.encode()
+    )
+    assert (await client.post("/usage/events", content=body, headers={"Content-Type": ONE})).status_code == 200
+    assert await raw_totals(database, owner.account_id) == (1, 5)
+
+
+async def test_data_may_hold_more_than_is_read(send: Send, database: Database, owner: Actor) -> None:
+    more = {"units": 5, "job": {"frames": [1, 2]}, "region": "eu", "price": 1.5}
+    assert (await send(event(owner.account_id, data=more))).status_code == 200
+    assert (await send(event(owner.account_id, 1, data=None))).status_code == 200
+    assert await raw_totals(database, owner.account_id) == (2, 6)
+
+
+async def test_without_a_time_it_happened_when_it_came(send: Send, database: Database, owner: Actor) -> None:
+    timeless = event(owner.account_id)
+    del timeless["time"]
+    before = utc_now()
+    first = (await send(timeless)).json()
+    again = (await send(timeless)).json()
+    in_batch = (await send([timeless, timeless])).json()["results"]
+    assert (first["status"], again["status"], *(result["status"] for result in in_batch)) == (
+        *("counted", "duplicate"),
+        *("duplicate", "duplicate"),
+    )
+    assert {first["requestId"], again["requestId"], *(result["requestId"] for result in in_batch)} == {
+        first["requestId"]
+    }
+    other = await send(timeless | {"data": {"units": 4}})
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+    assert before - timedelta(seconds=5) < occurred_at(first["requestId"]) < utc_now() + timedelta(seconds=5)
+    assert await raw_totals(database, owner.account_id) == (1, 3)
+
+
+def binary(subject: str, **changes: str) -> dict[str, str]:
+    """Return an event's attributes as headers."""
+    attributes = {key: str(value) for key, value in event(subject).items() if key != "data"} | changes
+    return {f"ce-{name}": value for name, value in attributes.items()} | {"Content-Type": "application/json"}
+
+
+async def test_binary_mode_counts_like_structured(
+    client: AsyncClient, send: Send, database: Database, owner: Actor
+) -> None:
+    headers = binary(owner.account_id, id="j%C3%B6b%201", source='"/render/eu"')
+    answer = await client.post("/usage/events", content=b'{"resource":"render","units":3.0}', headers=headers)
+    assert (answer.status_code, answer.json()["status"], answer.json()["id"]) == (200, "counted", "j\u00f6b 1")
+    same = event(owner.account_id, id="j\u00f6b 1", time=headers["ce-time"])
+    assert (await send(same)).json() == answer.json() | {"status": "duplicate"}
+    bare = {name: value for name, value in binary(owner.account_id, id="2").items() if name != "Content-Type"}
+    assert (await client.post("/usage/events", headers=bare)).json()["status"] == "counted"
+    assert await raw_totals(database, owner.account_id) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "body", "status"),
+    [
+        ({"ce-id": ""}, b"{}", 422),
+        ({"ce-specversion": "0.3"}, b"{}", 422),
+        ({"ce-subject": "acct_nobody"}, b"{}", 404),
+        ({"ce-data_base64": "aGk="}, b"", 422),
+        ({"ce-data": "x"}, b"", 422),
+        ({"ce-time": "yesterday"}, b"{}", 422),
+        ({}, b"[1]", 422),
+        ({}, b"{", 400),
+        ({"Content-Type": "text/xml"}, b"<a/>", 415),
+        ({"Content-Type": "application/json; charset=iso-8859-1"}, b"{}", 415),
+        ({"Content-Type": "application/vnd.example+json"}, b"{}", 200),
+    ],
+)
+async def test_binary_mode_refuses_with_a_reason(
+    client: AsyncClient, owner: Actor, changes: dict[str, str], body: bytes, status: int
+) -> None:
+    answer = await client.post("/usage/events", content=body, headers=binary(owner.account_id) | changes)
+    assert answer.status_code == status, answer.text
+
+
+async def test_an_attribute_that_comes_twice_is_refused(client: AsyncClient, owner: Actor) -> None:
+    headers = [*binary(owner.account_id).items(), ("ce-subject", "acct_other")]
+    answer = await client.post("/usage/events", content=b"{}", headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "Expected one header `ce-subject`.")
+
+
+@pytest.mark.parametrize(("charset", "status"), [("utf-8", 200), ("UTF8", 200), ("iso-8859-1", 415), ("utf-16", 415)])
+async def test_only_utf_8_is_read(send: Send, owner: Actor, charset: str, status: int) -> None:
+    assert (await send(event(owner.account_id), f"{ONE}; charset={charset}")).status_code == status
+
+
+async def test_what_was_used_before_the_account_was_opened_is_refused(
+    send: Send, database: Database, owner: Actor
+) -> None:
+    """Nobody owes for it."""
+    opened = utc_now().replace(microsecond=0) - timedelta(minutes=50)
+    await open_at(database, owner.account_id, opened)
+    counted = event(owner.account_id, 1, time=opened.isoformat())
+    assert (await send(counted)).status_code == 200
+    for earlier in (timedelta(microseconds=1), timedelta(minutes=1), timedelta(days=3), timedelta(days=40)):
+        answer = await send(event(owner.account_id, 2, time=(opened - earlier).isoformat()))
+        assert (answer.status_code, answer.json()["code"]) == (422, "too_late")
+    assert (
+        f"since {opened:%Y-%m-%dT%H:%M:%SZ}, when the account was opened"
+        in (await send(event(owner.account_id, 2, time=(opened - timedelta(hours=1)).isoformat()))).json()["detail"]
+    )
+    await open_at(database, owner.account_id, opened + timedelta(minutes=1))
+    assert (await send(counted)).json()["status"] == "duplicate"
+
+
+async def test_the_same_event_of_two_accounts_has_two_request_ids(
+    send: Send, client: AsyncClient, database: Database, owner: Actor, stranger: Actor
+) -> None:
+    at = utc_now().isoformat()
+    ids = [(await send(event(actor.account_id, time=at))).json()["requestId"] for actor in (owner, stranger)]
+    assert ids[0] != ids[1]
+    answer = await client.post("/check/settle", json={"requestId": ids[0], "cost": 1})
+    assert answer.status_code == 200
+    assert await raw_totals(database, owner.account_id) == (1, 1)
+    assert await raw_totals(database, stranger.account_id) == (1, 3)
+    assert (await send(event(owner.account_id, time=at))).json()["status"] == "duplicate"
 
 
 async def test_a_retry_that_comes_too_late_is_still_told_that_it_was_counted(
