@@ -93,9 +93,10 @@ def errors_page() -> str:
     lines += [rows[code] for code in sorted(rows)]
     lines += [
         "",
-        "Problem documents of `/check` and `/usage/events` say what happened in `detail`; events of the latter have",
+        "Problem documents of `/check` and `/usage/events` say what happened in `detail`; one of `/check` has the code",
+        "`id-reused` (409, [retries](../check.md#retries)). Events of the latter have codes of their own, in",
+        "[usage](../usage.md#external-metering).",
     ]
-    lines += ["codes of their own, in [usage](../usage.md#external-metering)."]
     return "\n".join([*lines, ""])
 
 

@@ -9,10 +9,11 @@ Owns no table. The way of a warm check through its callbacks (everything in one 
     Redis      decide.lua         every limit, the quota and the policy's version, all or nothing
     limits     RedisLink.data_received ~~> Shard._handle_reply -> on_decision, check by check
     Checker    _on_decision -> _handle_decision
+                 REUSED    -> IdReused: the retry id answers another question (retries.py)
                  STALE     -> a task reloads the policy    -> _request_decision again
                  UNSEEDED  -> a task loads the counters    -> _request_decision again
                  no Redis  -> _on_redis_unavailable: the plan's failure policy -> _answer_degraded
-                 otherwise -> _answer: response, limits, usage record -> JournalBatch.add
+                 otherwise -> _answer: response, limits, what was lacking (denial.py), usage record -> JournalBatch.add
                JournalBatch._flush ~~> one write() for the turn, then on_outcome, check by check
     web/check  RENDERERS: headers and body -> on_reply -> PendingReply.complete: in the order of the requests
 
@@ -29,9 +30,10 @@ from portal.check.checker import Checker, CheckUnavailable
 from portal.check.journal_batch import Outcome
 from portal.check.live import load_live_limits, load_live_used
 from portal.check.policy import PolicyCache, PolicyInvalidator, PreparedPolicy
-from portal.check.reasons import reason_of
+from portal.check.reasons import format_span, reason_of
 from portal.check.request import BatchRequest, CheckRequest, SettleRequest, parse_batch, parse_check, parse_settle
 from portal.check.response import CheckOutcome, CheckResponse, LimitAnswer
+from portal.check.retries import IdReused
 from portal.check.rules import Code
 from portal.check.service_tokens import ServiceTokens
 from portal.check.settle import build_settlement_handler, settle_check
@@ -45,6 +47,7 @@ __all__ = [
     "CheckUnavailable",
     "Checker",
     "Code",
+    "IdReused",
     "LimitAnswer",
     "Outcome",
     "PolicyCache",
@@ -55,6 +58,7 @@ __all__ = [
     "SharedTokens",
     "build_settlement_handler",
     "check_atomic",
+    "format_span",
     "load_live_limits",
     "load_live_used",
     "parse_batch",

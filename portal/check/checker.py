@@ -11,13 +11,15 @@ from typing import Any
 
 import msgspec
 
-from portal.check.degraded import DegradedDecider, retry_after_ms
+from portal.check.degraded import DegradedDecider
+from portal.check.denial import add_denial, degraded_limits, denial_of, denied_limits
 from portal.check.explain import explain
 from portal.check.journal_batch import JournalBatch, JournalEntry, OnOutcome, usage_record
 from portal.check.policy import CachedPolicy, KeyPolicy, PolicyCache, PreparedPolicy, VersionPoller, load_seed
 from portal.check.request import CheckRequest
 from portal.check.request_ids import RequestIds
 from portal.check.response import CheckOutcome, CheckResponse, add_limits, build_response, code_of
+from portal.check.retries import IdReused, is_same_question, retry_of
 from portal.check.rules import Code, pre_check
 from portal.core.concurrency.background_tasks import BackgroundTasks
 from portal.core.concurrency.single_flight import SingleFlight
@@ -25,11 +27,13 @@ from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.database import Database
 from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.keys import secret_digest, secret_problem
-from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status
+from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Retry, Seed, Status
 from portal.usage import Journal
 
 MAX_ROUNDS = 5
+_ANSWERED = frozenset({Status.ADMITTED, Status.REPEATED})
 _ADMITTED, _REPEATED, _STALE, _UNSEEDED = Status.ADMITTED, Status.REPEATED, Status.STALE, Status.UNSEEDED
+_REUSED = Status.REUSED
 
 
 class CheckUnavailable(Exception):
@@ -80,7 +84,8 @@ class Checker:
     def start(self, service_id: str, request: CheckRequest, on_outcome: OnOutcome) -> None:
         """Decide; `on_outcome` is called later with what is counted by then, or the error that prevented an answer.
 
-        Errors: CheckUnavailable, JournalUnavailable, and whatever PostgreSQL raises when it is needed and away.
+        Errors: IdReused, CheckUnavailable, JournalUnavailable, and whatever PostgreSQL raises when it is needed and
+        away.
         """
         digest = secret_digest(request.key)
         cached = self.policies.find_in_memory(digest)
@@ -131,10 +136,9 @@ class Checker:
         request, policy = job.request, job.prepared.policy
         mode = Mode.LOOK if request.explain else Mode.CONSUME if job.denial is None else Mode.CONFIRM
         limit_request = job.prepared.build_request(mode, request.cost, job.seed)
-        if request.id is not None and mode is Mode.CONSUME:
+        if request.id is not None and mode is not Mode.LOOK:
             draft = JournalEntry(self.ids.next(0), policy.secret_id, request.resource, request.cost, request.ip or "")
-            name = f"{job.service_id}:{policy.key_id}:{request.id}"
-            limit_request.retry = (name, msgspec.json.encode(draft).decode())
+            limit_request.retry = retry_of(job.service_id, policy.key_id, request, draft)
         return limit_request
 
     def _on_decision(self, job: _Job, limit_request: LimitRequest, decision: Decision | LimitsUnavailable) -> None:
@@ -160,56 +164,66 @@ class Checker:
         elif job.request.explain:
             explained = explain(job.prepared, job.request, decision, self.ids.next(decision.now_us))
             self.journal_batch.add(explained, None, job.on_outcome)
+        elif status is _REUSED:
+            job.on_outcome(IdReused())
         elif job.denial is not None:
             self._answer(job, decision, job.denial)
         else:
             if status is not _ADMITTED:
                 job.prepared.store_denial(limit_request, decision, job.requested_at)
+            elif job.prepared.denials:
+                job.prepared.denials.clear()  # still denials, but more is used now than they say
             if job.prepared.policy.failure_policy == "local" and status is not _REPEATED:
                 self.degraded_decider.note_decision(job.prepared.policy, decision, job.request.cost)
-            if limit_request.retry is None:
+            if limit_request.retry is None or status not in _ANSWERED:
                 self._answer(job, decision)
             else:
-                self._answer_retried(job, decision, limit_request.retry[1])
+                self._answer_retried(job, decision, limit_request.retry)
 
     def _answer(self, job: _Job, decision: Decision, denial: Code | None = None) -> None:
         """Answer what the limiter decided, or a denial by the pre-checks that it confirmed."""
         request, prepared = job.request, job.prepared
         now_us, cost, is_admitted = decision.now_us, request.cost, decision.status is _ADMITTED
-        response = build_response(prepared.policy, denial or code_of(decision.status), self.ids.next(now_us))
+        policy = prepared.policy
+        response = build_response(policy, denial or code_of(decision.status), self.ids.next(now_us))
         outcome = CheckOutcome(response, prepared, decision)
-        add_limits(outcome, cost, cost if is_admitted else 0)
-        entry = JournalEntry(response.request_id, prepared.policy.secret_id, request.resource, cost, request.ip or "")
-        record = usage_record(prepared.policy, response, entry, now_us, decision.period)
+        add_limits(outcome, cost if is_admitted else 0)
+        if not is_admitted:
+            limits = () if denial else denied_limits(prepared.limits, decision, policy.quota, cost)
+            add_denial(outcome, denial_of(response.code, policy, request, now_us, limits))
+        entry = JournalEntry(response.request_id, policy.secret_id, request.resource, cost, request.ip or "")
+        record = usage_record(policy, outcome, entry, now_us, decision.period)
         self.journal_batch.add(outcome, record, job.on_outcome)
 
-    def _answer_retried(self, job: _Job, decision: Decision, draft: str) -> None:
-        """Answer a check with an id: a repeated answer repeats the first check's record, else `draft` is its record."""
+    def _answer_retried(self, job: _Job, decision: Decision, retry: Retry) -> None:
+        """Answer an admitted check with an id: a repeated answer repeats the first one's record, else it is stored."""
         is_repeated = decision.status is _REPEATED
-        entry = msgspec.json.decode(decision.blob if is_repeated else draft, type=JournalEntry)
+        entry = msgspec.json.decode(decision.blob if is_repeated else retry.blob, type=JournalEntry)
+        if not is_same_question(entry, job.request):
+            job.on_outcome(IdReused())
+            return
         policy, prepared = job.prepared.policy, job.prepared
-        if entry.resource != job.request.resource:
-            prepared = PreparedPolicy(policy, entry.resource)
-        code = code_of(decision.first_status if is_repeated else decision.status)
-        response = build_response(policy, code, self.ids.with_time(entry.request_id, decision.now_us))
+        response = build_response(policy, Code.VALID, self.ids.with_time(entry.request_id, decision.now_us))
+        if is_repeated:
+            response.replayed = True
         if len(prepared.limits) != len(decision.states):
             # Limits were added or dropped since the first answer: its states have no names any more.
             decision = msgspec.structs.replace(decision, states=[])
         outcome = CheckOutcome(response, prepared, decision)
-        add_limits(outcome, entry.cost, entry.cost if code is Code.VALID else 0)
-        self.journal_batch.add(outcome, usage_record(policy, response, entry, decision.now_us), job.on_outcome)
+        add_limits(outcome, entry.cost)
+        self.journal_batch.add(outcome, usage_record(policy, outcome, entry, decision.now_us), job.on_outcome)
 
     def _answer_degraded(self, job: _Job, code: Code, decision: Decision | None = None) -> None:
         """Answer without Redis; `decision` is the failure policy's, None for a denial by the pre-checks."""
         now_us, policy, request = self.ids.now_us(), job.prepared.policy, job.request
         response = build_response(policy, code, self.ids.next(now_us), is_degraded=True)
         outcome = CheckOutcome(response, job.prepared)
-        if decision is not None and decision.states:
-            response.retry_after_ms = retry_after_ms(decision)
-            outcome.decision = decision
+        if code is not Code.VALID:
+            limits = degraded_limits(job.prepared.limits, decision, policy.quota) if decision else ()
+            add_denial(outcome, denial_of(code, policy, request, now_us, limits))
         cost = 0 if request.explain else request.cost
         entry = JournalEntry(response.request_id, policy.secret_id, request.resource, cost, request.ip or "")
-        self.journal_batch.add(outcome, usage_record(policy, response, entry, now_us), job.on_outcome)
+        self.journal_batch.add(outcome, usage_record(policy, outcome, entry, now_us), job.on_outcome)
 
     def _on_redis_unavailable(self, job: _Job, limit_request: LimitRequest, error: LimitsUnavailable) -> None:
         """Act without Redis: what the pre-checks deny stays denied; the rest goes by the plan's failure policy."""

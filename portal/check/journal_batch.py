@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from portal.check.policy import KeyPolicy, period_at
-from portal.check.response import CheckOutcome, CheckResponse
+from portal.check.response import CheckOutcome
 from portal.check.rules import Code
 from portal.core.logs import get_log
 from portal.usage import Journal, UsageRecord
@@ -19,7 +19,10 @@ _TEXTS = {code: code.value for code in Code}
 
 
 class JournalEntry(msgspec.Struct, array_like=True, gc=False):
-    """What a check is counted with; stored for its retries where it has an id."""
+    """What a check is counted with; stored for its retries where it has an id.
+
+    Fields are added at the end only, with a default: during an upgrade another version reads what is stored.
+    """
 
     request_id: str
     secret_id: str
@@ -29,12 +32,13 @@ class JournalEntry(msgspec.Struct, array_like=True, gc=False):
 
 
 def usage_record(
-    policy: KeyPolicy, response: CheckResponse, entry: JournalEntry, now_us: int, period: int = -1
+    policy: KeyPolicy, outcome: CheckOutcome, entry: JournalEntry, now_us: int, period: int = -1
 ) -> UsageRecord | None:
     """Return the row of usage; None for a look (cost 0), which leaves none.
 
     `period`: which of the policy's; -1: the script was not asked.
     """
+    response = outcome.response
     if entry.cost == 0:
         return None
     return UsageRecord(
@@ -48,6 +52,7 @@ def usage_record(
         entry.cost,
         period_at(policy, now_us) if period < 0 else policy.periods[period][0],
         entry.ip,
+        outcome.denial,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from portal.check.rules import Code
+from portal.usage import Denial, DeniedLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,96 @@ _REASONS = {
     ),
     Code.EXPLAINED: Reason("This was a question about a call, not a call; it consumed nothing."),
 }
+_ENDED = {
+    "key": Reason(
+        "The key had reached its expiry.", "Move the expiry of the key, or create a new key and replace this one."
+    ),
+    "secret": Reason(
+        "The secret that was sent has ended: the key was rotated, and the overlap is over.",
+        "Use the key's current secret where this one is still sent.",
+    ),
+}
+_LIMITS = frozenset({Code.RATE_LIMITED, Code.QUOTA_EXCEEDED})
+_UNITS = ((86_400_000, "day", "days"), (3_600_000, "h", "h"), (60_000, "min", "min"), (1000, "s", "s"), (1, "ms", "ms"))
 _UNKNOWN = Reason(
     "The call was denied for a reason that this portal does not know.", "Ask the provider about the code."
 )
 
 
-def reason_of(code: str) -> Reason:
-    """Return the reason for a code, also for one that an older or newer version has counted."""
-    return _REASONS[Code(code)] if code in Code.__members__ else _UNKNOWN
+def reason_of(code: str, denial: Denial | None = None) -> Reason:
+    """Return the reason for a code, also for one that an older or newer version has counted.
+
+    With what the check lacked it is named; without, of all that the code may mean.
+    """
+    if code not in Code.__members__:
+        return _UNKNOWN
+    known = Code(code)
+    if denial is not None:
+        if known in _LIMITS and denial.limits:
+            return _limit_reason(denial.limits)
+        if known is Code.INSUFFICIENT_SCOPE and denial.missing_scopes:
+            return _scope_reason(denial)
+        if known is Code.IP_NOT_ALLOWED:
+            return _address_reason(denial)
+        if known is Code.EXPIRED and denial.ended in _ENDED:
+            return _ENDED[denial.ended]
+    return _REASONS[known]
+
+
+def format_span(milliseconds: int) -> str:
+    """Return a length of time by its two largest units: `964 ms`, `1 min 30 s`, `31 days`."""
+    parts = []
+    for unit, single, plural in _UNITS:
+        count, milliseconds = divmod(milliseconds, unit)
+        if count:
+            parts.append(f"{count} {single if count == 1 else plural}")
+        if len(parts) == 2 or (parts and not count):
+            break
+    return " ".join(parts) or "0 ms"
+
+
+def _limit_reason(limits: tuple[DeniedLimit, ...]) -> Reason:
+    first = limits[0]
+    others = " ".join(["", "No room either:", ", ".join([_title(limit) for limit in limits[1:]]) + "."])
+    what = _what(first) + (others if len(limits) > 1 else "")
+    higher = "raise the key's own limit" if first.name.startswith("own-") else "take a plan with a higher limit"
+    if first.window_ms == 0:
+        higher = "take a plan with a larger quota or with overage"
+    if first.retry_ms is None:
+        return Reason(what, f"Waiting does not help: ask for less at once, or {higher}.")
+    return Reason(what, f"Wait that long, spread calls out, or {higher}.")
+
+
+def _what(limit: DeniedLimit) -> str:
+    title = _title(limit)
+    if limit.retry_ms is None:
+        return f"This cost is above the limit: {title} never admits it."
+    wait = format_span(limit.retry_ms)
+    if limit.used is None:
+        return f"Redis was away, and the part of {title} that one process may admit had no room. Ask again in {wait}."
+    left = "nothing was left" if not limit.remaining else f"too little was left ({limit.remaining:,})"
+    return f"Of {title} {left}: {limit.used:,} of {limit.limit:,} were used. The same check passes {wait} later."
+
+
+def _title(limit: DeniedLimit) -> str:
+    if limit.window_ms == 0:
+        return f"the monthly quota ({limit.limit:,} units)"
+    return f"the limit “{limit.name}” ({limit.limit:,} in {format_span(limit.window_ms)})"
+
+
+def _scope_reason(denial: Denial) -> Reason:
+    missing = ", ".join(denial.missing_scopes)
+    granted = f"the key has {', '.join(denial.key_scopes)}" if denial.key_scopes else "the key has no scopes"
+    return Reason(f"The check needs {missing}; {granted}.", f"Grant {missing} to the key, or use a key that has it.")
+
+
+def _address_reason(denial: Denial) -> Reason:
+    if not denial.address:
+        return Reason(
+            "The key is tied to addresses, and the gateway did not say where the call came from.",
+            "Let the gateway send the caller's address as `ip`.",
+        )
+    return Reason(
+        f"The call came from {denial.address}, which is not among the addresses that the key is tied to.",
+        f"Add {denial.address} or its network to the key, or call from an address that is listed.",
+    )

@@ -8,11 +8,11 @@ import msgspec
 from portal.check.policy import KeyPolicy, NamedLimit, PreparedPolicy
 from portal.check.rules import Code
 from portal.core.clock import from_microseconds
-from portal.limits import ADMITS, NEVER, Decision, Status
+from portal.limits import Decision, Status
+from portal.usage import Denial
 
 _CODES = (Code.VALID, Code.RATE_LIMITED, Code.QUOTA_EXCEEDED)
 """By status: ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED."""
-_ADMITTED, _CONFIRMED = Status.ADMITTED, Status.CONFIRMED
 _VALID = Code.VALID
 
 
@@ -41,15 +41,21 @@ class QuotaAnswer(msgspec.Struct, rename="camel", gc=False):
 
 
 class Explanation(msgspec.Struct, rename="camel"):
-    """What the check would answer (`code`) and the instant at which it would pass (`passes_at`; None: never)."""
+    """What the check would answer (`code`), why, and the instant at which it would pass (`passes_at`; None: never)."""
 
     code: Code
     rules: list[dict[str, Any]]
     passes_at: str | None
+    reason: str
+    remedy: str | None
 
 
 class CheckResponse(msgspec.Struct, rename="camel", gc=False):
-    """The body that the caller gets; everything but `valid`, `code` and `request_id` is empty for NOT_FOUND."""
+    """The body that the caller gets; everything but `valid`, `code` and `request_id` is empty for NOT_FOUND.
+
+    `replayed` and `violated_policies` are there only where they say something: with an answer that was given before,
+    and with what limits deny.
+    """
 
     valid: bool
     code: Code
@@ -64,15 +70,21 @@ class CheckResponse(msgspec.Struct, rename="camel", gc=False):
     limits: list[LimitAnswer] = []
     quota: QuotaAnswer | None = None
     retry_after_ms: int | None = None
+    replayed: bool | msgspec.UnsetType = msgspec.UNSET
+    violated_policies: list[str] | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="violated-policies")
     explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
 
 
 class CheckOutcome(msgspec.Struct, gc=False):
-    """A response, what the check was held to (None for NOT_FOUND), and the limiter's decision if it was asked."""
+    """A response, what the check was held to (None for NOT_FOUND), and the limiter's decision if it was asked.
+
+    `denial`: what a denied check lacked, beyond its code.
+    """
 
     response: CheckResponse
     prepared: PreparedPolicy | None = None
     decision: Decision | None = None
+    denial: Denial | None = None
 
 
 def build_response(policy: KeyPolicy, code: Code, request_id: str, *, is_degraded: bool = False) -> CheckResponse:
@@ -96,8 +108,8 @@ def code_of(status: Status) -> Code:
     return _CODES[status]
 
 
-def add_limits(outcome: CheckOutcome, cost: int, taken: int) -> None:
-    """Fill limits (the tightest first), quota and the time to wait, as they are after `taken` of `cost` units."""
+def add_limits(outcome: CheckOutcome, taken: int) -> None:
+    """Fill limits (the tightest first) and quota, as they are after `taken` units."""
     response, prepared, decision = outcome.response, outcome.prepared, outcome.decision
     assert prepared is not None and decision is not None  # noqa: S101, PT018 only such outcomes have limits
     policy = prepared.policy
@@ -108,8 +120,6 @@ def add_limits(outcome: CheckOutcome, cost: int, taken: int) -> None:
         end_us = policy.quota.periods[decision.period][2]
         remaining = None if total is None else total - used if total > used else 0
         response.quota = QuotaAnswer(total, used, remaining, format_instant(end_us))
-    if decision.status is not _ADMITTED and decision.status is not _CONFIRMED:
-        response.retry_after_ms = _retry_after_ms(policy, decision, cost)
 
 
 def _limits(limits: tuple[NamedLimit, ...], decision: Decision, taken: int) -> list[LimitAnswer]:
@@ -129,19 +139,6 @@ def _limits(limits: tuple[NamedLimit, ...], decision: Decision, taken: int) -> l
         return entries
     order.sort()
     return [entries[place] for _, _, place in order]
-
-
-def _retry_after_ms(policy: KeyPolicy, decision: Decision, cost: int) -> int | None:
-    """Return the milliseconds until the same check would pass, rounded up; None when it can never pass."""
-    waits = [state.retry_us for state in decision.states if state.retry_us != ADMITS]
-    if NEVER in waits:
-        return None
-    quota = policy.quota
-    if quota is not None and decision.period >= 0 and 0 <= quota.amount < decision.used + cost:
-        if cost > quota.amount:
-            return None
-        waits.append(quota.periods[decision.period][2] - decision.now_us)
-    return -(-max(waits) // 1000) if waits else None
 
 
 @lru_cache(maxsize=1000)

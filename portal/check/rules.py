@@ -56,7 +56,12 @@ def is_ip_allowed(address: str | None, ranges: tuple[str, ...]) -> bool:
 
 def has_scopes(granted: Sequence[str], wanted: Sequence[str]) -> bool:
     """Return whether each wanted scope is granted: `orders:*` grants all that begin with `orders:`, `*` everything."""
-    return all(any(_grants(grant, scope) for grant in granted) for scope in wanted)
+    return not missing_scopes(granted, wanted)
+
+
+def missing_scopes(granted: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the wanted scopes that nothing grants, in their order."""
+    return [scope for scope in wanted if not any(_grants(grant, scope) for grant in granted)]
 
 
 def _grants(grant: str, scope: str) -> bool:

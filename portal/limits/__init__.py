@@ -5,7 +5,7 @@ Knows its subjects only as opaque names (a key, an account, a log-in).
 Architecture: `Limiter` finds the account's `Shard` (rendezvous hashing), which gathers the checks of a loop turn and
 sends them over its `RedisConnection` in one script call, unless its circuit breaker is open. The shard holds
 `account:{id}` (policy version, units used per period), `limit:{subject}` (what was admitted, or a bucket's level) and
-`answer:{account}:{token}:{id}` (the first answer to a retried request, 10 minutes).
+`answer:{account}:{token}:{key}:{id}` (what was admitted under a retry id, 10 minutes).
 
 Algorithm: sliding windows are logs of what was admitted, token buckets are levels, and both go by Redis's own clock.
 Per check everything is examined first and written only when everything admits, so a denial consumes nothing. An older
@@ -39,6 +39,7 @@ from portal.limits.requests import (
     Mode,
     Quota,
     QuotaCorrection,
+    Retry,
     Seed,
     Status,
     Subject,
@@ -60,6 +61,7 @@ __all__ = [
     "Mode",
     "Quota",
     "QuotaCorrection",
+    "Retry",
     "Seed",
     "Sentinels",
     "Status",

@@ -1,10 +1,11 @@
 -- Decide many checks at once. See portal/limits/__init__.py for the contract, requests.py for the field order.
--- KEYS: per check its account record, one state per subject, and its stored answer if it has a retry id.
+-- KEYS: per check its account record, one state per subject, and its stored answers: one per retry id.
 -- ARGV[1]: msgpack, one flat array. ARGV[2]: the latest instant (µs) at which anybody still waits for the answer, 0 if that
 -- is not known: a server that was frozen must not count afterwards what was refused meanwhile.
 -- Each record and state is read once a call and written once, after the last check was decided.
 
 local ADMITTED, RATE_LIMITED, QUOTA_EXCEEDED, STALE, UNSEEDED, CONFIRMED, REPEATED, FAILED = 0, 1, 2, 3, 4, 5, 6, 7
+local REUSED = 8
 local CONSUME, CONFIRM = 0, 2
 local RECORD_TTL_MS = 6048000000 -- 70 days: longer than two periods
 local ANSWER_TTL_MS = 600000
@@ -141,10 +142,24 @@ local function consume(subjects, count, first_key)
   end
 end
 
+-- The answer under these keys, and whether one of them answers another question. Only what was admitted is an answer:
+-- versions before this one stored denials too, and no digest.
+local function find_answer(from, to, digest)
+  local answer = nil
+  for index = from, to do
+    local stored = call('GET', KEYS[index])
+    local found = stored and cmsgpack.unpack(stored)
+    if found and found[6] == ADMITTED then
+      if found[7] and found[7] ~= digest then return nil, true end
+      answer = found
+    end
+  end
+  return answer, false
+end
+
 -- Per check in the results: status, units used, period, number of states, three numbers each. A repeated one adds when
--- it was decided first, how, and its blob.
-local function repeat_answer(stored)
-  local first = cmsgpack.unpack(stored)
+-- it was decided first and its blob.
+local function repeat_answer(first)
   put(REPEATED, first[3], first[4])
   size = size + 1
   results[size] = #first[5] / 3
@@ -152,13 +167,16 @@ local function repeat_answer(stored)
     size = size + 1
     results[size] = number
   end
-  put(first[2], first[6], first[1])
+  results[size + 1], results[size + 2] = first[2], first[1]
+  size = size + 2
 end
 
-local function store_answer(key, blob, status, used, period, first)
+-- Fields are added at the end only: during an upgrade the script of another version reads them.
+local function store_answer(from, to, retry, used, period, first)
   local told = {}
   for index = first, size do told[#told + 1] = results[index] end
-  call('SET', key, cmsgpack.pack({ blob, now, used, period, told, status }), 'PX', ANSWER_TTL_MS)
+  local answer = cmsgpack.pack({ retry[1], now, used, period, told, ADMITTED, retry[2] })
+  for index = from, to do call('SET', KEYS[index], answer, 'PX', ANSWER_TTL_MS) end
 end
 
 local function end_without_states(status)
@@ -167,10 +185,10 @@ local function end_without_states(status)
   results[size] = 0
 end
 
--- args[at]: version, mode, cost, seed, blob, quota, and with a quota how many periods, and those; then how many subjects,
--- and those.
-local function decide(first_key, answer_key)
-  local mode, cost, seed, blob, quota = args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[at + 5]
+-- args[at]: version, mode, cost, seed, retry (blob and digest, or false), quota, and with a quota how many periods, and
+-- those; then how many subjects, and those.
+local function decide(first_key, last_key)
+  local mode, cost, seed, retry, quota = args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[at + 5]
   local known = quota and args[at + 6]
   local subjects = known and at + 8 + known * 3 or at + 7
   local periods, count, record = at + 7, args[subjects - 1], nil
@@ -179,8 +197,12 @@ local function decide(first_key, answer_key)
     local problem = record_problem(record, args[at], seed)
     if problem then return end_without_states(problem) end
   end
-  local stored = answer_key and call('GET', answer_key)
-  if stored then return repeat_answer(stored) end
+  local first_answer = first_key + 1 + count
+  if retry then
+    local answer, is_reused = find_answer(first_answer, last_key, retry[2])
+    if is_reused then return end_without_states(REUSED) end
+    if answer and mode == CONSUME then return repeat_answer(answer) end
+  end
   local period, name, used = -1, nil, -1
   if quota then
     period, name, used = find_period(record, periods, known, seed)
@@ -199,8 +221,9 @@ local function decide(first_key, answer_key)
   if mode == CONFIRM then status = CONFIRMED end
   results[head], results[head + 3] = status, (size - first_state + 1) / 3
   if mode ~= CONSUME then return end
-  if answer_key then store_answer(answer_key, blob, status, used, period, first_state) end
   if status == ADMITTED then
+    -- A denial or a look took nothing: asking again is safe, and the answer may be better.
+    if retry and cost > 0 then store_answer(first_answer, last_key, retry, used, period, first_state) end
     consume(subjects, count, first_key + 1)
     if name and cost > 0 then
       record.used, record.added = used + cost, record.added + cost
@@ -232,9 +255,9 @@ if latest > 0 and now > latest then return cmsgpack.pack({ now }) end
 args, at, next_key = cmsgpack.unpack(ARGV[1]), 1, 1
 while args[at] do
   local from, before = at, size
-  local keys, length, has_answer = args[from + 1], args[from], args[from + 6]
+  local keys, length = args[from + 1], args[from]
   at = from + 2
-  local is_decided, problem = pcall(decide, next_key, has_answer and KEYS[next_key + keys - 1])
+  local is_decided, problem = pcall(decide, next_key, next_key + keys - 1)
   if not is_decided then
     if is_refusal(problem) then error(problem) end
     -- What one account left in its state must not keep the others of this call from their answers.

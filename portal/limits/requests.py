@@ -28,6 +28,8 @@ class Status(IntEnum):
     """The retry id was answered before; the decision is the first one's."""
     FAILED = 7
     """What Redis holds for a subject is not what the script wrote: no decision."""
+    REUSED = 8
+    """The retry id was answered before, to another question: nothing is decided."""
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -80,12 +82,23 @@ class QuotaCorrection(msgspec.Struct, frozen=True):
     settled: int
 
 
+class Retry(msgspec.Struct, frozen=True, gc=False):
+    """What makes a request safe to repeat: under each of `names` its answer is stored once it is admitted.
+
+    `blob` comes back with a repeated answer. `digest` is of all that was asked: under a known name another one is
+    refused (REUSED).
+    """
+
+    names: tuple[str, ...]
+    blob: str
+    digest: str
+
+
 class LimitRequest(msgspec.Struct):
     """One check. `version` 0: a subject without a policy, such as a log-in, has no record.
 
-    `retry` is (name, blob): the text `blob` comes back with a repeated answer. `costs`: units for each subject, where
-    they differ from `cost`, which is the quota's. `encoded`: by who asks the same again and again, and then never
-    changes it.
+    `costs`: units for each subject, where they differ from `cost`, which is the quota's. `encoded`: by who asks the
+    same again and again, and then never changes it.
     """
 
     account_id: str
@@ -95,7 +108,7 @@ class LimitRequest(msgspec.Struct):
     subjects: tuple[Subject, ...]
     quota: Quota | None
     seed: Seed | None = None
-    retry: tuple[str, str] | None = None
+    retry: Retry | None = None
     costs: tuple[int, ...] | None = None
     encoded: "Encoded | None" = None
 
@@ -126,8 +139,7 @@ class LimitState(msgspec.Struct, gc=False):
 class Decision(msgspec.Struct, gc=False):
     """`states` follow the subjects' windows; `used` and `period` (an index into the quota's) are -1 without quota.
 
-    `now_us` is Redis's clock. A repeated answer is the first decision's: `blob` was stored with it and
-    `first_status` is how it was decided.
+    `now_us` is Redis's clock. A repeated answer is the first decision's, which admitted; `blob` was stored with it.
     """
 
     status: Status
@@ -136,7 +148,6 @@ class Decision(msgspec.Struct, gc=False):
     period: int = -1
     states: list[LimitState] = []
     blob: str = ""
-    first_status: Status = Status.ADMITTED
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -167,10 +178,11 @@ def encode_call(script: Sequence[bytes], requests: Sequence[LimitRequest], *more
 def encode(request: LimitRequest) -> Encoded:
     """Return a request as it travels; keep it in `request.encoded` where the same is asked again."""
     keys = [f"account:{request.account_id}", *[f"limit:{subject.name}" for subject in request.subjects]]
-    if request.retry is not None:
-        keys.append(f"answer:{request.account_id}:{request.retry[0]}")
+    retry = request.retry
+    if retry is not None:
+        keys += [f"answer:{request.account_id}:{name}" for name in retry.names]
     fields: list[Any] = [request.version, request.mode, request.cost, request.seed or False]
-    fields.append(request.retry[1] if request.retry is not None else False)
+    fields.append([retry.blob, retry.digest] if retry is not None else False)
     fields += _quota(request.quota)
     fields.append(len(request.subjects))
     costs = request.costs or (request.cost,) * len(request.subjects)
@@ -212,9 +224,9 @@ def decode_decisions(reply: bytes) -> tuple[int, list[Decision]]:
         states = [LimitState(values[n], values[n + 1], values[n + 2]) for n in range(at, after, 3)]
         at = after
         if status == _REPEATED:
-            now_us, first, blob = values[at : at + 3]
-            decisions.append(Decision(Status.REPEATED, now_us, used, period, states, blob, _STATUSES[first]))
-            at += 3
+            now_us, blob = values[at : at + 2]
+            decisions.append(Decision(Status.REPEATED, now_us, used, period, states, blob))
+            at += 2
         else:
             decisions.append(Decision(_STATUSES[status], values[0], used, period, states))
     return values[0], decisions

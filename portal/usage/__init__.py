@@ -82,7 +82,18 @@ from portal.usage.periods import (
     settle_usage,
     used_in_period,
 )
-from portal.usage.records import PoisonBatch, UsageRecord, count_in, decode_batch, encode_batch
+from portal.usage.records import (
+    MAX_DENIED_LIMITS,
+    MAX_DENIED_SCOPES,
+    QUOTA,
+    Denial,
+    DeniedLimit,
+    PoisonBatch,
+    UsageRecord,
+    count_in,
+    decode_batch,
+    encode_batch,
+)
 from portal.usage.retention import (
     Retention,
     drop_expired_partitions,
@@ -93,7 +104,12 @@ from portal.usage.retention import (
 from portal.usage.rules import Granularity
 
 __all__ = [
+    "MAX_DENIED_LIMITS",
+    "MAX_DENIED_SCOPES",
+    "QUOTA",
     "ClosedPeriod",
+    "Denial",
+    "DeniedLimit",
     "Difference",
     "ExportFormat",
     "ExportQuery",

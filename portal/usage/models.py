@@ -1,16 +1,20 @@
 """Tables of usage. Events and buckets are partitioned by month, so that old ones go by dropping a partition."""
 
 from datetime import date, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Column, Date, Identity, Index, Integer, LargeBinary, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import text_array_column, time_column
 
 
 class UsageEvent(SQLModel, table=True):
-    """One counted check. `request_id` is what the caller got; `occurred_at` is derived from it."""
+    """One counted check. `request_id` is what the caller got; `occurred_at` is derived from it.
+
+    `denial`: what a denied one lacked (records.Denial); null for those that versions without it counted.
+    """
 
     __tablename__ = "usage_events"
     __table_args__: ClassVar = (
@@ -29,6 +33,7 @@ class UsageEvent(SQLModel, table=True):
     cost: int = Field(sa_column=Column(Integer, nullable=False))
     period: str
     settled_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    denial: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
 
 
 class Bucket(SQLModel):

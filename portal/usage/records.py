@@ -7,7 +7,7 @@ makes a batch by putting an array header in front of the stored bytes: nothing i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -39,11 +39,57 @@ Word = Annotated[str, msgspec.Meta(max_length=64)]
 Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
+QUOTA = "month"
+"""What the quota is called among limits."""
+MAX_DENIED_LIMITS = 64
+MAX_DENIED_SCOPES = 20
+
+
+class DeniedLimit(msgspec.Struct, frozen=True, gc=False):
+    """A limit without room for a check: at most `limit` units in `window_ms` (0: the billing period).
+
+    `used`: units in it before the check; None where Redis was not asked. `retry_ms`: how much later the same check
+    would have passed this limit; None: never, its cost is above the limit.
+    """
+
+    name: str
+    limit: int
+    used: int | None
+    window_ms: int
+    retry_ms: int | None
+
+    @property
+    def remaining(self) -> int | None:
+        """Units that were left; None where that is not known."""
+        return None if self.used is None else max(0, self.limit - self.used)
+
+
+class Denial(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a denied check lacked. `limits`: all that deny, the longest wait first and what never passes before it.
+
+    `missing_scopes` of the check, and `key_scopes` that the key had instead. `address`: the caller's, as the gateway
+    passed it on; empty where it did not. `ended`, of EXPIRED: whether it was the key or the secret.
+    """
+
+    limits: tuple[DeniedLimit, ...] = ()
+    missing_scopes: tuple[str, ...] = ()
+    key_scopes: tuple[str, ...] = ()
+    address: str = ""
+    ended: str = ""
+
+    @property
+    def retry_ms(self) -> int | None:
+        """How much later all limits would have let the same check pass; None: never, or no limit denied it."""
+        return self.limits[0].retry_ms if self.limits else None
+
+
 class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One answered check. `period` is the billing period (YYYY-MM in the account's zone), `cost` its units.
 
     `ip` is the address of the client, as the gateway passed it on; empty where it did not. The sizes are
-    what decoding insists on, so that nothing reaches a table that cannot hold it.
+    what decoding insists on, so that nothing reaches a table that cannot hold it. Fields are added at the end, with a
+    default: a reader of another version takes those that it knows. A segment finds its frames by there being fewer
+    than 16 (journal/format.py).
     """
 
     request_id: Id
@@ -56,6 +102,7 @@ class UsageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     cost: Units
     period: Word
     ip: Word = ""
+    denial: Denial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +123,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[UsageRecord]).decode
 _decode_apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.msgpack.Decoder(UsageRecord).decode
+_encode_json = msgspec.json.Encoder().encode
 
 
 def encode_record(record: UsageRecord) -> bytes:
@@ -129,6 +177,30 @@ def first_at(batch: bytes) -> datetime | None:
         return occurred_at(batch[begin + 1 : begin + 1 + _ID_LENGTH].decode())
     except (ValueError, UnicodeDecodeError):
         return None
+
+
+def denial_text(denial: Denial | None) -> str | None:
+    """Return a denial as PostgreSQL stores it: JSON, which has no U+0000 there."""
+    if denial is None:
+        return None
+    text = _encode_json(denial).decode()
+    return text if "\\u0000" not in text else _encode_json(_without_zeros(msgspec.to_builtins(denial))).decode()
+
+
+def read_denial(stored: Any) -> Denial | None:
+    """Return the denial of a stored JSON value; None for none, or one that a later version wrote differently."""
+    try:
+        return msgspec.convert(stored, Denial | None)
+    except msgspec.ValidationError:
+        return None
+
+
+def _without_zeros(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {name: _without_zeros(part) for name, part in value.items()}
+    return [_without_zeros(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _decode_part(part: bytes) -> UsageRecord | BrokenRecord:

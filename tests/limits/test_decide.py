@@ -14,6 +14,7 @@ from portal.limits import (
     LimitsUnavailable,
     Mode,
     Quota,
+    Retry,
     Seed,
     Status,
     Subject,
@@ -152,11 +153,11 @@ async def test_a_period_that_begins_with_ingest_keeps_its_record(limiter: Limite
 async def test_a_retry_gets_the_first_answer_and_consumes_nothing(limiter: Limiter) -> None:
     account = new_id("acct")
     one = request(account, 1, (5, 60 * SECOND), quota=100)
-    one.retry = ("svc_1:order-1", "blob")
+    one.retry = Retry(("svc_1:order-1",), "blob", "digest")
     first, second = await limiter.decide_one(one), await limiter.decide_one(one)
     assert first.status is Status.ADMITTED
     assert second.status is Status.REPEATED
-    assert (second.first_status, second.now_us, second.used, second.blob) == (Status.ADMITTED, first.now_us, 0, "blob")
+    assert (second.now_us, second.used, second.blob) == (first.now_us, 0, "blob")
     assert second.states == first.states
     one.retry = None
     assert (await limiter.decide_one(one)).used == 1

@@ -10,7 +10,7 @@ from time import monotonic
 
 import pytest
 
-from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status, Subject, Window
+from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Retry, Seed, Status, Subject, Window
 from portal.limits.limiter import BREAKER_PROBE_SECONDS, Shard
 from tests.limits.sentinels import Server, plain_servers, until
 
@@ -116,7 +116,7 @@ async def test_a_server_that_takes_no_writes_is_not_mistaken_for_a_broken_state(
     async with server.client() as client:
         await client.config_set("min-replicas-to-write", 1)
     subject = Subject(account, (Window(MUCH, 60_000_000),))
-    asked = LimitRequest(account, 1, Mode.CONSUME, 1, (subject,), None, retry=("id", "blob"))
+    asked = LimitRequest(account, 1, Mode.CONSUME, 1, (subject,), None, retry=Retry(("id",), "blob", "digest"))
     with pytest.raises(LimitsUnavailable, match="NOREPLICAS"):
         await three.limiter.decide_one(asked)
     async with server.client() as client:

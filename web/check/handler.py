@@ -14,6 +14,7 @@ from portal.check import (
     CheckOutcome,
     CheckResponse,
     CheckUnavailable,
+    IdReused,
     Outcome,
     ServiceTokens,
     SettleRequest,
@@ -31,6 +32,7 @@ from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.usage import JournalUnavailable
 from web.check import replies
 from web.check.counters import COUNTERS
+from web.check.headers import batch_headers
 from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply
 
 CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/batch", "/check/settle"
@@ -111,7 +113,7 @@ class CheckHandler:
 
     def _serve_batch(self, service_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
         if batch.mode == "atomic":
-            self._tasks.start(self._serve_atomic(batch, on_reply))
+            self._tasks.start(self._serve_atomic(service_id, batch, on_reply))
             return
         outcomes: list[Outcome | None] = [None] * len(batch.checks)
         waiting = len(batch.checks)
@@ -126,13 +128,13 @@ class CheckHandler:
         for position, request in enumerate(batch.checks):
             self._checker.start(service_id, request, partial(complete, position))
 
-    async def _serve_atomic(self, batch: BatchRequest, on_reply: OnReply) -> None:
+    async def _serve_atomic(self, service_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
         try:
-            outcomes = await check_atomic(self._checker, batch.checks)
+            outcomes = await check_atomic(self._checker, service_id, batch.checks)
         except Exception as error:
             on_reply(failure(error))
         else:
-            on_reply(batch_reply([outcome.response for outcome in outcomes]))
+            on_reply(_batch(outcomes))
 
     async def _serve_settle(self, request: SettleRequest, on_reply: OnReply) -> None:
         try:
@@ -146,7 +148,8 @@ class CheckHandler:
 def _batch(outcomes: Sequence[Outcome | None]) -> Reply:
     """Return the reply of a batch. Never raises: the last of its checks sends it, once."""
     try:
-        return batch_reply([_result(outcome) for outcome in outcomes])
+        decided = [outcome for outcome in outcomes if isinstance(outcome, CheckOutcome)]
+        return batch_reply([_result(outcome) for outcome in outcomes], batch_headers(decided))
     except Exception as error:
         return failure(error)
 
@@ -177,6 +180,8 @@ def failure(error: Exception) -> Reply:
         return replies.unavailable(str(error))
     if isinstance(error, InvalidBody):
         return replies.invalid(str(error))
+    if isinstance(error, IdReused):
+        return replies.id_reused(error)
     if isinstance(error, NotFound | Conflict):
         return replies.problem(error.http_status, "Not settled", str(error))
     if isinstance(error, JournalUnavailable):

@@ -5,13 +5,15 @@ from typing import Any
 
 import msgspec
 
-from portal.check import CheckOutcome, CheckResponse, Code, SettleRequest
-from web.check.headers import rate_limit_headers, violated_policies
+from portal.check import CheckOutcome, CheckResponse, Code, IdReused, SettleRequest, reason_of
+from web.check.headers import rate_limit_headers
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 ABOUT_BLANK = "about:blank"
 QUOTA_EXCEEDED_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+ID_REUSED = "id-reused"
+ID_REUSED_TYPE = f"urn:portal:problem:{ID_REUSED}"
 
 STATUS = {
     Code.NOT_FOUND: 401,
@@ -64,14 +66,14 @@ def native_reply(outcome: CheckOutcome) -> Reply:
     body: dict[str, Any] = msgspec.to_builtins(outcome.response)
     body["type"] = QUOTA_EXCEEDED_TYPE if status == 429 else ABOUT_BLANK
     body["title"], body["status"] = TITLE[outcome.response.code], status
-    if status == 429:
-        body["violated-policies"] = violated_policies(outcome)
+    reason = reason_of(outcome.response.code, outcome.denial)
+    body["detail"] = f"{reason.what} {reason.remedy}" if reason.remedy else reason.what
     return Reply(status, encode(body), PROBLEM_JSON, rate_limit_headers(outcome))
 
 
-def batch_reply(results: Sequence[CheckResponse | msgspec.Raw]) -> Reply:
+def batch_reply(results: Sequence[CheckResponse | msgspec.Raw], headers: bytes) -> Reply:
     """Return the reply of /check/batch: the results in the order of the checks."""
-    return Reply(200, encode({"results": results}))
+    return Reply(200, encode({"results": results}), JSON, headers)
 
 
 def settled_reply(request: SettleRequest) -> Reply:
@@ -83,6 +85,11 @@ def problem(status: int, title: str, detail: str, *, headers: bytes = b"", is_la
     """Return a problem document (RFC 9457); `detail` says what happened and what to do next."""
     body = {"type": ABOUT_BLANK, "title": title, "status": status, "detail": detail}
     return Reply(status, encode(body), PROBLEM_JSON, headers, is_last)
+
+
+def id_reused(error: IdReused) -> Reply:
+    body = {"type": ID_REUSED_TYPE, "title": "Id used for another check", "status": 409, "code": ID_REUSED}
+    return Reply(409, encode(body | {"detail": str(error)}), PROBLEM_JSON)
 
 
 def no_token() -> Reply:

@@ -12,6 +12,7 @@ from portal.check.policy.cache import CachedPolicy, PolicyCache, PreparedPolicy
 from portal.check.policy.compile import (
     KeyPolicy,
     NamedLimit,
+    Rule,
     compile_rules,
     limits_of_key,
     load_seed,
@@ -28,6 +29,7 @@ __all__ = [
     "PolicyCache",
     "PolicyInvalidator",
     "PreparedPolicy",
+    "Rule",
     "VersionPoller",
     "compile_rules",
     "limits_of_key",

@@ -3,7 +3,8 @@
 Exact, since denials consume nothing: until the instant that the script named, the same cost on the same limits is
 denied. How long one is remembered is counted from before the script was asked, and what is still to wait from when it
 had answered, so that neither a denial nor a wait ends too late or too early; it is remembered for a second at most, so
-that a lowered counter shows soon. A process keeps them with the policy that denied, and begins
+that a lowered counter shows soon, and no longer than until this process admits more of the key and resource, so that
+what it says of used units is true. A process keeps them with the policy that denied, and begins
 without any when it loads a newer one; until then, for at most that second, a raised limit or a revocation elsewhere
 does not show in a denial.
 """

@@ -27,6 +27,8 @@ class GraphQLContext:
         self.document = document
         self.key_prefix = key_prefix
         self.limiter = limiter
+        self.problem_count = 0
+        """How many of the operation's mutations answered a Problem."""
         self._tx: Tx | None = None
 
     def open(self, tx: Tx | None) -> None:

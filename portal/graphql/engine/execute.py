@@ -16,7 +16,7 @@ from portal.core.actor import Actor
 from portal.core.database import Database, Tx
 from portal.graphql.engine.context import GraphQLContext
 from portal.graphql.engine.errors import request_error, shown_errors
-from portal.graphql.engine.idempotency import acquire_slot, slot_of, store_response
+from portal.graphql.engine.idempotency import acquire_slot, release_slot, slot_of, store_response
 from portal.graphql.engine.options import Options, Result, refused
 from portal.graphql.engine.prepare import PreparedOperation, prepare_operation
 from portal.graphql.schema import schema
@@ -95,7 +95,10 @@ class _Run:
             return Result(replay, is_repeated=True)
         result = await self.run(tx)
         if result.data is not None and not result.errors:
-            await store_response(tx, slot, result.data)
+            if self.context.problem_count < sum(isinstance(field, dict) for field in result.data.values()):
+                await store_response(tx, slot, result.data)
+            else:
+                await release_slot(tx, slot)
         return result
 
     async def run(self, tx: Tx | None = None) -> Result:

@@ -1,5 +1,7 @@
 """Idempotency: a mutation that is sent again with the same key runs once and is answered the same, for 10 minutes.
 
+Only what succeeded is kept: a mutation that failed, be it with an error or with a Problem, changed nothing, so running
+it again is safe and may end better. Of a document with several mutations the answer is kept when one succeeded.
 The slot is acquired and the answer kept in the mutation's own transaction, so neither a crash nor a lost answer makes
 it run twice; a concurrent duplicate waits for the first at the primary key. The answer may hold a secret that is shown
 once: it is encrypted (AES-256-GCM) with a key derived from the caller's credential and the idempotency key, of which
@@ -96,6 +98,12 @@ async def store_response(tx: Tx, slot: ResponseSlot, data: dict[str, Any]) -> No
     answer = nonce + AESGCM(slot.key).encrypt(nonce, msgspec.json.encode(data), slot.request_digest)
     is_this = (col(StoredResponse.account_id) == slot.account_id, col(StoredResponse.name_digest) == slot.name_digest)
     await tx.execute(update(StoredResponse).where(*is_this).values(answer=answer))
+
+
+async def release_slot(tx: Tx, slot: ResponseSlot) -> None:
+    """Give up a slot: nothing was done, so a repetition, or a duplicate that waits, runs."""
+    is_this = (col(StoredResponse.account_id) == slot.account_id, col(StoredResponse.name_digest) == slot.name_digest)
+    await tx.execute(delete(StoredResponse).where(*is_this))
 
 
 async def purge_responses(tx: Tx) -> int:

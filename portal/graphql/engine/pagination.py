@@ -23,7 +23,10 @@ Place = tuple[datetime, str]
 
 First = Annotated[int, strawberry.argument(description=f"Maximum number of objects: 1 to {MAX_FIRST}.")]
 After = Annotated[
-    str | None, strawberry.argument(description="Return only objects after this cursor (pageInfo.endCursor).")
+    str | None,
+    strawberry.argument(
+        description="Return only objects after this cursor (pageInfo.endCursor); null or empty: from the first one."
+    ),
 ]
 
 
@@ -94,7 +97,7 @@ def connection_of(
     edges = [Edge(cursor=encode_cursor(place), node=item) for place, item in rows[:first]]
     info = PageInfo(
         has_next_page=len(rows) > first,
-        has_previous_page=after is not None,
+        has_previous_page=bool(after),
         start_cursor=edges[0].cursor if edges else None,
         end_cursor=edges[-1].cursor if edges else None,
     )

@@ -63,6 +63,7 @@ class ProblemsAsData(FieldExtension):
             problem = problem_of(error)
             if problem is None or not _may_answer(info.return_type, problem):
                 raise
+            context.problem_count += 1
             return problem
 
 

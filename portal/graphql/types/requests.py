@@ -22,6 +22,64 @@ class RequestReason:
     remedy: str | None = strawberry.field(description="What to do about it; null for an allowed check.")
 
 
+@strawberry.type(description="A limit that had no room for a check.")
+class DeniedLimit:
+    name: str = strawberry.field(
+        description="Name of the limit in answers and headers; `month` is the quota of the billing period."
+    )
+    limit: BigInt = strawberry.field(description="Maximum number of units at once.")
+    used: BigInt | None = strawberry.field(
+        description="Units in the window before the check; null if Redis was away and a part of the limit decided."
+    )
+    remaining: BigInt | None = strawberry.field(description="Units that were left, fewer than the check's cost.")
+    window_ms: BigInt | None = strawberry.field(
+        description="Length of the window in milliseconds; null for the billing period."
+    )
+    passes_at: datetime | None = strawberry.field(
+        description="When this limit would have let the same check pass; null if never: its cost is above the limit."
+    )
+
+    @classmethod
+    def of(cls, limit: usage.DeniedLimit, at: datetime) -> Self:
+        return cls(
+            name=limit.name,
+            limit=BigInt(limit.limit),
+            used=None if limit.used is None else BigInt(limit.used),
+            remaining=None if limit.remaining is None else BigInt(limit.remaining),
+            window_ms=BigInt(limit.window_ms) if limit.window_ms else None,
+            passes_at=_later(at, limit.retry_ms),
+        )
+
+
+@strawberry.type(description="What a denied check lacked.")
+class RequestDenial:
+    limits: list[DeniedLimit] = strawberry.field(
+        description="Limits without room, the longest wait first; a limit that the cost can never pass comes before."
+    )
+    missing_scopes: list[str] = strawberry.field(description="Scopes that the check needed and the key did not have.")
+    key_scopes: list[str] = strawberry.field(description="Scopes that the key had then, if some were missing.")
+    address: str | None = strawberry.field(
+        description="Address of the caller, as the gateway passed it on; null if it did not."
+    )
+    passes_at: datetime | None = strawberry.field(
+        description="When all limits would have let the same check pass; null if never, or if no limit denied it."
+    )
+
+    @classmethod
+    def of(cls, denial: usage.Denial, at: datetime) -> Self:
+        return cls(
+            limits=[DeniedLimit.of(limit, at) for limit in denial.limits],
+            missing_scopes=[*denial.missing_scopes],
+            key_scopes=[*denial.key_scopes],
+            address=denial.address or None,
+            passes_at=_later(at, denial.retry_ms),
+        )
+
+
+def _later(at: datetime, milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else at + timedelta(milliseconds=milliseconds)
+
+
 @strawberry.type(description="A counted check. Its id is the `requestId` that the gateway received.")
 class UsageRequest(Node):
     at: datetime = strawberry.field(description="When it was decided.")
@@ -35,6 +93,10 @@ class UsageRequest(Node):
     settled_at: datetime | None = strawberry.field(
         description="When the reserved cost was replaced by the real one, if it was."
     )
+    denial: RequestDenial | None = strawberry.field(
+        description="What a denied check lacked; null for an allowed one, and if nothing is known beyond `outcome`."
+    )
+    lacked: strawberry.Private[usage.Denial | None]
 
     @classmethod
     def of(cls, row: usage.UsageRequest) -> Self:
@@ -49,6 +111,8 @@ class UsageRequest(Node):
             cost=BigInt(row.cost),
             period=row.period,
             settled_at=row.settled_at,
+            denial=None if row.denial is None else RequestDenial.of(row.denial, row.occurred_at),
+            lacked=row.denial,
         )
 
     @resolver("Current name of the key, if it exists.")
@@ -61,7 +125,7 @@ class UsageRequest(Node):
 
     @resolver("Why it ended as it did, and what to do about it.")
     def reason(self) -> RequestReason:
-        found = check.reason_of(self.outcome)
+        found = check.reason_of(self.outcome, self.lacked)
         return RequestReason(what=found.what, remedy=found.remedy)
 
 

@@ -110,8 +110,8 @@ def _repeated(event: ExternalEvent, counted: CountedEvent) -> ExternalResult:
 
 
 def _row(event: ExternalEvent) -> StagedRow:
-    """Return the values in the order in which ingest stages them. There is no secret."""
+    """Return the values in the order in which ingest stages them. There is no secret, and nothing was denied."""
     return (
         *(event.account_id, event.occurred_at, event.request_id, event.key_id, ""),
-        *(event.environment, event.resource, VALID, event.cost, event.period),
+        *(event.environment, event.resource, VALID, event.cost, event.period, None),
     )

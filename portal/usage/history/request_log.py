@@ -15,7 +15,7 @@ from portal.core.errors import Invalid
 from portal.usage.history import store
 from portal.usage.history.series import UsageFilter, count_calls
 from portal.usage.history.store import EventPosition, EventQuery
-from portal.usage.records import occurred_at
+from portal.usage.records import Denial, occurred_at, read_denial
 from portal.usage.rules import QUARTER, ceil_to, check_range, floor_to
 
 MAX_RANGE = timedelta(days=400)
@@ -24,7 +24,10 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class UsageRequest:
-    """One counted check. `period` is its billing period, `settled_at` when its cost was replaced."""
+    """One counted check. `period` is its billing period, `settled_at` when its cost was replaced.
+
+    `denial`: what a denied one lacked; None for those that older versions counted.
+    """
 
     request_id: str
     occurred_at: datetime
@@ -36,6 +39,7 @@ class UsageRequest:
     cost: int
     period: str
     settled_at: datetime | None
+    denial: Denial | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +120,5 @@ def _event_query(query: RequestQuery, limit: int, after: EventPosition | None) -
 
 
 def _request(row: Row[Any]) -> UsageRequest:
-    return UsageRequest(**{name: getattr(row, name) for name in UsageRequest.__dataclass_fields__})
+    values = {name: getattr(row, name) for name in UsageRequest.__dataclass_fields__}
+    return UsageRequest(**values | {"denial": read_denial(row.denial)})

@@ -54,7 +54,9 @@ SELECT step, CASE WHEN part IN (SELECT part FROM top) THEN part ELSE :other END 
 FROM cells GROUP BY 1, 2 HAVING sum(calls) <> 0
 """
 
-EVENT_COLUMNS = "occurred_at, request_id, key_id, secret_id, environment, resource, code, cost, period, settled_at"
+EVENT_COLUMNS = (
+    "occurred_at, request_id, key_id, secret_id, environment, resource, code, cost, period, settled_at, denial"
+)
 _PAGE = f"""
 SELECT {EVENT_COLUMNS} FROM usage_events
 WHERE account_id = :account AND occurred_at >= :start AND occurred_at < :end{{where}}

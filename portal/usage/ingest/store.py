@@ -16,7 +16,7 @@ from portal.usage.ingest.validate import AccountDay, EventKey, NewestUse, Reject
 from portal.usage.models import Quarantined
 from portal.usage.rules import BUCKET_ORIGIN
 
-_COLUMNS = "account_id, occurred_at, request_id, key_id, secret_id, environment, resource, code, cost, period"
+_COLUMNS = "account_id, occurred_at, request_id, key_id, secret_id, environment, resource, code, cost, period, denial"
 STAGED = tuple(_COLUMNS.split(", "))
 _BUCKET_KEY = "account_id, bucket_at, key_id, environment, resource, outcome"
 
@@ -24,7 +24,7 @@ _BUCKET_KEY = "account_id, bucket_at, key_id, environment, resource, outcome"
 _CREATE_STAGING = text("""
 CREATE TEMPORARY TABLE IF NOT EXISTS usage_staging (
     account_id text, occurred_at timestamptz, request_id text, key_id text, secret_id text,
-    environment text, resource text, code text, cost integer, period text, bucket_resource text
+    environment text, resource text, code text, cost integer, period text, denial jsonb, bucket_resource text
 ) ON COMMIT DELETE ROWS
 """)
 _INSERTED = "SELECT * FROM inserted"
@@ -98,7 +98,7 @@ SELECT EXISTS (SELECT FROM usage_events event,
 WHERE event.account_id = :account_id AND event.occurred_at = :occurred_at AND event.request_id = :request_id
     AND {_OTHER_CONTENT})
 """).bindparams(  # noqa: S608  # fixed names of our own
-    *(bindparam(name, type_=Text) for name in STAGED if name not in {"occurred_at", "cost"}),
+    *(bindparam(name, type_=Text) for name in STAGED if name not in {"occurred_at", "cost", "denial"}),
     bindparam("occurred_at", type_=INSTANT),
     bindparam("cost", type_=Integer),
 )
@@ -173,7 +173,9 @@ async def list_conflicts(tx: Tx, first: datetime, last: datetime) -> list[EventK
 
 async def is_conflict(tx: Tx, row: StagedRow) -> bool:
     """Return whether the event of this row is stored with another content."""
-    return await tx.get(_IS_CONFLICT, dict(zip(STAGED, row, strict=True)), returns=bool)
+    values = dict(zip(STAGED, row, strict=True))
+    del values["denial"]  # says more of the same content
+    return await tx.get(_IS_CONFLICT, values, returns=bool)
 
 
 async def update_secret_uses(tx: Tx, uses: Mapping[tuple[str, str], NewestUse]) -> None:

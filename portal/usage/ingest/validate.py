@@ -15,6 +15,7 @@ from portal.usage.records import (
     UsageRecord,
     decode_apart,
     decode_batch,
+    denial_text,
     encode_batch,
     occurred_at,
 )
@@ -144,7 +145,7 @@ def _add_records(
         resource = _storable(record.resource[:MAX_RESOURCE])
         row = (
             *(account_id, at, request_id, record.key_id, record.secret_id),
-            *(record.environment, resource, record.code, record.cost, record.period),
+            *(record.environment, resource, record.code, record.cost, record.period, denial_text(record.denial)),
         )
         event = (account_id, request_id)
         known = rows.get(event)

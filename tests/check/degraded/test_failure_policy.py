@@ -14,7 +14,7 @@ from portal.check import CheckRequest, CheckResponse, CheckUnavailable, Code, ch
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from tests.check.conftest import Process, make_customer, make_process
-from tests.check.test_checker import ask
+from tests.check.test_checker import SERVICE, ask
 from tests.limits.sentinels import Server, plain_servers, until
 from web.check.replies import native_reply
 
@@ -128,9 +128,9 @@ async def test_atomic_checks_go_by_the_policy_too_all_or_none(lonely: Lonely, da
     _, secret = await make_customer(database, (20, MINUTE_MS), failure_policy="local")
     await ask(lonely.process, secret)
     await lonely.lose()
-    first = await check_atomic(lonely.process.checker, [CheckRequest(key=secret, cost=3)] * 3)
+    first = await check_atomic(lonely.process.checker, SERVICE, [CheckRequest(key=secret, cost=3)] * 3)
     assert [(one.response.code, one.response.degraded) for one in first] == [(Code.VALID, True)] * 3
-    second = await check_atomic(lonely.process.checker, [CheckRequest(key=secret)] * 2)
+    second = await check_atomic(lonely.process.checker, SERVICE, [CheckRequest(key=secret)] * 2)
     assert [one.response.code for one in second] == [Code.RATE_LIMITED] * 2
     assert await lonely.codes(secret, 2) == {Code.VALID: 1, Code.RATE_LIMITED: 1}
 

@@ -11,11 +11,14 @@ from structlog.testing import capture_logs
 
 from portal.core.database import Database
 from portal.usage import (
+    Denial,
+    DeniedLimit,
     LastUse,
     UsageRecord,
     decode_batch,
     encode_batch,
     ensure_partitions,
+    find_request,
     ingest_usage,
     last_used_by_secret,
     used_in_period,
@@ -267,3 +270,45 @@ async def test_another_account_sees_nothing(database: Database, account: str) ->
     async with database.transaction(new_account()) as tx:
         assert await used_in_period(tx, account, "2026-11") == 0
         assert await tx.find(text("SELECT count(*) FROM usage_events")) == 0
+
+
+async def test_what_a_denial_lacked_is_kept_with_the_event(database: Database, account: str) -> None:
+    """Whatever texts are in it, and beside records of the version before, which say nothing of it."""
+    limit = DeniedLimit("burst", 10, 9, 1000, None)
+    denials = [
+        Denial((limit, DeniedLimit("month", 5, None, 0, 1)), (), (), "2001:db8::1"),
+        Denial((), ("a\0b", '\\u0000"'), ("\ud7ff",)),
+        Denial(),
+        None,
+    ]
+    rows = [
+        record(number, account_id=account, code="RATE_LIMITED", denial=denial) for number, denial in enumerate(denials)
+    ]
+    before = msgspec.msgpack.encode([msgspec.msgpack.decode(encode_batch(rows[:1]))[0][:10]])
+    await ingest_usage(database, encode_batch(rows[1:]))
+    await ingest_usage(database, encode_batch(rows))
+    await ingest_usage(database, before)
+    async with database.transaction(account) as tx:
+        found = [await find_request(tx, account, row.request_id) for row in rows]
+        quarantined = await tx.get(
+            text("SELECT count(*) FROM usage_quarantine WHERE account_id = :account"), {"account": account}, returns=int
+        )
+    told = [one.denial for one in found if one is not None]
+    assert told == [denials[0], Denial((), ("a\ufffdb", '\\u0000"'), ("\ud7ff",)), Denial(), None]
+    assert quarantined == 0
+    assert await raw_totals(database, account) == (4, 4)
+
+
+async def test_a_worker_of_the_version_before_counts_into_the_same_table(database: Database, account: str) -> None:
+    """It names its ten columns."""
+    columns = "account_id, occurred_at, request_id, key_id, secret_id, environment, resource, code, cost, period"
+    row = record(account_id=account)
+    async with database.transaction() as tx:
+        await tx.execute(
+            text(
+                f"INSERT INTO usage_events ({columns}) VALUES (:a, :at, :r, 'k', 's', 'live', '', 'EXPIRED', 1, 'p')"
+            ).bindparams(a=account, at=NOON, r=row.request_id)
+        )
+        found = await find_request(tx, account, row.request_id)
+    assert found is not None
+    assert found.denial is None

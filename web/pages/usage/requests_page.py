@@ -1,5 +1,6 @@
 """The request log: the same range and filters as the usage page, a page of rows at a time."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -7,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from web.pages.framework import Page, PageRequest, zone_name
+from portal.check import format_span
+from web.pages.framework import Page, PageRequest, parse_instant, zone_name
 from web.pages.usage.filters import address, filter_of, read_filters, shared_view, window_of
 
 PATH = "/usage/requests"
@@ -38,11 +40,23 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def request_view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page shows, also for an unknown id: then it says what may be the matter."""
+    """Return what the page shows, also for an unknown id: then it says what may be the matter.
+
+    `waits`: how much later each limit without room would have let the check pass, None: never.
+    """
+    request = data["request"]
+    limits = request["denial"]["limits"] if request and request["denial"] else []
     return {
+        "waits": [_wait(request["at"], limit["passesAt"]) for limit in limits],
         "request_id": page_request.request.path_params["id"][:MAX_ID],
         "zone_name": zone_name(page_request.zone, page_request.now),
     }
+
+
+def _wait(at: str, passes_at: str | None) -> str | None:
+    if passes_at is None:
+        return None
+    return format_span(round((parse_instant(passes_at) - parse_instant(at)) / timedelta(milliseconds=1)))
 
 
 async def find_request(request: Request) -> Response:
