@@ -101,11 +101,53 @@ async def test_what_failed_may_run_again(
     assert await count(answer, owner) == 1
 
 
-async def test_a_problem_is_an_answer_too(ask: Ask, viewer: Actor) -> None:
-    first = await ask(viewer, CREATE, options=idempotency_key(), input={"name": ""})
-    again = await ask(viewer, CREATE, options=idempotency_key(), input={"name": ""})
+@pytest.mark.parametrize("given", [{"name": ""}, {"name": "x" * 101}, {"name": "A", "scopes": ["not a scope"]}])
+async def test_a_problem_is_not_kept(ask: Ask, answer: Answer, owner: Actor, given: dict[str, Any]) -> None:
+    """Nothing was done, so the corrected request runs under the same key, and so does the same one again."""
+    for _ in range(2):
+        failed = await ask(owner, CREATE, options=idempotency_key(), input=given)
+        assert (failed.is_repeated, failed.data["createKey"]["__typename"]) == (False, "ValidationProblem")  # type: ignore[index]
+    made = await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})
+    assert secret(made)
+    assert (await ask(owner, CREATE, options=idempotency_key(), input={"name": "A"})).data == made.data
+    assert await count(answer, owner) == 1
+
+
+async def test_what_became_possible_is_done(ask: Ask, owner: Actor, viewer: Actor) -> None:
+    """A refusal for want of a permission is no answer for ten minutes."""
+    refused = await ask(viewer, CREATE, options=idempotency_key(), input={"name": "A"})
+    assert refused.data["createKey"]["__typename"] == "ForbiddenProblem"  # type: ignore[index]
+    allowed = replace(viewer, role=Role.OWNER)
+    assert secret(await ask(allowed, CREATE, options=idempotency_key(), input={"name": "A"}))
+
+
+TWO = """
+mutation Two($good: CreateKeyInput!, $bad: CreateKeyInput!) {
+  __typename
+  good: createKey(input: $good) { __typename ... on CreatedKey { secret } }
+  bad: createKey(input: $bad) { __typename }
+}
+"""
+
+
+async def test_of_several_mutations_one_success_keeps_the_answer(ask: Ask, answer: Answer, owner: Actor) -> None:
+    inputs = {"good": {"name": "A"}, "bad": {"name": ""}}
+    first = await ask(owner, TWO, options=idempotency_key(), **inputs)
+    again = await ask(owner, TWO, options=idempotency_key(), **inputs)
     assert again.is_repeated
     assert again.data == first.data
+    assert await count(answer, owner) == 1
+    both_bad = {"good": {"name": ""}, "bad": {"name": ""}}
+    for _ in range(2):
+        assert not (await ask(owner, TWO, options=idempotency_key("order-8"), **both_bad)).is_repeated
+
+
+async def test_a_duplicate_that_waited_for_a_problem_runs(ask: Ask, answer: Answer, owner: Actor) -> None:
+    results = await asyncio.gather(
+        *[ask(owner, CREATE, options=idempotency_key(), input={"name": ""}) for _ in range(6)]
+    )
+    assert not any(result.is_repeated or result.errors for result in results)
+    assert await count(answer, owner) == 0
 
 
 async def test_another_credential_is_another_caller(ask: Ask, answer: Answer, owner: Actor) -> None:

@@ -92,6 +92,28 @@ async def test_a_page_past_the_end_is_empty(answer: Answer, owner: Actor, make_k
     }
 
 
+CONNECTIONS = [
+    "keys",
+    "personalTokens",
+    "sessions",
+    "members",
+    "invoices",
+    "requests",
+    "auditEvents",
+]
+
+
+@pytest.mark.parametrize("after", [None, ""])
+@pytest.mark.parametrize("field", CONNECTIONS)
+async def test_an_empty_cursor_is_the_first_page(
+    answer: Answer, owner: Actor, make_key: MakeKey, field: str, after: str | None
+) -> None:
+    await make_key(owner)
+    document = f"query C($after: String) {{ {field}(after: $after) {{ pageInfo {{ hasPreviousPage }} }} }}"
+    page = (await answer(owner, document, after=after))[field]
+    assert page["pageInfo"] == {"hasPreviousPage": False}
+
+
 async def test_filters(answer: Answer, owner: Actor, make_key: MakeKey) -> None:
     await make_key(owner, name="Live one")
     made = await make_key(owner, name="Test one", environment="TEST")

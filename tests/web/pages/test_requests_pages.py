@@ -8,7 +8,7 @@ import pytest
 
 from portal.core.clock import utc_now
 from portal.core.database import Database
-from portal.usage import encode_batch, ingest_usage
+from portal.usage import Denial, DeniedLimit, encode_batch, ingest_usage
 from tests.usage.sample import record, request_id
 from tests.web.conftest import Browser
 
@@ -85,3 +85,74 @@ async def test_an_unknown_or_foreign_id_looks_the_same(
 async def test_an_anonymous_visitor_is_led_to_the_sign_in(anonymous: Browser) -> None:
     for address in ("/usage/requests", "/usage/requests/req_0"):
         assert (await anonymous.get(address)).headers["Location"].startswith("/sign-in?next=")
+
+
+BURST = DeniedLimit("burst <b>", 10, 8, 1000, 992)
+DENIALS: list[tuple[str, Denial | None, list[str]]] = [
+    (
+        "RATE_LIMITED",
+        Denial((BURST,), (), (), "203.0.113.9"),
+        [
+            "Of the limit “burst &lt;b&gt;” (10 in 1 s) too little was left (2): 8 of 10 were used.",
+            "The same check passes 992 ms later.",
+            "Wait that long",
+            "992 ms later<small>",
+            "8 of 10<small>2 left, 3 needed</small>",
+            "<code>203.0.113.9</code>",
+        ],
+    ),
+    (
+        "RATE_LIMITED",
+        Denial((DeniedLimit("own-small", 2, 0, 60_000, None), DeniedLimit("month", 10_000, 9_999, 0, 7_200_000))),
+        [
+            "This cost is above the limit: the limit “own-small” (2 in 1 min) never admits it.",
+            "No room either: the monthly quota (10,000 units).",
+            "Waiting does not help: ask for less at once, or raise the key&#39;s own limit.",
+            "never<small>the cost is above the limit</small>",
+            "Monthly quota",
+            "2 h later<small>",
+        ],
+    ),
+    (
+        "QUOTA_EXCEEDED",
+        Denial((DeniedLimit("month", 10_000, 10_000, 0, 90_000_000),)),
+        ["the monthly quota (10,000 units) nothing was left", "passes 1 day 1 h later", "10,000 of 10,000"],
+    ),
+    (
+        "RATE_LIMITED",
+        Denial((DeniedLimit("burst", 10, None, 1000, 5000),)),
+        ["Redis was away", "Ask again in 5 s", "not known"],
+    ),
+    (
+        "INSUFFICIENT_SCOPE",
+        Denial((), ("orders:write", "<i>"), ("search:read",), "::1"),
+        [
+            "The check needs orders:write, &lt;i&gt;; the key has search:read.",
+            "Grant orders:write, &lt;i&gt; to the key",
+            "<code>orders:write</code>, <code>&lt;i&gt;</code>",
+            "Open the key",
+        ],
+    ),
+    ("INSUFFICIENT_SCOPE", Denial((), ("a",)), ["The check needs a; the key has no scopes.", "<dd>none</dd>"]),
+    (
+        "IP_NOT_ALLOWED",
+        Denial((), (), (), "8.8.8.8"),
+        ["The call came from 8.8.8.8, which is not among the addresses", "Add 8.8.8.8 or its network to the key"],
+    ),
+    ("IP_NOT_ALLOWED", Denial(), ["the gateway did not say where the call came from", "caller&#39;s address as `ip`"]),
+    ("EXPIRED", Denial(ended="key"), ["The key had reached its expiry."]),
+    ("EXPIRED", Denial(ended="secret"), ["the overlap is over", "current secret"]),
+    ("RATE_LIMITED", None, ["A limit of the plan or of the key had no room"]),
+    ("INSUFFICIENT_SCOPE", None, ["The endpoint needs a scope that the key does not have."]),
+]
+
+
+@pytest.mark.parametrize(("code", "denial", "texts"), DENIALS)
+async def test_a_denied_request_says_what_was_lacking(
+    ann: Browser, database: Database, code: str, denial: Denial | None, texts: list[str]
+) -> None:
+    await count(database, ann, 1, code=code, denial=denial, cost=3)
+    page = await ann.get(f"/usage/requests/{request_id(AT, 0)}")
+    assert page.status_code == 200
+    for text in texts:
+        assert text in page.text
