@@ -76,6 +76,10 @@ def _passes_us(policy: KeyPolicy, decision: Decision, denial: Denial | None) -> 
     if denial is not None and denial.limits:
         if denial.retry_ms is None:
             return None
-        passes_us = -(-(passes_us + denial.retry_ms * 1000) // 1000) * 1000
+        if denial.limits[0].window_ms == 0:
+            passes_us = policy.periods[decision.period][2]
+        else:
+            longest_us = max([state.retry_us for state in decision.states])
+            passes_us = -(-(passes_us + longest_us) // 1000) * 1000
     ends = [end for end in (policy.expires_us, policy.secret_ends_us) if end is not None]
     return None if any(end <= passes_us for end in ends) else passes_us

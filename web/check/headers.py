@@ -25,15 +25,21 @@ def rate_limit_headers(outcome: CheckOutcome) -> bytes:
     if prepared is None or not (response.limits or response.quota):
         return b"" if wait_ms is None else b"Retry-After: %d\r\n" % -(-wait_ms // 1000)
     policies, hard = prepared.header_cache or _fill_header_cache(prepared)
-    denial = outcome.denial
-    described = None
-    if denial is not None and denial.limits:
-        described = _violated(outcome, prepared, denial.limits)
-    if described is None:
-        described = _tightest(outcome, prepared, hard)
-    if described is None:
-        return b""
-    name, limit, remaining, reset_s = described
+    name = None
+    if outcome.denial is not None:
+        violated = _violated(outcome, prepared, outcome.denial.limits)
+        if violated is not None:
+            name, limit, remaining, reset_s = violated
+    if name is None:
+        if response.limits:
+            first = response.limits[0]
+            name, limit, remaining, reset_s = first.name, first.limit, first.remaining, -(-first.reset_ms // 1000)
+        if hard is not None and response.quota is not None:
+            quota_remaining, period_end_s = response.quota.remaining or 0, _seconds_to_period_end(outcome, prepared)
+            if name is None or (quota_remaining / max(hard, 1), -period_end_s) < (remaining / limit, -reset_s):
+                name, limit, remaining, reset_s = QUOTA, hard, quota_remaining, period_end_s
+        if name is None:
+            return b""
     text = rate_limit_lines(policies, _quoted(name), limit=limit, remaining=remaining, reset_seconds=reset_s)
     if wait_ms is not None:
         text += f"Retry-After: {max(-(-wait_ms // 1000), reset_s)}\r\n"
@@ -75,19 +81,6 @@ def _violated(outcome: CheckOutcome, prepared: PreparedPolicy, denied: Sequence[
             if entry.name == limit.name:
                 return entry.name, entry.limit, entry.remaining, -(-entry.reset_ms // 1000)
     return None
-
-
-def _tightest(outcome: CheckOutcome, prepared: PreparedPolicy, hard: int | None) -> Described | None:
-    response, described = outcome.response, None
-    if response.limits:
-        first = response.limits[0]
-        described = first.name, first.limit, first.remaining, -(-first.reset_ms // 1000)
-    if hard is not None and response.quota is not None:
-        remaining, period_end_s = response.quota.remaining or 0, _seconds_to_period_end(outcome, prepared)
-        part = remaining / max(hard, 1), -period_end_s
-        if described is None or part < (described[2] / described[1], -described[3]):
-            described = QUOTA, hard, remaining, period_end_s
-    return described
 
 
 def _fill_header_cache(prepared: PreparedPolicy) -> tuple[str, int | None]:

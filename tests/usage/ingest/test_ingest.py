@@ -290,6 +290,7 @@ async def test_what_a_denial_lacked_is_kept_with_the_event(database: Database, a
     await ingest_usage(database, before)
     async with database.transaction(account) as tx:
         found = [await find_request(tx, account, row.request_id) for row in rows]
+    async with database.transaction() as tx:
         quarantined = await tx.get(
             text("SELECT count(*) FROM usage_quarantine WHERE account_id = :account"), {"account": account}, returns=int
         )
