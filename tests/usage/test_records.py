@@ -97,7 +97,8 @@ def before_and_after(encoded: bytes) -> Any:
     return row
 
 
-BEFORE = dict.fromkeys(("request_id", "account_id", "key_id", "secret_id", "environment", "resource", "code"), str)
+NAMES = ("request_id", "account_id", "key_id", "secret_id", "environment", "resource", "code")
+BEFORE: dict[str, type] = dict.fromkeys(NAMES, str)
 BEFORE |= {"cost": int, "period": str, "ip": str}
 
 

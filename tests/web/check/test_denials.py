@@ -149,7 +149,9 @@ async def make_customer(served: Served, make_account: MakeAccount, rng: random.R
 
 
 def described(response: Response) -> tuple[str, int, int]:
-    ((name, parameters),) = http_sf.parse(response.headers["ratelimit"].encode(), tltype="list")  # type: ignore[misc]
+    """The name, units left and seconds to the reset, the same in both forms."""
+    items: Any = http_sf.parse(response.headers["ratelimit"].encode(), tltype="list")
+    ((name, parameters),) = items
     assert int(response.headers["x-ratelimit-remaining"]) == parameters["r"]
     assert int(response.headers["x-ratelimit-reset"]) == parameters["t"]
     return str(name), parameters["r"], parameters["t"]
