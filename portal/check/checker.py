@@ -169,10 +169,8 @@ class Checker:
         elif job.denial is not None:
             self._answer(job, decision, job.denial)
         else:
-            if status is not _ADMITTED:
-                job.prepared.store_denial(limit_request, decision, job.requested_at)
-            elif job.prepared.denials:
-                job.prepared.denials.clear()  # still denials, but more is used now than they say
+            if status is not _ADMITTED or job.prepared.denials:
+                job.prepared.update_denials(limit_request, decision, job.requested_at)
             if job.prepared.policy.failure_policy == "local" and status is not _REPEATED:
                 self.degraded_decider.note_decision(job.prepared.policy, decision, job.request.cost)
             if limit_request.retry is None or status not in _ANSWERED:

@@ -15,7 +15,7 @@ from portal.check.policy.denials import DenialCache
 from portal.check.policy.outage_copies import OutageCopies
 from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.database import Database
-from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, encode
+from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status, encode
 
 ABSENT_SECONDS = 1.0
 MAX_ABSENT = 10_000
@@ -77,11 +77,17 @@ class PreparedPolicy:
         policy = self.policy
         return LimitRequest(policy.account_id, policy.version, mode, cost, self.subjects, policy.quota, seed)
 
-    def store_denial(self, request: LimitRequest, decision: Decision, requested_at: float) -> None:
-        """Remember a denial for the checks that come after it."""
+    def update_denials(self, request: LimitRequest, decision: Decision, requested_at: float) -> None:
+        """Remember a denial for the checks that come after it; forget those from before an admission.
+
+        They would still be denials, but what they say of used units is not true any more.
+        """
         if self.denials is None:
             self.denials = DenialCache()
-        self.denials.store(request, decision, requested_at)
+        if decision.status is Status.ADMITTED:
+            self.denials.clear()
+        else:
+            self.denials.store(request, decision, requested_at)
 
 
 class CachedPolicy:
