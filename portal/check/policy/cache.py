@@ -84,10 +84,10 @@ class PreparedPolicy:
         """
         if self.denials is None:
             self.denials = DenialCache()
-        if decision.status is Status.ADMITTED:
-            self.denials.clear()
-        else:
+        if decision.status is not Status.ADMITTED:
             self.denials.store(request, decision, requested_at)
+        elif request.cost:
+            self.denials.clear()
 
 
 class CachedPolicy:
