@@ -49,4 +49,12 @@ async def _work(settings: Settings, names: list[str]) -> None:
         ):
             async with serve_health(container, [*workers]):
                 get_log(__name__).info("workers_started", workers=[*workers], **describe_services(settings))
+                stopping = asyncio.create_task(_log_stop(stop))
                 await run_workers(workers, stop)
+                await stopping
+        get_log(__name__).info("workers_stopped")
+
+
+async def _log_stop(stop: asyncio.Event) -> None:
+    await stop.wait()
+    get_log(__name__).info("workers_stopping")

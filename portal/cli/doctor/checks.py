@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import ChannelNotFoundEntity
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from migrations.run import pending
 from portal.core.clock import from_microseconds, utc_now
 from portal.core.messaging.bus import USAGE_RECORDED
-from portal.core.rabbit import BROKER_ERRORS, connect, dead_queue, ensure_topology, is_as_declared, version_of
+from portal.core.rabbit import (
+    BROKER_ERRORS,
+    connect,
+    dead_queue,
+    is_as_declared,
+    retry_queue,
+    takes_messages,
+    version_of,
+)
 from portal.core.redis.address import parse_shard
 from portal.core.server_versions import MIN_POSTGRES, MIN_REDIS
 from portal.limits import LimitsUnavailable, Sentinels, shard_client
@@ -26,6 +36,19 @@ from portal.runtime import host_and_port
 from portal.usage import journal_backlog
 
 TIMEOUT_SECONDS = 5
+MIN_CONNECTIONS = 20
+"""What one more busy process may open."""
+_CONNECTIONS = """
+    SELECT least(most - used, of_role - used_by_role), least(most, of_role)
+    FROM (
+        SELECT current_setting('max_connections')::int
+                - current_setting('superuser_reserved_connections')::int AS most,
+            (SELECT CASE WHEN rolconnlimit < 0 THEN 2147483647 ELSE rolconnlimit END
+                FROM pg_roles WHERE rolname = session_user) AS of_role,
+            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS used,
+            (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user)::int AS used_by_role
+    ) AS connections
+"""
 CLOCKS_APART_SECONDS = 2.0
 BACKLOG_SECONDS = 60.0
 LOW_SPACE = 1 << 30
@@ -62,10 +85,18 @@ async def examine_postgres(url: str) -> Finding:
     try:
         number = int(await connection.fetchval("SHOW server_version_num"))
         version = (await connection.fetchval("SHOW server_version")).split()[0]
+        is_read_only = await connection.fetchval("SHOW transaction_read_only") == "on"
+        left, most = await connection.fetchrow(_CONNECTIONS)
     finally:
         await connection.close()
     if number // 10_000 < MIN_POSTGRES:
         return Finding("PostgreSQL", State.BAD, f"{version} is too old.", f"Use {MIN_POSTGRES} or newer.")
+    if is_read_only:
+        hint = "Name the primary in PORTAL_DATABASE_URL; a full disk of a managed server does the same."
+        return Finding("PostgreSQL", State.BAD, f"{version} at {host_and_port(url)} is read-only.", hint)
+    if left < MIN_CONNECTIONS:
+        hint = "Raise max_connections or lower PORTAL_DATABASE_POOL_SIZE: a process opens up to twice that."
+        return Finding("PostgreSQL", State.DOUBTFUL, f"{left} of {most} connections are left.", hint)
     return Finding("PostgreSQL", State.GOOD, f"{version} at {host_and_port(url)}.")
 
 
@@ -150,19 +181,22 @@ async def examine_clocks(database_url: str, redis_urls: Sequence[str]) -> Findin
 
 
 def examine_disk(data: Path) -> Finding:
-    """Examine the journal's folder: an answer that cannot be counted is not given."""
+    """Examine the journal's folder, and never make it: an answer that cannot be counted is not given."""
     journal = data / "journal"
+    place = next(folder for folder in (journal, *journal.absolute().parents) if folder.is_dir())
     try:
-        journal.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=journal) as probe:
+        with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"portal doctor")
             os.fsync(probe.fileno())
-        free = shutil.disk_usage(journal).free
+        free = shutil.disk_usage(place).free
     except OSError as error:
-        return Finding("disk", State.BAD, f"{journal} cannot be written: {error.strerror}.", "Check PORTAL_DATA.")
-    message = f"{free / (1 << 30):.1f} GiB free at {journal}"
+        return Finding("disk", State.BAD, f"{place} cannot be written: {error.strerror}.", "Check PORTAL_DATA.")
+    message = f"{free / (1 << 30):.1f} GiB free at {place}"
     if free < MIN_SPACE:
         return Finding("disk", State.BAD, f"{message}: too little.", "Make room: a full disk stops all checks.")
+    if place != journal:
+        hint = "The first `portal serve` makes it. Where one runs it is gone: mount its volume, or make the folder."
+        return Finding("disk", State.DOUBTFUL, f"{message}; there is no {journal}.", hint)
     if free < LOW_SPACE:
         return Finding("disk", State.DOUBTFUL, f"{message}: little.", "Make room: a full disk stops all checks.")
     return Finding("disk", State.GOOD, f"{message}, writable.")
@@ -175,21 +209,38 @@ async def examine_broker(url: str, retention_days: int) -> Finding:
         connection = await connect(url, "doctor")
         try:
             version = version_of(connection)
-            await ensure_topology(connection, USAGE_RECORDED, retention_days)
-            is_kept_so_long = await is_as_declared(connection, USAGE_RECORDED, retention_days)
-            async with connection.channel() as channel:
-                dead = await channel.declare_queue(dead_queue(USAGE_RECORDED), passive=True)
-                letters = dead.declaration_result.message_count or 0
+            letters = await _dead_letters(connection)
+            is_kept_so_long = letters is None or await is_as_declared(connection, USAGE_RECORDED, retention_days)
+            is_taking = await takes_messages(connection)
         finally:
             await connection.close()
     except BROKER_ERRORS as error:
         return Finding("RabbitMQ", State.BAD, f"{place} is of no use: {_reason(error)}.", "Check PORTAL_AMQP_URL.")
+    if not is_taking:
+        hint = "It is short of memory or disk: `rabbitmqctl status` names the alarm. The journal keeps usage meanwhile."
+        return Finding("RabbitMQ", State.BAD, f"{place} answers and takes no messages (connection.blocked).", hint)
+    if letters is None:
+        hint = "The first `portal worker` declares them."
+        return Finding("RabbitMQ", State.DOUBTFUL, f"{version} at {place} has not all queues yet.", hint)
     if letters:
         return Finding("RabbitMQ", State.DOUBTFUL, f"{letters} dead letters.", "Look at `portal dlq list`.")
     if not is_kept_so_long:
         what = f"{dead_queue(USAGE_RECORDED)} has another retention than PORTAL_DEAD_LETTER_DAYS says."
         return Finding("RabbitMQ", State.DOUBTFUL, what, "Delete that queue while it is empty: it is declared anew.")
     return Finding("RabbitMQ", State.GOOD, f"{version} at {place}, queues declared, no dead letters.")
+
+
+async def _dead_letters(connection: AbstractConnection) -> int | None:
+    """Return how many dead letters there are; None where a queue is not declared, which is left so."""
+    found = 0
+    for queue in (USAGE_RECORDED, retry_queue(USAGE_RECORDED), dead_queue(USAGE_RECORDED)):
+        try:
+            async with connection.channel() as channel:
+                declared = await channel.declare_queue(queue, passive=True)
+                found = declared.declaration_result.message_count or 0
+        except ChannelNotFoundEntity:
+            return None
+    return found
 
 
 def examine_backlog(data: Path) -> Finding:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from portal.cli.doctor.check_invoices import examine_invoices
+from portal.cli.doctor.check_quarantine import examine_quarantine
 from portal.cli.doctor.checks import (
     Finding,
     State,
@@ -64,6 +65,8 @@ async def _examine(data: Path | None) -> list[Finding]:
         findings.append(migrations)
         if migrations.state is State.GOOD:
             findings.append(await examine_invoices(url, settings.invoice_grace))
+            quarantine = await examine_quarantine(url)
+            findings += [quarantine] if quarantine else []
     redis_urls = [redis.get_secret_value() for redis in settings.redis_urls]
     for redis in redis_urls:
         findings.append(await examine_redis(redis))

@@ -10,8 +10,8 @@ what cannot be handled ends in the dead queue with its reason. Any message may c
 
 from portal.core.rabbit.bus import BrokerStatus, RabbitBus
 from portal.core.rabbit.dead_letters import DeadLetter, DeadLetters
-from portal.core.rabbit.link import BROKER_ERRORS, connect, version_of
-from portal.core.rabbit.topology import DELIVERY_LIMIT, dead_queue, ensure_topology, is_as_declared
+from portal.core.rabbit.link import BROKER_ERRORS, connect, takes_messages, version_of
+from portal.core.rabbit.topology import DELIVERY_LIMIT, dead_queue, ensure_topology, is_as_declared, retry_queue
 
 __all__ = [
     "BROKER_ERRORS",
@@ -24,5 +24,7 @@ __all__ = [
     "dead_queue",
     "ensure_topology",
     "is_as_declared",
+    "retry_queue",
+    "takes_messages",
     "version_of",
 ]

@@ -17,6 +17,8 @@ from portal.core.logs import get_log
 CONNECT_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
+BLOCKED_SECONDS = 0.5
+"""How soon a broker that is short of something says so to who publishes."""
 HEARTBEAT_SECONDS = 10
 BROKER_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
 """RuntimeError: how the library calls a channel that is closed already."""
@@ -66,6 +68,14 @@ def version_of(connection: AbstractConnection) -> str:
     assert connection.transport is not None  # noqa: S101 for the type checker: it is connected
     properties = getattr(connection.transport.connection, "server_properties", {})
     return str(properties.get("version", "unknown version"))
+
+
+async def takes_messages(connection: AbstractConnection) -> bool:
+    """Return whether the broker takes messages. It is asked by one that no queue is bound to, which it drops."""
+    async with connection.channel(publisher_confirms=False) as channel:
+        await channel.default_exchange.publish(aio_pika.Message(b""), "portal.nowhere", mandatory=False)
+        await asyncio.sleep(BLOCKED_SECONDS)
+        return not _is_blocked(connection)
 
 
 class PublisherLink:

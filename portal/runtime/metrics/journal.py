@@ -28,11 +28,12 @@ class JournalMetrics(Collector):
         """Yield every metric family with its present values; NaN where the folder cannot be read."""
         waiting, seconds, total, damaged, free = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
         with suppress(OSError):
+            # First what fails for a folder that is gone.
+            total, damaged = journal_disk_use(self._folder)
+            free = shutil.disk_usage(self._folder).free
             backlog = journal_backlog(self._folder)
             waiting = backlog.bytes
             seconds = max(0.0, (utc_now() - backlog.oldest).total_seconds()) if backlog.oldest else 0.0
-            total, damaged = journal_disk_use(self._folder)
-            free = shutil.disk_usage(self._folder).free
         yield GaugeMetricFamily("portal_journal_backlog_bytes", "Journal bytes of this node not shipped yet.", waiting)
         yield GaugeMetricFamily(
             "portal_journal_backlog_seconds", "Age of the oldest record of this node that is not shipped yet.", seconds

@@ -8,6 +8,7 @@
       -> sealed and shipped to its end    the segment is deleted
 
     format.py    the bytes of a segment: header, frames, what can be trusted
+    place.py     the folder as a place to write: there, on its own disk, with room
     segments.py  the folder as its reader sees it: segments, cursors, who still writes
     backlog.py   what is not shipped yet: how much, and since when
     recover.py   ship what a dead node left

@@ -125,6 +125,9 @@ def _read_frames(file: int, offset: int, max_records: int, *, has_writer: bool) 
     is_whole_chunk = len(data) == CHUNK_BYTES
     if scan.is_broken or (scan.end < len(data) and len(scan.payloads) < max_records and not is_whole_chunk):
         tail = _read_tail(file, end, has_writer=has_writer)
+        if tail.damage_at is not None and scan_frames(os.pread(file, CHUNK_BYTES, end), 1).payloads:
+            # Its writer was at this very frame when it was read, and has come on since.
+            return SegmentChunk(scan.payloads, end, has_more=True)
         return replace(tail, payloads=scan.payloads)
     has_more = is_whole_chunk or scan.end < len(data)
     return SegmentChunk(scan.payloads, end, has_more=has_more, is_final=not has_writer and not has_more)

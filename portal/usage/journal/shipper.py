@@ -116,6 +116,7 @@ class JournalShipper:
         self._lock: int | None = None
         self._offsets: dict[str, int] = {}
         self._published: dict[str, int] = {}
+        self._is_cursor_behind = False
         self._damage: JournalDamaged | None = None
         self._known_damage: set[str] = set()
         self._awake = asyncio.Event()
@@ -225,7 +226,11 @@ class JournalShipper:
             save_cursor(path, offset)
         except OSError as error:
             # A full disk must not stop what makes room on it; a restart ships from the older cursor.
-            _log.warning("journal_cursor_not_saved", segment=path.name, error=str(error))
+            if not self._is_cursor_behind:
+                _log.warning("journal_cursor_not_saved", segment=path.name, error=str(error))
+            self._is_cursor_behind = True
+        else:
+            self._is_cursor_behind = False
 
     def _finish(self, path: Path, chunk: SegmentChunk) -> None:
         if chunk.cut_bytes:
@@ -247,10 +252,14 @@ class JournalShipper:
             self._damage = JournalDamaged(path, offset)
 
     def _acquire_lock(self) -> bool:
-        if self._lock is not None:
+        if self._lock is not None and os.fstat(self._lock).st_nlink:
             return True
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(self._folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        self.close()
+        try:
+            file = os.open(self._folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            # Its writers make the folder when they start. Made here, it could be on the disk beneath its volume.
+            return False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -9,7 +9,10 @@ where even the cut failed: counted without an answer, never answered without a c
 cache lies, so the records since the last good one are kept in memory and written whole into a new segment; until that
 one is synced appends are refused, or a disk that never syncs would be answered for without end. After a failure that
 no new segment mends `is_writable` is false and appends are refused at once, until the thread, which tries every half
-second, has found the folder writable again.
+second, has found the folder writable again: after a full disk once there is room to go on for a while (place.py).
+
+A folder that is deleted or unmounted is noticed within a sync interval, by the files that have lost their name: what
+they held is written whole where the folder is again, and until then appends are refused.
 
 A process opens its own journal after forking: a child would inherit the lock on the parent's segment.
 """
@@ -27,6 +30,7 @@ from portal.core.errors import Unavailable
 from portal.core.ids import new_id
 from portal.core.logs import get_log
 from portal.usage.journal.format import HEADER_SIZE, encode_frames, segment_header
+from portal.usage.journal.place import FULL, JournalPlace
 from portal.usage.journal.segments import segment_path
 from portal.usage.records import UsageRecord, encode_record
 
@@ -58,7 +62,7 @@ class OpenSegment:
         self.has_synced_name = False
         # A shipper that saw an unlocked, empty segment would delete it: it gets its name after lock and header.
         opening = self.path.with_name(f".{self.path.name}{OPENING_SUFFIX}")
-        self._file = os.open(opening, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._file = os.open(opening, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write_all(self._file, segment_header(incarnation))
@@ -95,6 +99,19 @@ class OpenSegment:
             _sync_folder(self.path.parent)
             self.has_synced_name = True
 
+    @property
+    def is_deleted(self) -> bool:
+        """Return whether the file has lost its name, so that no shipper will ever see it."""
+        return os.fstat(self._file).st_nlink == 0
+
+    def read_all(self) -> list[bytes]:
+        """Return every frame that the segment holds."""
+        data, at = [], HEADER_SIZE
+        while at < self.size and (part := os.pread(self._file, self.size - at, at)):
+            data.append(part)
+            at += len(part)
+        return data
+
     def close(self) -> None:
         """Release the lock, so that the shipper may finish the file. One without a record is removed."""
         if self.size == HEADER_SIZE:
@@ -111,7 +128,7 @@ class Journal:
     def __init__(
         self, folder: Path, *, segment_bytes: int, sync_ms: int, on_append: Callable[[], None] | None = None
     ) -> None:
-        self._folder = folder
+        self._place = JournalPlace(folder)
         self._segment_bytes = segment_bytes
         self._sync_seconds = sync_ms / 1000
         self._on_append = on_append
@@ -138,7 +155,7 @@ class Journal:
         self._failure = None
         self._closing.clear()
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._place.open()
             self._segment = self._new_segment()
         except OSError as error:
             raise self._unavailable(error) from error
@@ -197,14 +214,15 @@ class Journal:
     def _new_segment(self) -> OpenSegment:
         self._number += 1
         self._started_at = monotonic()
-        return OpenSegment(self._folder, self._incarnation, self._number)
+        self._place.check()
+        return OpenSegment(self._place.folder, self._incarnation, self._number)
 
     def _start_next(self) -> None:
         """Open a segment ahead of the next append, which tries again should this fail."""
         try:
             self._segment = self._new_segment()
         except OSError as error:
-            _log.error("journal_segment_refused", folder=str(self._folder), error=str(error))
+            _log.error("journal_segment_refused", folder=str(self._place.folder), error=str(error))
 
     def _seal(self) -> None:
         """End the appends to the segment: the thread syncs what is left to sync, and closes it."""
@@ -215,16 +233,17 @@ class Journal:
     def _unavailable(self, failure: OSError) -> JournalUnavailable:
         if self._failure is None:
             self.failure_count += 1
-            _log.error("journal_unavailable", folder=str(self._folder), error=str(failure))
+            _log.error("journal_unavailable", folder=str(self._place.folder), error=str(failure))
         self._failure = failure
         return JournalUnavailable(
-            f"The usage journal in {self._folder} cannot be written: {failure.strerror}.",
+            f"The usage journal in {self._place.folder} cannot be written: {failure.strerror}.",
             hint="Make room on its disk, or mend it.",
         )
 
     def _sync_until_closed(self) -> None:
         while not self._closing.wait(self._sync_pause()):
             self._seal_if_old()
+            self._rescue_deleted()
             self._sync()
             if not self.is_writable:
                 self._recover()
@@ -253,6 +272,19 @@ class Journal:
         for segment in sealed:
             segment.close()
 
+    def _rescue_deleted(self) -> None:
+        """Take back what is in a file that somebody deleted: no shipper will see it, and checks were answered by it."""
+        with self._lock:
+            segment = self._segment
+            if segment is None or not segment.is_deleted:
+                return
+            segment.take_unsynced()
+            self._unplaced += segment.read_all()
+            self.failure_count += self._failure is None
+            self._failure = OSError(errno.ENOENT, "a file of it was deleted")
+            self._seal()
+        _log.error("journal_deleted", segment=str(segment.path), bytes=segment.size)
+
     def _rescue(self, segment: OpenSegment, frames: list[bytes], error: OSError) -> None:
         """Keep the segment's frames since its last good sync for a new one: none of them counts as written any more."""
         _log.error("journal_sync_failed", segment=segment.path.name, error=str(error))
@@ -267,7 +299,11 @@ class Journal:
         """Write the frames that lost their segment into a new one, or at least open one again."""
         with self._lock:
             try:
+                if self._failure is not None and self._failure.errno in FULL and not self._place.has_room():
+                    return
                 self._write(b"")
+            except OSError:
+                return
             except JournalUnavailable:
                 return
         self._sync()
@@ -275,7 +311,7 @@ class Journal:
             if self._unplaced:
                 return
             self._failure = None
-        _log.info("journal_writable_again", folder=str(self._folder))
+        _log.info("journal_writable_again", folder=str(self._place.folder))
 
 
 def _write_all(file: int, data: bytes) -> None:
