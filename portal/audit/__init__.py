@@ -10,7 +10,7 @@ Writes of one account queue behind an advisory lock of the transaction. Never ho
 
 from portal.audit.action import Action, find_action, list_actions
 from portal.audit.models import AuditEvent
-from portal.audit.record import record
+from portal.audit.record import build_event, record
 from portal.audit.store import (
     AuditFilter,
     count_audit_events,
@@ -27,6 +27,7 @@ __all__ = [
     "AuditEvent",
     "AuditFilter",
     "Break",
+    "build_event",
     "count_audit_events",
     "find_action",
     "find_audit_event",

@@ -13,6 +13,16 @@ from portal.core.database import Tx
 async def record(tx: Tx, actor: Actor, action: Action, subject: str, **details: Any) -> None:
     """Append a row to the chain of the actor's account. `details` become JSON and hold no secret."""
     last = await store.lock_chain(tx, actor.account_id)
+    await tx.insert(build_event(tx, last, actor, action, subject, **details))
+
+
+def build_event(
+    tx: Tx, last: AuditEvent | None, actor: Actor, action: Action, subject: str, **details: Any
+) -> AuditEvent:
+    """Build the row that follows `last`, which `lock_chain` returned in this transaction; the caller inserts it.
+
+    For who writes many chains at once and holds something that all wait for.
+    """
     row = AuditEvent(
         account_id=actor.account_id,
         sequence=last.sequence + 1 if last else 1,
@@ -26,4 +36,4 @@ async def record(tx: Tx, actor: Actor, action: Action, subject: str, **details: 
         hash=b"",
     )
     row.hash = chain_hash(last.hash if last else FIRST, row)
-    await tx.insert(row)
+    return row

@@ -14,7 +14,7 @@ from portal.billing.audit import audit_invoice, audit_numbers
 from portal.billing.components import LineComponent, part_document, parts_from
 from portal.billing.decimals import decimal_from, format_decimal, signed_decimal_from
 from portal.billing.draft import Draft, draft_invoice
-from portal.billing.finalize import FinalizedInvoice, finalize_invoice
+from portal.billing.finalize import FinalizedInvoice, finalize_invoice, finalize_invoices
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
 from portal.billing.prorate import Share, days_covered, prorate
@@ -56,6 +56,7 @@ __all__ = [
     "decimal_from",
     "draft_invoice",
     "finalize_invoice",
+    "finalize_invoices",
     "find_invoice",
     "format_decimal",
     "list_due",

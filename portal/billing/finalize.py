@@ -1,14 +1,16 @@
-"""Finalize the invoice of an account's next period, once the period is over. What is written then never changes.
+"""Finalize the invoices of accounts' next periods, once these are over. What is written then never changes.
 
-    lock the account's billing -> close the period (what comes afterwards is late) -> collect inputs, build lines
-    -> on to the next period -> invoice with the next number, all in one transaction
+    each account: lock its billing -> close the period (what comes afterwards is late) -> collect inputs, build lines
+    -> on to the next period
+    then: lock the audit chains -> take as many numbers as there are invoices -> write all, in one transaction
 
-A crash anywhere leaves nothing, and the next attempt does the same again. Of several at once one has the account and
-the others leave it; those with different accounts wait for the year's number for the few statements that are left.
+A crash anywhere leaves nothing, and the next attempt does the same again. Of several at once one has an account and
+the others leave it. The year's numbers are what all share: they are locked for one flush and the commit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from portal import audit, plans, usage
 from portal.accounts import get_account
@@ -30,16 +32,27 @@ from portal.plans import Period
 
 FINALIZE = audit.Action("invoice.finalize", "finalized the invoice")
 
-STATEMENT_SECONDS, WAITING_SECONDS = 10.0, 2.0
-"""Whoever holds something of an account delays this account, and nobody else's invoice."""
+STATEMENT_SECONDS, WAITING_SECONDS, BATCH_WAITING_SECONDS = 10.0, 2.0, 0.2
+"""Whoever holds something of an account delays this account, and nobody else's invoice: a batch gives up sooner."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinalizedInvoice:
-    """The period is billed; `invoice` None: there was nothing in it to bill."""
+    """The period of the account is billed; `invoice` None: there was nothing in it to bill."""
 
+    account_id: str
     period: str
     invoice: Invoice | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """What there is to write for an account whose period is closed; the number alone is missing."""
+
+    account_id: str
+    period: Period
+    inputs: InvoiceInputs
+    drafts: list[InvoiceLineDraft]
 
 
 async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> FinalizedInvoice | None:
@@ -47,8 +60,25 @@ async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finaliz
 
     Return None where that period is not over for as long as `grace`, or another process bills the account.
     """
+    return next(iter(await finalize_invoices(tx, [account_id], grace)), None)
+
+
+async def finalize_invoices(tx: Tx, account_ids: Sequence[str], grace: timedelta) -> list[FinalizedInvoice]:
+    """Finalize the invoices of these accounts' next periods, all or none.
+
+    Leaves out accounts whose period is not over for as long as `grace`, or that another process bills.
+    """
     await tx.limit_statements(STATEMENT_SECONDS)
-    await tx.limit_waiting(WAITING_SECONDS)
+    await tx.limit_waiting(WAITING_SECONDS if len(account_ids) == 1 else BATCH_WAITING_SECONDS)
+    computed = [await _compute(tx, account_id, grace) for account_id in sorted(account_ids)]
+    over = [invoice for invoice in computed if invoice is not None]
+    billed = [invoice for invoice in over if is_worth_an_invoice(invoice.inputs, invoice.drafts)]
+    invoices = {invoice.account_id: invoice for invoice in await _insert(tx, billed)}
+    return [FinalizedInvoice(one.account_id, one.period.name, invoices.get(one.account_id)) for one in over]
+
+
+async def _compute(tx: Tx, account_id: str, grace: timedelta) -> _Computed | None:
+    """Close the account's period and compute its invoice."""
     billing = await store.lock_billing(tx, account_id)
     if billing is None:
         return None
@@ -63,9 +93,7 @@ async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> Finaliz
     inputs = await collect_inputs(tx, account_id, period, units, closed)
     drafts = build_lines(inputs)
     await _advance(tx, billing, plans.periods_around(period.end, account.time_zone)[0])
-    if not is_worth_an_invoice(inputs, drafts):
-        return FinalizedInvoice(period.name, None)
-    return FinalizedInvoice(period.name, await _insert(tx, account_id, period, inputs, drafts))
+    return _Computed(account_id, period, inputs, drafts)
 
 
 async def _advance(tx: Tx, billing: BillingAccount, following: Period) -> None:
@@ -73,29 +101,39 @@ async def _advance(tx: Tx, billing: BillingAccount, following: Period) -> None:
     await tx.flush()
 
 
-async def _insert(
-    tx: Tx, account_id: str, period: Period, inputs: InvoiceInputs, drafts: list[InvoiceLineDraft]
-) -> Invoice:
-    """Write the invoice. Its number is the last thing that is waited for, since all accounts share it."""
-    await audit.lock_chain(tx, account_id)
-    number, now = await store.take_number(tx, tx.now.year)
-    sums = totals(inputs, drafts)
-    invoice = Invoice(
+async def _insert(tx: Tx, billed: Sequence[_Computed]) -> list[Invoice]:
+    """Write the invoices. All accounts share the year's numbers: they come last, and one flush and the commit after."""
+    if not billed:
+        return []
+    chains = [await audit.lock_chain(tx, computed.account_id) for computed in billed]
+    first, now = await store.take_numbers(tx, tx.now.year, len(billed))
+    invoices, rows = [], []
+    for place, (computed, last) in enumerate(zip(billed, chains, strict=True)):
+        number, finalized_at = f"{tx.now.year}-{first + place:06}", now + timedelta(microseconds=place)
+        invoice = _invoice(computed, number, finalized_at)
+        actor = Actor("system", SYSTEM.id, AccountId(computed.account_id))
+        details = {"number": number, "total": str(invoice.total)}
+        invoices.append(invoice)
+        rows += [invoice, *rows_of(computed.drafts, computed.account_id, invoice.id)]
+        rows.append(audit.build_event(tx, last, actor, FINALIZE, invoice.id, **details))
+    await tx.insert_all(rows)
+    return invoices
+
+
+def _invoice(computed: _Computed, number: str, finalized_at: datetime) -> Invoice:
+    sums = totals(computed.inputs, computed.drafts)
+    return Invoice(
         id=new_id("inv"),
-        account_id=account_id,
-        number=f"{tx.now.year}-{number:06}",
-        period=period.name,
-        period_start=period.start,
-        period_end=period.end,
-        currency=inputs.currency,
+        account_id=computed.account_id,
+        number=number,
+        period=computed.period.name,
+        period_start=computed.period.start,
+        period_end=computed.period.end,
+        currency=computed.inputs.currency,
         subtotal=sums.subtotal,
         tax=sums.tax,
         total=sums.total,
-        inputs=inputs.to_json(),
-        digest=inputs.digest,
-        finalized_at=now,
+        inputs=computed.inputs.to_json(),
+        digest=computed.inputs.digest,
+        finalized_at=finalized_at,
     )
-    await store.insert_invoice(tx, invoice, rows_of(drafts, account_id, invoice.id))
-    actor = Actor("system", SYSTEM.id, AccountId(account_id))
-    await audit.record(tx, actor, FINALIZE, invoice.id, number=invoice.number, total=str(sums.total))
-    return invoice

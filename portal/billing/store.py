@@ -14,18 +14,25 @@ from portal.core.database import Tx
 
 # A month begins and ends in the account's own zone.
 _REGISTER = text("""
-INSERT INTO billing_accounts (account_id, first_period, next_period, next_at)
-SELECT account.id, to_char(month, 'YYYY-MM'), to_char(month, 'YYYY-MM'), (month + interval '1 month') AT TIME ZONE zone
-FROM (
-    SELECT id, time_zone AS zone, date_trunc('month', created_at AT TIME ZONE time_zone) AS month FROM accounts
-    WHERE NOT EXISTS (SELECT FROM billing_accounts known WHERE known.account_id = accounts.id)
-) account
-ON CONFLICT DO NOTHING
+WITH portion AS (SELECT id, time_zone, created_at FROM accounts WHERE id > :after ORDER BY id LIMIT :most),
+registered AS (
+    INSERT INTO billing_accounts (account_id, first_period, next_period, next_at)
+    SELECT account.id, to_char(month, 'YYYY-MM'), to_char(month, 'YYYY-MM'),
+        (month + interval '1 month') AT TIME ZONE zone
+    FROM (
+        SELECT id, time_zone AS zone, date_trunc('month', created_at AT TIME ZONE time_zone) AS month FROM portion
+        WHERE NOT EXISTS (SELECT FROM billing_accounts known WHERE known.account_id = portion.id)
+    ) account
+    ON CONFLICT DO NOTHING
+)
+SELECT max(id) AS last, count(*) AS seen FROM portion
 """)
-_NEXT_NUMBER = (
+MAX_REGISTERED = 2_000
+_COUNT = bindparam("count", type_=Integer)
+_NEXT_NUMBERS = (
     insert(InvoiceNumber)
-    .values(year=bindparam("year", type_=Integer), last=1)
-    .on_conflict_do_update(index_elements=["year"], set_={"last": col(InvoiceNumber.last) + 1})
+    .values(year=bindparam("year", type_=Integer), last=_COUNT)
+    .on_conflict_do_update(index_elements=["year"], set_={"last": col(InvoiceNumber.last) + _COUNT})
     .returning(col(InvoiceNumber.last), func.clock_timestamp().label("now"))
 )
 OVERDUE = timedelta(hours=1)
@@ -44,14 +51,17 @@ class Due(NamedTuple):
     account_id: str
 
 
-async def register_accounts(tx: Tx) -> None:
+async def register_accounts(tx: Tx, after: str = "", most: int = MAX_REGISTERED) -> str | None:
     """Register accounts that billing does not know yet: they are billed from the month in which they were opened.
+
+    Looks at the next `most` accounts by id and returns the last of them, None at the end: no statement reads them all.
 
     The one statement that reads another domain's table, `accounts`: which accounts are missing is an anti-join of the
     two. A list from portal.accounts would be all accounts, every minute; one of those since a mark would miss what a
     transaction that began before it committed after it, and such an account would never be billed.
     """
-    await tx.execute(_REGISTER)
+    row = (await tx.execute(_REGISTER, {"after": after, "most": most})).one()
+    return row.last if row.seen == most else None
 
 
 async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> list[Due]:
@@ -79,24 +89,18 @@ async def find_billing(tx: Tx, account_id: str) -> BillingAccount | None:
     return await tx.find(_billing(account_id))
 
 
-async def take_number(tx: Tx, year: int) -> tuple[int, datetime]:
-    """Take the next number of a year. Returns it and when it was given, in the order of the numbers.
+async def take_numbers(tx: Tx, year: int, count: int) -> tuple[int, datetime]:
+    """Take the next `count` numbers of a year. Returns the first and when it was given, in the order of the numbers.
 
-    The year stays locked until the commit; a rollback gives the number back.
+    The year stays locked until the commit; a rollback gives the numbers back.
     """
-    row = (await tx.execute(_NEXT_NUMBER, {"year": year})).one()
-    return row.last, row.now
+    row = (await tx.execute(_NEXT_NUMBERS, {"year": year, "count": count})).one()
+    return row.last - count + 1, row.now
 
 
 async def list_number_gaps(tx: Tx) -> list[tuple[int, int, int]]:
     """List years in which numbers given and invoices differ: (year, numbers, invoices)."""
     return [(row.year, row.last, row.invoices) for row in await tx.execute(_NUMBERS)]
-
-
-async def insert_invoice(tx: Tx, invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
-    await tx.insert(invoice)
-    for line in lines:
-        await tx.insert(line)
 
 
 async def find_invoice(tx: Tx, account_id: str, invoice_id: str) -> Invoice | None:

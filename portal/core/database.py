@@ -127,6 +127,11 @@ class Tx:
         await self._send(self._session.flush)
         return row
 
+    async def insert_all(self, rows: Sequence[object]) -> None:
+        """Add table rows and send them now, those of a table in one statement."""
+        self._session.add_all(rows)
+        await self._send(self._session.flush)
+
     async def flush(self) -> None:
         """Send the changes made to loaded rows."""
         await self._send(self._session.flush)
