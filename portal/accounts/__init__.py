@@ -18,7 +18,7 @@ from portal.accounts.identity.create_user import CreatedUser, create_user
 from portal.accounts.identity.sign_up import NewAccount, hash_new_password, sign_up
 from portal.accounts.members.add_member import NewMember, add_member
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
-from portal.accounts.policy_version import bump_policy_version
+from portal.accounts.policy_version import bump_policy_version, suspend_again
 from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
 from portal.accounts.rules import MAX_SESSION_AGE, device_name, token_digest
 from portal.accounts.sessions.revoke_other_sessions import revoke_other_sessions
@@ -41,6 +41,7 @@ from portal.accounts.store import (
     list_memberships,
     list_own_memberships,
     list_policy_versions,
+    lock_policy_version,
 )
 from portal.accounts.tokens.authenticate_service import authenticate_service
 from portal.accounts.tokens.create_personal_token import create_personal_token
@@ -108,6 +109,7 @@ __all__ = [
     "list_service_tokens",
     "list_sessions",
     "load_credential_status",
+    "lock_policy_version",
     "open_session",
     "purge_expired",
     "revoke_other_sessions",
@@ -117,6 +119,7 @@ __all__ = [
     "sign_in",
     "sign_out",
     "sign_up",
+    "suspend_again",
     "switch_account",
     "token_digest",
 ]

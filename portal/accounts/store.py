@@ -113,11 +113,27 @@ async def list_policy_versions(tx: Tx, account_ids: Collection[str]) -> Sequence
     return [(row.id, row.policy_version) for row in await tx.execute(statement)]
 
 
-async def update_policy_version(tx: Tx, account_id: str) -> int:
-    """Add one and return the new version; the row stays locked until the transaction ends."""
+async def lock_policy_version(tx: Tx, account_id: str) -> int | None:
+    """Return the version, None for an account that does not exist; the row stays locked until the transaction ends."""
+    return await tx.find(select(col(Account.policy_version)).where(col(Account.id) == account_id).with_for_update())
+
+
+async def suspend_account(tx: Tx, account_id: str) -> bool:
+    """Suspend an account; return whether it was not."""
+    statement = (
+        update(Account)
+        .where(col(Account.id) == account_id, col(Account.suspended_at).is_(None))
+        .values(suspended_at=tx.now)
+        .returning(col(Account.id))
+    )
+    return await tx.find(statement) is not None
+
+
+async def update_policy_version(tx: Tx, account_id: str, above: int = 0) -> int:
+    """Add one, to `above` at least, and return the new version; the row stays locked until the transaction ends."""
     return await tx.get(
         update(Account)
         .where(col(Account.id) == account_id)
-        .values(policy_version=col(Account.policy_version) + 1)
+        .values(policy_version=func.greatest(col(Account.policy_version), above) + 1)
         .returning(col(Account.policy_version))
     )

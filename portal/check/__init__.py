@@ -29,7 +29,7 @@ from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
 from portal.check.journal_batch import Outcome
 from portal.check.live import load_live_limits, load_live_used
-from portal.check.policy import PolicyCache, PolicyInvalidator, PreparedPolicy
+from portal.check.policy import PolicyCache, PolicyInvalidator, PreparedPolicy, RestoredDatabase
 from portal.check.reasons import format_span, reason_of
 from portal.check.request import BatchRequest, CheckRequest, SettleRequest, parse_batch, parse_check, parse_settle
 from portal.check.response import CheckOutcome, CheckResponse, LimitAnswer
@@ -53,6 +53,7 @@ __all__ = [
     "PolicyCache",
     "PolicyInvalidator",
     "PreparedPolicy",
+    "RestoredDatabase",
     "ServiceTokens",
     "SettleRequest",
     "SharedTokens",

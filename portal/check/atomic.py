@@ -65,8 +65,8 @@ async def check_atomic(checker: Checker, service_id: str, requests: Sequence[Che
         except LimitsUnavailable as error:
             return await _answer_degraded(checker, batch, error)
         if decision.status is Status.STALE:
-            for request in requests:
-                await checker.policies.reload(secret_digest(request.key), batch.merged.version)
+            for policy, request in zip(known, requests, strict=True):
+                await checker.policies.reload(secret_digest(request.key), policy)
         elif decision.status is Status.REUSED:
             raise IdReused
         else:

@@ -260,7 +260,7 @@ class Checker:
 
     async def _reload(self, job: _Job) -> None:
         job.seed = None
-        self._ask_again(job, await self.policies.reload(job.digest, job.prepared.policy.version))
+        self._ask_again(job, await self.policies.reload(job.digest, job.prepared.policy))
 
     async def _load_seed_of(self, job: _Job) -> None:
         policy = job.prepared.policy

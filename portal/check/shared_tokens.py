@@ -72,6 +72,15 @@ class SharedTokens:
                 return {digest: token for digest, token in tokens.items() if digest not in revoked}
         return {}
 
+    async def list_all(self) -> dict[bytes, str]:
+        """Return every token that any shard knows, digest -> id, revoked or not. Raises LimitsUnavailable."""
+        replies = await self._ask_all("HGETALL", TOKENS)
+        return {
+            bytes.fromhex(digest.decode()): _decode(text).id
+            for reply in replies
+            for digest, text in zip(reply[::2], reply[1::2], strict=True)
+        }
+
     async def list_revoked(self) -> set[bytes]:
         """Return the digests of revoked tokens that any shard knows. Raises LimitsUnavailable when none answers."""
         replies = await self._ask_all("HKEYS", REVOKED)

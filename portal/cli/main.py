@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from portal.cli.commands import audit, dlq, journal, plan, token, usage, user
+from portal.cli.commands import audit, dlq, journal, plan, restore, token, usage, user
 from portal.cli.commands.migrate import migrate
 from portal.cli.commands.prorate import prorate
 from portal.cli.commands.rate import rate
@@ -32,6 +32,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "prorate": prorate,
     "usage": usage.app,
     "journal": journal.app,
+    "restore": restore.app,
     "dlq": dlq.app,
     "audit": audit.app,
     "demo": demo.app,

@@ -8,6 +8,7 @@ that no process answers from an older state. Never counts and never decides: see
     override_limit.py  clear_override.py  end_overrides.py           the verbs of staff, and of a worker
     events.py  what is done to keys (KeyAction) and the events about it
     rules.py  overrides.py  secrets.py                               what keys and secrets look like; what is in force
+    restore/                                                         what must hold although PostgreSQL was restored
     models.py  store.py                                              its tables and every statement on them
 
 A verb lists itself once, in its own file: `@requires` says the permission (the schema and docs/guides/roles.md repeat
@@ -24,6 +25,16 @@ from portal.keys.models import Key, KeySecret
 from portal.keys.override_limit import NewOverride, override_key_limit
 from portal.keys.overrides import LimitOverride, overrides_of, with_overrides
 from portal.keys.pause import pause_key
+from portal.keys.restore.reapply import Reapplied, reapply_tombstones
+from portal.keys.restore.tombstones import (
+    Tombstones,
+    common_ips,
+    common_scopes,
+    earlier,
+    read_key_tombstone,
+    read_secret_tombstone,
+    tombstones_of,
+)
 from portal.keys.resume import resume_key
 from portal.keys.revoke import revoke_key
 from portal.keys.rotate import rotate_key
@@ -56,10 +67,15 @@ __all__ = [
     "LimitOverride",
     "NewKey",
     "NewOverride",
+    "Reapplied",
+    "Tombstones",
     "change_told_by",
     "clear_key_override",
+    "common_ips",
+    "common_scopes",
     "count_keys",
     "create_key",
+    "earlier",
     "end_overrides",
     "find_key",
     "find_keys_anywhere",
@@ -75,11 +91,15 @@ __all__ = [
     "override_key_limit",
     "overrides_of",
     "pause_key",
+    "read_key_tombstone",
+    "read_secret_tombstone",
+    "reapply_tombstones",
     "resume_key",
     "revoke_key",
     "rotate_key",
     "secret_digest",
     "secret_problem",
+    "tombstones_of",
     "update_key",
     "with_overrides",
 ]

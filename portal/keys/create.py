@@ -15,6 +15,7 @@ from portal.core.ids import new_id
 from portal.core.names import check_name
 from portal.keys.events import KeyAction, KeyCreated
 from portal.keys.models import Key
+from portal.keys.restore.tombstones import tombstones_of
 from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
 from portal.keys.secrets import add_secret
 
@@ -61,8 +62,8 @@ async def create_key(tx: Tx, actor: Actor, new: NewKey) -> CreatedKey:
             expires_at=check_expiry(new.expires_at, tx.now),
         )
     )
-    _, secret = await add_secret(tx, key, new.prefix)
+    row, secret = await add_secret(tx, key, new.prefix)
     await audit.record(tx, actor, CREATE, key.id, name=key.name, environment=key.environment)
-    await bump_policy_version(tx, key.account_id)
+    await bump_policy_version(tx, key.account_id, tombstones_of(key, [row]))
     tx.emit(KeyCreated(account_id=key.account_id, key_id=key.id))
     return CreatedKey(key, secret)

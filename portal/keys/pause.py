@@ -7,6 +7,7 @@ from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
+from portal.keys.restore.tombstones import tombstones_of
 
 PAUSE = KeyAction("key.pause", "paused the key", "paused")
 
@@ -19,6 +20,6 @@ async def pause_key(tx: Tx, actor: Actor, key_id: str) -> Key:
         key.paused_at = tx.now
         await tx.flush()
         await audit.record(tx, actor, PAUSE, key.id)
-        await bump_policy_version(tx, key.account_id)
+        await bump_policy_version(tx, key.account_id, tombstones_of(key))
         tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=PAUSE.verb))
     return key

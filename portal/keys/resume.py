@@ -7,6 +7,7 @@ from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
+from portal.keys.restore.tombstones import tombstones_of
 
 RESUME = KeyAction("key.resume", "resumed the key", "resumed")
 
@@ -19,6 +20,6 @@ async def resume_key(tx: Tx, actor: Actor, key_id: str) -> Key:
         key.paused_at = None
         await tx.flush()
         await audit.record(tx, actor, RESUME, key.id)
-        await bump_policy_version(tx, key.account_id)
+        await bump_policy_version(tx, key.account_id, tombstones_of(key))
         tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=RESUME.verb))
     return key

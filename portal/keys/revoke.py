@@ -7,6 +7,7 @@ from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyRevoked
 from portal.keys.models import Key
+from portal.keys.restore.tombstones import tombstones_of
 
 REVOKE = KeyAction("key.revoke", "revoked the key", "revoked")
 
@@ -21,6 +22,6 @@ async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = Non
         key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:MAX_REASON] or None
         await tx.flush()
         await audit.record(tx, actor, REVOKE, key.id, reason=key.revoked_reason)
-        await bump_policy_version(tx, key.account_id)
+        await bump_policy_version(tx, key.account_id, tombstones_of(key))
         tx.emit(KeyRevoked(account_id=key.account_id, key_id=key.id))
     return key

@@ -11,6 +11,7 @@ from portal.core.errors import Conflict, Invalid
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key, KeySecret
+from portal.keys.restore.tombstones import tombstones_of
 from portal.keys.secrets import add_secret
 
 ROTATE = KeyAction("key.rotate", "rotated the key", "rotated")
@@ -41,9 +42,9 @@ async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, pref
     _end([*older], tx, timedelta(0))
     _end([current], tx, overlap)
     await tx.flush()
-    _, secret = await add_secret(tx, key, prefix)
+    row, secret = await add_secret(tx, key, prefix)
     await audit.record(tx, actor, ROTATE, key.id, overlap_seconds=int(overlap.total_seconds()))
-    await bump_policy_version(tx, key.account_id)
+    await bump_policy_version(tx, key.account_id, tombstones_of(key, [row, current, *older]))
     tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=ROTATE.verb))
     return RotatedKey(key, secret)
 

@@ -113,6 +113,18 @@ async def list_keys_by_id(tx: Tx, account_id: str, key_ids: Sequence[str]) -> li
     return await tx.list(select(Key).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids)))
 
 
+async def lock_keys_by_id(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[Key]:
+    """Lock those of these keys that belong to the account, in the order of their ids."""
+    is_one = (col(Key.account_id) == account_id, col(Key.id).in_(key_ids))
+    return await tx.list(select(Key).where(*is_one).order_by(col(Key.id)).with_for_update())
+
+
+async def lock_secrets_by_id(tx: Tx, account_id: str, secret_ids: Sequence[str]) -> list[KeySecret]:
+    """Lock those of these secrets that belong to the account, in the order of their ids."""
+    is_one = (col(KeySecret.account_id) == account_id, col(KeySecret.id).in_(secret_ids))
+    return await tx.list(select(KeySecret).where(*is_one).order_by(col(KeySecret.id)).with_for_update())
+
+
 async def list_secrets(tx: Tx, account_id: str, key_ids: Sequence[str]) -> list[KeySecret]:
     """Return up to MAX_SECRETS secrets of each of these keys, newest first."""
     newest = (col(KeySecret.created_at).desc(), col(KeySecret.id).desc())

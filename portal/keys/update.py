@@ -13,6 +13,7 @@ from portal.core.names import check_name
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
+from portal.keys.restore.tombstones import tombstones_of
 from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
 
 UPDATE = KeyAction("key.update", "changed the key")
@@ -55,6 +56,6 @@ async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> 
         key.limits = check_limits(changes.limits)
     await tx.flush()
     await audit.record(tx, actor, UPDATE, key.id, name=key.name, scopes=key.scopes, ips=key.allowed_ips)
-    await bump_policy_version(tx, key.account_id)
+    await bump_policy_version(tx, key.account_id, tombstones_of(key))
     tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=UPDATE.verb))
     return key

@@ -25,6 +25,7 @@ Failure modes:
   the promoted one does not know is asked for (UNSEEDED) or admitted once more: at most one limit a key and failover.
 """
 
+from portal.limits.account_record import AccountRecord, AccountRecords
 from portal.limits.client import listening_client, shard_client
 from portal.limits.limiter import Limiter
 from portal.limits.local_limiter import LocalLimiter
@@ -51,6 +52,8 @@ from portal.limits.sentinels import Sentinels
 __all__ = [
     "ADMITS",
     "NEVER",
+    "AccountRecord",
+    "AccountRecords",
     "Bucket",
     "Decision",
     "LimitRequest",

@@ -11,14 +11,16 @@ and nobody waits for what will not come. It closes when a PING or a new link is 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from time import monotonic_ns
+from typing import Any
 
 import hiredis
+import msgspec
 
 from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.logs import get_log
@@ -277,9 +279,17 @@ class Limiter:
         """Decide and wait. Raises LimitsUnavailable."""
         return await wait_for_callback(partial(self.decide, request))
 
-    async def raise_policy_version(self, account_id: str, version: int) -> None:
-        """Let no check of the account pass by an older policy from now on. Raises LimitsUnavailable."""
-        await self.shard_of(account_id).run_script(RAISE_VERSION, [f"account:{account_id}"], [version])
+    async def raise_policy_version(
+        self, account_id: str, version: int, change: str = "", tombstones: Mapping[str, Any] | None = None
+    ) -> int:
+        """Let no check of the account pass by an older policy from now on; remember the tombstones. Idempotent.
+
+        Returns 0, or the version that Redis has where another change had this one or a later one: changes may have
+        overtaken one another, or PostgreSQL was restored. Raises LimitsUnavailable.
+        """
+        states = [text for id_, state in (tombstones or {}).items() for text in (id_, _to_json(state))]
+        arguments: list[str | int] = [version, change, *states]
+        return int(await self.shard_of(account_id).run_script(RAISE_VERSION, [f"account:{account_id}"], arguments))
 
     async def raise_used(self, account_id: str, period: str, used: int, settled: int) -> None:
         """Raise the period's counter to at least what has been ingested, of which settlements added `settled`.
@@ -311,6 +321,10 @@ class Limiter:
 
 def _is_unknown_script(reply: Reply) -> bool:
     return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")
+
+
+def _to_json(state: Any) -> str:
+    return msgspec.json.encode(state).decode()
 
 
 async def _ping(shard: Shard) -> bool:

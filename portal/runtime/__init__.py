@@ -3,6 +3,7 @@
 The command line, the tests and the benchmark start here, and nothing below imports it.
 
     prepare_database      migrations, partitions and the starter catalogue
+    finish_restore.py     what `portal restore finish` does after PostgreSQL was restored
     container.py          settings → database, Redis, broker, bus (`open_container`); what HTTP adds (`open_web`)
     workers.py            every background worker by its name, and how they are run together
     server.py             an HTTP server in a loop that somebody else owns; the options of every HTTP process of ours
@@ -25,6 +26,7 @@ from portal.runtime.container import (
     open_web,
     retention_of,
 )
+from portal.runtime.finish_restore import RestoreReport, finish_restore
 from portal.runtime.gc_tuning import tune_gc
 from portal.runtime.http_process import http_config
 from portal.runtime.metrics import JournalMetrics, UsageMetrics, expose_metrics, metrics_hub, serve_metrics
@@ -44,6 +46,7 @@ from portal.runtime.workers import (
 __all__ = [
     "Container",
     "JournalMetrics",
+    "RestoreReport",
     "Supervisor",
     "UsageMetrics",
     "bind",
@@ -51,6 +54,7 @@ __all__ = [
     "build_workers",
     "describe_services",
     "expose_metrics",
+    "finish_restore",
     "host_and_port",
     "http_config",
     "journal_folder",

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from portal.accounts import SignInThrottle
-from portal.check import Checker, PolicyCache, PolicyInvalidator, ServiceTokens, SharedTokens
+from portal.check import Checker, PolicyCache, PolicyInvalidator, RestoredDatabase, ServiceTokens, SharedTokens
 from portal.core.database import Database
 from portal.core.messaging.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.rabbit import RabbitBus
@@ -60,6 +60,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         pool_size=settings.database_pool_size,
         after_commit=changes.after_commit,
     )
+    changes.heal = RestoredDatabase(database, limiter).heal
     broker = _open_broker(settings)
     await limiter.open()
     lag = LoopLag()

@@ -52,6 +52,7 @@ def test_the_page_on_roles_is_the_codes() -> None:
 
 AUDIT_ACTIONS = [
     "account.sign_up",
+    "account.suspend_again",
     "account.switch",
     "invoice.finalize",
     "key.clear_override",
@@ -59,6 +60,7 @@ AUDIT_ACTIONS = [
     "key.end_override",
     "key.override_limit",
     "key.pause",
+    "key.reapply",
     "key.resume",
     "key.revoke",
     "key.rotate",

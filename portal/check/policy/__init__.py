@@ -5,6 +5,7 @@ cache            this process, then Redis, then PostgreSQL; PreparedPolicy: what
 denials          remembered for up to a second beside the policy that denied
 invalidate       after a change: raises the account's version in Redis before the caller is answered
 outage_copies    while PostgreSQL fails: what a process knows is kept in Redis for others that start
+restored         PostgreSQL behind Redis, after a restore: finds it, heals it, never towards more rights
 version_poller   without Redis: asks PostgreSQL which accounts have a newer version
 """
 
@@ -20,6 +21,7 @@ from portal.check.policy.compile import (
     rules_for,
 )
 from portal.check.policy.invalidate import PolicyInvalidator
+from portal.check.policy.restored import RestoredDatabase
 from portal.check.policy.version_poller import VersionPoller
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "PolicyCache",
     "PolicyInvalidator",
     "PreparedPolicy",
+    "RestoredDatabase",
     "Rule",
     "VersionPoller",
     "compile_rules",

@@ -13,6 +13,7 @@ import msgspec
 from portal.check.policy.compile import KeyPolicy, intern_policy, limits_of, load_policy, rules_for
 from portal.check.policy.denials import DenialCache
 from portal.check.policy.outage_copies import OutageCopies
+from portal.check.policy.restored import RestoredDatabase
 from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.database import Database
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status, encode
@@ -141,6 +142,7 @@ class PolicyCache:
         self._outage_seconds = outage_seconds
         self._failed_at = -RETRY_SECONDS
         self._copies = OutageCopies(limiter, outage_seconds)
+        self._restored = RestoredDatabase(database, limiter)
         self._policies: OrderedDict[bytes, CachedPolicy] = OrderedDict()
         self._absent: OrderedDict[bytes, float] = OrderedDict()
         self._versions: OrderedDict[str, int] = OrderedDict()
@@ -191,18 +193,28 @@ class PolicyCache:
         entry.tried_at = monotonic() - self._max_age + RETRY_SECONDS
         return entry
 
-    async def reload(self, digest: bytes, stale_version: int = 0) -> CachedPolicy | None:
-        """Load the policy from PostgreSQL, whatever the tiers hold.
+    async def reload(self, digest: bytes, stale: KeyPolicy) -> CachedPolicy | None:
+        """Load the policy from PostgreSQL instead of the `stale` one, whatever the tiers hold.
 
-        Where PostgreSQL fails, one that another process has shared and that is newer than `stale_version` will do.
+        Where PostgreSQL fails, a newer one that another process has shared will do. Where PostgreSQL itself is older
+        than Redis, the account is healed first: see restored.py.
         """
         try:
-            return await self._loads.run(digest, lambda: self._from_database(digest))
+            return await self._loads.run(digest, lambda: self._from_database_in_time(digest, stale.account_id))
         except Exception:
             entry = await self._shared(digest) or await self._copied(digest)
-            if entry is None or entry.policy.version <= stale_version:
+            if entry is None or entry.policy.version <= stale.version:
                 raise
             return self._store(digest, entry)
+
+    async def _from_database_in_time(self, digest: bytes, account_id: str) -> CachedPolicy | None:
+        """Load a policy that Redis calls stale; what it says then proves whether PostgreSQL has lost changes."""
+        version = await self._restored.read_version(account_id)
+        entry = await self._from_database(digest)
+        if entry is None or version is None or entry.policy.version >= version:
+            return entry
+        narrowed = await self._restored.narrowed(entry.policy, version)
+        return self._store(digest, CachedPolicy(intern_policy(narrowed)))
 
     def keep_copies(self) -> None:
         """Note an outage of PostgreSQL: what is known here is kept in Redis for as long, for processes that start."""

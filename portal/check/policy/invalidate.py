@@ -1,7 +1,7 @@
 """What happens after a change to what keys may do: the account's record is raised before the caller is answered."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 
@@ -26,18 +26,17 @@ class PolicyInvalidator:
         self._tokens = SharedTokens(limiter)
         self.listeners: list[Callable[[str, int], None]] = []
         """Called with each change of this process at once, Redis or not."""
+        self.heal: Callable[[str, int], Awaitable[object]] | None = None
+        """Called with an account and the version that PostgreSQL must have reached: RestoredDatabase.heal."""
         self._tasks = BackgroundTasks()
 
     async def after_commit(self, events: Sequence[Event]) -> None:
         """Raise each account's version. A Redis that stays away is left to the outbox relay, and logged."""
-        newest: dict[str, int] = {}
         for event in events:
             if isinstance(event, PolicyChanged):
-                newest[event.account_id] = max(event.version, newest.get(event.account_id, 0))
+                await self._raise(event)
             elif isinstance(event, ServiceTokenRevoked):
                 self._tasks.start(self._revoke_token(event.token_digest))
-        for account_id, version in newest.items():
-            await self._raise(account_id, version)
 
     async def handle_relayed(self, message: bytes) -> None:
         """Do the same again from the outbox: the process may have died between its commit and Redis.
@@ -48,32 +47,50 @@ class PolicyInvalidator:
         if event["type"] == ServiceTokenRevoked.wire_type:
             await self._tokens.revoke(bytes.fromhex(event["body"]["token_digest"]))
         if event["type"] == PolicyChanged.wire_type:
-            await self._limiter.raise_policy_version(event["body"]["account_id"], event["body"]["version"])
+            await self._raise_in_redis(msgspec.convert(event["body"], PolicyChanged))
 
     async def _revoke_token(self, digest: str) -> None:
         """Tell Redis at once; where no shard answers, the outbox relay does it."""
         with suppress(LimitsUnavailable):
             await self._tokens.revoke(bytes.fromhex(digest))
 
-    async def _raise(self, account_id: str, version: int) -> None:
+    async def _raise(self, event: PolicyChanged) -> None:
         """Try for a second at most; for a Redis that stays away the rest is done in the background once it is back."""
         for listener in self.listeners:
-            listener(account_id, version)
+            listener(event.account_id, event.version)
         until = monotonic() + TIMEOUT_SECONDS
         while monotonic() < until:
             try:
-                await self._limiter.raise_policy_version(account_id, version)
-                return
+                known = await self._raise_in_redis(event)
             except LimitsUnavailable:
                 await asyncio.sleep(RETRY_SECONDS)
-        get_log(__name__).error("policy_version_not_raised", account=account_id, version=version)
-        self._tasks.start(self._raise_later(account_id, version))
+            else:
+                if known:
+                    await self._handle_newer(event, known)
+                return
+        get_log(__name__).error("policy_version_not_raised", account=event.account_id, version=event.version)
+        self._tasks.start(self._raise_later(event))
 
-    async def _raise_later(self, account_id: str, version: int) -> None:
+    async def _raise_later(self, event: PolicyChanged) -> None:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                await self._limiter.raise_policy_version(account_id, version)
+                await self._raise_in_redis(event)
                 return
             except LimitsUnavailable:
                 continue
+
+    async def _raise_in_redis(self, event: PolicyChanged) -> int:
+        return await self._limiter.raise_policy_version(event.account_id, event.version, event.change, event.tombstones)
+
+    async def _handle_newer(self, event: PolicyChanged, known: int) -> None:
+        """Redis has this version, or a later one, from another change: PostgreSQL may have been restored.
+
+        Then the change must not be answered before Redis has a version of its own for it. Where changes have only
+        overtaken one another, PostgreSQL has the later version and nothing is done.
+        """
+        try:
+            if self.heal is not None:
+                await self.heal(event.account_id, known + (known == event.version))
+        except Exception as error:
+            get_log(__name__).error("policy_version_not_healed", account=event.account_id, error=repr(error))

@@ -27,7 +27,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyChanged(Event, frozen=True, kw_only=True):
-    """What a key of the account may do has changed; `version` is accounts.policy_version after the change."""
+    """What a key of the account may do has changed; `version` is accounts.policy_version after the change.
+
+    `change` is a random name of this change, and `tombstones` are what Redis remembers of it, by id: see
+    portal.keys.restore. Events of before they existed have neither.
+    """
 
     wire_type = "PolicyChanged"
     version: int
+    change: str = ""
+    tombstones: dict[str, dict[str, Any]] = {}
