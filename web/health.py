@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import cache
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import text as sql
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from migrations.run import alembic_config
+from migrations.run import SchemaState, state_of
 from web.services import WebServices, services_of
 
 TIMEOUT_SECONDS = 2
@@ -75,13 +73,10 @@ async def _postgresql(services: WebServices) -> str:
 async def _migrations(services: WebServices) -> str:
     async with services.database.engine.connect() as connection:
         current = (await connection.execute(sql("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
-    return OK if current == newest_migration() else "not migrated: run `portal migrate`"
-
-
-@cache
-def newest_migration() -> str | None:
-    """Return the newest revision on disk, read once: the files do not change while a process runs."""
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+    state = state_of(current)
+    if state is SchemaState.NEWER:
+        return f"{OK}, of a later version"
+    return OK if state is SchemaState.CURRENT else "not migrated: run `portal migrate`"
 
 
 async def _redis(services: WebServices) -> str:

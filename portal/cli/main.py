@@ -17,6 +17,7 @@ from portal.cli.demo import command as demo
 from portal.cli.doctor.command import doctor
 from portal.core.errors import PortalError
 from portal.core.logs import configure_logs
+from portal.core.outages.database_errors import describe, is_dependency_unavailable
 
 COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "run": run,
@@ -59,6 +60,12 @@ def main() -> None:
         app()
     except PortalError as error:
         sys.stderr.write(f"portal: {error}\n")
+        raise SystemExit(1) from None
+    except Exception as error:
+        if not is_dependency_unavailable(error):
+            raise
+        hint = "Is it migrated? `portal doctor` says what is wrong."
+        sys.stderr.write(f"portal: PostgreSQL does not do this now: {describe(error)}. {hint}\n")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

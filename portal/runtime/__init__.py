@@ -30,7 +30,7 @@ from portal.runtime.finish_restore import RestoreReport, finish_restore
 from portal.runtime.gc_tuning import tune_gc
 from portal.runtime.http_process import http_config
 from portal.runtime.metrics import JournalMetrics, UsageMetrics, expose_metrics, metrics_hub, serve_metrics
-from portal.runtime.prepare_database import prepare_database
+from portal.runtime.prepare_database import SchemaState, prepare_database, require_migrated
 from portal.runtime.server import bind, listen, running_server, url_of
 from portal.runtime.supervisor import Supervisor
 from portal.runtime.worker_health import serve_health
@@ -47,6 +47,7 @@ __all__ = [
     "Container",
     "JournalMetrics",
     "RestoreReport",
+    "SchemaState",
     "Supervisor",
     "UsageMetrics",
     "bind",
@@ -63,6 +64,7 @@ __all__ = [
     "open_container",
     "open_web",
     "prepare_database",
+    "require_migrated",
     "retention_of",
     "run_workers",
     "running_server",

@@ -1,5 +1,6 @@
 """`portal serve`: HTTP processes against the configured services."""
 
+import asyncio
 from contextlib import suppress
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import uvicorn
 
 from portal.core.logs import configure_logs
 from portal.core.settings import load_settings
-from portal.runtime import Supervisor, bind, http_config, metrics_hub, serve_metrics, url_of
+from portal.runtime import Supervisor, bind, http_config, metrics_hub, require_migrated, serve_metrics, url_of
 
 STARTUP_FAILURE = 3
 
@@ -25,6 +26,7 @@ def serve(
     if only not in {None, "check", "portal"}:
         raise typer.BadParameter("must be check or portal", param_hint="--only")
     settings = load_settings()
+    asyncio.run(require_migrated(settings.database_url.get_secret_value()))
     with bind(host, port) as sock:
         if workers > 1:
             configure_logs(settings.log_level)

@@ -18,6 +18,7 @@ from portal.runtime import (
     expose_metrics,
     journal_folder,
     open_container,
+    require_migrated,
     run_workers,
     select_workers,
     serve_health,
@@ -40,6 +41,7 @@ async def _work(settings: Settings, names: list[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await require_migrated(settings.database_url.get_secret_value())
     async with open_container(settings) as container:
         built = build_workers(container, build_shipper(container))
         workers = select_workers(built.workers, names)

@@ -28,6 +28,13 @@ def sqlstate_of(error: BaseException) -> str:
     return str(getattr(getattr(error, "orig", None) or error, "sqlstate", "") or "")
 
 
+def describe(error: BaseException) -> str:
+    """Return what the server said, in one line: without the statement, its values, or an address with a password."""
+    cause = getattr(error, "orig", None) or error
+    text = str(getattr(cause, "__cause__", None) or cause).strip().partition("\n")[0].rstrip(".")
+    return text or type(cause).__name__
+
+
 def is_connection_lost(error: BaseException) -> bool:
     """Return whether the link ended, or the server stops: another connection may do. For the pool's first statement."""
     if isinstance(error, DBAPIError) and (error.connection_invalidated or sqlstate_of(error).startswith(STOPPING)):
