@@ -17,6 +17,7 @@ The command line, the tests and the benchmark start here, and nothing below impo
 A Redis or a broker that is away keeps nothing from starting; a PostgreSQL that is away keeps only `prepare_database`.
 """
 
+from migrations.run import SchemaState
 from portal.runtime.container import (
     Container,
     describe_services,
@@ -30,7 +31,7 @@ from portal.runtime.finish_restore import RestoreReport, finish_restore
 from portal.runtime.gc_tuning import tune_gc
 from portal.runtime.http_process import http_config
 from portal.runtime.metrics import JournalMetrics, UsageMetrics, expose_metrics, metrics_hub, serve_metrics
-from portal.runtime.prepare_database import SchemaState, prepare_database, require_migrated
+from portal.runtime.prepare_database import prepare_database, require_migrated
 from portal.runtime.server import bind, listen, running_server, url_of
 from portal.runtime.supervisor import Supervisor
 from portal.runtime.worker_health import serve_health
