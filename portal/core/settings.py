@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     """Size at which the journal begins another file."""
     journal_sync_ms: int = Field(default=200, ge=0)
     """The longest stretch of usage that a power failure can lose; a kill -9 loses none. 0: sync in each turn."""
+    journal_keep_hours: int = Field(default=24, ge=0, le=720)
+    """How long shipped usage stays on the node's disk, to count it again after a restore of PostgreSQL; see
+    [backup and restore](../operations.md#backup-and-restore). 0: not at all."""
     graphql_allowance: int = Field(default=100_000, ge=20_000, le=100_000_000)
     """What a caller may spend on GraphQL within a minute; see [its guide](../guides/graphql.md)."""
     shipper_batch: int = Field(default=5000, ge=1, le=50_000)

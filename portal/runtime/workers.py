@@ -84,7 +84,13 @@ def build_batcher(container: Container) -> IngestBatcher:
 
 def build_shipper(container: Container) -> JournalShipper:
     """Return the shipper of this node's journal."""
-    return JournalShipper(journal_folder(container.settings), container.usage_bus, container.settings.shipper_batch)
+    settings = container.settings
+    return JournalShipper(
+        journal_folder(settings),
+        container.usage_bus,
+        settings.shipper_batch,
+        keep_seconds=settings.journal_keep_hours * 3600,
+    )
 
 
 async def run_workers(workers: dict[str, Worker], stop: asyncio.Event) -> None:

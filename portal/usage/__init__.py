@@ -69,7 +69,9 @@ from portal.usage.journal import (
     journal_backlog,
     journal_bytes,
     journal_disk_use,
+    kept_bytes,
     recover_journal,
+    ship_again,
 )
 from portal.usage.models import Quarantined
 from portal.usage.periods import (
@@ -163,6 +165,7 @@ __all__ = [
     "journal_backlog",
     "journal_bytes",
     "journal_disk_use",
+    "kept_bytes",
     "last_used_by_secret",
     "list_accounts_to_audit",
     "list_closed_periods",
@@ -178,6 +181,7 @@ __all__ = [
     "recover_journal",
     "replay_quarantined",
     "settle_usage",
+    "ship_again",
     "start_export",
     "sync_quota_counters",
     "top_usage",

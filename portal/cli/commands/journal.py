@@ -9,9 +9,10 @@ import typer
 
 from portal.cli.progress import Advance, progress
 from portal.cli.target import DataOption, settings_of
+from portal.core.errors import PortalError
 from portal.core.messaging.bus import Bus, Handler
 from portal.runtime import open_container, subscribe_ingest
-from portal.usage import JournalRecovered, journal_bytes, recover_journal
+from portal.usage import JournalRecovered, journal_bytes, kept_bytes, recover_journal, ship_again
 
 app = typer.Typer(help="Ship the usage journal of a dead node.", no_args_is_help=True)
 
@@ -25,11 +26,21 @@ def journal() -> None:
 def ship(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The node's journal, or the folder that contains it.")],
     data: DataOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what was shipped before and is still kept; nothing counts twice.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ship everything in the folder. Refuses the folder of a running process; exits 1 if a file is damaged."""
+    """Ship everything in the folder. Refuses the folder of a running process; exits 1 if a file is damaged.
+
+    With --again, after PostgreSQL was restored: everything that the folder still has is sent once more and nothing is
+    moved, so the folder may be that of a running process.
+    """
     inside = folder / "journal"
-    shipped = asyncio.run(_ship(inside if inside.is_dir() else folder, data))
+    place = inside if inside.is_dir() else folder
+    if not place.is_dir():
+        raise PortalError(f"{place} is no folder.", hint="Name a node's journal, PORTAL_DATA/journal.")
+    shipped = asyncio.run(_ship_again(place, data) if again else _ship(place, data))
     if as_json:
         damaged = [str(path) for path in shipped.damaged]
         typer.echo(json.dumps({"shipped": shipped.shipped, "cutBytes": shipped.cut_bytes, "damaged": damaged}))
@@ -48,6 +59,14 @@ async def _ship(folder: Path, data: Path | None) -> JournalRecovered:
             return await recover_journal(
                 folder, _Watched(container.usage_bus, advance), container.settings.shipper_batch
             )
+
+
+async def _ship_again(folder: Path, data: Path | None) -> JournalRecovered:
+    async with open_container(settings_of(data)) as container:
+        subscribe_ingest(container)
+        with progress("Shipping bytes", kept_bytes(folder)) as advance:
+            bus = _Watched(container.usage_bus, advance)
+            return JournalRecovered(await ship_again(folder, bus, container.settings.shipper_batch))
 
 
 class _Watched:

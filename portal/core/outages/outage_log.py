@@ -23,7 +23,7 @@ class OutageLog:
         self._over_at = max(self._over_at, now + quiet_seconds)
         if self._since is None:
             self._since = now
-            get_log(__name__).warning(f"{self._what}_not_heard", server=self._server, error=str(error) or repr(error))
+            get_log(__name__).info(f"{self._what}_not_heard", server=self._server, error=str(error) or repr(error))
 
     def recovered(self) -> None:
         """Log that the outage is over, if there was one, and how long it lasted."""

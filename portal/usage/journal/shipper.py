@@ -2,7 +2,7 @@
 
 It ships batches of stored records to USAGE_RECORDED, several at once, and moves a segment's cursor only in order, over
 what the bus has confirmed. A crash in between ships a batch again, which ingest recognises. A segment that nobody
-writes any more is deleted once all of it is shipped.
+writes any more is kept for some hours once all of it is shipped, see kept.py, then deleted.
 
 While the bus is away the journal grows and nothing is lost. When it is back, the segments that are being written go
 first, and the backlog follows by turns, no faster than it is ingested: hours of it must not make new records late.
@@ -16,7 +16,9 @@ import fcntl
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from portal.core.concurrency.backoff import Backoff, is_set_within
@@ -24,9 +26,9 @@ from portal.core.concurrency.rounds import rounds_of
 from portal.core.errors import PortalError
 from portal.core.logs import first_line, get_log
 from portal.core.messaging.bus import USAGE_RECORDED, Bus
+from portal.usage.journal.kept import keep_segment, purge_kept
 from portal.usage.journal.segments import (
     SegmentChunk,
-    delete_segment,
     incarnation_of,
     list_segments,
     load_cursor,
@@ -38,6 +40,7 @@ from portal.usage.journal.segments import (
 from portal.usage.records import join_batch
 
 POLL_SECONDS = 0.1
+PURGE_SECONDS = 60.0
 # Records gather for this long, so that a busy process costs the database some transactions a second, not hundreds.
 LINGER_SECONDS = 0.05
 THREAD_BYTES = 65_536
@@ -105,7 +108,10 @@ class PublishWindow:
 class JournalShipper:
     """`shipped`, `damaged` and `cut_bytes` count since the start. Only one shipper works on a folder; others wait."""
 
-    def __init__(self, folder: Path, bus: Bus, batch: int, in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(
+        self, folder: Path, bus: Bus, batch: int, in_flight: int = MAX_IN_FLIGHT, *, keep_seconds: float = 0.0
+    ) -> None:
+        """`keep_seconds`: how long a shipped segment is kept, see kept.py; 0 deletes it at once."""
         self.shipped = 0
         self.damaged = 0
         self.cut_bytes = 0
@@ -113,6 +119,8 @@ class JournalShipper:
         self._bus = bus
         self._batch = batch
         self._in_flight = in_flight
+        self._keep_seconds = keep_seconds
+        self._purge_at = 0.0
         self._lock: int | None = None
         self._offsets: dict[str, int] = {}
         self._published: dict[str, int] = {}
@@ -160,6 +168,7 @@ class JournalShipper:
         try:
             await self._ship_all(window, stop)
             await window.confirm_all()
+            self._purge_kept()
         finally:
             await window.cancel()
             self._published.clear()
@@ -236,9 +245,16 @@ class JournalShipper:
         if chunk.cut_bytes:
             self.cut_bytes += chunk.cut_bytes
             _log.warning("journal_end_cut", segment=path.name, offset=chunk.end, bytes=chunk.cut_bytes)
-        delete_segment(path)
+        keep_segment(path, self._keep_seconds)
         self._offsets.pop(path.name, None)
         self._published.pop(path.name, None)
+
+    def _purge_kept(self) -> None:
+        """Every minute, end what was kept for long enough."""
+        if monotonic() >= self._purge_at:
+            self._purge_at = monotonic() + PURGE_SECONDS
+            with suppress(OSError):
+                purge_kept(self._folder, self._keep_seconds)
 
     def _report_damage(self, path: Path, offset: int, *, is_final: bool) -> None:
         """Raise it at the end of the round, once. A file that is still written keeps its name until it is not."""

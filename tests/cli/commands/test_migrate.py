@@ -18,7 +18,10 @@ from tests.cli.demo_portal import run_portal
 
 BEFORE = "0072"
 LATER = "9999"
-STARTS = [("serve", "--port", "0"), ("serve", "--port", "0", "--workers", "2", "--only", "check"), ("worker",)]
+STARTS: dict[str | None, list[tuple[str, ...]]] = {
+    None: [("worker",)],
+    BEFORE: [("serve", "--port", "0", "--workers", "2", "--only", "check")],
+}
 
 
 @pytest.fixture
@@ -56,14 +59,16 @@ def _settings(database: Database, services: EmbeddedServices, folder: object) ->
     }
 
 
-@pytest.mark.parametrize("has", [None, BEFORE])
+@pytest.mark.parametrize("has", STARTS)
 async def test_nothing_starts_on_an_older_or_an_empty_database(
     empty: Database, services: EmbeddedServices, tmp_path: object, has: str | None
 ) -> None:
     if has is not None:
         await _migrate_until(empty, has)
     settings = _settings(empty, services, tmp_path)
-    for command in STARTS:
+    with pytest.raises(StartupError, match="portal migrate"):
+        await require_migrated(empty.url)
+    for command in STARTS[has]:
         code, _, said = await run_portal(*command, **settings)
         assert (code, len(said.splitlines())) == (1, 1), (command, said)
         assert "portal migrate" in said
@@ -102,17 +107,22 @@ async def test_a_database_that_is_away_keeps_nothing_from_starting(services: Emb
     ],
 )
 async def test_a_database_that_cannot_be_reached_is_one_line(
-    services: EmbeddedServices, tmp_path: object, change: dict[str, object], says: str
+    services: EmbeddedServices, change: dict[str, object], says: str
 ) -> None:
+    with pytest.raises(StartupError, match=says) as refused:
+        await prepare_database(_url(services, **change))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+async def test_other_commands_say_so_in_one_line_too(services: EmbeddedServices, tmp_path: object) -> None:
     settings = {
-        "PORTAL_DATABASE_URL": _url(services, **change),
+        "PORTAL_DATABASE_URL": _url(services, password="wrong"),
         "PORTAL_REDIS_URLS": services.redis_urls[0],
         "PORTAL_DATA": str(tmp_path),
     }
-    for command in (("migrate",), ("token", "create", "--service", "gateway")):
-        code, _, said = await run_portal(*command, **settings)
-        assert (code, len(said.splitlines())) == (1, 1), said
-        assert command[0] == "token" or says in said
+    code, _, said = await run_portal("token", "create", "--service", "gateway", **settings)
+    assert (code, len(said.splitlines())) == (1, 1), said
+    assert "password authentication failed" in said
 
 
 async def test_a_missing_right_is_named_with_its_grant(
