@@ -33,4 +33,5 @@ async def suspend_again(tx: Tx, actor: Actor) -> bool:
     if not await store.suspend_account(tx, actor.account_id):
         return False
     await audit.record(tx, actor, SUSPEND_AGAIN, actor.account_id)
+    await bump_policy_version(tx, actor.account_id, {str(actor.account_id): {"suspended": True}})
     return True
