@@ -132,8 +132,11 @@ def _title(limit: DeniedLimit) -> str:
 
 def _scope_reason(denial: Denial) -> Reason:
     missing = ", ".join(denial.missing_scopes)
+    them = "it" if len(denial.missing_scopes) == 1 else "them"
     granted = f"the key has {', '.join(denial.key_scopes)}" if denial.key_scopes else "the key has no scopes"
-    return Reason(f"The check needs {missing}; {granted}.", f"Grant {missing} to the key, or use a key that has it.")
+    return Reason(
+        f"The check needs {missing}; {granted}.", f"Grant {missing} to the key, or use a key that has {them}."
+    )
 
 
 def _address_reason(denial: Denial) -> Reason:

@@ -128,7 +128,7 @@ DENIALS: list[tuple[str, Denial | None, list[str]]] = [
         Denial((), ("orders:write", "<i>"), ("search:read",), "::1"),
         [
             "The check needs orders:write, &lt;i&gt;; the key has search:read.",
-            "Grant orders:write, &lt;i&gt; to the key",
+            "Grant orders:write, &lt;i&gt; to the key, or use a key that has them.",
             "<code>orders:write</code>, <code>&lt;i&gt;</code>",
             "Open the key",
         ],
