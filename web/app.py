@@ -20,10 +20,12 @@ from web.middleware import (
     MIN_BYTES,
     NOTHING,
     CompressionMiddleware,
+    CorsMiddleware,
     CsrfMiddleware,
     ErrorMiddleware,
     MetricsMiddleware,
     SecurityHeadersMiddleware,
+    TrustedProxiesMiddleware,
 )
 from web.routes import page_routes
 from web.services import WebServices
@@ -52,7 +54,8 @@ def create_app(
     checks = [] if only == "portal" else check_routes
     nothing = _Otherwise("/{path:path}", AnyMethod(_no_check))
     others = nothing if only == "check" else Mount("", app=_for_browsers(services))
-    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *metrics, others])
+    proxies = Middleware(TrustedProxiesMiddleware, proxies=services.settings.proxies)
+    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *metrics, others], middleware=[proxies])
     app.state.services = services
     app.state.connection_budget = services.budget
     return app
@@ -71,6 +74,7 @@ def _for_browsers(services: WebServices) -> Starlette:
         middleware=[
             Middleware(SecurityHeadersMiddleware, is_https=services.settings.is_https),
             Middleware(MetricsMiddleware),
+            Middleware(CorsMiddleware, has_origins=bool(services.settings.allowed_origins)),
             Middleware(CompressionMiddleware, minimum_size=MIN_BYTES),
             Middleware(ErrorMiddleware),
             Middleware(CsrfMiddleware),

@@ -21,6 +21,7 @@ from portal.accounts.models import Account, Membership, Person, PersonalToken, S
 from portal.accounts.policy_version import bump_policy_version, suspend_again
 from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
 from portal.accounts.rules import MAX_SESSION_AGE, device_name, token_digest
+from portal.accounts.sessions.devices import MAX_DEVICE_AGE_DAYS
 from portal.accounts.sessions.revoke_other_sessions import revoke_other_sessions
 from portal.accounts.sessions.revoke_session import revoke_session
 from portal.accounts.sessions.sign_in import Credentials, SignedIn, Throttle, open_session, sign_in
@@ -58,6 +59,7 @@ from portal.accounts.tokens.store import (
 )
 
 __all__ = [
+    "MAX_DEVICE_AGE_DAYS",
     "MAX_SESSION_AGE",
     "PURGE_BATCH_SIZE",
     "Account",

@@ -1,12 +1,13 @@
 """Pure rules of accounts: what a password, an e-mail address, a token must look like."""
 
-import re
 from collections.abc import Collection
 from datetime import timedelta
 from hashlib import sha256
+from unicodedata import category, normalize
 
 from portal.core.actor import Permission
 from portal.core.errors import Invalid
+from portal.core.texts import find_text_problem
 
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 128
@@ -51,15 +52,48 @@ COMMON_PASSWORDS = frozenset(
         "computer",
     ]
 )
-_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
+MAX_EMAIL = 254
+MAX_LOCAL_PART = 64
+_ATOM_SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
+"""What stands unquoted before the @ beside letters and digits (RFC 5322, 3.2.3)."""
+
+
+def fold_email(text: str) -> str:
+    """Return an address as it is compared: in lower case and NFC, without spaces around; whatever it is."""
+    return normalize("NFC", text.strip()[: MAX_EMAIL * 2].lower())
 
 
 def normal_email(text: str) -> str:
-    """Return the address in lower case without spaces around. Raises Invalid for what cannot be an address."""
-    email = text.strip().lower()
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    """Return the address as it is stored, as `fold_email` does. Raises Invalid for what cannot be an address.
+
+    Letters in another form than the plain one (full-width, ligatures) are refused: they would make another account for
+    what reads as the same address.
+    """
+    email = fold_email(text)
+    local, _, domain = email.partition("@")
+    labels = domain.split(".")
+    is_address = (
+        len(email) <= MAX_EMAIL
+        and 1 <= len(local) <= MAX_LOCAL_PART
+        and all(character in _ATOM_SIGNS or _is_word(character) for character in local)
+        and len(labels) > 1
+        and all(label and all(character == "-" or _is_word(character) for character in label) for label in labels)
+    )
+    problem = find_text_problem(email)
+    if problem is not None:
+        raise Invalid(f"This e-mail address has {problem}.", hint="Leave that character out.", path=("email",))
+    if not is_address:
         raise Invalid("This is not an e-mail address.", hint="Write it like name@example.com.", path=("email",))
+    if normalize("NFKC", email) != email:
+        raise Invalid(
+            "This e-mail address has letters in an unusual form.", hint="Type it with plain letters.", path=("email",)
+        )
     return email
+
+
+def _is_word(character: str) -> bool:
+    """Return whether it is a letter, mark or digit of some script."""
+    return category(character)[0] in "LMN"
 
 
 def check_password(password: str, email: str = "") -> None:

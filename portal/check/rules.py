@@ -1,14 +1,11 @@
 """Pure rules of the check: what denies before any limit is asked."""
 
-import ipaddress
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import lru_cache
 
 from portal.check.policy import KeyPolicy
 from portal.check.request import CheckRequest
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from portal.core.addresses import is_in_networks, parse_address, stored_networks
 
 
 class Code(StrEnum):
@@ -46,12 +43,7 @@ def pre_checks(policy: KeyPolicy, request: CheckRequest, now_us: int) -> list[tu
 
 def is_ip_allowed(address: str | None, ranges: tuple[str, ...]) -> bool:
     """Return whether the address lies in one of the ranges; an IPv4 address written as IPv6 counts as IPv4."""
-    if address is None:
-        return False
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return any(ip.version == network.version and ip in network for network in _networks(ranges))
+    return address is not None and is_in_networks(parse_address(address), stored_networks(ranges))
 
 
 def has_scopes(granted: Sequence[str], wanted: Sequence[str]) -> bool:
@@ -72,8 +64,3 @@ def _grants(grant: str, scope: str) -> bool:
 
 def _has_passed(instant_us: int | None, now_us: int) -> bool:
     return instant_us is not None and now_us >= instant_us
-
-
-@lru_cache(maxsize=10_000)
-def _networks(ranges: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(text) for text in ranges)

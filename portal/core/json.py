@@ -1,9 +1,13 @@
-"""Decode JSON from outside with a bound on its nesting.
+"""Decode JSON from outside: no member twice in an object, and a bound on its nesting.
+
+Of two members of one name most decoders take the last and some the first (RFC 8259, 4), so that whoever checked such a
+text before us may have read another one.
 
 A decoder that runs out of stack would answer by how deep its caller stands. So what it gave up on and what is merely
 deeper than the bound are refused alike, and the bound lies far from the end of the stack.
 """
 
+import json
 from typing import Any
 
 import msgspec
@@ -18,8 +22,12 @@ class NestedTooDeeply(MalformedBody):
     """The JSON nests deeper than MAX_NESTING levels."""
 
 
+class DoubledMember(MalformedBody):
+    """An object of the JSON has two members of one name."""
+
+
 def decode_json(text: bytes) -> Any:
-    """Return what the JSON says. Raises NestedTooDeeply, or MalformedBody with what is wrong."""
+    """Return what the JSON says. Raises NestedTooDeeply, DoubledMember, or MalformedBody with what is wrong."""
     try:
         value = msgspec.json.decode(text)
     except RecursionError:
@@ -28,7 +36,13 @@ def decode_json(text: bytes) -> Any:
         raise MalformedBody(str(error)) from None
     if nests_deeper(value, MAX_NESTING):
         raise NestedTooDeeply(f"it is nested deeper than {MAX_NESTING} levels")
+    refuse_doubled_members(text)
     return value
+
+
+def refuse_doubled_members(text: bytes) -> None:
+    """Raise DoubledMember where an object has two members of one name. `text` is JSON: it has been decoded before."""
+    _pairs_decoder.decode(text.decode())
 
 
 def nests_deeper(value: Any, levels: int) -> bool:
@@ -40,3 +54,15 @@ def nests_deeper(value: Any, levels: int) -> bool:
         if not containers:
             return False
     return bool(containers)
+
+
+def _refuse_doubled(pairs: list[tuple[str, Any]]) -> None:
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            raise DoubledMember(f"it has the member {name[:50]!a} twice")
+        names.add(name)
+
+
+# Numbers stay text: only names matter here, and a number of many digits takes long to read.
+_pairs_decoder = json.JSONDecoder(object_pairs_hook=_refuse_doubled, parse_int=str, parse_float=str)

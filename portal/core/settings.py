@@ -1,6 +1,9 @@
 """Settings from PORTAL_* environment variables. Every mistake is reported at start, all at once."""
 
+import re
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +11,20 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from portal.core.errors import StartupError
+from portal.core.proxies import TrustedProxies
 from portal.core.redis.address import parse_shard, split_shards
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How many keys, tokens and sessions there may be at once; what was revoked or has ended does not count."""
+
+    keys: int
+    personal_tokens: int
+    service_tokens: int
+    sessions: int
 
 
 class Settings(BaseSettings):
@@ -27,6 +43,12 @@ class Settings(BaseSettings):
     """Where the portal is reached. Links and the security of cookies follow it; use https beyond loopback."""
     data: Path = Path(".portal")
     """Folder of the journal, and of the embedded servers of `portal run`."""
+    trusted_proxies: Annotated[list[str], NoDecode] = []
+    """Networks of the proxies in front of the portal, separated by commas, or how many there are; see
+    [behind a proxy](../operations.md#behind-a-proxy)."""
+    allowed_origins: Annotated[list[str], NoDecode] = []
+    """Origins of other sites whose pages may call the API with tokens, separated by commas, like `https://app.example`;
+    see [frontends](../guides/graphql.md#from-a-page-of-another-origin)."""
     product_name: str = Field(default="API Key Portal", max_length=60)
     """The name that pages show."""
     key_prefix: str = Field(default="pk", pattern=r"^[a-z][a-z0-9]{0,9}$")
@@ -65,6 +87,14 @@ class Settings(BaseSettings):
     [backup and restore](../operations.md#backup-and-restore). 0: not at all."""
     graphql_allowance: int = Field(default=100_000, ge=20_000, le=100_000_000)
     """What a caller may spend on GraphQL within a minute; see [its guide](../guides/graphql.md)."""
+    max_keys: int = Field(default=10_000, ge=1)
+    """Keys that an account may have at once, without revoked ones."""
+    max_personal_tokens: int = Field(default=100, ge=1)
+    """Personal tokens that a person may have at once in an account, without ended ones."""
+    max_service_tokens: int = Field(default=1_000, ge=1)
+    """Service tokens that there may be at once, without revoked ones."""
+    max_sessions: int = Field(default=100, ge=1)
+    """Sessions that a person may have at once; signing in beyond it ends the one that was unused for longest."""
     shipper_batch: int = Field(default=5000, ge=1, le=50_000)
     """Usage records in a message at most."""
     amqp_url: SecretStr | None = None
@@ -103,6 +133,24 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return split_shards(value) if isinstance(value, str) else value
 
+    @field_validator("trusted_proxies", "allowed_origins", mode="before")
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
+        return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_proxies(cls, value: list[str]) -> list[str]:
+        TrustedProxies.parse(value)
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        if wrong := next((origin for origin in value if not _ORIGIN.fullmatch(origin.lower())), None):
+            raise ValueError(f"{wrong[:80]!a} is no origin; write each like https://app.example, without a path")
+        return [origin.lower() for origin in value]
+
     @field_validator("database_url")
     @classmethod
     def _is_asyncpg(cls, value: SecretStr) -> SecretStr:
@@ -134,6 +182,15 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @cached_property
+    def proxies(self) -> TrustedProxies:
+        """Whose word about a caller's address is believed."""
+        return TrustedProxies.parse(self.trusted_proxies)
+
+    @property
+    def caps(self) -> Caps:
+        return Caps(self.max_keys, self.max_personal_tokens, self.max_service_tokens, self.max_sessions)
 
     @property
     def outage_seconds(self) -> float:

@@ -10,9 +10,10 @@ from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.environments import ENVIRONMENTS, LIVE
-from portal.core.errors import Invalid
+from portal.core.errors import Conflict, Invalid
 from portal.core.ids import new_id
-from portal.core.names import check_name
+from portal.core.texts import check_name
+from portal.keys import store
 from portal.keys.events import KeyAction, KeyCreated
 from portal.keys.models import Key
 from portal.keys.restore.tombstones import tombstones_of
@@ -43,10 +44,18 @@ class CreatedKey:
 
 
 @requires(Permission.KEYS_WRITE)
-async def create_key(tx: Tx, actor: Actor, new: NewKey) -> CreatedKey:
-    """Create a key with its first secret. Raises Invalid with the field, Forbidden."""
+async def create_key(tx: Tx, actor: Actor, new: NewKey, max_keys: int | None = None) -> CreatedKey:
+    """Create a key with its first secret; the account may have `max_keys` at once, None: any number.
+
+    Raises Invalid with the field, Forbidden, Conflict for one more than that.
+    """
     if new.environment not in ENVIRONMENTS:
         raise Invalid("The environment is live or test.", path=("environment",))
+    if max_keys is not None and await store.count_unrevoked_keys(tx, actor.account_id, max_keys) >= max_keys:
+        raise Conflict(
+            f"The account has {max_keys:,} keys, as many as it may have. No key was created.",
+            hint="Revoke keys that nobody uses, or ask the provider for more (PORTAL_MAX_KEYS).",
+        )
     key = await tx.insert(
         Key(
             id=new_id("key"),

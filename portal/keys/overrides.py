@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.core.errors import Invalid
+from portal.core.texts import check_reason
 from portal.keys.models import Key
 from portal.plans import Limit
 
@@ -67,6 +68,7 @@ def check_override(override: LimitOverride, limits: Sequence[Limit], now: dateti
     _check_numbers(override, limit)
     if not override.reason or len(override.reason) > MAX_REASON:
         raise Invalid(f"A reason has 1 to {MAX_REASON} characters.", path=("reason",))
+    check_reason(override.reason, MAX_REASON)
     if override.expires_at is not None and override.expires_at <= now:
         raise Invalid("The end lies in the past.", path=("expiresAt",))
 

@@ -4,6 +4,7 @@ from portal import audit
 from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
+from portal.core.texts import check_reason
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyRevoked
 from portal.keys.models import Key
@@ -16,10 +17,10 @@ MAX_REASON = 500
 
 @requires(Permission.KEYS_WRITE)
 async def revoke_key(tx: Tx, actor: Actor, key_id: str, reason: str | None = None) -> Key:
-    """Revoke a key at once. Idempotent: a revoked key stays as it is. Raises Forbidden, NotFound."""
+    """Revoke a key at once. Idempotent: a revoked key stays as it is. Raises Invalid, Forbidden, NotFound."""
     key = await store.lock_key(tx, actor.account_id, key_id)
     if key.revoked_at is None:
-        key.revoked_at, key.revoked_reason = tx.now, (reason or "").strip()[:MAX_REASON] or None
+        key.revoked_at, key.revoked_reason = tx.now, check_reason(reason, MAX_REASON) or None
         await tx.flush()
         await audit.record(tx, actor, REVOKE, key.id, reason=key.revoked_reason)
         await bump_policy_version(tx, key.account_id, tombstones_of(key))

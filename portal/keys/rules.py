@@ -1,6 +1,5 @@
 """Pure rules of keys: the secret's form, its checksum, what a key's fields may hold, its status."""
 
-import ipaddress
 import json
 import re
 import zlib
@@ -11,6 +10,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from portal.core.addresses import InvalidAddress, parse_network
 from portal.core.errors import Invalid
 from portal.keys.models import Key
 
@@ -101,9 +101,9 @@ def check_ips(ranges: Sequence[str]) -> list[str]:
     if len(ranges) > MAX_IPS:
         raise Invalid(f"A key has at most {MAX_IPS} address ranges.", path=("allowedIps",))
     try:
-        return sorted({str(ipaddress.ip_network(text.strip(), strict=False)) for text in ranges})
-    except ValueError as error:
-        raise Invalid(f"{error}.", hint="Write 203.0.113.7 or 203.0.113.0/24.", path=("allowedIps",)) from None
+        return sorted({str(parse_network(text)) for text in ranges})
+    except InvalidAddress as error:
+        raise Invalid(f"{error}", hint=error.hint, path=("allowedIps",)) from None
 
 
 def check_attributes(attributes: dict[str, Any]) -> dict[str, Any]:

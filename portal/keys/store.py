@@ -84,6 +84,13 @@ async def count_keys(tx: Tx, account_id: str, filters: KeyFilter) -> int:
     return await tx.get(_matching(select(func.count(col(Key.id))), account_id, filters, tx.now))
 
 
+async def count_unrevoked_keys(tx: Tx, account_id: str, most: int) -> int:
+    """Return how many keys of the account are not revoked, and no more than `most`. Locks out another count."""
+    await tx.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"keys:{account_id}"))))
+    some = select(col(Key.id)).where(col(Key.account_id) == account_id, col(Key.revoked_at).is_(None)).limit(most)
+    return await tx.get(select(func.count()).select_from(some.subquery()))
+
+
 async def list_names(tx: Tx, account_id: str, key_ids: Sequence[str]) -> dict[str, str]:
     """Return names by key id; keys of other accounts are absent."""
     named = select(col(Key.id), col(Key.name)).where(col(Key.account_id) == account_id, col(Key.id).in_(key_ids))

@@ -9,7 +9,7 @@ from portal import audit
 from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
-from portal.core.names import check_name
+from portal.core.texts import check_name
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key

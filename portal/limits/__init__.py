@@ -27,7 +27,7 @@ Failure modes:
 
 from portal.limits.account_record import AccountRecord, AccountRecords
 from portal.limits.client import listening_client, shard_client
-from portal.limits.limiter import Limiter
+from portal.limits.limiter import Limiter, Script
 from portal.limits.local_limiter import LocalLimiter
 from portal.limits.redis_link import LimitsUnavailable
 from portal.limits.requests import (
@@ -65,6 +65,7 @@ __all__ = [
     "Quota",
     "QuotaCorrection",
     "Retry",
+    "Script",
     "Seed",
     "Sentinels",
     "Status",

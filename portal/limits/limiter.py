@@ -43,9 +43,9 @@ Waiting = tuple[LimitRequest, OnDecision, float]
 
 
 class Script:
-    """Lua files, one after the other, and the name under which a server knows them."""
+    """Lua files, one after the other, and the name under which a server knows them; of this folder, or by path."""
 
-    def __init__(self, *files: str) -> None:
+    def __init__(self, *files: str | Path) -> None:
         self.source = b"".join((_FOLDER / file).read_bytes() for file in files)
         self.sha = sha1(self.source, usedforsecurity=False).hexdigest().encode()
 

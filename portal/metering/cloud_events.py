@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from portal.core.errors import InvalidBody
 from portal.core.json import decode_json
+from portal.core.texts import find_text_problem
 
 MAX_EVENTS = 1000
 MAX_UNITS = 1_000_000_000
@@ -117,11 +118,16 @@ def _read_data(data: Any) -> Any:
 def _find_problem(item: dict[str, Any], event: CloudEvent) -> str | None:
     """Return what is wrong beyond what types say, or None."""
     data = event.data
-    texts = {"id": event.id, "source": event.source, "subject": event.subject, "data.resource": data.resource}
-    for name, text in texts.items():
-        if not text.isprintable():
-            return f"Expected text without control characters - at `$.{name}`"
-    if " " in event.source or len(event.source.encode()) > MAX_SOURCE_BYTES:
+    texts = {"id": event.id, "source": event.source, "type": event.type, "subject": event.subject}
+    for name, text in {**texts, "data.resource": data.resource}.items():
+        text_problem = find_text_problem(text)
+        if text_problem is not None:
+            return f"Expected text without {text_problem} - at `$.{name}`"
+    if (
+        len(event.source.split()) != 1
+        or event.source != event.source.strip()
+        or len(event.source.encode()) > MAX_SOURCE_BYTES
+    ):
         return f"Expected a URI reference of at most {MAX_SOURCE_BYTES} bytes - at `$.source`"
     if len(event.id.encode()) > MAX_ID_BYTES:
         return f"Expected at most {MAX_ID_BYTES} bytes - at `$.id`"

@@ -1,12 +1,14 @@
 """Pure rules of the check."""
 
 import contextlib
+import json
+from itertools import permutations, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.check.request import CheckRequest, parse_check
+from portal.check.request import CheckRequest, parse_batch, parse_check, parse_settle
 from portal.check.rules import has_scopes, is_ip_allowed
 from portal.core.errors import InvalidBody, MalformedBody
 
@@ -72,3 +74,79 @@ def test_what_is_not_json_is_malformed(body: bytes) -> None:
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with contextlib.suppress(InvalidBody, MalformedBody):
         assert isinstance(parse_check(body), CheckRequest)
+
+
+VALUES = {
+    "key": ['"k"', '"cost"', '"a:\\u0041"', '"\\"cost\\":"'],
+    "cost": ["1", "0", "7"],
+    "resource": ['""', '"GET /x"', '"cost"'],
+    "scopes": ["[]", '["a"]', '["cost","resource"]'],
+    "ip": ["null", '"203.0.113.7"'],
+    "id": ["null", '"cost"'],
+    "explain": ["false", "true"],
+}
+
+
+def written(members: list[tuple[str, str]], separator: str) -> bytes:
+    return ("{" + ",".join(f'"{name}"{separator}{value}' for name, value in members) + "}").encode()
+
+
+def test_every_member_is_taken_once_and_refused_twice() -> None:
+    """Any two values of any member beside any other member, in every order, with and without blanks."""
+    count = 0
+    for name, other in permutations(VALUES, 2):
+        for first, second, beside in product(VALUES[name], VALUES[name], VALUES[other]):
+            key = [] if "key" in (name, other) else [("key", '"k"')]
+            for separator in (":", " : "):
+                single = [*key, (name, second), (other, beside)]
+                assert parse_check(written(single, separator)).key
+                for position in range(len(single) + 1):
+                    doubled = [*single[:position], (name, first), *single[position:]]
+                    with pytest.raises(MalformedBody, match="twice"):
+                        parse_check(written(doubled, separator))
+                    count += 1
+    assert count > 2_000
+
+
+def test_a_doubled_member_is_refused_on_every_route() -> None:
+    check = '{"key":"k","cost":1,"cost":1}'
+    for body in (f'{{"checks":[{{"key":"k"}},{check}]}}', '{"checks":[{"key":"k"}],"checks":[{"key":"k"}]}'):
+        with pytest.raises(MalformedBody, match="twice"):
+            parse_batch(body.encode())
+    with pytest.raises(MalformedBody, match="twice"):
+        parse_settle(b'{"requestId":"req_1","cost":1,"cost":2}')
+
+
+@pytest.mark.parametrize("address", ["::1%\x00", "::1%eth0", "fe80::1%\u202e", "1.2.3.4/32", "1.2.3.4 ", ""])
+def test_an_address_has_no_zone(address: str) -> None:
+    with pytest.raises(InvalidBody, match=r"\$\.ip"):
+        parse_check(json.dumps({"key": "k", "ip": address}).encode())
+    with pytest.raises(InvalidBody, match=r"\$\.checks\[1\]\.ip"):
+        parse_batch(json.dumps({"checks": [{"key": "k"}, {"key": "k", "ip": address}]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("written_as", "read_as"),
+    [("::ffff:203.0.113.7", "203.0.113.7"), ("2001:DB8::0:1", "2001:db8::1"), ("203.0.113.7", "203.0.113.7")],
+)
+def test_an_address_is_read_in_one_form(written_as: str, read_as: str) -> None:
+    body = {"key": "k", "ip": written_as}
+    assert parse_check(json.dumps(body).encode()).ip == read_as
+    (check,) = parse_batch(json.dumps({"checks": [body]}).encode()).checks
+    assert check.ip == read_as
+
+
+@pytest.mark.parametrize("character", ["\x00", "\n", "\u2028", "\u202e", "\u0378", "\u200b"])
+@pytest.mark.parametrize(("field", "place"), [("resource", "resource"), ("id", "id"), ("scopes", "scopes[1]")])
+def test_no_text_of_a_check_holds_what_cannot_be_seen(field: str, place: str, character: str) -> None:
+    text = f"a{character}b"
+    body = {"key": "k", field: ["a", text] if field == "scopes" else text}
+    with pytest.raises(InvalidBody) as refused:
+        parse_check(json.dumps(body).encode())
+    assert f"U+{ord(character):04X} - at `$.{place}`" in str(refused.value)
+
+
+def test_texts_of_the_world_are_taken_as_they_are() -> None:
+    for text in ("GET /東京\u3000駅", "می\u200cخواهم", "Zu\u0308rich", "👩\u200d👩\u200d👧\u200d👦"):
+        request = parse_check(json.dumps({"key": "k", "resource": text, "id": text, "scopes": [text]}).encode())
+        assert (request.resource, request.id, request.scopes) == (text, text, [text])

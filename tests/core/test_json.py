@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from portal.core.errors import MalformedBody
-from portal.core.json import MAX_NESTING, NestedTooDeeply, decode_json, nests_deeper
+from portal.core.json import MAX_NESTING, DoubledMember, NestedTooDeeply, decode_json, nests_deeper
 
 
 def nested(levels: int) -> bytes:
@@ -48,3 +48,26 @@ def test_only_containers_are_levels(value: Any, deeper: bool) -> None:
 def test_what_is_no_json(text: bytes) -> None:
     with pytest.raises(MalformedBody):
         decode_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a":1,"\\u0061":2}',
+        b'[{"b":{"a":1, "c":2, "a" : null}}]',
+        b'{"":1,"":2}',
+        '{"é":1,"\\u00e9":2}'.encode(),
+        b'{"n":' + b"9" * 18 + b',"n":1e5}',
+    ],
+)
+def test_a_member_that_stands_twice_is_refused_wherever_it_is(text: bytes) -> None:
+    with pytest.raises(DoubledMember, match="twice"):
+        decode_json(text)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a":1,"A":2}', b'[{"a":1},{"a":2}]', b'{"a":{"a":{"a":[]}}}', b'{"a":"a","b":"\\"a\\":"}']
+)
+def test_equal_names_in_different_objects_are_no_doubles(text: bytes) -> None:
+    assert decode_json(text) is not None

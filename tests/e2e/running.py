@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from portal import accounts, keys
 from portal.accounts.sessions.sign_in import Credentials
@@ -17,6 +18,7 @@ from portal.core.settings import load_settings
 from portal.runtime import listen, open_container, open_web, running_server, url_of
 from portal.usage import UsageRecord, encode_batch, ingest_usage
 from tests.billing.account import an_invoice
+from tests.throttle import Unlimited
 from web.app import create_app
 
 PASSWORD = "correct horse battery"
@@ -37,12 +39,13 @@ class Login:
 
 
 @asynccontextmanager
-async def running_portal(database_url: str, redis_urls: list[str], data: Path) -> AsyncIterator[RunningPortal]:
+async def running_portal(
+    database_url: str, redis_urls: list[str], data: Path, **others: Any
+) -> AsyncIterator[RunningPortal]:
     """On migrated servers, in this event loop."""
     sock = listen("127.0.0.1", 0)
-    settings = load_settings(
-        database_url=database_url, redis_urls=redis_urls, data=data, base_url=url_of(sock), product_name="Acme API"
-    )
+    named = {"base_url": url_of(sock), "product_name": "Acme API", **others}
+    settings = load_settings(database_url=database_url, redis_urls=redis_urls, data=data, **named)
     async with (
         open_container(settings) as parts,
         open_web(parts) as services,
@@ -59,19 +62,9 @@ async def new_login(database: Database, name: str = "Northwind Labs") -> Login:
     return Login(email, Actor("person", person.id, AccountId(account.id), role=Role.OWNER))
 
 
-class _Unlimited:
-    """A page that is only looked at spends no sign-in attempts of this address."""
-
-    async def allow(self, email: str, address: str | None) -> None: ...
-
-    async def failed(self, email: str) -> None: ...
-
-    async def succeeded(self, email: str) -> None: ...
-
-
 async def new_session(database: Database, login: Login) -> str:
     """What the session cookie holds."""
-    signed_in = await accounts.sign_in(database, Credentials(login.email, PASSWORD), _Unlimited())
+    signed_in = await accounts.sign_in(database, Credentials(login.email, PASSWORD), Unlimited())
     return signed_in.token
 
 

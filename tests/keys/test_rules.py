@@ -70,10 +70,12 @@ def test_scopes_are_sorted_and_checked() -> None:
 
 
 def test_address_ranges_are_normalised_and_checked() -> None:
-    assert check_ips(["203.0.113.9/24", " 2001:db8::1 "]) == ["2001:db8::1/128", "203.0.113.0/24"]
-    for bad in (["300.0.0.1"], ["nonsense"], ["10.0.0.1"] * 51):
-        with pytest.raises(Invalid):
+    written = ["203.0.113.0/24", " 2001:db8::1 ", "::ffff:203.0.113.7", "203.0.113.7"]
+    assert check_ips(written) == ["2001:db8::1/128", "203.0.113.0/24", "203.0.113.7/32"]
+    for bad in (["300.0.0.1"], ["nonsense"], ["203.0.113.9/24"], ["::1%eth0"], ["10.0.0.1"] * 51):
+        with pytest.raises(Invalid) as refused:
             check_ips(bad)
+        assert refused.value.path == ("allowedIps",)
 
 
 def test_metadata_and_expiry_have_bounds() -> None:

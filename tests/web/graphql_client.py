@@ -14,22 +14,13 @@ from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.core.settings import Settings
 from portal.graphql import GraphQLRateLimiter
+from tests.throttle import Unlimited as UnlimitedSignIns
 from web.graphql.endpoint import graphql_routes
 from web.middleware.csrf import CsrfMiddleware
 from web.middleware.security_headers import SecurityHeadersMiddleware
 
 PASSWORD = "correct horse battery"
 ADDRESS = "http://127.0.0.1:8000"
-
-
-class NoLimit:
-    """Sign-in attempts that nobody counts."""
-
-    async def allow(self, email: str, address: str | None) -> None: ...
-
-    async def failed(self, email: str) -> None: ...
-
-    async def succeeded(self, email: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -73,5 +64,5 @@ async def new_visitor(database: Database) -> Visitor:
         person, account = await sign_up(tx, NewAccount(email, PASSWORD, "Ann", "Acme"))
         actor = Actor("person", person.id, AccountId(account.id), role=Role.OWNER)
         token = await create_personal_token(tx, actor, "script")
-    signed_in = await sign_in(database, Credentials(email, PASSWORD), NoLimit())
+    signed_in = await sign_in(database, Credentials(email, PASSWORD), UnlimitedSignIns())
     return Visitor(actor, token.token, signed_in.token)

@@ -60,6 +60,15 @@ def is_own_origin(connection: HTTPConnection) -> bool:
     ]
 
 
+def is_allowed_origin(connection: HTTPConnection) -> bool:
+    """Return whether a page of another origin sent this that may call the API, with a token and never with our cookie.
+
+    `null`, which any sandboxed page sends, is on no list.
+    """
+    origins = connection.headers.getlist("Origin")
+    return len(origins) == 1 and origins[0].lower() in services_of(connection).settings.allowed_origins
+
+
 def _single(values: list[str]) -> list[str]:
     """Return the only value; two Hosts are none."""
     return values if len(values) == 1 else []

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
-from portal.accounts import MAX_SESSION_AGE, authenticate_session, get_account
+from portal.accounts import MAX_DEVICE_AGE_DAYS, MAX_SESSION_AGE, authenticate_session, get_account
 from web.auth.identity import Visitor
 from web.connection.budget import Rank
 from web.connection.proof import note_rank
@@ -13,6 +13,7 @@ from web.http import client_address
 from web.services import services_of
 
 HOME = "/"
+DEVICE = "device"
 POLL_HEADER = "X-Poll"
 """A page that refreshes by itself sends this header, so that it keeps no unused session alive."""
 
@@ -52,7 +53,11 @@ async def _find_visitor(connection: HTTPConnection) -> Visitor | None:
 
 def cookie_name(connection: HTTPConnection) -> str:
     """Return the session cookie's name: `__Host-` pins it to this host and to https; over http browsers refuse that."""
-    return "__Host-session" if services_of(connection).settings.is_https else "session"
+    return _prefixed(connection, "session")
+
+
+def _prefixed(connection: HTTPConnection, name: str) -> str:
+    return f"__Host-{name}" if services_of(connection).settings.is_https else name
 
 
 def session_token(connection: HTTPConnection) -> str:
@@ -61,16 +66,26 @@ def session_token(connection: HTTPConnection) -> str:
 
 def set_session(request: Request, response: Response, token: str) -> None:
     """Hand the browser the cookie of its session."""
-    _set_cookie(request, response, token, int(MAX_SESSION_AGE.total_seconds()))
+    _set_cookie(request, response, cookie_name(request), token, int(MAX_SESSION_AGE.total_seconds()))
 
 
 def end_session(request: Request, response: Response) -> None:
-    _set_cookie(request, response, "", 0)
+    _set_cookie(request, response, cookie_name(request), "", 0)
 
 
-def _set_cookie(request: Request, response: Response, value: str, max_age: int) -> None:
+def device_marks(connection: HTTPConnection) -> str:
+    """Return who has signed in on this device before, as `set_device` left it; it outlives sessions."""
+    return connection.cookies.get(_prefixed(connection, DEVICE), "")
+
+
+def set_device(request: Request, response: Response, marks: str) -> None:
+    if marks:
+        _set_cookie(request, response, _prefixed(request, DEVICE), marks, MAX_DEVICE_AGE_DAYS * 24 * 60 * 60)
+
+
+def _set_cookie(request: Request, response: Response, name: str, value: str, max_age: int) -> None:
     response.set_cookie(
-        cookie_name(request),
+        name,
         value,
         max_age=max_age,
         path="/",

@@ -19,8 +19,9 @@ from web.auth.csrf import SAFE_METHODS
 from web.auth.identity import Caller
 from web.graphql.request import PLAIN_JSON, GraphQLRequest, RequestRefused, accepted_type, read_request, wants_page
 from web.graphql.response import refusal, respond, respond_refused, status_of
-from web.graphql.sse import EventStream, wants_events
+from web.graphql.sse import EventStream, accepts_events, wants_events
 from web.graphql.websocket import answer_socket
+from web.http import accept_of
 from web.pages.explorer.page import show_explorer
 from web.services import services_of
 
@@ -32,15 +33,14 @@ async def answer_graphql(request: Request) -> Response:
     """Answer as GraphQL, also what is no GraphQL request; a browser gets the explorer."""
     if wants_page(request):
         return await show_explorer(request)
-    is_stream = wants_events(request)
-    media_type = PLAIN_JSON if is_stream else accepted_type(request.headers.get("Accept"))
+    media_type = PLAIN_JSON if wants_events(request) else accepted_type(accept_of(request))
     try:
         if media_type is None:
             raise RequestRefused(406, "Accept application/graphql-response+json or application/json.")
         caller = await authenticate(request)
         graphql_request = await read_request(request)
-        if is_stream:
-            return await _open_events(request, caller, graphql_request)
+        if accepts_events(request):
+            return await _open_events(request, caller, graphql_request, media_type)
         result = await _execute(request, caller, graphql_request)
     except RequestRefused as error:
         return respond(request, refusal(error.code, error.message), error.status, media_type)
@@ -61,13 +61,18 @@ async def _execute(request: Request, caller: Caller, graphql_request: GraphQLReq
     )
 
 
-async def _open_events(request: Request, caller: Caller, graphql_request: GraphQLRequest) -> Response:
-    """Open a stream. What is refused before it begins is an ordinary answer; one answer alone is a stream of one."""
+async def _open_events(request: Request, caller: Caller, graphql_request: GraphQLRequest, media_type: str) -> Response:
+    """Open a stream. What is refused before it begins is an ordinary answer.
+
+    So is a query's where events are only accepted; where they are wanted most it is a stream of one.
+    """
     services, options = services_of(request), _options(request, caller, graphql_request)
     context = SubscriptionContext(services.database, services.hub)
     stream = await open_stream(
         context, (caller.actor, caller.person), graphql_request.document, graphql_request.variables, options
     )
+    if isinstance(stream, Result) and not wants_events(request):
+        return respond(request, stream, status_of(stream, media_type), media_type)
     if isinstance(stream, Result) and not stream.has_started:
         status = status_of(stream, PLAIN_JSON)
         return respond(request, stream, 400 if status == 200 else status, PLAIN_JSON)
@@ -82,6 +87,7 @@ def _options(request: Request, caller: Caller, graphql_request: GraphQLRequest) 
         key_prefix=services.settings.key_prefix,
         request_id=getattr(request.state, "request_id", None) or new_id("http"),
         limiter=services.limiter,
+        caps=services.settings.caps,
         charge=services.rate_limiter.charge,
         find_refusal=services.rate_limiter.find_refusal,
         idempotency_key=_idempotency_key(request, caller),

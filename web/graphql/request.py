@@ -6,18 +6,14 @@ from typing import Any, TypeGuard
 from starlette.requests import Request
 
 from portal.core.errors import MalformedBody
-from portal.core.json import MAX_NESTING, NestedTooDeeply, decode_json
-from web.http import parse_accept, read_body
+from portal.core.json import MAX_NESTING, DoubledMember, NestedTooDeeply, decode_json
+from web.http import accept_of, preference_of, preferred_type, read_body
+from web.http.accept import EXACT, HTML
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 MAX_BODY_BYTES = 100_000
-_RANGES = {
-    RESPONSE_JSON: RESPONSE_JSON,
-    PLAIN_JSON: PLAIN_JSON,
-    "application/*": PLAIN_JSON,
-    "*/*": PLAIN_JSON,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +37,18 @@ class RequestRefused(Exception):
 
 def accepted_type(accept: str | None) -> str | None:
     """Return the media type to answer with: the preferred one, the newer of two alike; None where neither will do."""
-    if not accept:
+    if not accept or not accept.strip():
         return PLAIN_JSON
-    best: tuple[float, bool, str] | None = None
-    for name, weight in parse_accept(accept):
-        media_type = _RANGES.get(name)
-        if media_type is None or weight <= 0:
-            continue
-        best = max(best or (0.0, False, ""), (weight, name == RESPONSE_JSON, media_type))
-    return best[2] if best else None
+    newer, plain = preference_of(accept, RESPONSE_JSON), preference_of(accept, PLAIN_JSON)
+    if newer.weight > plain.weight or (newer.weight == plain.weight > 0 and newer.precision == EXACT):
+        return RESPONSE_JSON
+    return PLAIN_JSON if plain.weight > 0 else None
 
 
 def wants_page(request: Request) -> bool:
     """Return whether a browser followed a link here, as opposed to a program."""
-    accept = request.headers.get("Accept", "").lower()
-    is_program = any(name in accept for name in (RESPONSE_JSON, PLAIN_JSON, "text/event-stream"))
-    return request.method == "GET" and "text/html" in accept and not is_program
+    offers = (RESPONSE_JSON, PLAIN_JSON, EVENT_STREAM, HTML)
+    return request.method == "GET" and preferred_type(accept_of(request), offers) == HTML
 
 
 async def read_request(request: Request) -> GraphQLRequest:
@@ -98,6 +90,8 @@ def _decode(text: bytes, what: str) -> Any:
         return decode_json(text)
     except NestedTooDeeply:
         raise RequestRefused(400, f"{what} is nested deeper than {MAX_NESTING} levels.", "TOO_LARGE") from None
+    except DoubledMember as error:
+        raise RequestRefused(400, f"{what} cannot be read: {error}.") from None
     except MalformedBody:
         raise RequestRefused(400, f"{what} is not JSON.") from None
 

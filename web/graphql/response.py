@@ -20,7 +20,7 @@ from portal.graphql import (
     request_error,
 )
 from web.graphql.request import PLAIN_JSON, RESPONSE_JSON, accepted_type
-from web.http import accepts_gzip, header_dict, rate_limit_lines
+from web.http import accept_of, accepts_gzip, header_dict, rate_limit_lines
 
 _STATUS_OF_FAULTS = {
     "INTERNAL": 500,
@@ -54,7 +54,7 @@ def refusal(code: str, message: str, hint: str | None = None) -> Result:
 
 def respond_refused(request: Request, error: PortalError) -> Response:
     """Answer a request that was refused before anything of it was read."""
-    media_type = accepted_type(request.headers.get("Accept")) or PLAIN_JSON
+    media_type = accepted_type(accept_of(request)) or PLAIN_JSON
     return respond(request, refusal(error.code, error.message, error.hint), error.http_status, media_type)
 
 

@@ -12,9 +12,11 @@ from starlette.types import Receive, Scope, Send
 from portal.graphql import Result
 from web.auth.identity import Caller
 from web.graphql.live_connections import ConnectionRegistry, LiveConnection, TooManyConnections
+from web.graphql.request import EVENT_STREAM, PLAIN_JSON, RESPONSE_JSON
 from web.graphql.response import refusal, respond_refused
+from web.http import accept_of, preference_of
+from web.http.accept import EXACT
 
-EVENT_STREAM = "text/event-stream"
 STREAM_PATH = "/graphql/stream"
 QUIET_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -24,10 +26,31 @@ _COMPLETE = b"event: complete\ndata:\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
+def accepts_events(request: Request) -> bool:
+    """Return whether a subscription may be answered by events: named in Accept, however little; always on STREAM_PATH.
+
+    A stream is for who can read one, so `*/*` is not enough.
+    """
+    if request.url.path == STREAM_PATH:
+        return True
+    preference = preference_of(accept_of(request), EVENT_STREAM)
+    return preference.weight > 0 and preference.precision == EXACT
+
+
 def wants_events(request: Request) -> bool:
-    """Return whether events are asked for: by Accept on either address, always on the stream's own."""
-    accept = request.headers.get("Accept", "").lower()
-    return request.url.path == STREAM_PATH or EVENT_STREAM in accept
+    """Return whether any operation is to be answered by events: always on STREAM_PATH, else where they are wanted most.
+
+    Clients that can read both, like urql, name them beside JSON with the same weight, and expect JSON for a query.
+    """
+    accept = accept_of(request)
+    events = preference_of(accept, EVENT_STREAM)
+    most = max(preference_of(accept, other).weight for other in (RESPONSE_JSON, PLAIN_JSON))
+    is_wanted_most = events.weight > most or (events.weight == most and not _names_json(accept))
+    return request.url.path == STREAM_PATH or (accepts_events(request) and is_wanted_most)
+
+
+def _names_json(accept: str) -> bool:
+    return any(preference_of(accept, other).precision == EXACT for other in (RESPONSE_JSON, PLAIN_JSON))
 
 
 class EventStream(Response):

@@ -1,8 +1,8 @@
 """GraphQL over WebSocket by the protocol graphql-transport-ws; the older graphql-ws is not spoken.
 
 A page of another site cannot open one with our cookie: what a browser says about where it comes from must name this
-portal. A caller that says nothing is no browser and brings a token. Everything that a connection holds ends with it,
-however it ends.
+portal, or an origin that may call with a token. A caller that says nothing is no browser and brings a token.
+Everything that a connection holds ends with it, however it ends.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from portal.core.errors import MalformedBody, Unauthenticated, Unavailable
 from portal.core.ids import new_id
-from portal.core.json import NestedTooDeeply, decode_json
+from portal.core.json import DoubledMember, NestedTooDeeply, decode_json
 from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.graphql import Options, Result, SubscriptionContext, open_stream
 from web.auth.authenticate import authenticate_socket
-from web.auth.csrf import is_own_origin, names_origin
+from web.auth.csrf import is_allowed_origin, is_own_origin, names_origin
 from web.auth.identity import Caller
 from web.graphql.live_connections import LiveConnection, TooManyConnections
 from web.graphql.request import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, parse_request
@@ -45,8 +45,8 @@ class _Closing(Exception):
 
 async def answer_socket(socket: WebSocket) -> None:
     """Serve one connection, from its handshake to its end."""
-    is_browser = names_origin(socket)
-    if is_browser and not is_own_origin(socket):
+    is_own_page = names_origin(socket) and is_own_origin(socket)
+    if names_origin(socket) and not is_own_page and not is_allowed_origin(socket):
         await socket.close()
         return
     is_spoken = PROTOCOL in socket.scope.get("subprotocols", ())
@@ -54,7 +54,7 @@ async def answer_socket(socket: WebSocket) -> None:
     try:
         if not is_spoken:
             raise _Closing(BAD_PROTOCOL, "Subprotocol not acceptable")
-        caller = await _greet(socket, is_cookie_taken=is_browser)
+        caller = await _greet(socket, is_cookie_taken=is_own_page)
         async with services_of(socket).connections.register(caller) as connection:
             await _send(socket, {"type": "connection_ack"})
             await _Conversation(socket, caller, connection).serve()
@@ -164,6 +164,7 @@ class _Conversation:
             key_prefix=services.settings.key_prefix,
             request_id=new_id("ws"),
             limiter=services.limiter,
+            caps=services.settings.caps,
             charge=services.rate_limiter.charge,
             find_refusal=services.rate_limiter.find_refusal,
         )
@@ -228,6 +229,8 @@ async def _receive(socket: WebSocket) -> dict[str, Any]:
         message = decode_json(text.encode())
     except NestedTooDeeply:
         raise _Closing(BAD_MESSAGE, "The message is nested too deeply") from None
+    except DoubledMember as error:
+        raise _Closing(BAD_MESSAGE, f"The message cannot be read: {error}") from None
     except (MalformedBody, UnicodeEncodeError):
         raise _Closing(BAD_MESSAGE, "The message is not JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -1,6 +1,6 @@
 """HTTP parts that several routes need, each once.
 
-accept      what a client accepts: weights, gzip
+accept      what a client accepts: media types by weight, gzip
 address     where a request comes from
 assets      static files, cached by their content
 bearer      the token of an Authorization header
@@ -9,7 +9,7 @@ metrics     the text of /metrics
 rate_limit  the RateLimit headers
 """
 
-from web.http.accept import accepts_gzip, parse_accept
+from web.http.accept import accept_of, accepts_gzip, parse_accept, preference_of, preferred_type, wants_html
 from web.http.address import client_address
 from web.http.assets import Assets, asset
 from web.http.bearer import bearer_token
@@ -20,6 +20,7 @@ from web.http.rate_limit import header_dict, rate_limit_lines
 __all__ = [
     "Assets",
     "CollectMetrics",
+    "accept_of",
     "accepts_gzip",
     "asset",
     "bearer_token",
@@ -28,7 +29,10 @@ __all__ = [
     "header_dict",
     "metrics_route",
     "parse_accept",
+    "preference_of",
+    "preferred_type",
     "rate_limit_lines",
     "read_body",
     "render_metrics",
+    "wants_html",
 ]

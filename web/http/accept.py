@@ -1,9 +1,50 @@
 """What a client accepts (RFC 9110, 12.4 and 12.5), for media types and encodings alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
+from typing import NamedTuple
 
 from starlette.requests import Request
+
+HTML, JSON, PROBLEM_JSON = "text/html", "application/json", "application/problem+json"
+EXACT = 2
+
+
+class Preference(NamedTuple):
+    """How much a media type is wanted, and how exactly it is named: EXACT, 1 for `text/*`, 0 for `*/*`."""
+
+    weight: float
+    precision: int
+
+
+def preference_of(accept: str, media_type: str) -> Preference:
+    """Return what an Accept header says of a media type. The most exact range decides: `*/*, a/b;q=0` refuses a/b."""
+    ranges = {media_type: EXACT, f"{media_type.partition('/')[0]}/*": 1, "*/*": 0}
+    found = [Preference(weight, ranges[name]) for name, weight in parse_accept(accept) if name in ranges]
+    precision = max((preference.precision for preference in found), default=-1)
+    return max((each for each in found if each.precision == precision), default=Preference(0.0, 0))
+
+
+def preferred_type(accept: str, offers: Sequence[str]) -> str | None:
+    """Return the offer that is wanted most; of equals the one named most exactly, then the first.
+
+    Without the header the first; None where none will do.
+    """
+    if not accept.strip():
+        return offers[0]
+    preferences = {offer: preference_of(accept, offer) for offer in offers}
+    best = max(offers, key=lambda offer: preferences[offer])
+    return best if preferences[best].weight > 0 else None
+
+
+def accept_of(request: Request) -> str:
+    """Return the request's Accept header, its lines joined."""
+    return ",".join(request.headers.getlist("Accept"))
+
+
+def wants_html(request: Request) -> bool:
+    """Return whether a person looks at the answer, as opposed to a program."""
+    return preferred_type(accept_of(request), (PROBLEM_JSON, JSON, HTML)) == HTML
 
 
 def parse_accept(header: str) -> Iterator[tuple[str, float]]:

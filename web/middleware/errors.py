@@ -12,6 +12,7 @@ from portal.core.logs import get_log
 from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.core.outages.rate_limited_log import RateLimitedLog
 from web.auth.session import SignInNeeded, to_sign_in
+from web.http import wants_html
 from web.pages.framework import PageTooSlow, render
 
 _log = get_log("web")
@@ -91,7 +92,7 @@ async def on_sign_in_needed(request: Request, error: Exception) -> Response:
 def problem_page(request: Request, status: int, headers: Any = None, detail: str = "") -> Response:
     """Return a page for a person, a problem document (RFC 9457) for a program."""
     title = _BUSY if status == 503 and detail else _TITLES.get(status, "This did not work")
-    if "text/html" not in request.headers.get("Accept", ""):
+    if not wants_html(request):
         body = {"title": title, "status": status, "detail": detail or title, "requestId": request.state.request_id}
         return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
     context = {

@@ -27,6 +27,7 @@ from portal.core.errors import Invalid, Unauthenticated
 from portal.core.logs import get_log
 from web.auth.authenticate import authenticate
 from web.auth.session import SignInNeeded
+from web.http import wants_html
 from web.services import services_of
 
 PATH = "/usage/export"
@@ -168,7 +169,7 @@ async def _caller(request: Request) -> Actor:
         raise HTTPException(401, str(error), {"WWW-Authenticate": 'Bearer realm="portal"'}) from None
     if caller.person is not None:
         return caller.actor
-    if "text/html" in request.headers.get("Accept", ""):
+    if wants_html(request):
         raise SignInNeeded
     hint = "Send a personal token as Authorization: Bearer pat_…, or sign in."
     raise HTTPException(401, hint, {"WWW-Authenticate": 'Bearer realm="portal"'})

@@ -13,7 +13,7 @@ from portal.core.actor import Actor, Role
 from portal.core.database import Tx
 from portal.core.errors import Conflict
 from portal.core.ids import AccountId, new_id
-from portal.core.names import check_name
+from portal.core.texts import check_name
 
 SIGN_UP = audit.Action("account.sign_up", "opened the account")
 

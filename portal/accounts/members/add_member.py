@@ -10,7 +10,7 @@ from portal.core.actor import Actor, Permission, Role, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict, Forbidden
 from portal.core.ids import new_id
-from portal.core.names import check_name
+from portal.core.texts import check_name
 
 ADD = audit.Action("member.add", "added")
 

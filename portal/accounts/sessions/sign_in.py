@@ -8,7 +8,9 @@ from portal import audit
 from portal.accounts import store
 from portal.accounts.identity.passwords import is_password
 from portal.accounts.models import Person, Session
-from portal.accounts.rules import MAX_PASSWORD_LENGTH, MAX_SESSION_AGE, token_digest
+from portal.accounts.rules import MAX_PASSWORD_LENGTH, MAX_SESSION_AGE, fold_email, token_digest
+from portal.accounts.sessions import store as session_store
+from portal.accounts.sessions.devices import add_device, find_device
 from portal.core.actor import Actor, Role
 from portal.core.database import Database, Tx
 from portal.core.errors import Invalid
@@ -21,22 +23,32 @@ WRONG = "E-mail address and password do not match."
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`token` goes into the cookie and is stored nowhere."""
+    """`token` and `devices` go into cookies and are stored nowhere."""
 
     token: str
     person: Person
     session: Session
+    devices: str = ""
+
+
+class SignInTry(Protocol):
+    """A try that has taken its place; it ends with one of these."""
+
+    async def fail(self) -> None: ...
+
+    async def succeed(self) -> None: ...
+
+    async def give_back(self) -> None: ...
 
 
 class Throttle(Protocol):
     """Counts sign-in attempts; the web process gives one that asks the product's own limiter."""
 
-    async def allow(self, email: str, address: str | None) -> None:
-        """Let an attempt through, or raise TooManyAttempts, which says how long to wait."""
+    async def allow(self, email: str, address: str | None, device: str | None = None) -> SignInTry:
+        """Take a place for a try, or raise TooManyAttempts, which says how long to wait."""
 
-    async def failed(self, email: str) -> None: ...
-
-    async def succeeded(self, email: str) -> None: ...
+    async def allow_sign_up(self, address: str | None) -> None:
+        """Let somebody sign up, or raise TooManyAttempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +57,47 @@ class Credentials:
     password: str
     address: str | None = None
     user_agent: str | None = None
+    devices: str = ""
+    """The cookie of devices.py."""
 
 
-async def sign_in(database: Database, credentials: Credentials, throttle: Throttle) -> SignedIn:
+async def sign_in(
+    database: Database, credentials: Credentials, throttle: Throttle, max_sessions: int | None = None
+) -> SignedIn:
     """Open a session of 12 hours at most. Raises Invalid for a wrong pair, TooManyAttempts.
 
     The one verb with transactions of its own: comparing passwords takes long and queues, and holds no connection.
     """
-    email = credentials.email.strip().lower()
-    await throttle.allow(email, credentials.address)
+    email = fold_email(credentials.email)
     async with database.transaction() as tx:
         person = await store.find_person_by_email(tx, email)
+        if person is None:  # an address that was stored before addresses were brought into NFC
+            person = await store.find_person_by_email(tx, credentials.email.strip().lower())
+    attempt = await throttle.allow(email, credentials.address, find_device(person, credentials.devices))
     stored = person.password_hash if person else None
-    if not await is_password(stored, credentials.password[: MAX_PASSWORD_LENGTH + 1]) or person is None:
-        await throttle.failed(email)
+    try:
+        is_right = await is_password(stored, credentials.password[: MAX_PASSWORD_LENGTH + 1])
+    except BaseException:
+        await attempt.give_back()
+        raise
+    if not is_right or person is None:
+        await attempt.fail()
         raise Invalid(WRONG, hint="Check both, or ask an administrator for a new password.", path=("password",))
-    await throttle.succeeded(email)
+    await attempt.succeed()
     async with database.transaction() as tx:
-        return await open_session(tx, person, credentials)
+        return await open_session(tx, person, credentials, max_sessions)
 
 
-async def open_session(tx: Tx, person: Person, credentials: Credentials) -> SignedIn:
-    """Open a session for a person who has proved who they are. Raises Invalid for a person without an account."""
+async def open_session(tx: Tx, person: Person, credentials: Credentials, max_sessions: int | None = None) -> SignedIn:
+    """Open a session for a person who has proved who they are. Raises Invalid for a person without an account.
+
+    Of more than `max_sessions` (None: any number) those end that were unused for longest: nobody is kept out.
+    """
     memberships = await store.list_memberships(tx, person.id)
     if not memberships:
         raise Invalid("You are not a member of any account.", hint="Ask for an invitation.", path=("email",))
+    if max_sessions is not None:
+        await session_store.delete_sessions_beyond(tx, person.id, max_sessions - 1)
     token = secrets.token_urlsafe(32)
     session = await tx.insert(
         Session(
@@ -87,4 +115,4 @@ async def open_session(tx: Tx, person: Person, credentials: Credentials) -> Sign
     role = Role(memberships[0].role)
     actor = Actor("person", person.id, AccountId(session.account_id), role=role, address=credentials.address)
     await audit.record(tx, actor, SIGN_IN, session.id)
-    return SignedIn(token, person, session)
+    return SignedIn(token, person, session, add_device(person, credentials.devices))

@@ -66,6 +66,18 @@ async def delete_other_sessions(tx: Tx, person_id: str, kept_id: str | None) -> 
     return len((await tx.execute(statement.returning(col(Session.id)))).all())
 
 
+async def delete_sessions_beyond(tx: Tx, person_id: str, most: int) -> int:
+    """Delete all sessions of the person but the `most` that were used last; returns how many."""
+    beyond = (
+        select(col(Session.id))
+        .where(col(Session.person_id) == person_id)
+        .order_by(col(Session.seen_at).desc(), col(Session.id).desc())
+        .offset(most)
+    )
+    statement = delete(Session).where(col(Session.id).in_(beyond)).returning(col(Session.id))
+    return len((await tx.execute(statement)).all())
+
+
 async def delete_expired_sessions(tx: Tx, most: int) -> int:
     """Delete up to so many expired sessions of all people and return how many."""
     over = select(col(Session.id)).where(col(Session.expires_at) <= tx.now)

@@ -11,9 +11,9 @@ from portal.accounts.rules import check_scopes, token_digest
 from portal.accounts.tokens import store as token_store
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
-from portal.core.errors import Forbidden, Invalid
+from portal.core.errors import Conflict, Forbidden, Invalid
 from portal.core.ids import new_id
-from portal.core.names import check_name
+from portal.core.texts import check_name
 
 CREATE = audit.Action("personal_token.create", "created a personal token")
 
@@ -28,11 +28,17 @@ class CreatedToken:
 
 @requires(Permission.SELF_WRITE)
 async def create_personal_token(
-    tx: Tx, actor: Actor, name: str, expires_at: datetime | None = None, scopes: Collection[str] | None = None
+    tx: Tx,
+    actor: Actor,
+    name: str,
+    expires_at: datetime | None = None,
+    scopes: Collection[str] | None = None,
+    max_tokens: int | None = None,
 ) -> CreatedToken:
-    """Create a token for the calling person; `scopes` None means all that the role allows. Raises Invalid, Forbidden.
+    """Create a token for the calling person; `scopes` None means all that the role allows.
 
-    A token cannot create one that may do more, or lives longer, than itself.
+    A token cannot create one that may do more, or lives longer, than itself. A person may have `max_tokens` at once in
+    an account, None: any number. Raises Invalid, Forbidden, Conflict for one more than that.
     """
     if actor.kind != "person":
         raise Forbidden("Only a person can have a personal token.")
@@ -40,6 +46,12 @@ async def create_personal_token(
     if expires_at is not None and expires_at <= tx.now:
         raise Invalid("The expiry lies in the past.", hint="Choose a later one.", path=("expiresAt",))
     await _require_no_more(tx, actor, chosen, expires_at)
+    count = 0 if max_tokens is None else await token_store.count_valid_personal_tokens(tx, actor.account_id, actor.id)
+    if max_tokens is not None and count >= max_tokens:
+        raise Conflict(
+            f"You have {max_tokens:,} tokens for this account, as many as you may have. No token was created.",
+            hint="Revoke tokens that nothing uses, or ask the provider for more (PORTAL_MAX_PERSONAL_TOKENS).",
+        )
     token = f"pat_{secrets.token_urlsafe(32)}"
     row = await tx.insert(
         PersonalToken(

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from portal import audit
 from portal.accounts.models import ServiceToken
 from portal.accounts.rules import token_digest
+from portal.accounts.tokens import store as token_store
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
+from portal.core.errors import Conflict
 from portal.core.ids import new_id
-from portal.core.names import check_name
+from portal.core.texts import check_name
 
 CREATE = audit.Action("service_token.create", "created a service token")
 
@@ -25,8 +27,16 @@ class CreatedServiceToken:
 
 
 @requires(Permission.STAFF)
-async def create_service_token(tx: Tx, actor: Actor, name: str) -> CreatedServiceToken:
-    """Create a token for a gateway. For staff and the command line. Raises Invalid, Forbidden."""
+async def create_service_token(tx: Tx, actor: Actor, name: str, max_tokens: int | None = None) -> CreatedServiceToken:
+    """Create a token for a gateway, of at most `max_tokens` (None: any number). For staff and the command line.
+
+    Raises Invalid, Forbidden, Conflict for one more than that.
+    """
+    if max_tokens is not None and await token_store.count_valid_service_tokens(tx) >= max_tokens:
+        raise Conflict(
+            f"There are {max_tokens:,} service tokens, as many as there may be. No token was created.",
+            hint="Revoke those of gateways that are gone, or raise PORTAL_MAX_SERVICE_TOKENS.",
+        )
     token = f"svc_{secrets.token_urlsafe(32)}"
     row = await tx.insert(
         ServiceToken(

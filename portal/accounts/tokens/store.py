@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, tuple_, update
+from sqlalchemy import delete, func, or_, select, text, tuple_, update
 from sqlmodel import col
 
-from portal.accounts.models import PersonalToken, ServiceToken
+from portal.accounts.models import Membership, PersonalToken, ServiceToken
 from portal.core.database import Tx
 
 Place = tuple[datetime, str]
@@ -46,6 +46,22 @@ async def count_personal_tokens(tx: Tx, account_id: str, person_id: str) -> int:
     return await tx.get(statement)
 
 
+async def count_valid_personal_tokens(tx: Tx, account_id: str, person_id: str) -> int:
+    """Return how many of a person's tokens for this account have not ended. Locks them against another count."""
+    await tx.execute(
+        select(col(Membership.role))
+        .where(col(Membership.account_id) == account_id, col(Membership.person_id) == person_id)
+        .with_for_update()
+    )
+    statement = select(func.count(col(PersonalToken.id))).where(
+        col(PersonalToken.account_id) == account_id,
+        col(PersonalToken.person_id) == person_id,
+        col(PersonalToken.revoked_at).is_(None),
+        or_(col(PersonalToken.expires_at).is_(None), col(PersonalToken.expires_at) > tx.now),
+    )
+    return await tx.get(statement)
+
+
 async def update_token_used(tx: Tx, token: PersonalToken, used_at: datetime) -> None:
     await tx.execute(update(PersonalToken).where(col(PersonalToken.id) == token.id).values(last_used_at=used_at))
 
@@ -65,6 +81,12 @@ async def find_service_token(tx: Tx, digest: bytes) -> ServiceToken | None:
 
 async def find_service_token_by_id(tx: Tx, token_id: str) -> ServiceToken | None:
     return await tx.find(select(ServiceToken).where(col(ServiceToken.id) == token_id))
+
+
+async def count_valid_service_tokens(tx: Tx) -> int:
+    """Return how many service tokens are not revoked. Locks them against another count."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('service_tokens'))"))
+    return await tx.get(select(func.count(col(ServiceToken.id))).where(col(ServiceToken.revoked_at).is_(None)))
 
 
 async def list_service_tokens(tx: Tx, *, most: int, before: Place | None = None) -> list[ServiceToken]:

@@ -8,6 +8,7 @@ from graphql import DocumentNode
 from portal.accounts import Person
 from portal.core.actor import Actor, not_signed_in
 from portal.core.database import Tx
+from portal.core.settings import Caps
 from portal.graphql.engine.loaders import Loaders
 from portal.graphql.live import SubscriptionHub
 from portal.limits import Limiter
@@ -18,6 +19,8 @@ class GraphQLContext:
 
     hub: SubscriptionHub | None = None
     """Only a subscription has one."""
+    caps: Caps | None = None
+    """Only a mutation needs them."""
 
     def __init__(
         self, actor: Actor, person: Person | None, document: DocumentNode, key_prefix: str, limiter: Limiter | None

@@ -5,6 +5,7 @@ from typing import Any
 
 from graphql import GraphQLError
 from sqlalchemy.exc import DBAPIError
+from strawberry.exceptions import StrawberryGraphQLError
 
 from portal.core.errors import PortalError, Unavailable
 from portal.core.logs import get_log
@@ -42,7 +43,7 @@ def _shown(error: GraphQLError, request_id: str) -> GraphQLError:
         cause = Unavailable("The database does not answer.", hint="Try again in a moment.")
     if isinstance(cause, PortalError):
         return _located(error, cause.message, _extensions(cause.code, cause.hint, cause.path), cause)
-    if cause is None or isinstance(cause, GraphQLError):
+    if (cause is None or isinstance(cause, GraphQLError)) and not isinstance(cause or error, StrawberryGraphQLError):
         return error if error_code(error) else _located(error, error.message, _extensions("BAD_REQUEST"), None)
     _log.error("graphql_error", request_id=request_id, path=error.path, exc_info=cause)
     text = f"Something went wrong on our side. Quote request id {request_id}."

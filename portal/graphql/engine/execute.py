@@ -50,6 +50,7 @@ async def run_prepared(
     """Run a prepared query or mutation. The result has a cost only where `options` charge somebody."""
     actor, person = caller
     context = GraphQLContext(actor, person, prepared.document, options.key_prefix, options.limiter)
+    context.caps = options.caps
     run = _Run(context, prepared.kind is OperationType.MUTATION, prepared.variables, options)
     result = await (run.run() if actor.kind == "anonymous" else run.run_in_transaction(database))
     cost = prepared.cost if options.charge else None

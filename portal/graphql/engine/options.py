@@ -8,6 +8,7 @@ from graphql import GraphQLError
 
 from portal.core.actor import Actor
 from portal.core.ids import new_id
+from portal.core.settings import Caps
 from portal.graphql.engine.rate_limit import RateLimitResult
 from portal.limits import Limiter
 
@@ -29,7 +30,8 @@ class Options:
     """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
 
     Without a `limiter` the live state of limits is not known; without `charge` nothing is taken from anybody's
-    allowance, as for the portal's own pages; `find_refusal` says who is refused unread.
+    allowance, as for the portal's own pages; `find_refusal` says who is refused unread. Without `caps` any number of
+    keys and tokens may be made.
     """
 
     operation_name: str | None = None
@@ -38,6 +40,7 @@ class Options:
     request_id: str = field(default_factory=lambda: new_id("gql"))
     timeout_seconds: float = TIMEOUT_SECONDS
     limiter: Limiter | None = None
+    caps: Caps | None = None
     charge: Charge | None = None
     find_refusal: FindRefusal | None = None
     idempotency_key: IdempotencyKey | None = None

@@ -13,12 +13,13 @@ from math import ceil
 from time import monotonic, monotonic_ns
 
 from portal.core.actor import Actor
+from portal.core.addresses import address_group
 from portal.core.logs import get_log
 from portal.limits import ADMITS, NEVER, Bucket, Limiter, LimitRequest, LimitsUnavailable, LocalLimiter, Mode, Subject
 
 RATE_LIMIT_WINDOW_SECONDS = 60
 ANONYMOUS_SHARE = 100
-"""Nobody in particular gets this part of it, by address."""
+"""Nobody in particular gets this part of it, by address (IPv6 by its /64)."""
 REFUSED_COST = 10
 """Of a document that is not run: reading and checking it was work too."""
 MAX_CALLERS = 10_000
@@ -137,7 +138,7 @@ class GraphQLRateLimiter:
 
 def _name(actor: Actor) -> str:
     if actor.kind == "anonymous":
-        return f"graphql:{actor.address or 'unknown'}"
+        return f"graphql:{address_group(actor.address or 'unknown')}"
     return f"graphql:{actor.account_id}:{actor.id}"
 
 

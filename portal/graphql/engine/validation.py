@@ -27,7 +27,6 @@ from graphql import (
     specified_rules,
     validate,
 )
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from portal.graphql.engine.errors import request_error
@@ -50,7 +49,7 @@ _BRACKETS = {
     TokenKind.BRACKET_R: -1,
     TokenKind.PAREN_R: -1,
 }
-_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_RULES = (*specified_rules, OneOfInputValidationRule)
 
 
 @dataclass(frozen=True, slots=True)

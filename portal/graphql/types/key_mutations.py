@@ -58,12 +58,24 @@ class CreateKeyInput:
         )
 
 
+_EMPTY_LIST = "Send [] for none, or leave it out to keep what it is."
+_NOT_NULL = {
+    "name": ("name", "Leave it out to keep the name."),
+    "scopes": ("scopes", _EMPTY_LIST),
+    "allowed_ips": ("allowedIps", _EMPTY_LIST),
+    "limits": ("limits", _EMPTY_LIST),
+}
+"""Fields of a change that null does not clear, as the schema spells them, and what to send instead."""
+
+
 @strawberry.input(description="Changes to a key. Omitted fields stay unchanged.")
 class UpdateKeyInput:
     id: strawberry.ID = strawberry.field(description="The key's id.")
-    name: strawberry.Maybe[str] = strawberry.field(default=None, description="1 to 100 visible characters.")
-    scopes: strawberry.Maybe[list[str]] = strawberry.field(default=None, description="The complete new list of scopes.")
-    allowed_ips: strawberry.Maybe[list[str]] = strawberry.field(
+    name: strawberry.Maybe[str | None] = strawberry.field(default=None, description="1 to 100 visible characters.")
+    scopes: strawberry.Maybe[list[str] | None] = strawberry.field(
+        default=None, description="The complete new list of scopes."
+    )
+    allowed_ips: strawberry.Maybe[list[str] | None] = strawberry.field(
         default=None, description="The complete new list of networks. Empty for anywhere."
     )
     metadata: strawberry.Maybe[Json | None] = strawberry.field(
@@ -73,18 +85,22 @@ class UpdateKeyInput:
         default=None, description="When it expires; null for never."
     )
 
-    limits: strawberry.Maybe[list[KeyLimitInput]] = strawberry.field(
+    limits: strawberry.Maybe[list[KeyLimitInput] | None] = strawberry.field(
         default=None, description="The complete new list of own limits. Empty if only the plan's apply."
     )
 
     def to_changes(self) -> keys.KeyChanges:
+        """Return what is to change. Raises Invalid where null was given and means nothing."""
         given: dict[str, Any] = {
             name: some.value
-            for name in ("name", "scopes", "allowed_ips", "metadata", "expires_at")
+            for name in ("name", "scopes", "allowed_ips", "metadata", "expires_at", "limits")
             if (some := getattr(self, name)) is not None
         }
-        if self.limits is not None:
-            given["limits"] = [limit.to_limit() for limit in self.limits.value]
+        for name, (field, hint) in _NOT_NULL.items():
+            if name in given and given[name] is None:
+                raise Invalid(f"`{field}` cannot be null.", hint=hint, path=(field,))
+        if "limits" in given:
+            given["limits"] = [limit.to_limit() for limit in given["limits"]]
         if "metadata" in given:
             given["metadata"] = _object(given["metadata"])
         return keys.KeyChanges(**given)
@@ -118,7 +134,7 @@ class KeyChanged:
 
 
 CreateKeyResult = Annotated[
-    CreatedKey | ValidationProblem | ForbiddenProblem,
+    CreatedKey | ValidationProblem | ForbiddenProblem | ConflictProblem,
     strawberry.union("CreateKeyResult", description="Result of createKey."),
 ]
 UpdateKeyResult = Annotated[
@@ -134,7 +150,7 @@ ResumeKeyResult = Annotated[
     strawberry.union("ResumeKeyResult", description="Result of resumeKey."),
 ]
 RevokeKeyResult = Annotated[
-    KeyChanged | NotFoundProblem | ForbiddenProblem,
+    KeyChanged | ValidationProblem | NotFoundProblem | ForbiddenProblem,
     strawberry.union("RevokeKeyResult", description="Result of revokeKey."),
 ]
 RotateKeyResult = Annotated[
@@ -153,8 +169,9 @@ class KeyMutations:
         info: Info,
         new: Annotated[CreateKeyInput, strawberry.argument(name="input", description="The key.")],
     ) -> CreateKeyResult:
-        tx = info.context.tx
-        created = await keys.create_key(tx, info.context.actor, new.to_new(info.context.key_prefix))
+        tx, caps = info.context.tx, info.context.caps
+        fields = new.to_new(info.context.key_prefix)
+        created = await keys.create_key(tx, info.context.actor, fields, caps.keys if caps else None)
         return CreatedKey(key=Key.of(created.key, tx.now), secret=created.secret)
 
     @mutation("Change the name, scopes, networks, metadata, expiry or own limits of a key.", keys.update_key)

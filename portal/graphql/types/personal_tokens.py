@@ -10,7 +10,7 @@ from portal import accounts
 from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
 from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.engine.scalars import value
 
@@ -93,7 +93,7 @@ class RevokedPersonalToken:
 
 
 CreatePersonalTokenResult = Annotated[
-    CreatedPersonalToken | ValidationProblem | ForbiddenProblem,
+    CreatedPersonalToken | ValidationProblem | ForbiddenProblem | ConflictProblem,
     strawberry.union("CreatePersonalTokenResult", description="Result of createPersonalToken."),
 ]
 RevokePersonalTokenResult = Annotated[
@@ -114,7 +114,8 @@ class PersonalTokenMutations:
         new: Annotated[CreatePersonalTokenInput, strawberry.argument(name="input", description="The token.")],
     ) -> CreatePersonalTokenResult:
         tx, actor = info.context.tx, info.context.actor
-        created = await accounts.create_personal_token(tx, actor, new.name, new.expires_at, new.scopes)
+        most = info.context.caps.personal_tokens if info.context.caps else None
+        created = await accounts.create_personal_token(tx, actor, new.name, new.expires_at, new.scopes, most)
         return CreatedPersonalToken(personal_token=PersonalToken.of(created.row, tx.now), token=created.token)
 
     @mutation("Revoke one of the caller's personal access tokens.", accounts.revoke_personal_token)

@@ -9,7 +9,7 @@ from portal import accounts
 from portal.core.actor import Permission
 from portal.graphql.engine.context import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.problems import ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
 from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.types.personal_tokens import TokenStatus
 
@@ -64,7 +64,7 @@ class RevokedServiceToken:
 
 
 CreateServiceTokenResult = Annotated[
-    CreatedServiceToken | ValidationProblem | ForbiddenProblem,
+    CreatedServiceToken | ValidationProblem | ForbiddenProblem | ConflictProblem,
     strawberry.union("CreateServiceTokenResult", description="Result of createServiceToken."),
 ]
 RevokeServiceTokenResult = Annotated[
@@ -83,7 +83,8 @@ class ServiceTokenMutations:
         self, info: Info, name: Annotated[str, strawberry.argument(description="The gateway that will use the token.")]
     ) -> CreateServiceTokenResult:
         tx = info.context.tx
-        created = await accounts.create_service_token(tx, info.context.actor, name)
+        most = info.context.caps.service_tokens if info.context.caps else None
+        created = await accounts.create_service_token(tx, info.context.actor, name, most)
         return CreatedServiceToken(service_token=ServiceToken.of(created.row, tx.now), token=created.token)
 
     @mutation("Revoke a gateway's service token. For the provider's staff.", accounts.revoke_service_token)

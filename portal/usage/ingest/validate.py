@@ -118,12 +118,16 @@ def _decode_apart(validated: ValidatedBatch, batch: bytes) -> list[UsageRecord]:
 
 
 def _has_zero(record: UsageRecord) -> bool:
-    """Return whether a text of ours has U+0000. In resources, which are what callers say, it is replaced instead."""
+    """Return whether a text of ours has U+0000.
+
+    In what callers say, the resource and the address, it is replaced instead: an answered check is counted.
+    """
     texts = (record.account_id, record.key_id, record.secret_id, record.environment, record.code, record.period)
-    return any("\0" in text for text in (*texts, record.request_id, record.ip))
+    return any("\0" in text for text in (*texts, record.request_id))
 
 
 def _storable(text: str) -> str:
+    """Return the text without U+0000, the only character that PostgreSQL stores in none."""
     return text.replace("\0", "\ufffd")
 
 
@@ -161,5 +165,5 @@ def _add_use(validated: ValidatedBatch, record: UsageRecord, at: datetime) -> No
     secret = (record.account_id, record.secret_id)
     known = validated.newest_uses.get(secret)
     if known is None or at > known.at:
-        address = record.ip or (known.address if known is not None else "")
+        address = _storable(record.ip) or (known.address if known is not None else "")
         validated.newest_uses[secret] = NewestUse(record.key_id, at, address)

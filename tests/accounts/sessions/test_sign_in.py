@@ -1,8 +1,6 @@
 """Signing up and in: what is accepted, what is told, how guessing is slowed down."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,20 +9,11 @@ from portal.accounts.identity import passwords
 from portal.accounts.rules import check_password, failure_delay_seconds, normal_email
 from portal.accounts.sessions.sign_in import Credentials
 from portal.core.database import Database
-from portal.core.embedded import EmbeddedServices
-from portal.core.errors import Conflict, Invalid, TooManyAttempts
+from portal.core.errors import Conflict, Invalid
 from portal.core.ids import new_id
-from portal.limits import Limiter
+from tests.throttle import Unlimited
 
 PASSWORD = "correct horse battery"
-
-
-class Unlimited:
-    async def allow(self, email: str, address: str | None) -> None: ...
-
-    async def failed(self, email: str) -> None: ...
-
-    async def succeeded(self, email: str) -> None: ...
 
 
 async def sign_up(database: Database, email: str) -> None:
@@ -69,56 +58,6 @@ async def test_an_address_is_taken_once_also_when_two_ask_together(database: Dat
     email = address()
     outcomes = await asyncio.gather(*[sign_up(database, email) for _ in range(3)], return_exceptions=True)
     assert [type(outcome) for outcome in outcomes if outcome is not None] == [Conflict, Conflict]
-
-
-async def test_guessing_one_log_in_waits_longer_and_longer(services: EmbeddedServices, database: Database) -> None:
-    limiter = Limiter(services.redis_urls, 1000)
-    await limiter.open()
-    throttle, email = accounts.SignInThrottle(limiter), address()
-    await sign_up(database, email)
-    for _ in range(5):
-        with pytest.raises(Invalid):
-            await sign_in(database, email, "wrong password", throttle)
-    with pytest.raises(TooManyAttempts, match="Try again in"):
-        await sign_in(database, email, PASSWORD, throttle)
-    await limiter.close()
-
-
-async def test_one_address_has_twenty_tries_a_minute(services: EmbeddedServices) -> None:
-    limiter = Limiter(services.redis_urls, 1000)
-    await limiter.open()
-    throttle, origin = accounts.SignInThrottle(limiter), new_id("addr")
-    for _ in range(20):
-        await throttle.allow(address(), origin)
-    with pytest.raises(TooManyAttempts):
-        await throttle.allow(address(), origin)
-    await throttle.allow(address(), new_id("addr"))
-    await limiter.close()
-
-
-@pytest.fixture
-async def alone() -> AsyncIterator[accounts.SignInThrottle]:
-    """A throttle without Redis."""
-    away = Limiter(["redis://127.0.0.1:9"], 50)
-    await away.open()
-    yield accounts.SignInThrottle(away)
-    await away.close()
-
-
-async def test_without_redis_one_log_in_has_five_tries_a_minute_from_anywhere(alone: accounts.SignInThrottle) -> None:
-    email = address()
-    outcomes = await asyncio.gather(*[alone.allow(email, new_id("addr")) for _ in range(40)], return_exceptions=True)
-    assert Counter(map(type, outcomes)) == {type(None): 5, TooManyAttempts: 35}
-    assert "Try again in 60 s" in str(next(outcome for outcome in outcomes if outcome is not None))
-    await alone.failed(email)
-    await alone.succeeded(email)
-
-
-async def test_without_redis_one_address_has_twenty_tries_a_minute(alone: accounts.SignInThrottle) -> None:
-    origin = new_id("addr")
-    outcomes = await asyncio.gather(*[alone.allow(address(), origin) for _ in range(60)], return_exceptions=True)
-    assert Counter(map(type, outcomes)) == {type(None): 20, TooManyAttempts: 40}
-    await alone.allow(address(), new_id("addr"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.usage import ResourceCap, Retention, count_quarantined, encode_batch, purge_quarantine
-from portal.usage.ingest import ingest_batches, quarantine
+from portal.usage.ingest import ingest_batches, quarantine, store
+from portal.usage.ingest.validate import RejectedRecord
 from tests.usage.databases import own_database
 from tests.usage.sample import record
 from workers import keep_partitions
@@ -48,3 +49,22 @@ async def test_expired_entries_go_and_are_logged(services: EmbeddedServices, mon
 
 def expired(reason: str) -> float:
     return REGISTRY.get_sample_value("portal_quarantine_expired_total", {"reason": reason}) or 0
+
+
+async def test_odd_texts_that_are_in_a_journal_already_are_counted(services: EmbeddedServices) -> None:
+    """An earlier version answered checks with them; what it put into the quarantine counts when it is replayed."""
+    odd = ("::1%\0", "::1%\u202e", "::1%" + "\0" * 60, "\0", "\n", "::ffff:203.0.113.7%<b>")
+    async with own_database(services) as database:
+        account = "acct_odd"
+        texts = [record(number, account_id=account, ip=ip, resource="GET /\0\n") for number, ip in enumerate(odd)]
+        result = await ingest_batches(database, [encode_batch(texts)], ResourceCap())
+        assert (result.added, result.rejected) == (len(odd), 0)
+        assert await count(database) == 0
+        again = record(99, account_id=account, ip="::1%\0")
+        async with database.transaction() as tx:
+            await store.insert_rejected(
+                tx, [RejectedRecord("MALFORMED", "A text in it has U+0000.", encode_batch([again]), account, None)]
+            )
+        replayed = await quarantine.replay_quarantined(database, None)
+        assert (replayed.counted, replayed.rejected) == (1, 0)
+        assert await count(database) == 0

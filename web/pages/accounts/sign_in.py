@@ -15,7 +15,15 @@ from portal.accounts import (
     sign_up,
 )
 from portal.core.errors import Conflict, Invalid, PortalError, TooManyAttempts
-from web.auth.session import current_visitor, end_session, safe_next, session_token, set_session
+from web.auth.session import (
+    current_visitor,
+    device_marks,
+    end_session,
+    safe_next,
+    session_token,
+    set_device,
+    set_session,
+)
 from web.http import client_address
 from web.pages.framework import Form, Problem, read_form, render
 from web.services import services_of
@@ -41,7 +49,8 @@ async def post_sign_in(request: Request) -> Response:
     target = safe_next(form.text("next"))
     try:
         services = services_of(request)
-        signed_in = await sign_in(services.database, _credentials(request, form), services.throttle)
+        most = services.settings.max_sessions
+        signed_in = await sign_in(services.database, _credentials(request, form), services.throttle, most)
         async with services.database.transaction() as tx:
             await sign_out(tx, session_token(request))
     except _REFUSALS as error:
@@ -62,7 +71,7 @@ async def post_sign_up(request: Request) -> Response:
     services = services_of(request)
     new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"))
     try:
-        await services.throttle.allow(new.email.strip().lower(), client_address(request))
+        await services.throttle.allow_sign_up(client_address(request))
         password_hash = await hash_new_password(new)
         async with services.database.transaction() as tx:
             person, _ = await sign_up(tx, new, address=client_address(request), password_hash=password_hash)
@@ -84,13 +93,18 @@ async def post_sign_out(request: Request) -> Response:
 
 def _credentials(request: Request, form: Form) -> Credentials:
     return Credentials(
-        form.text("email"), form.get("password", ""), client_address(request), request.headers.get("User-Agent")
+        form.text("email"),
+        form.get("password", ""),
+        client_address(request),
+        request.headers.get("User-Agent"),
+        device_marks(request),
     )
 
 
 def _enter(request: Request, signed_in: SignedIn, target: str) -> Response:
     response = RedirectResponse(target, 303)
     set_session(request, response, signed_in.token)
+    set_device(request, response, signed_in.devices)
     return response
 
 

@@ -47,7 +47,10 @@ async def run_document(request: Request, name: str, variables: dict[str, Any]) -
     visitor = await require_visitor(request)
     services = services_of(request)
     options = Options(
-        key_prefix=services.settings.key_prefix, request_id=request.state.request_id, limiter=services.limiter
+        key_prefix=services.settings.key_prefix,
+        request_id=request.state.request_id,
+        limiter=services.limiter,
+        caps=services.settings.caps,
     )
     result = await execute(services.database, visitor.actor, visitor.person, document(name), variables, options)
     for error in result.errors:

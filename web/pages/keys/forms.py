@@ -3,10 +3,12 @@
 from datetime import date, timedelta
 from typing import Any
 
+from portal.core.environments import ENVIRONMENTS
 from portal.core.errors import Invalid
 from web.pages.framework import Form, PageRequest, local_day, midnight, parse_instant
 
 EXPIRY_DAYS = {"30d": 30, "90d": 90, "1y": 365}
+EXPIRIES = {"never": "Never", "30d": "30 days", "90d": "90 days", "1y": "1 year", "date": "On a date"}
 OVERLAPS = {"0": "Now", "3600": "1 h", "86400": "24 h", "259200": "3 d", "604800": "7 d"}
 
 
@@ -16,7 +18,7 @@ def create_variables(page_request: PageRequest) -> dict[str, Any]:
     return {
         "input": {
             "name": form.text("name"),
-            "environment": "TEST" if form.text("environment") == "test" else "LIVE",
+            "environment": form.choice("environment", ENVIRONMENTS, "Choose what the key is for.").upper(),
             "scopes": form.parts("scopes"),
             "allowedIps": form.parts("allowedIps"),
             "expiresAt": _preset_expiry(page_request, form),
@@ -25,32 +27,33 @@ def create_variables(page_request: PageRequest) -> dict[str, Any]:
 
 
 def update_variables(page_request: PageRequest) -> dict[str, Any]:
-    """Return the variables of updateKey, the expiry only if its day changed: saving a name never moves it."""
+    """Return the variables of updateKey. A field that was not sent stays as it is: empty, it may mean more rights.
+
+    The expiry is among them only if its day changed: saving a name never moves it.
+    """
     form = _form(page_request)
-    changes = {
-        "id": page_request.request.path_params["id"],
-        "name": form.text("name"),
-        "scopes": form.parts("scopes"),
-        "allowedIps": form.parts("allowedIps"),
-    }
+    changes: dict[str, Any] = {"id": page_request.request.path_params["id"]}
+    if "name" in form:
+        changes["name"] = form.text("name")
+    changes |= {name: form.parts(name) for name in ("scopes", "allowedIps") if name in form}
     day = form.text("expiresAt")
-    if day != form.text("expiresBefore"):
+    if "expiresAt" in form and day != form.text("expiresBefore"):
         changes["expiresAt"] = _end_of(day, page_request.zone) if day else None
     return {"input": changes}
 
 
 def rotate_variables(page_request: PageRequest) -> dict[str, Any]:
     """Return the variables of rotateKey."""
-    overlap = _form(page_request).text("overlapSeconds")
-    if overlap not in OVERLAPS:
-        raise Invalid("Choose how long the current secret keeps working.", path=("overlapSeconds",))
+    overlap = _form(page_request).choice(
+        "overlapSeconds", OVERLAPS, "Choose how long the current secret keeps working."
+    )
     return {"id": page_request.request.path_params["id"], "overlapSeconds": int(overlap)}
 
 
 def revoke_variables(page_request: PageRequest) -> dict[str, Any]:
     """Return the variables of revokeKey once the name was typed; against slips only, so the form carries the name."""
     form = _form(page_request)
-    if form.text("confirm") != form.text("confirmName"):
+    if not form.text("confirm") or form.text("confirm") != form.text("confirmName"):
         raise Invalid("This does not match the key's name. Nothing was revoked.", path=("confirm",))
     return {"id": page_request.request.path_params["id"], "reason": form.text("reason")[:200] or None}
 
@@ -79,7 +82,7 @@ def _form(page_request: PageRequest) -> Form:
 
 
 def _preset_expiry(page_request: PageRequest, form: Form) -> str | None:
-    preset = form.text("expiry")
+    preset = form.choice("expiry", EXPIRIES, "Choose when the key expires.", field="expiresAt")
     if preset in EXPIRY_DAYS:
         return (page_request.now + timedelta(days=EXPIRY_DAYS[preset])).isoformat()
     return _end_of(form.text("expiresAt"), page_request.zone) if preset == "date" else None

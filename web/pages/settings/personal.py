@@ -11,6 +11,7 @@ from web.pages.framework import Form, Page, PageRequest, local_day, midnight
 from web.pages.keys.key_state import State
 
 EXPIRIES = {"30d": "30 days", "90d": "90 days", "1y": "1 year", "never": "Never"}
+ACCESSES = ("all", "chosen")
 DAYS = {"30d": 30, "90d": 90, "1y": 365}
 STATES = {"ACTIVE": State("good", "Active"), "EXPIRED": State("bad", "Expired"), "REVOKED": State("bad", "Revoked")}
 DONE = {
@@ -23,12 +24,13 @@ DONE = {
 
 def create_token_variables(page_request: PageRequest) -> dict[str, Any]:
     form = page_request.form or Form()
+    access = form.choice("access", ACCESSES, "Choose what the token may do.", field="scopes")
     chosen = [scope.value for scope in Permission if form.get(f"scope-{scope.value}")]
     return {
         "input": {
-            "name": form.get("name", "").strip(),
-            "scopes": chosen if form.get("access") == "chosen" else None,
-            "expiresAt": _expiry(page_request, form.get("expiry", "")),
+            "name": form.text("name"),
+            "scopes": chosen if access == "chosen" else None,
+            "expiresAt": _expiry(page_request, form),
         }
     }
 
@@ -79,8 +81,9 @@ async def after_switch_account(page_request: PageRequest, result: dict[str, Any]
     return RedirectResponse("/settings?done=switched", 303)
 
 
-def _expiry(page_request: PageRequest, preset: str) -> str | None:
-    """Return the end of that day in the account's zone; None where no known expiry was chosen."""
+def _expiry(page_request: PageRequest, form: Form) -> str | None:
+    """Return the end of the last day in the account's zone, None for never. Raises Invalid for an unknown choice."""
+    preset = form.choice("expiry", EXPIRIES, "Choose when the token expires.", field="expiresAt")
     if preset not in DAYS:
         return None
     last_day: date = local_day(page_request.now, page_request.zone) + timedelta(days=DAYS[preset])
