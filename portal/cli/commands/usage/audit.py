@@ -14,10 +14,12 @@ from portal.cli.target import DataOption, settings_of
 from portal.core.database import Database, Tx
 from portal.core.settings import Settings
 from portal.runtime import retention_of
-from portal.usage import Difference, Retention, audit_account, audited_months, list_accounts_to_audit, parse_month
+from portal.usage import Difference, audit_account, audited_months, list_accounts_to_audit, parse_month
 
 MAX_SHOWN = 20
 LONG_SECONDS = 3600.0
+PORTION = 100
+"""Accounts and months of a snapshot."""
 
 AccountOption = Annotated[str | None, typer.Option("--account", help="Only this account.")]
 PeriodOption = Annotated[str | None, typer.Option("--period", help="Only this month, YYYY-MM.")]
@@ -61,26 +63,28 @@ def _line(found: Difference) -> str:
 
 
 async def _audit(settings: Settings, account: str | None, month: datetime | None) -> AuditResult:
+    """Compare in short snapshots: usage is in all ledgers or in none in each, and vacuum waits for no long one."""
     retention = retention_of(settings)
     database = Database(settings.database_url.get_secret_value(), pool_size=1, command_seconds=LONG_SECONDS)
     try:
         async with database.snapshot() as tx:
             months = [month] if month else audited_months(tx.now, retention)
-            return await _compare(tx, months, account, retention)
+            work = [
+                (month, name) for month in months for name in ([account] if account else await _accounts(tx, month))
+            ]
+        differences: list[Difference] = []
+        with progress("Comparing accounts and months", len(work)) as advance:
+            for begin in range(0, len(work), PORTION):
+                async with database.snapshot() as tx:
+                    for month, name in work[begin : begin + PORTION]:
+                        differences += await audit_account(tx, name, month, retention)
+                        differences += await audit_invoice(tx, name, f"{month:%Y-%m}")
+                        advance(1)
+        async with database.snapshot() as tx:
+            differences += await audit_numbers(tx)
+        return AuditResult(len({name for _, name in work}), len(months), differences)
     finally:
         await database.close()
-
-
-async def _compare(tx: Tx, months: list[datetime], account: str | None, retention: Retention) -> AuditResult:
-    work = [(month, name) for month in months for name in ([account] if account else await _accounts(tx, month))]
-    differences: list[Difference] = []
-    with progress("Comparing accounts and months", len(work)) as advance:
-        for month, name in work:
-            differences += await audit_account(tx, name, month, retention)
-            differences += await audit_invoice(tx, name, f"{month:%Y-%m}")
-            advance(1)
-    differences += await audit_numbers(tx)
-    return AuditResult(len({name for _, name in work}), len(months), differences)
 
 
 async def _accounts(tx: Tx, month: datetime) -> list[str]:
