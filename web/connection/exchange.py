@@ -38,7 +38,10 @@ class Door(Protocol):
 
 
 class Exchange:
-    """The ASGI side of one request. `is_last`: the connection ends with this answer."""
+    """The ASGI side of one request. `is_last`: the connection ends with this answer.
+
+    `is_called`: the application knows of it; `is_started`, `is_answered`: how far its answer is.
+    """
 
     def __init__(self, door: Door, scope: Scope, *, is_last: bool, expects_continue: bool) -> None:
         self._door = door
@@ -51,6 +54,7 @@ class Exchange:
         self._has_left = False
         self._is_dropped = False
         self._news = asyncio.Event()
+        self.is_called = False
         self.is_started = False
         self.is_answered = False
         self._is_chunked = False

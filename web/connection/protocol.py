@@ -125,9 +125,10 @@ class HttpProtocol(WatchedProtocol):
 
     def shutdown(self) -> None:
         """End gracefully, as uvicorn asks: answer what has been asked, then close."""
-        if self._exchange is not None and not self._exchange.is_answered and not self._is_ending:
-            self._exchange.is_last = True
-        elif not self._is_busy() or self._is_ending:
+        exchange = self._exchange
+        if exchange is not None and exchange.is_called and not exchange.is_answered and not self._is_ending:
+            exchange.is_last = True
+        elif exchange is not None or not self._is_busy() or self._is_ending:
             self._transport.close()
 
     # From the budget
@@ -199,11 +200,19 @@ class HttpProtocol(WatchedProtocol):
         return len(buffer) - len(self._feed(buffer[end + 4 :]))
 
     def _begin(self, head: Head) -> None:
-        """Call the application; the body follows."""
+        """Take the body, and call the application once it is whole, or large, or must be asked for.
+
+        So nothing is begun for a request that never comes to its end, nor for one that turns out to be malformed.
+        """
         exchange = Exchange(self, self._scope(head), is_last=head.is_last, expects_continue=head.expects_continue)
         self._exchange, self._is_held = exchange, True
         self._body = ChunkedBody(exchange.take) if head.is_chunked else LengthBody(head.length, exchange.take)
         self._body_at = self._received_at
+        if head.expects_continue:
+            self._call(exchange)
+
+    def _call(self, exchange: Exchange) -> None:
+        exchange.is_called = True
         task = self._loop.create_task(exchange.run(self._app))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
@@ -235,6 +244,9 @@ class HttpProtocol(WatchedProtocol):
             self._refuse(refused)
             return b""
         if rest is None:
+            exchange = self._exchange
+            if exchange is not None and not exchange.is_called and exchange.unread > MAX_UNREAD_BYTES:
+                self._call(exchange)
             self._update_reading()
             return b""
         self._body = None
@@ -246,7 +258,9 @@ class HttpProtocol(WatchedProtocol):
         assert self._exchange is not None  # noqa: S101 it is its body
         self._budget.touch(self)
         self._exchange.end_body()
-        if self._exchange.is_answered:
+        if not self._exchange.is_called:
+            self._call(self._exchange)
+        elif self._exchange.is_answered:
             self._exchange = None
             self.settle()
 
