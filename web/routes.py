@@ -3,21 +3,24 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from web.pages.accounts.sign_in import ROUTES as SIGN_IN_ROUTES
 from web.pages.activity import page as activity
-from web.pages.framework import Action, Page, PageRequest, no_variables
+from web.pages.framework import Action, Page, PageRequest, no_variables, redirect_with
 from web.pages.invoices import invoice_list, invoice_page
-from web.pages.keys import forms, key_list, key_page
-from web.pages.keys.reveal_secret import reveal_secret
+from web.pages.keys import forms, key_list, key_page, reveal_secret
 from web.pages.overview import page as overview
 from web.pages.plan import page as plan
-from web.pages.settings import gateways, personal
-from web.pages.settings.reveal_token import reveal_token
+from web.pages.reveals.page import ROUTES as REVEAL_ROUTES
+from web.pages.settings import gateways, personal, reveal_token
 from web.pages.usage import requests_page, usage_page
 
+UPDATED = "Saved. The change applies to every check from now on."
+PAUSED = "Paused. Checks with this key are denied until you resume it."
+RESUMED = "Resumed. Checks with this key are accepted again."
+REVOKED = "Revoked. Checks with this key no longer succeed."
 NEW_KEY = Page("/keys/new", "keys/new")
 PAGES = (
     overview.PAGE,
@@ -36,22 +39,23 @@ PAGES = (
 )
 
 
-def back_to_key(done: str) -> Callable[[PageRequest, dict[str, Any]], Awaitable[Response]]:
-    """Return what leads back to the key's page, which then says what was done."""
+def back_to_key(message: str) -> Callable[[PageRequest, dict[str, Any]], Awaitable[Response]]:
+    """Return what leads back to the key's page, which then says once what was done."""
 
     async def then(page_request: PageRequest, result: dict[str, Any]) -> Response:
-        return RedirectResponse(f"/keys/{result['key']['id']}?done={done}", 303)
+        address = f"/keys/{result['key']['id']}"
+        return await redirect_with(page_request.request, page_request.visitor, address, message)
 
     return then
 
 
 ACTIONS = (
-    Action("/keys/new", "keys/create", NEW_KEY, forms.create_variables, reveal_secret),
-    Action("/keys/{id}/update", "keys/update", key_page.PAGE, forms.update_variables, back_to_key("updated")),
-    Action("/keys/{id}/rotate", "keys/rotate", key_page.PAGE, forms.rotate_variables, reveal_secret),
-    Action("/keys/{id}/pause", "keys/pause", key_page.PAGE, forms.id_variables, back_to_key("paused")),
-    Action("/keys/{id}/resume", "keys/resume", key_page.PAGE, forms.id_variables, back_to_key("resumed")),
-    Action("/keys/{id}/revoke", "keys/revoke", key_page.PAGE, forms.revoke_variables, back_to_key("revoked")),
+    Action("/keys/new", "keys/create", NEW_KEY, forms.create_variables, reveals=reveal_secret.PAGE.name),
+    Action("/keys/{id}/update", "keys/update", key_page.PAGE, forms.update_variables, back_to_key(UPDATED)),
+    Action("/keys/{id}/rotate", "keys/rotate", key_page.PAGE, forms.rotate_variables, reveals=reveal_secret.PAGE.name),
+    Action("/keys/{id}/pause", "keys/pause", key_page.PAGE, forms.id_variables, back_to_key(PAUSED)),
+    Action("/keys/{id}/resume", "keys/resume", key_page.PAGE, forms.id_variables, back_to_key(RESUMED)),
+    Action("/keys/{id}/revoke", "keys/revoke", key_page.PAGE, forms.revoke_variables, back_to_key(REVOKED)),
     Action("/plan", "plan/subscribe", plan.PAGE, plan.subscribe_variables, plan.after_subscribe),
     Action(
         "/settings/account",
@@ -74,7 +78,13 @@ ACTIONS = (
         personal.id_variables,
         personal.after_revoke_session,
     ),
-    Action("/settings/tokens", "settings/create_token", personal.PAGE, personal.create_token_variables, reveal_token),
+    Action(
+        "/settings/tokens",
+        "settings/create_token",
+        personal.PAGE,
+        personal.create_token_variables,
+        reveals=reveal_token.PAGE.name,
+    ),
     Action(
         "/settings/tokens/{id}/revoke",
         "settings/revoke_token",
@@ -87,7 +97,7 @@ ACTIONS = (
         "settings/create_service_token",
         gateways.PAGE,
         gateways.create_token_variables,
-        reveal_token,
+        reveals=reveal_token.PAGE.name,
     ),
     Action(
         "/settings/gateways/{id}/revoke",
@@ -103,7 +113,9 @@ def page_routes() -> list[BaseRoute]:
     """Return every page and form. The first that matches answers, so fixed addresses stand before those with an id."""
     return [
         *SIGN_IN_ROUTES,
-        requests_page.FIND,
+        *REVEAL_ROUTES,
+        *key_list.ROUTES,
+        *requests_page.FIND_ROUTES,
         *(page.route() for page in PAGES),
         *(route for action in ACTIONS for route in action.routes()),
     ]

@@ -1,4 +1,4 @@
-"""Purge expired sessions and tokens, so that their tables stay as small as what can still be used."""
+"""Purge expired sessions, tokens and secrets that were never looked at: only what can still be used is stored."""
 
 import asyncio
 
@@ -8,12 +8,12 @@ from portal.core.concurrency.backoff import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 
-EVERY_SECONDS = 900.0
+EVERY_SECONDS = 60.0
 _log = get_log(__name__)
 
 
 async def run(database: Database, stop: asyncio.Event) -> None:
-    """Purge every quarter of an hour until stopped; at once where more has expired than one transaction deletes."""
+    """Purge every minute until stopped; at once where more has expired than one transaction deletes."""
 
     async def purge() -> float | None:
         async with database.transaction() as tx:

@@ -1,11 +1,11 @@
 """People, accounts (the tenant), memberships with roles, sessions, personal and service tokens.
 
-Owns `people`, `accounts`, `memberships`, `sessions`, `personal_tokens`, `service_tokens`. Emits `PolicyChanged`
-through `bump_policy_version`, which every verb calls that changes what a key may do. Every token is 256 random bits,
-shown once and stored as SHA-256. Never sends mail, never renders.
+Owns `people`, `accounts`, `memberships`, `sessions`, `sent_forms`, `personal_tokens`, `service_tokens`. Emits
+`PolicyChanged` through `bump_policy_version`, which every verb calls that changes what a key may do. Every token is 256
+random bits, shown once and stored as SHA-256. Never sends mail, never renders.
 
     identity/  people and their passwords     members/  who belongs to an account, with which role
-    sessions/  signed-in browsers             tokens/   personal and service tokens
+    sessions/  signed-in browsers, their forms  tokens/  personal and service tokens
     authenticate.py  credential_status.py     from a session or token to an actor; whether it is still valid
     policy_version.py                         what every verb calls that changes what a key may do
     purge_expired.py                          deletes what nobody can use any more
@@ -22,8 +22,20 @@ from portal.accounts.policy_version import bump_policy_version, suspend_again
 from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
 from portal.accounts.rules import MAX_SESSION_AGE, device_name, token_digest
 from portal.accounts.sessions.devices import MAX_DEVICE_AGE_DAYS
+from portal.accounts.sessions.page_notes import leave_page_note, take_page_note
 from portal.accounts.sessions.revoke_other_sessions import revoke_other_sessions
 from portal.accounts.sessions.revoke_session import revoke_session
+from portal.accounts.sessions.sent_forms import (
+    FormAlreadySent,
+    FormSeal,
+    find_secret,
+    forget_secret,
+    keep_secret,
+    open_seal,
+    release_form,
+    seal_of,
+    take_form,
+)
 from portal.accounts.sessions.sign_in import Credentials, SignedIn, Throttle, open_session, sign_in
 from portal.accounts.sessions.sign_in_throttle import SignInThrottle
 from portal.accounts.sessions.sign_out import sign_out
@@ -68,6 +80,8 @@ __all__ = [
     "CreatedUser",
     "CredentialStatus",
     "Credentials",
+    "FormAlreadySent",
+    "FormSeal",
     "Member",
     "Membership",
     "NewAccount",
@@ -98,9 +112,13 @@ __all__ = [
     "find_own_session",
     "find_own_token",
     "find_person",
+    "find_secret",
     "find_service_token_by_id",
+    "forget_secret",
     "get_account",
     "hash_new_password",
+    "keep_secret",
+    "leave_page_note",
     "list_accounts",
     "list_members",
     "list_members_by_id",
@@ -112,16 +130,21 @@ __all__ = [
     "list_sessions",
     "load_credential_status",
     "lock_policy_version",
+    "open_seal",
     "open_session",
     "purge_expired",
+    "release_form",
     "revoke_other_sessions",
     "revoke_personal_token",
     "revoke_service_token",
     "revoke_session",
+    "seal_of",
     "sign_in",
     "sign_out",
     "sign_up",
     "suspend_again",
     "switch_account",
+    "take_form",
+    "take_page_note",
     "token_digest",
 ]

@@ -1,6 +1,7 @@
 """Who sends this request: a session cookie or a personal token becomes an actor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from portal.accounts import store
 from portal.accounts.models import Person, PersonalToken, Session
@@ -14,8 +15,11 @@ from portal.core.ids import AccountId
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedPerson:
+    """`page_notes` is what waits for pages of a session, by path."""
+
     person: Person
     actor: Actor
+    page_notes: dict[str, Any] = field(default_factory=dict)
 
 
 async def authenticate_session(
@@ -30,7 +34,8 @@ async def authenticate_session(
         return None
     if is_use and tx.now - session.seen_at >= SEEN_STEP:
         await session_store.update_session_seen(tx, session, tx.now, address)
-    return await _member(tx, session, address)
+    member = await _member(tx, session, address)
+    return None if member is None else replace(member, page_notes=session.page_notes or {})
 
 
 async def authenticate_token(tx: Tx, token: str, address: str | None) -> AuthenticatedPerson | None:

@@ -1,8 +1,10 @@
 """Tables of people, accounts (the tenant), memberships, sessions and tokens. Tokens are stored as SHA-256 only."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, LargeBinary, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import text_array_column, time_column
@@ -46,7 +48,7 @@ class Membership(SQLModel, table=True):
 
 
 class Session(SQLModel, table=True):
-    """A signed-in browser. The cookie holds the token, the row its digest."""
+    """A signed-in browser. The cookie holds the token, the row its digest; `page_notes` is what waits for its pages."""
 
     __tablename__ = "sessions"
 
@@ -59,6 +61,26 @@ class Session(SQLModel, table=True):
     created_at: datetime = Field(sa_column=time_column())
     seen_at: datetime = Field(sa_column=time_column())
     expires_at: datetime = Field(sa_column=time_column(is_indexed=True))
+    page_notes: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
+
+
+class SentForm(SQLModel, table=True):
+    """A form that a session has sent; it stays as long as the session, so that the form never acts twice.
+
+    `sealed` is the secret that it made, for ten minutes at most, encrypted with a key that only the session's cookie
+    holds.
+    """
+
+    __tablename__ = "sent_forms"
+    __table_args__ = (Index("ix_sent_forms_sealed", "created_at", postgresql_where=text("sealed IS NOT NULL")),)
+
+    id: str = Field(primary_key=True)
+    session_id: str = Field(
+        sa_column=Column(String, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    account_id: str = Field(foreign_key="accounts.id")
+    sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    created_at: datetime = Field(sa_column=time_column())
 
 
 class PersonalToken(SQLModel, table=True):

@@ -1,6 +1,7 @@
-"""Delete what nobody can use any more: sessions past their end, tokens that ended a month ago."""
+"""Delete what nobody can use any more: sessions past their end, tokens that ended a month ago, unread secrets."""
 
 from portal.accounts.sessions import store as session_store
+from portal.accounts.sessions.sent_forms import purge_secrets
 from portal.accounts.tokens import store as token_store
 from portal.core.database import Tx
 
@@ -8,6 +9,10 @@ PURGE_BATCH_SIZE = 1000
 
 
 async def purge_expired(tx: Tx) -> tuple[int, int]:
-    """Delete at most a thousand sessions and tokens; return both counts. Call again while either is a thousand."""
+    """Delete at most a thousand sessions and tokens; return both counts. Call again while either is a thousand.
+
+    Secrets that wait to be shown longer than they may are erased too.
+    """
+    await purge_secrets(tx)
     sessions = await session_store.delete_expired_sessions(tx, PURGE_BATCH_SIZE)
     return sessions, await token_store.delete_expired_tokens(tx, PURGE_BATCH_SIZE)

@@ -113,6 +113,8 @@ class Actor:
             raise not_signed_in()
         if self.scopes is not None and permission.value not in self.scopes:
             raise Forbidden(f"This token lacks the scope {permission}.", hint="Send one that has it.")
+        if permission is Permission.STAFF:
+            raise Forbidden("This is for staff of the provider.", hint="No role in an account includes it.")
         raise Forbidden(f"Your role does not allow {permission}.", hint="Ask an owner or admin of the account.")
 
 

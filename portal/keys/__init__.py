@@ -9,6 +9,7 @@ that no process answers from an older state. Never counts and never decides: see
     events.py  what is done to keys (KeyAction) and the events about it
     rules.py  overrides.py  secrets.py                               what keys and secrets look like; what is in force
     restore/                                                         what must hold although PostgreSQL was restored
+    settings_version.py                                              who changed what meanwhile
     models.py  store.py                                              its tables and every statement on them
 
 A verb lists itself once, in its own file: `@requires` says the permission (the schema and docs/guides/roles.md repeat
@@ -38,7 +39,17 @@ from portal.keys.restore.tombstones import (
 from portal.keys.resume import resume_key
 from portal.keys.revoke import revoke_key
 from portal.keys.rotate import rotate_key
-from portal.keys.rules import KeyLimit, KeyStatus, key_status, secret_digest, secret_problem
+from portal.keys.rules import (
+    KeyLimit,
+    KeyStatus,
+    has_secret,
+    key_status,
+    mask_secrets,
+    parse_search,
+    secret_digest,
+    secret_problem,
+)
+from portal.keys.settings_version import settings_version
 from portal.keys.store import (
     KeyFilter,
     count_keys,
@@ -81,6 +92,7 @@ __all__ = [
     "find_keys_anywhere",
     "find_secret_by_digest",
     "get_key",
+    "has_secret",
     "key_status",
     "list_expiring",
     "list_keys",
@@ -88,8 +100,10 @@ __all__ = [
     "list_names",
     "list_older",
     "list_secrets",
+    "mask_secrets",
     "override_key_limit",
     "overrides_of",
+    "parse_search",
     "pause_key",
     "read_key_tombstone",
     "read_secret_tombstone",
@@ -99,6 +113,7 @@ __all__ = [
     "rotate_key",
     "secret_digest",
     "secret_problem",
+    "settings_version",
     "tombstones_of",
     "update_key",
     "with_overrides",

@@ -13,6 +13,7 @@ from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key, KeySecret
 from portal.keys.restore.tombstones import tombstones_of
 from portal.keys.secrets import add_secret
+from portal.keys.settings_version import describe_change
 
 ROTATE = KeyAction("key.rotate", "rotated the key", "rotated")
 
@@ -28,10 +29,19 @@ class RotatedKey:
 
 
 @requires(Permission.KEYS_WRITE)
-async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, prefix: str = "pk") -> RotatedKey:
+async def rotate_key(
+    tx: Tx,
+    actor: Actor,
+    key_id: str,
+    overlap: timedelta,
+    prefix: str = "pk",
+    *,
+    current_secret_id: str | None = None,
+) -> RotatedKey:
     """Give a key a new secret; the old one ends after the overlap. Rotating again meanwhile ends the oldest at once.
 
-    Raises Invalid, Forbidden, NotFound, Conflict for a revoked or expired key.
+    With `current_secret_id` only while that one is still the newest, so that two people who rotate at once end nothing
+    that neither saw. Raises Invalid, Forbidden, NotFound, Conflict for a revoked, expired or newly rotated key.
     """
     if not timedelta(0) <= overlap <= MAX_OVERLAP:
         raise Invalid(f"The overlap is 0 to {MAX_OVERLAP.days} days.", path=("overlapSeconds",))
@@ -39,6 +49,13 @@ async def rotate_key(tx: Tx, actor: Actor, key_id: str, overlap: timedelta, pref
     if key.expires_at is not None and tx.now >= key.expires_at:
         raise Conflict("This key has expired.", hint="Give it a later expiry first, or create a new key.", path=("id",))
     current, *older = await store.list_open_secrets(tx, key)
+    if current_secret_id is not None and current_secret_id != current.id:
+        told = await describe_change(tx, actor, key, ROTATE.name, "rotated this key")
+        raise Conflict(
+            f"{told} Nothing was rotated.",
+            hint="Rotating again would end a secret that is in use.",
+            path=("currentSecretId",),
+        )
     _end([*older], tx, timedelta(0))
     _end([current], tx, overlap)
     await tx.flush()

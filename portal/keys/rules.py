@@ -1,4 +1,8 @@
-"""Pure rules of keys: the secret's form, its checksum, what a key's fields may hold, its status."""
+"""Pure rules of keys: the secret's form, its checksum, what a key's fields may hold, its status, what a search is for.
+
+A text shaped like a secret is never sent to PostgreSQL or written anywhere as it is: a search looks up a whole one by
+its digest, a long piece of one by what a masked secret shows of it.
+"""
 
 import json
 import re
@@ -25,7 +29,15 @@ MAX_LIMIT_AMOUNT = 1_000_000
 MAX_LIMIT_WINDOW_MS = 24 * 60 * 60 * 1000
 _SCOPE = re.compile(r"^[a-z0-9*][a-z0-9_.*-]*(:[a-z0-9*][a-z0-9_.*-]*)*$")
 _LIMIT_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,29}$")
+SHOWN_LENGTH = 4
+"""How many characters of a secret's body a masked one shows at each end."""
 _SECRET = re.compile(r"^[a-z][a-z0-9]{0,9}_(live|test)_[0-9A-Za-z]{36}$")
+_KEY_LIKE = r"(?P<head>[a-z][a-z0-9]{0,9}_(?:live|test)_)(?P<body>[0-9A-Za-z]{5,})"
+_CREDENTIAL_LIKE = r"(?P<kind>pat|svc|whsec)_(?![0-9A-HJKMNP-TV-Z]{26}\b)[\w-]{9,}"
+_RANDOM_LIKE = r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])(?=[A-Za-z]*[0-9])[0-9A-Za-z]{20,}"
+_SECRET_LIKE = re.compile(rf"(?<![0-9A-Za-z])(?:{_KEY_LIKE}|{_CREDENTIAL_LIKE}|{_RANDOM_LIKE})", re.ASCII)
+_NAMED_SECRET = re.compile(rf"(?<![0-9A-Za-z])(?:{_KEY_LIKE}|{_CREDENTIAL_LIKE})", re.ASCII)
+"""The same without guessing at random characters: they may as well be a cursor or a part of an endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,45 @@ def secret_digest(secret: str) -> bytes:
 def display_secret(secret: str) -> str:
     """Return `pk_live_ab12…wxyz`: enough to recognize, too little to use."""
     head, body = secret[: -RANDOM_LENGTH - CHECKSUM_LENGTH], secret[-RANDOM_LENGTH - CHECKSUM_LENGTH :]
-    return f"{head}{body[:4]}…{body[-4:]}"
+    return f"{head}{body[:SHOWN_LENGTH]}…{body[-SHOWN_LENGTH:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySearch:
+    """Search by `text` in names and masked secrets, or by a secret: its digest, and the beginning of its mask."""
+
+    text: str = ""
+    digest: bytes | None = None
+    mask: str | None = None
+
+
+def parse_search(text: str) -> KeySearch:
+    """Return what to look for. Of several secrets in one text, the first counts."""
+    found = _SECRET_LIKE.search(text)
+    if found is None:
+        return KeySearch(text.strip())
+    piece = found[0]
+    is_piece = found["head"] is not None and secret_problem(piece) == "form"
+    return KeySearch(
+        digest=secret_digest(piece), mask=found["head"] + found["body"][:SHOWN_LENGTH] if is_piece else None
+    )
+
+
+def mask_secrets(text: str, *, is_guessing: bool = True) -> str:
+    """Return the text with each secret in it as it may be shown: pk_live_ab12…wxyz, or only how it begins."""
+    return (_SECRET_LIKE if is_guessing else _NAMED_SECRET).sub(_masked, text)
+
+
+def has_secret(text: str) -> bool:
+    """Return whether something in the text is shaped like a secret, or like most of one."""
+    return _SECRET_LIKE.search(text) is not None
+
+
+def _masked(found: re.Match[str]) -> str:
+    if found["head"] is not None:
+        whole = secret_problem(found[0]) != "form"
+        return display_secret(found[0]) if whole else found["head"] + found["body"][:SHOWN_LENGTH] + "…"
+    return f"{found['kind']}_…" if found["kind"] is not None else found[0][:SHOWN_LENGTH] + "…"
 
 
 def key_status(key: Key, now: datetime) -> KeyStatus:

@@ -11,7 +11,7 @@ from sqlmodel import col
 from portal.core.database import Tx
 from portal.core.errors import Conflict, NotFound
 from portal.keys.models import Key, KeySecret
-from portal.keys.rules import KeyStatus
+from portal.keys.rules import KeySearch, KeyStatus, parse_search
 
 MAX_SECRETS = 10
 Selected = TypeVar("Selected")
@@ -19,7 +19,7 @@ Selected = TypeVar("Selected")
 
 @dataclass(frozen=True, slots=True)
 class KeyFilter:
-    """Which keys of an account: `search` matches names and displayed secrets."""
+    """Which keys of an account: `search` matches names and masked secrets, a whole secret by its digest."""
 
     search: str | None = None
     environment: str | None = None
@@ -178,14 +178,22 @@ def _matching(statement: Select[Selected], account_id: str, filters: KeyFilter, 
     if filters.environment:
         statement = statement.where(col(Key.environment) == filters.environment)
     if filters.search:
-        text = filters.search.strip().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        shown = select(col(KeySecret.key_id)).where(
-            col(KeySecret.account_id) == account_id, col(KeySecret.display).ilike(f"%{text}%")
-        )
-        statement = statement.where(or_(col(Key.name).ilike(f"%{text}%"), col(Key.id).in_(shown)))
+        statement = statement.where(_search_clause(account_id, parse_search(filters.search)))
     if filters.status:
         statement = statement.where(_status_clause(filters.status, now))
     return statement
+
+
+def _search_clause(account_id: str, search: KeySearch) -> Any:
+    """Return the clause of a search: no secret is in it, whatever was searched for."""
+    of_account = select(col(KeySecret.key_id)).where(col(KeySecret.account_id) == account_id)
+    if search.digest is not None:
+        has_digest = col(KeySecret.digest) == search.digest
+        begins = [col(KeySecret.display).startswith(search.mask, autoescape=True)] if search.mask else []
+        return col(Key.id).in_(of_account.where(or_(has_digest, *begins)))
+    text = search.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    shown = of_account.where(col(KeySecret.display).ilike(f"%{text}%"))
+    return or_(col(Key.name).ilike(f"%{text}%"), col(Key.id).in_(shown))
 
 
 def _status_clause(status: KeyStatus, now: datetime) -> Any:

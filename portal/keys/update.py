@@ -15,6 +15,7 @@ from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
 from portal.keys.restore.tombstones import tombstones_of
 from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
+from portal.keys.settings_version import changed_since, require_version, settings_version
 
 UPDATE = KeyAction("key.update", "changed the key")
 
@@ -39,9 +40,16 @@ class KeyChanges:
 
 
 @requires(Permission.KEYS_WRITE)
-async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> Key:
-    """Change a key. Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key."""
+async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges, version: str | None = None) -> Key:
+    """Change a key; with the `version` of its settings that the caller has seen, only if it has no newer one.
+
+    Raises Invalid with the field, Forbidden, NotFound, Conflict for a revoked key and for a version that is not the
+    key's any more.
+    """
     key = await store.lock_open_key(tx, actor.account_id, key_id)
+    if version is not None:
+        await require_version(tx, actor, key, version)
+    before = settings_version(key)
     if not isinstance(changes.name, Unset):
         key.name = check_name(changes.name)
     if not isinstance(changes.scopes, Unset):
@@ -54,8 +62,12 @@ async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges) -> 
         key.expires_at = check_expiry(changes.expires_at, tx.now)
     if not isinstance(changes.limits, Unset):
         key.limits = check_limits(changes.limits)
+    changed = changed_since(before, key)
+    if not changed:
+        return key
     await tx.flush()
-    await audit.record(tx, actor, UPDATE, key.id, name=key.name, scopes=key.scopes, ips=key.allowed_ips)
+    settings = {"name": key.name, "scopes": key.scopes, "ips": key.allowed_ips}
+    await audit.record(tx, actor, UPDATE, key.id, **settings, changed=changed)
     await bump_policy_version(tx, key.account_id, tombstones_of(key))
     tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=UPDATE.verb))
     return key

@@ -50,10 +50,18 @@ class Browser:
         sent = {"Content-Type": "application/x-www-form-urlencoded"} | (SAME_ORIGIN if headers is None else headers)
         return await self.client.post(address, content=urlencode(fields), headers=sent)
 
+    async def reveal(self, action: str, /, **fields: str) -> Response:
+        """Send a form that makes a secret, and open the address that it leads to."""
+        made = await self.submit(action, **fields)
+        assert made.status_code == 303, made.text
+        assert made.headers["Location"].startswith("/reveals/")
+        return await self.get(made.headers["Location"])
+
     async def create_key(self, **fields: str) -> str:
         """The id of a new key."""
-        made = await self.submit("/keys/new", name="Checkout", environment="live", expiry="never", **fields)
-        assert made.status_code == 200, made.text
+        made = await self.reveal(
+            "/keys/new", **({"name": "Checkout", "environment": "live", "expiry": "never"} | fields)
+        )
         found = re.search(r'href="/keys/(key_\w+)"', made.text)
         assert found is not None
         return found[1]

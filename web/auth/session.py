@@ -1,11 +1,13 @@
 """The session cookie: who looks at this page, and the way to the sign-in page where nobody is signed in."""
 
-from urllib.parse import quote, urlsplit
+from collections.abc import Mapping
+from urllib.parse import quote, unquote_plus, urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
 from portal.accounts import MAX_DEVICE_AGE_DAYS, MAX_SESSION_AGE, authenticate_session, get_account
+from portal.keys import has_secret
 from web.auth.identity import Visitor
 from web.connection.budget import Rank
 from web.connection.proof import note_rank
@@ -18,8 +20,20 @@ POLL_HEADER = "X-Poll"
 """A page that refreshes by itself sends this header, so that it keeps no unused session alive."""
 
 
+SIGNED_OUT_COOKIE = "signed-out"
+"""Says on the sign-in page, once, that its browser has just signed out: there is no session that could."""
+
+
 class SignInNeeded(Exception):
-    """Nobody is signed in, or the session ended (30 min idle, 12 h at most)."""
+    """Nobody is signed in, or the session ended (30 min idle, 12 h at most).
+
+    `typed` is what a form sent in vain, and `target` the page that has the form.
+    """
+
+    def __init__(self, target: str | None = None, typed: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.target = target
+        self.typed = typed
 
 
 async def current_visitor(connection: HTTPConnection) -> Visitor | None:
@@ -48,7 +62,8 @@ async def _find_visitor(connection: HTTPConnection) -> Visitor | None:
         if found is None:
             return None
         note_rank(connection, Rank.PERSON)
-        return Visitor(found.person, found.actor, await get_account(tx, found.actor.account_id), token)
+        account = await get_account(tx, found.actor.account_id)
+        return Visitor(found.person, found.actor, account, token, found.page_notes)
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -95,14 +110,34 @@ def _set_cookie(request: Request, response: Response, name: str, value: str, max
     )
 
 
+def signed_out(request: Request) -> Response:
+    """Return an answer that ends the session in the browser and leads to the sign-in page, which says so once."""
+    response = RedirectResponse("/sign-in", 303)
+    end_session(request, response)
+    response.set_cookie(
+        SIGNED_OUT_COOKIE,
+        "1",
+        max_age=60,
+        path="/sign-in",
+        secure=services_of(request).settings.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+    return response
+
+
 def to_sign_in(request: Request) -> Response:
     """Return an answer that leads to the sign-in page and back afterwards; for htmx by a header of its own.
 
-    A form's address is a page too (routes.py sends a GET there to the page that has the form).
+    A form's address is a page too (routes.py sends a GET there to the page that has the form). A page that refreshes
+    by itself stays: somebody may be typing into it.
     """
+    if POLL_HEADER in request.headers:
+        return Response(status_code=401)
     is_fragment = request.headers.get("HX-Request") == "true"
     parts = urlsplit(request.headers.get("HX-Current-URL", "")) if is_fragment else request.url
-    target = safe_next(parts.path + (f"?{parts.query}" if parts.query and request.method == "GET" else ""))
+    has_query = parts.query and request.method == "GET" and not has_secret(unquote_plus(parts.query))
+    target = safe_next(parts.path + (f"?{parts.query}" if has_query else ""))
     address = "/sign-in" if target == HOME else f"/sign-in?next={quote(target)}"
     if is_fragment:
         return Response(status_code=401, headers={"HX-Redirect": address})

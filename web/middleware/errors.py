@@ -7,13 +7,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from portal.core.actor import Permission
 from portal.core.errors import PortalError
 from portal.core.logs import get_log
 from portal.core.outages.database_errors import is_dependency_unavailable
 from portal.core.outages.rate_limited_log import RateLimitedLog
-from web.auth.session import SignInNeeded, to_sign_in
+from portal.keys import mask_secrets
+from web.auth.identity import Visitor
+from web.auth.session import SignInNeeded, current_visitor, to_sign_in
 from web.http import wants_html
-from web.pages.framework import PageTooSlow, render
+from web.pages.accounts.sign_in import show_sign_in
+from web.pages.framework import Form, PageTooSlow, render
 
 _log = get_log("web")
 _limited_log = RateLimitedLog("web")
@@ -25,6 +29,7 @@ _TITLES = {
     405: "Method not allowed",
     413: "Too large",
     409: "Not possible right now",
+    410: "No longer shown",
     415: "Wrong content type",
     422: "Invalid request",
     500: "Something went wrong on our side",
@@ -62,18 +67,20 @@ class ErrorMiddleware:
 
 def _answer_uncaught(request: Request, error: Exception) -> Response:
     if is_dependency_unavailable(error):
-        _limited_log.warning("database_away", path=request.url.path, error=repr(error))
+        _limited_log.warning("database_away", path=mask_secrets(request.url.path), error=repr(error))
         return problem_page(request, 503, {"Retry-After": "5"})
     if isinstance(error, PageTooSlow):
-        _log.warning("page_too_slow", path=request.url.path, error=str(error))
+        _log.warning("page_too_slow", path=mask_secrets(request.url.path), error=str(error))
         return problem_page(request, 503, {"Retry-After": "5"}, detail="This page took too long to load.")
-    _log.error("request_failed", path=request.url.path, exc_info=error)
+    _log.error("request_failed", path=mask_secrets(request.url.path), exc_info=error)
     return problem_page(request, 500)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer an HTTPException: 404, 405 and what forms refuse."""
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this type only
+    if error.status_code == 404:
+        await _look_for_visitor(request)
     return problem_page(request, error.status_code, error.headers, detail=error.detail)
 
 
@@ -85,8 +92,28 @@ async def on_portal_error(request: Request, error: Exception) -> Response:
 
 
 async def on_sign_in_needed(request: Request, error: Exception) -> Response:
-    """Lead to the sign-in page."""
-    return to_sign_in(request)
+    """Lead to the sign-in page; what a form sent goes there with it."""
+    assert isinstance(error, SignInNeeded)  # noqa: S101  # registered for this type only
+    if error.target is None or error.typed is None or "HX-Request" in request.headers:
+        return to_sign_in(request)
+    return show_sign_in(request, error.target, Form(error.typed))
+
+
+async def _look_for_visitor(request: Request) -> None:
+    """Find out who is signed in, so that a page that is not there still has the navigation."""
+    try:
+        await current_visitor(request)
+    except Exception as error:
+        _log.info("visitor_unknown", error=repr(error))
+
+
+def viewer_of(visitor: Visitor) -> dict[str, Any]:
+    """Return what the layout shows of the visitor, as a page's document asks for it."""
+    return {
+        "person": {"name": visitor.person.name, "email": visitor.person.email},
+        "account": {"name": visitor.account.name},
+        "permissions": [permission.value for permission in Permission if visitor.actor.may(permission)],
+    }
 
 
 def problem_page(request: Request, status: int, headers: Any = None, detail: str = "") -> Response:
@@ -95,7 +122,10 @@ def problem_page(request: Request, status: int, headers: Any = None, detail: str
     if not wants_html(request):
         body = {"title": title, "status": status, "detail": detail or title, "requestId": request.state.request_id}
         return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
     context = {
+        "frame": "layout.html" if visitor else "plain.html",
+        "viewer": viewer_of(visitor) if visitor else None,
         "status": status,
         "title": title,
         "detail": detail,

@@ -131,8 +131,44 @@ document.addEventListener("htmx:afterSettle", () => {
   if (said) say(said.dataset.announce);
 });
 
-for (const event of ["htmx:sendError", "htmx:responseError"]) {
-  document.addEventListener(event, () => say("This could not be loaded. Try again, or reload the page."));
+// A filter or a refreshing part that fails says so where everybody sees it, and can be tried again.
+function showFailure(event) {
+  const toast = document.getElementById("failed");
+  if (!toast) return;
+  const { elt, requestConfig, xhr } = event.detail;
+  const isRefresh = requestConfig && "X-Poll" in requestConfig.headers;
+  const isSignedOut = xhr && xhr.status === 401;
+  const [text, link, button] = toast.children;
+  text.textContent = isSignedOut
+    ? "You are signed out, and this page is no longer up to date. What you have typed is still here."
+    : isRefresh
+      ? "This page could not be refreshed: it shows what was true a while ago."
+      : "This could not be loaded. What you see is from before your last choice.";
+  link.hidden = !isSignedOut;
+  link.href = `/sign-in?next=${encodeURIComponent(location.pathname)}`;
+  button.onclick = () => htmx.trigger(elt.isConnected ? elt : document.getElementById(elt.id), "retry");
+  toast.dataset.by = elt.id;
+  toast.hidden = false;
 }
+for (const event of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+  document.addEventListener(event, showFailure);
+}
+document.addEventListener("htmx:afterRequest", (event) => {
+  const toast = document.getElementById("failed");
+  if (toast && event.detail.successful && toast.dataset.by === event.detail.elt.id) toast.hidden = true;
+});
+
+// Menus and questions close as people expect: by Escape, and menus by a press elsewhere.
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && (event.target.closest("details[open]:is(.account, .confirm)") || document.querySelector("details.account[open]"));
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.account[open], .title details.confirm[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
 
 prepare(document);

@@ -1,14 +1,15 @@
 """Statements of sessions. They are a person's own, in whichever account they act."""
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import DateTime, LargeBinary, Select, bindparam, delete, func, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import DateTime, LargeBinary, Select, String, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col
 
-from portal.accounts.models import Session
+from portal.accounts.models import SentForm, Session
 from portal.accounts.rules import MAX_IDLE_TIME
 from portal.core.database import Tx
 from portal.core.errors import NotFound
@@ -84,6 +85,58 @@ async def delete_expired_sessions(tx: Tx, most: int) -> int:
     ended = over.limit(most).with_for_update(skip_locked=True)
     statement = delete(Session).where(col(Session.id).in_(ended)).returning(col(Session.id))
     return len((await tx.execute(statement)).all())
+
+
+async def insert_sent_form(tx: Tx, form_id: str, session_id: str, account_id: str) -> bool:
+    """Return whether the form is new; waits for another transaction that is just inserting it."""
+    row = {"id": form_id, "session_id": session_id, "account_id": account_id, "created_at": tx.now}
+    statement = insert(SentForm).values(**row).on_conflict_do_nothing().returning(col(SentForm.id))
+    return await tx.find(statement) is not None
+
+
+async def find_sent_form(tx: Tx, form_id: str, session_id: str) -> SentForm | None:
+    return await tx.find(select(SentForm).where(col(SentForm.id) == form_id, col(SentForm.session_id) == session_id))
+
+
+async def delete_sent_form(tx: Tx, form_id: str) -> None:
+    await tx.execute(delete(SentForm).where(col(SentForm.id) == form_id))
+
+
+async def update_sealed(tx: Tx, form_id: str, sealed: bytes) -> None:
+    await tx.execute(update(SentForm).where(col(SentForm.id) == form_id).values(sealed=sealed))
+
+
+async def erase_sealed(tx: Tx, form_id: str, session_id: str) -> None:
+    is_this = (col(SentForm.id) == form_id, col(SentForm.session_id) == session_id)
+    await tx.execute(update(SentForm).where(*is_this).values(sealed=None))
+
+
+async def erase_expired_sealed(tx: Tx, made_before: datetime) -> int:
+    """Erase the secrets of all sessions that were made before then and return how many."""
+    is_over = (col(SentForm.sealed).is_not(None), col(SentForm.created_at) <= made_before)
+    statement = update(SentForm).where(*is_over).values(sealed=None).returning(col(SentForm.id))
+    return len((await tx.execute(statement)).all())
+
+
+_LEAVE_NOTE = text("""
+UPDATE sessions SET page_notes = CASE
+    WHEN (SELECT count(*) FROM jsonb_object_keys(coalesce(page_notes, '{}'))) >= :most THEN CAST(:note AS jsonb)
+    ELSE coalesce(page_notes, '{}') || CAST(:note AS jsonb) END
+WHERE id = :id
+""")
+_TAKE_NOTE = text("""
+UPDATE sessions SET page_notes = nullif(page_notes - :path, '{}')
+WHERE id = :id AND jsonb_exists(page_notes, :path) RETURNING id
+""").bindparams(bindparam("path", type_=String))
+
+
+async def update_page_notes(tx: Tx, session_id: str, path: str, note: dict[str, Any], most: int) -> None:
+    """Set the note of one page; with so many pages already, only this one stays."""
+    await tx.execute(_LEAVE_NOTE, {"id": session_id, "note": json.dumps({path: note}), "most": most})
+
+
+async def delete_page_note(tx: Tx, session_id: str, path: str) -> bool:
+    return await tx.find(_TAKE_NOTE, {"id": session_id, "path": path}) is not None
 
 
 _STANDING = text("""

@@ -85,7 +85,13 @@ class _Run:
 
     async def _run_once(self, tx: Tx) -> Result:
         """Run a mutation with an idempotency key the first time only. A caller whose role changed gets no replay."""
-        idempotency_key = self.options.idempotency_key
+        once, idempotency_key = self.options.once, self.options.idempotency_key
+        if once is not None and self.is_mutation:
+            await once.acquire(tx, self.context.actor)
+            result = await self.run(tx)
+            if result.data is not None and not result.errors:
+                await once.finish(tx, result.data)
+            return result
         if idempotency_key is None or not self.is_mutation:
             return await self.run(tx)
         actor = self.context.actor

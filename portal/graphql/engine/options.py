@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from graphql import GraphQLError
 
 from portal.core.actor import Actor
+from portal.core.database import Tx
 from portal.core.ids import new_id
 from portal.core.settings import Caps
 from portal.graphql.engine.rate_limit import RateLimitResult
@@ -25,13 +26,23 @@ class IdempotencyKey:
     credential: str
 
 
+class RunOnce(Protocol):
+    """Lets a mutation run at most once; both are called in its own transaction."""
+
+    async def acquire(self, tx: Tx, actor: Actor) -> None:
+        """Return when this is the first to run; raise a PortalError for any other."""
+
+    async def finish(self, tx: Tx, data: dict[str, Any]) -> None:
+        """Take what the mutation answered, its success or a Problem."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What else a request may say. `is_read_only` refuses mutations; masked errors quote `request_id`.
 
     Without a `limiter` the live state of limits is not known; without `charge` nothing is taken from anybody's
     allowance, as for the portal's own pages; `find_refusal` says who is refused unread. Without `caps` any number of
-    keys and tokens may be made.
+    keys and tokens may be made. `idempotency_key` is a program's, `once` a page's form.
     """
 
     operation_name: str | None = None
@@ -44,6 +55,7 @@ class Options:
     charge: Charge | None = None
     find_refusal: FindRefusal | None = None
     idempotency_key: IdempotencyKey | None = None
+    once: RunOnce | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,11 @@ class UpdateKeyInput:
     limits: strawberry.Maybe[list[KeyLimitInput] | None] = strawberry.field(
         default=None, description="The complete new list of own limits. Empty if only the plan's apply."
     )
+    version: str | None = strawberry.field(
+        default=None,
+        description="`Key.version` as you saw it: a key with another one is left unchanged, and a ConflictProblem at "
+        "`version` says who changed what. Without it, the given fields are set whatever they are now.",
+    )
 
     def to_changes(self) -> keys.KeyChanges:
         """Return what is to change. Raises Invalid where null was given and means nothing."""
@@ -159,6 +164,10 @@ RotateKeyResult = Annotated[
 ]
 Reason = Annotated[str | None, strawberry.argument(description="Reason for the audit log, at most 500 characters.")]
 Overlap = Annotated[int, strawberry.argument(description="Seconds for which the old secret still works: 0 to 2592000.")]
+CurrentSecret = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(description="Rotate only while this is the key's newest secret; otherwise a ConflictProblem."),
+]
 
 
 @strawberry.type
@@ -180,9 +189,8 @@ class KeyMutations:
         info: Info,
         changes: Annotated[UpdateKeyInput, strawberry.argument(name="input", description="The changes.")],
     ) -> UpdateKeyResult:
-        return _changed(
-            info, await keys.update_key(info.context.tx, info.context.actor, changes.id, changes.to_changes())
-        )
+        tx, actor = info.context.tx, info.context.actor
+        return _changed(info, await keys.update_key(tx, actor, changes.id, changes.to_changes(), changes.version))
 
     @mutation("Pause a key. Checks deny it until it is resumed.", keys.pause_key)
     async def pause_key(self, info: Info, key_id: KeyId) -> PauseKeyResult:
@@ -197,10 +205,14 @@ class KeyMutations:
         return _changed(info, await keys.revoke_key(info.context.tx, info.context.actor, key_id, reason))
 
     @mutation("Rotate a key: create a new secret. The old one keeps working during the overlap.", keys.rotate_key)
-    async def rotate_key(self, info: Info, key_id: KeyId, overlap_seconds: Overlap = 86_400) -> RotateKeyResult:
+    async def rotate_key(
+        self, info: Info, key_id: KeyId, overlap_seconds: Overlap = 86_400, current_secret_id: CurrentSecret = None
+    ) -> RotateKeyResult:
         context = info.context
         overlap = timedelta(seconds=overlap_seconds)
-        rotated = await keys.rotate_key(context.tx, context.actor, key_id, overlap, context.key_prefix)
+        rotated = await keys.rotate_key(
+            context.tx, context.actor, key_id, overlap, context.key_prefix, current_secret_id=current_secret_id
+        )
         return RotatedKey(key=Key.of(rotated.key, context.tx.now), secret=rotated.secret)
 
 

@@ -114,6 +114,10 @@ class Key(Node):
     limit_overrides: list[LimitOverride] = strawberry.field(
         description="The provider's overrides of plan limits for this key, by name."
     )
+    version: str = strawberry.field(
+        description="Version of the key's settings: it changes with its name, scopes, networks, metadata, expiry and "
+        "own limits. Send it with `updateKey`, so that a change somebody made meanwhile is not lost."
+    )
     row: strawberry.Private[keys.Key]
 
     @classmethod
@@ -133,6 +137,7 @@ class Key(Node):
             revoked_at=row.revoked_at,
             revoked_reason=row.revoked_reason,
             limit_overrides=[LimitOverride.of(override) for override in keys.overrides_of(row, now)],
+            version=keys.settings_version(row),
             row=row,
         )
 
@@ -187,7 +192,9 @@ class Key(Node):
 
 
 KeyId = Annotated[strawberry.ID, strawberry.argument(name="id", description="The key's id.")]
-Search = Annotated[str | None, strawberry.argument(description="Part of the name or of the masked secret.")]
+Search = Annotated[
+    str | None, strawberry.argument(description="Part of the name or of the masked secret, a secret, or how it begins.")
+]
 InEnvironment = Annotated[Environment | None, strawberry.argument(description="Return only keys of this environment.")]
 WithStatus = Annotated[KeyStatus | None, strawberry.argument(description="Return only keys with this status.")]
 

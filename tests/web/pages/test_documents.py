@@ -25,6 +25,7 @@ def test_every_document_is_valid(path: Path) -> None:
 def test_every_row_has_its_files() -> None:
     known = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in DOCUMENTS}
     assert {page.name for page in PAGES} | {action.name for action in ACTIONS} | {
+        "keys/find",
         "keys/reveal",
         "explorer/show",
         "settings/reveal",

@@ -112,7 +112,9 @@ async def test_signing_in_again_ends_the_session_before(ann: Browser) -> None:
 async def test_signing_out_ends_the_session(ann: Browser) -> None:
     token = ann.client.cookies["session"]
     answer = await ann.submit("/sign-out")
-    assert answer.headers["Location"] == "/sign-in?done=signed-out"
+    assert answer.headers["Location"] == "/sign-in"
+    assert "You are signed out." in (await ann.get("/sign-in")).text
+    assert "You are signed out." not in (await ann.get("/sign-in")).text
     ann.client.cookies["session"] = token
     assert (await ann.get("/keys")).status_code == 303
 

@@ -16,22 +16,25 @@ from portal.accounts import (
 )
 from portal.core.errors import Conflict, Invalid, PortalError, TooManyAttempts
 from web.auth.session import (
+    SIGNED_OUT_COOKIE,
     current_visitor,
     device_marks,
-    end_session,
     safe_next,
     session_token,
     set_device,
     set_session,
+    signed_out,
 )
 from web.http import client_address
-from web.pages.framework import Form, Problem, read_form, render
+from web.pages.framework import Form, Problem, leave_note, read_form, render, typed_fields
 from web.services import services_of
 
 _REFUSALS = (Invalid, Conflict, TooManyAttempts)
 SIGN_IN = "accounts/sign_in"
 SIGN_UP = "accounts/sign_up"
 _FIELDS = {"accountName": "account"}
+TYPED = "typed."
+"""In front of the names of fields that an ended session's form had, while they wait in the sign-in page."""
 
 
 async def get_sign_in(request: Request) -> Response:
@@ -39,12 +42,27 @@ async def get_sign_in(request: Request) -> Response:
     target = safe_next(request.query_params.get("next"))
     if await current_visitor(request):
         return RedirectResponse(target, 303)
-    context = {"next": target, "form": Form(), "done": request.query_params.get("done")}
-    return render(request, SIGN_IN, context)
+    has_signed_out = SIGNED_OUT_COOKIE in request.cookies
+    is_expired = bool(session_token(request)) and not has_signed_out
+    response = render(
+        request,
+        SIGN_IN,
+        {"next": target, "form": Form(), "typed": {}, "has_signed_out": has_signed_out, "is_expired": is_expired},
+    )
+    if has_signed_out:
+        response.delete_cookie(SIGNED_OUT_COOKIE, path="/sign-in")
+    return response
+
+
+def show_sign_in(request: Request, target: str, form: Form) -> Response:
+    """Answer a form whose session has ended: the sign-in page carries what was typed, apart from secrets."""
+    typed = typed_fields(form)
+    context = {"next": safe_next(target), "form": Form(), "typed": typed, "is_expired": True, "has_signed_out": False}
+    return render(request, SIGN_IN, context, 401)
 
 
 async def post_sign_in(request: Request) -> Response:
-    """Sign in, end the session before, and go on to where the visitor was."""
+    """Sign in, end the session before, and go on to where the visitor was: a form that was typed there is filled."""
     form = await read_form(request)
     target = safe_next(form.text("next"))
     try:
@@ -55,6 +73,9 @@ async def post_sign_in(request: Request) -> Response:
             await sign_out(tx, session_token(request))
     except _REFUSALS as error:
         return _refused(request, SIGN_IN, form, error)
+    typed = _typed_before(form)
+    if typed:
+        await leave_note(request, signed_in.session.id, target, {"form": typed})
     return _enter(request, signed_in, target)
 
 
@@ -86,9 +107,12 @@ async def post_sign_out(request: Request) -> Response:
     await read_form(request)
     async with services_of(request).database.transaction() as tx:
         await sign_out(tx, session_token(request))
-    response = RedirectResponse("/sign-in?done=signed-out", 303)
-    end_session(request, response)
-    return response
+    return signed_out(request)
+
+
+def _typed_before(form: Form) -> Form:
+    """Return the fields of the form that was typed before the session ended."""
+    return Form({name.removeprefix(TYPED): text for name, text in form.items() if name.startswith(TYPED)})
 
 
 def _credentials(request: Request, form: Form) -> Credentials:
@@ -109,9 +133,17 @@ def _enter(request: Request, signed_in: SignedIn, target: str) -> Response:
 
 
 def _refused(request: Request, name: str, form: Form, error: PortalError) -> Response:
-    field = error.path[-1] if error.path else ""
+    """Show the form again. Which of address and password was wrong is not said, so it stands beside neither."""
+    field = error.path[-1] if error.path and name == SIGN_UP else ""
     problem = Problem(str(error), _FIELDS.get(field, field), error.code)
-    context = {"form": form, "problem": problem, "next": safe_next(form.text("next"))}
+    context = {
+        "form": form,
+        "problem": problem,
+        "next": safe_next(form.text("next")),
+        "typed": typed_fields(_typed_before(form)),
+        "is_expired": False,
+        "has_signed_out": False,
+    }
     return render(request, name, context, error.http_status)
 
 

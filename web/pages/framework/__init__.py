@@ -2,6 +2,8 @@
 
 page          a page is a document and a template; a form is a mutation and the page that has it
 form          what a form sent
+notes         what a request leaves for the next page: a message, a form that was typed
+reveal        a form that makes a secret acts once
 run_document  run a page's document in this process, and show it to the reader
 templates     Jinja, strict about what a document asked for
 formatting    numbers, instants and amounts as people read them
@@ -17,6 +19,7 @@ from web.pages.framework.formatting import (
     change,
     day,
     duration,
+    moment,
     money,
     month,
     number,
@@ -26,8 +29,18 @@ from web.pages.framework.formatting import (
     with_currency,
     zone_name,
 )
-from web.pages.framework.page import Action, Page, PageRequest, Problem, no_variables, render_page
-from web.pages.framework.run_document import PageTooSlow
+from web.pages.framework.notes import leave_note, redirect_with, typed_fields
+from web.pages.framework.page import (
+    Action,
+    Page,
+    PageRequest,
+    Problem,
+    back_address,
+    no_variables,
+    render_page,
+    without_secrets,
+)
+from web.pages.framework.run_document import PageTooSlow, run_document
 from web.pages.framework.templates import render
 
 __all__ = [
@@ -44,6 +57,7 @@ __all__ = [
     "PageTooSlow",
     "Problem",
     "Step",
+    "back_address",
     "change",
     "daily_steps",
     "day",
@@ -51,8 +65,10 @@ __all__ = [
     "duration",
     "last_days",
     "last_hours",
+    "leave_note",
     "local_day",
     "midnight",
+    "moment",
     "money",
     "month",
     "no_variables",
@@ -61,9 +77,13 @@ __all__ = [
     "percent",
     "quantity",
     "read_form",
+    "redirect_with",
     "render",
     "render_page",
+    "run_document",
     "spark",
+    "typed_fields",
     "with_currency",
+    "without_secrets",
     "zone_name",
 ]

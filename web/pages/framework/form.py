@@ -12,6 +12,8 @@ from web.http import read_body
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_FIELDS = 100
+FORM_NUMBER = "formNumber"
+"""The field of a form that makes a secret: drawn anew whenever the form is shown, so that it acts once."""
 _SEPARATOR = re.compile(r"[\s,]+")
 
 

@@ -3,7 +3,7 @@
 from calendar import month_name
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -34,14 +34,18 @@ def compact(value: float) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a share in percent: one decimal below ten, two below one, 0% of nothing."""
+    """Return a share in percent: one decimal below ten, two below one, 0% of nothing; 100% only of the whole."""
     if not whole or not part:
         return "0%"
     share = Decimal(part) * 100 / Decimal(whole)
     if share < Decimal("0.01"):
         return "< 0.01%"
+    if part < whole and share > Decimal("99.99"):
+        return "> 99.99%"
+    if part < whole and share >= 99:
+        return f"{share.quantize(Decimal('0.01'), ROUND_DOWN)}%"
     places = Decimal("0.01") if share < 1 else Decimal("0.1") if share < 10 else Decimal(1)
-    return f"{share.quantize(places, ROUND_HALF_UP)}%"
+    return f"{share.quantize(places, ROUND_HALF_UP):,}%"
 
 
 def change(now: int, before: int) -> str | None:
@@ -70,6 +74,11 @@ def moment(value: str | datetime, zone: str = "UTC") -> str:
     """Return a time like 12 Mar 2027, 14:05."""
     local = parse_instant(value).astimezone(ZoneInfo(zone))
     return f"{date(value, zone)}, {local:%H:%M}"
+
+
+def clock(value: str | datetime, zone: str = "UTC") -> str:
+    """Return a time of day like 14:05."""
+    return f"{parse_instant(value).astimezone(ZoneInfo(zone)):%H:%M}"
 
 
 def second(value: str | datetime, zone: str = "UTC") -> str:

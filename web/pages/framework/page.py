@@ -1,24 +1,32 @@
 """A page is a document and a template; a form is a mutation, and a page to show again when it is refused."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from secrets import token_urlsafe
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from portal.accounts import FormAlreadySent
 from portal.core.clock import utc_now
-from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from portal.keys import mask_secrets
 from web.auth.identity import Visitor
-from web.auth.session import require_visitor
-from web.pages.framework.form import Form, read_form
+from web.auth.session import SignInNeeded, current_visitor, require_visitor
+from web.pages.framework.form import FORM_NUMBER, Form, read_form
+from web.pages.framework.notes import take_note
+from web.pages.framework.reveal import RevealOnce, address_of, seal_of_form
 from web.pages.framework.run_document import run_document, shown_query
 from web.pages.framework.templates import render
 
 _REFUSALS = (Invalid, Forbidden, NotFound, Conflict)
 _STATUS = {error.code: error.http_status for error in _REFUSALS}
+UNSEEN_FIELDS = frozenset({"", "version", "currentSecretId", "planId", "accountId"})
+"""What a problem may name without an input that could show it."""
 Data = dict[str, Any]
 
 
@@ -49,6 +57,11 @@ class Problem:
     field: str = ""
     code: str = Invalid.code
 
+    @property
+    def is_beside_field(self) -> bool:
+        """Whether the message stands beside an input, so that it need not be said above the form too."""
+        return self.field not in UNSEEN_FIELDS
+
 
 def problem_at(path: Sequence[str], message: str, code: str) -> Problem:
     """Return the problem beside the input that the last part of the path names; an id is in no form."""
@@ -61,6 +74,21 @@ def no_variables(page_request: PageRequest) -> Data:
     return {}
 
 
+async def without_secrets(page_request: PageRequest) -> Response | None:
+    """Lead from an address with a secret in it to the same one with the secret masked."""
+    request = page_request.request
+    parameters = request.query_params.multi_items()
+    masked = [(name, mask_secrets(text, is_guessing=False)) for name, text in parameters]
+    return None if masked == parameters else RedirectResponse(f"{request.url.path}?{urlencode(masked)}", 303)
+
+
+def back_address(request: Request, path: str) -> str:
+    """Return the list that the reader came from, with its filters; the plain one where the browser does not say."""
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    is_ours = came_from.netloc == request.url.netloc and came_from.path == path
+    return f"{path}?{came_from.query}" if is_ours and came_from.query else path
+
+
 def no_context(page_request: PageRequest, data: Data) -> Data:
     """Return nothing, for a template that shows its document's data as it is."""
     return {}
@@ -68,37 +96,58 @@ def no_context(page_request: PageRequest, data: Data) -> Data:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`name` keys/key_list means web/pages/keys/key_list.graphql and .html. `view` adds to the document's data."""
+    """`name` keys/key_list means web/pages/keys/key_list.graphql and .html. `view` adds to the document's data.
+
+    `reroute` may answer instead of the page, for an address that should be another.
+    """
 
     path: str
     name: str
     variables: Callable[[PageRequest], Data] = no_variables
     view: Callable[[PageRequest, Data], Data] = no_context
+    reroute: Callable[[PageRequest], Awaitable[Response | None]] = without_secrets
 
     def route(self) -> Route:
         """Return the route that shows this page."""
 
         async def get(request: Request) -> Response:
-            return await render_page(await _page_request(request), self)
+            visitor = await require_visitor(request)
+            page_request = PageRequest(request, visitor, utc_now())
+            other = await self.reroute(page_request)
+            if other is not None:
+                return other
+            note = await take_note(request, visitor)
+            if "form" in note:
+                page_request = replace(page_request, form=Form(note["form"]))
+            more = {"done": note.get("message"), "is_restored": "form" in note}
+            return await render_page(page_request, self, more=more)
 
         return Route(self.path, get, methods=["GET"], name=self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A form's address. `then` answers what the mutation returned; a problem shows `page` again."""
+    """A form's address. `then` answers what the mutation returned; a problem shows `page` again.
+
+    A form that makes a secret names the page that `reveals` it instead, and acts once however often it is sent.
+    """
 
     path: str
     name: str
     page: Page
     variables: Callable[[PageRequest], Data]
-    then: Callable[[PageRequest, Data], Awaitable[Response]]
+    then: Callable[[PageRequest, Data], Awaitable[Response]] | None = None
+    reveals: str = ""
 
     def routes(self) -> list[Route]:
         """Return the form's route, and one that leads a GET to the page that has the form."""
 
         async def post(request: Request) -> Response:
-            return await submit(await _page_request(request, with_form=True), self)
+            form = await read_form(request)
+            visitor = await current_visitor(request)
+            if visitor is None:
+                raise SignInNeeded(self.page.path.format(**request.path_params), form)
+            return await submit(PageRequest(request, visitor, utc_now(), form), self, form)
 
         async def get(request: Request) -> Response:
             address = self.page.path.format(**request.path_params)
@@ -117,8 +166,8 @@ async def render_page(
     context = {
         **data,
         "form": page_request.form,
+        "form_number": (page_request.form or Form()).get(FORM_NUMBER) or token_urlsafe(16),
         "zone": page_request.zone,
-        "done": page_request.query("done"),
         **page.view(page_request, data),
         "shown_query": shown_query(page_request.request, page.name, variables),
         **(more or {}),
@@ -126,22 +175,25 @@ async def render_page(
     return render(page_request.request, page.name, context, status)
 
 
-async def submit(page_request: PageRequest, action: Action) -> Response:
+async def submit(page_request: PageRequest, action: Action, form: Form) -> Response:
     """Run the mutation; go on, or show the page again with what is wrong beside its field."""
+    seal = seal_of_form(page_request.visitor, form)
+    once = RevealOnce(seal, action.reveals) if action.reveals else None
     try:
-        data = await run_document(page_request.request, action.name, action.variables(page_request))
+        data = await run_document(page_request.request, action.name, action.variables(page_request), once)
+    except FormAlreadySent:
+        return RedirectResponse(address_of(seal), 303)
+    except Unauthenticated:
+        raise SignInNeeded(action.page.path.format(**page_request.request.path_params), form) from None
     except _REFUSALS as error:
         problem = problem_at(error.path, str(error), error.code)
     else:
         (result,) = data.values()
         if "code" not in result:
+            if action.then is None:
+                return RedirectResponse(address_of(seal), 303)
             return await action.then(page_request, result)
         problem = problem_at(result["path"], result["message"], result["code"])
     return await render_page(
         page_request, action.page, status=_STATUS.get(problem.code, Invalid.http_status), more={"problem": problem}
     )
-
-
-async def _page_request(request: Request, *, with_form: bool = False) -> PageRequest:
-    visitor = await require_visitor(request)
-    return PageRequest(request, visitor, utc_now(), await read_form(request) if with_form else None)

@@ -14,7 +14,7 @@ from graphql import strip_ignored_characters
 from starlette.requests import Request
 
 from portal.core.errors import PortalError
-from portal.graphql import Options, error_code, execute
+from portal.graphql import Options, RunOnce, error_code, execute
 from web.auth.session import require_visitor
 from web.services import services_of
 
@@ -42,7 +42,9 @@ def compact_document(name: str) -> str:
     return strip_ignored_characters(document(name))
 
 
-async def run_document(request: Request, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+async def run_document(
+    request: Request, name: str, variables: dict[str, Any], once: RunOnce | None = None
+) -> dict[str, Any]:
     """Return the answer's data. Raises the PortalError behind the first error, PageTooSlow, or PageQueryFailed."""
     visitor = await require_visitor(request)
     services = services_of(request)
@@ -51,6 +53,7 @@ async def run_document(request: Request, name: str, variables: dict[str, Any]) -
         request_id=request.state.request_id,
         limiter=services.limiter,
         caps=services.settings.caps,
+        once=once,
     )
     result = await execute(services.database, visitor.actor, visitor.person, document(name), variables, options)
     for error in result.errors:

@@ -32,6 +32,7 @@ def render(request: Request, name: str, context: dict[str, Any], status: int = 2
             "form": None,
             "problem": None,
             "done": None,
+            "is_restored": False,
             **context,
         }
     )
@@ -51,6 +52,11 @@ def _date(context: Context, value: str | datetime) -> str:
 @pass_context
 def _day(context: Context, value: str | datetime) -> str:
     return formats.day(value, context["zone"])
+
+
+@pass_context
+def _clock(context: Context, value: str | datetime) -> str:
+    return formats.clock(value, context["zone"])
 
 
 @pass_context
@@ -84,6 +90,7 @@ def _environment() -> Environment:
         "relative": _relative,
         "date": _date,
         "day": _day,
+        "clock": _clock,
         "moment": _moment,
         "window": formats.window,
         "second": _second,

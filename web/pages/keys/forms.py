@@ -27,27 +27,38 @@ def create_variables(page_request: PageRequest) -> dict[str, Any]:
 
 
 def update_variables(page_request: PageRequest) -> dict[str, Any]:
-    """Return the variables of updateKey. A field that was not sent stays as it is: empty, it may mean more rights.
-
-    The expiry is among them only if its day changed: saving a name never moves it.
-    """
+    """Return the variables of updateKey: what was changed in the form, and the version of the key that it showed."""
     form = _form(page_request)
     changes: dict[str, Any] = {"id": page_request.request.path_params["id"]}
-    if "name" in form:
+    if form.text("version"):
+        changes["version"] = form.text("version")
+    if _is_changed(form, "name"):
         changes["name"] = form.text("name")
-    changes |= {name: form.parts(name) for name in ("scopes", "allowedIps") if name in form}
-    day = form.text("expiresAt")
-    if "expiresAt" in form and day != form.text("expiresBefore"):
+    changes |= {name: form.parts(name) for name in ("scopes", "allowedIps") if _is_changed(form, name)}
+    if _is_changed(form, "expiresAt"):
+        day = form.text("expiresAt")
         changes["expiresAt"] = _end_of(day, page_request.zone) if day else None
     return {"input": changes}
 
 
+def _is_changed(form: Form, name: str) -> bool:
+    """Return whether the form changes a field. One that does not say what it showed before changes all it has."""
+    if name == "expiresAt":
+        return name in form and form.text(name) != form.text("expiresBefore")
+    before = f"{name}Before"
+    return name in form and (before not in form or form.parts(name) != form.parts(before))
+
+
 def rotate_variables(page_request: PageRequest) -> dict[str, Any]:
-    """Return the variables of rotateKey."""
-    overlap = _form(page_request).choice(
-        "overlapSeconds", OVERLAPS, "Choose how long the current secret keeps working."
-    )
-    return {"id": page_request.request.path_params["id"], "overlapSeconds": int(overlap)}
+    """Return the variables of rotateKey. What ends a secret at once needs a second yes."""
+    form = _form(page_request)
+    overlap = form.choice("overlapSeconds", OVERLAPS, "Choose how long the current secret keeps working.")
+    if (overlap == "0" or form.text("endsOldest")) and not form.text("sure"):
+        raise Invalid(
+            "Tick this box, or choose an overlap: programs that send the old secret will stop.", path=("sure",)
+        )
+    current = {"currentSecretId": form.text("currentSecretId")} if form.text("currentSecretId") else {}
+    return {"id": page_request.request.path_params["id"], "overlapSeconds": int(overlap), **current}
 
 
 def revoke_variables(page_request: PageRequest) -> dict[str, Any]:
@@ -64,7 +75,11 @@ def id_variables(page_request: PageRequest) -> dict[str, Any]:
 
 
 def edit_fields(page_request: PageRequest, key: dict[str, Any]) -> dict[str, str]:
-    """Return what the edit form shows: what was submitted, if it was refused, else what is stored."""
+    """Return what the edit form shows: what was typed, if it was refused or never sent, else what is stored.
+
+    `…Before` is what is stored, so that saving again sends what was typed and nothing else; `…Now` is what somebody
+    else has stored meanwhile in a field. A form that was only now refused has been told of that: it may be saved over.
+    """
     stored = {
         "name": key["name"],
         "scopes": "\n".join(key["scopes"]),
@@ -73,8 +88,16 @@ def edit_fields(page_request: PageRequest, key: dict[str, Any]) -> dict[str, str
         if key["expiresAt"]
         else "",
     }
-    submitted = page_request.form if page_request.form is not None and "scopes" in page_request.form else {}
-    return {name: submitted.get(name, value) for name, value in stored.items()} | {"expiresBefore": stored["expiresAt"]}
+    form = _form(page_request) if "scopes" in _form(page_request) else Form()
+    is_restored = page_request.request.method == "GET"
+    fields = {"version": form.text("version") or key["version"] if is_restored else key["version"]}
+    for name, value in stored.items():
+        before = "expiresBefore" if name == "expiresAt" else f"{name}Before"
+        fields[name] = form[name] if name in form and _is_changed(form, name) else value
+        fields[before] = value
+        is_other = before in form and form.parts(before) != Form({name: value}).parts(name)
+        fields[f"{name}Now"] = (value or "(empty)") if is_other else ""
+    return fields
 
 
 def _form(page_request: PageRequest) -> Form:

@@ -1,27 +1,36 @@
 """One key: its state, secrets, a month of use, and everything that can be done to it."""
 
+from datetime import timedelta
 from typing import Any
 
 from portal.core.errors import NotFound
-from web.pages.framework import DAILY_NAMES, NARROW, SMALL, Page, PageRequest, daily_steps, draw, last_days
+from web.pages.framework import (
+    DAILY_NAMES,
+    NARROW,
+    SMALL,
+    Form,
+    Page,
+    PageRequest,
+    back_address,
+    daily_steps,
+    draw,
+    last_days,
+)
 from web.pages.keys.forms import OVERLAPS, edit_fields
 from web.pages.keys.key_state import ending_secrets, key_state
 
 DAYS = 30
-DONE = {
-    "updated": "Saved. The change applies to every check from now on.",
-    "paused": "Paused. Checks with this key are denied until you resume it.",
-    "resumed": "Resumed. Checks with this key are accepted again.",
-    "revoked": "Revoked. Checks with this key no longer succeed.",
-}
 
 
 def variables(page_request: PageRequest) -> dict[str, Any]:
     start, end = last_days(DAYS, page_request.now, page_request.zone)
+    hour = (page_request.now - timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
     return {
         "id": page_request.request.path_params["id"],
         "from": start.isoformat(),
         "to": end.isoformat(),
+        "hour": hour.isoformat(),
+        "now": page_request.now.isoformat(),
         "timeZone": page_request.zone,
     }
 
@@ -39,7 +48,9 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "drawings": [draw(steps, DAILY_NAMES, shape) for shape in (SMALL, NARROW)],
         "edited": edit_fields(page_request, key),
         "overlaps": OVERLAPS,
-        "done": DONE.get(page_request.query("done")),
+        "overlap": (page_request.form or Form()).get("overlapSeconds", "86400"),
+        "back": back_address(page_request.request, "/keys"),
+        "recent_from": variables(page_request)["hour"],
         "can_write": "keys:write" in data["viewer"]["permissions"] and key["status"] != "REVOKED",
     }
 

@@ -1,20 +1,17 @@
-"""The secret, once: the answer to the form that made it, and never an address of its own."""
+"""A key's new secret, as its own session sees it for a while."""
 
 from typing import Any
 
-from starlette.responses import Response
-
-from web.pages.framework import Page, PageRequest, render_page
+from portal.core.errors import NotFound
+from web.pages.framework import Page, PageRequest
 from web.pages.keys.key_state import ending_secrets
 
-PAGE = Page("/keys", "keys/reveal")
+
+def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the secrets that still work beside the new one. Raises NotFound for a key that is not this account's."""
+    if data["key"] is None:
+        raise NotFound("This key does not exist.")
+    return {"ending": ending_secrets(data["key"], page_request.now)}
 
 
-async def reveal_secret(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    """Show the secret of a CreatedKey or RotatedKey, this once."""
-
-    def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-        return {"secret": result["secret"], "ending": ending_secrets(data["key"], page_request.now)}
-
-    page = Page(PAGE.path, PAGE.name, view=view)
-    return await render_page(page_request, page, variables={"id": result["key"]["id"]})
+PAGE = Page("/keys", "keys/reveal", view=view)

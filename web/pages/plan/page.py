@@ -4,9 +4,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from web.pages.framework import Page, PageRequest, duration, number, percent, with_currency
+from web.pages.framework import Page, PageRequest, duration, number, percent, redirect_with, with_currency
 from web.pages.plan.usage_prices import usage_prices
 
 
@@ -22,12 +22,12 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
         "cards": [_card(plan, is_current=plan["id"] == current) for plan in data["plans"]],
         "can_change": "plan:write" in data["viewer"]["permissions"],
-        "done": "The plan was changed. It applies to every check from now on." if page_request.query("done") else None,
     }
 
 
 async def after_subscribe(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    return RedirectResponse("/plan?done=changed", 303)
+    message = "The plan was changed. It applies to every check from now on."
+    return await redirect_with(page_request.request, page_request.visitor, "/plan", message)
 
 
 def price(amount: str, currency: str) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from web.pages.framework import Page, PageRequest
+from web.pages.framework import Page, PageRequest, redirect_with
 from web.pages.settings.personal import STATES
 
 
@@ -13,12 +13,12 @@ def create_token_variables(page_request: PageRequest) -> dict[str, Any]:
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
-    done = "Revoked. Checks with this token are refused within a few seconds." if page_request.query("done") else None
-    return {"states": STATES, "done": done}
+    return {"states": STATES}
 
 
 async def after_revoke_token(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    return RedirectResponse("/settings/gateways?done=revoked", 303)
+    message = "Revoked. Checks with this token are refused within a few seconds."
+    return await redirect_with(page_request.request, page_request.visitor, "/settings/gateways", message)
 
 
 PAGE = Page("/settings/gateways", "settings/gateways", view=view)

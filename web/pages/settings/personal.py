@@ -3,23 +3,17 @@
 from datetime import date, timedelta
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from portal.core.actor import Permission
-from web.auth.session import end_session
-from web.pages.framework import Form, Page, PageRequest, local_day, midnight
+from web.auth.session import signed_out
+from web.pages.framework import Form, Page, PageRequest, local_day, midnight, redirect_with
 from web.pages.keys.key_state import State
 
 EXPIRIES = {"30d": "30 days", "90d": "90 days", "1y": "1 year", "never": "Never"}
 ACCESSES = ("all", "chosen")
 DAYS = {"30d": 30, "90d": 90, "1y": 365}
 STATES = {"ACTIVE": State("good", "Active"), "EXPIRED": State("bad", "Expired"), "REVOKED": State("bad", "Revoked")}
-DONE = {
-    "session": "The session has ended. Its browser has to sign in again.",
-    "sessions": "All other sessions have ended.",
-    "token": "Revoked. The token is refused from now on.",
-    "switched": "You are now working in this account.",
-}
 
 
 def create_token_variables(page_request: PageRequest) -> dict[str, Any]:
@@ -56,29 +50,30 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
             for scope in Permission
             if scope.value in permissions
         ],
-        "done": DONE.get(page_request.query("done")),
     }
 
 
 async def after_revoke_session(page_request: PageRequest, result: dict[str, Any]) -> Response:
     """Lead back to the sessions; ending the current one is signing out."""
-    if not result["session"]["isCurrent"]:
-        return RedirectResponse("/settings?done=session#sessions", 303)
-    response = RedirectResponse("/sign-in?done=signed-out", 303)
-    end_session(page_request.request, response)
-    return response
+    if result["session"]["isCurrent"]:
+        return signed_out(page_request.request)
+    return await _back(page_request, "#sessions", "The session has ended. Its browser has to sign in again.")
 
 
 async def after_revoke_other_sessions(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    return RedirectResponse("/settings?done=sessions#sessions", 303)
+    return await _back(page_request, "#sessions", "All other sessions have ended.")
 
 
 async def after_revoke_token(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    return RedirectResponse("/settings?done=token#tokens", 303)
+    return await _back(page_request, "#tokens", "Revoked. The token is refused from now on.")
 
 
 async def after_switch_account(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    return RedirectResponse("/settings?done=switched", 303)
+    return await _back(page_request, "", "You are now working in this account.")
+
+
+async def _back(page_request: PageRequest, place: str, message: str) -> Response:
+    return await redirect_with(page_request.request, page_request.visitor, f"/settings{place}", message)
 
 
 def _expiry(page_request: PageRequest, form: Form) -> str | None:

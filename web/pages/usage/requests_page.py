@@ -1,5 +1,6 @@
 """The request log: the same range and filters as the usage page, a page of rows at a time."""
 
+import re
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -9,12 +10,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from portal.check import format_span
-from web.pages.framework import Page, PageRequest, parse_instant, zone_name
+from web.auth.session import SignInNeeded, current_visitor
+from web.pages.framework import Form, Page, PageRequest, parse_instant, read_form, redirect_with, zone_name
 from web.pages.usage.filters import address, filter_of, read_filters, shared_view, window_of
 
 PATH = "/usage/requests"
 PAGE_SIZE = 50
 MAX_ID = 64
+REQUEST_ID = re.compile(r"(?:req_)?([0-9A-HJKMNP-TV-Z]{26})", re.IGNORECASE)
 
 
 def variables(page_request: PageRequest) -> dict[str, Any]:
@@ -59,10 +62,28 @@ def _wait(at: str, passes_at: str | None) -> str | None:
     return format_span(round((parse_instant(passes_at) - parse_instant(at)) / timedelta(milliseconds=1)))
 
 
-async def find_request(request: Request) -> Response:
-    """Lead from the search field to the request's own address."""
-    request_id = request.query_params.get("id", "").strip()[:MAX_ID]
-    return RedirectResponse(f"{PATH}/{request_id}" if request_id.replace("_", "").isalnum() else PATH, 303)
+async def post_find(request: Request) -> Response:
+    """Lead to a request's own address. Something else was pasted than an id: it goes into no address."""
+    form = await read_form(request)
+    return await _lead(request, form.text("id"))
+
+
+async def get_find(request: Request) -> Response:
+    """Do the same for an address that carries the id."""
+    return await _lead(request, request.query_params.get("id", "").strip())
+
+
+async def _lead(request: Request, request_id: str) -> Response:
+    visitor = await current_visitor(request)
+    if visitor is None:
+        raise SignInNeeded(PATH, Form())
+    found = REQUEST_ID.fullmatch(request_id)
+    if found is not None:
+        return RedirectResponse(f"{PATH}/req_{found[1].upper()}", 303)
+    message = (
+        "That is not a request id. It looks like req_06C4A9VVRNH4SWM86X1PG3KH02 and is in the answer to the check."
+    )
+    return await redirect_with(request, visitor, PATH, message)
 
 
 def request_variables(page_request: PageRequest) -> dict[str, Any]:
@@ -71,4 +92,7 @@ def request_variables(page_request: PageRequest) -> dict[str, Any]:
 
 PAGE = Page(PATH, "usage/requests_page", variables, view)
 REQUEST_PAGE = Page(f"{PATH}/{{id}}", "usage/request_page", request_variables, request_view)
-FIND = Route(f"{PATH}/find", find_request, methods=["GET"], name="usage/find")
+FIND_ROUTES = [
+    Route(f"{PATH}/find", post_find, methods=["POST"], name="usage/find"),
+    Route(f"{PATH}/find", get_find, methods=["GET"]),
+]
