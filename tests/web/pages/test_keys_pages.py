@@ -136,7 +136,7 @@ async def test_rotating_shows_the_new_secret_and_both_afterwards(ann: Browser) -
     assert "works until" in answer.text
     page = await ann.get(f"/keys/{key_id}")
     assert "Rotating" in page.text
-    assert len(re.findall(r"<code class=\"whole\">pk_live_\w{4}…\w{4}</code>", page.text)) == 2
+    assert len(re.findall(r'<td><code class="whole">pk_live_\w{4}…\w{4}</code>', page.text)) == 2
     assert 'hx-trigger="every 15s, retry"' in page.text
 
 
