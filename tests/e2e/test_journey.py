@@ -27,9 +27,11 @@ async def test_a_new_developer_gets_a_key_and_manages_it(tab: Page) -> None:
     await tab.get_by_role("button", name="Create key").click()
     secret = await _store_the_secret(tab)
 
-    await tab.get_by_role("link", name="Checkout production").click()
+    await expect(tab.get_by_role("heading", name="Checkout production")).to_be_visible()
     assert secret not in await tab.content()
-    await tab.get_by_role("button", name="Pause").click()
+    await tab.locator("summary", has_text="Pause").click()
+    await expect(tab.get_by_text("Checks with this key are denied at once")).to_be_visible()
+    await tab.get_by_role("button", name="Pause this key").click()
     await expect(tab.get_by_text("Paused since")).to_be_visible()
     await tab.get_by_role("button", name="Resume").click()
     await expect(tab.get_by_text("Resumed.").first).to_be_visible()
@@ -69,7 +71,7 @@ async def _store_the_secret(tab: Page) -> str:
     await tab.locator("label", has_text="Python").click()
     await expect(tab.locator("#s-python")).to_be_visible()
     await expect(tab.locator("#s-env")).to_be_hidden()
-    await tab.get_by_role("link", name="I have stored it").click()
+    await tab.get_by_role("button", name="I have stored it").click()
     return secret
 
 
@@ -173,9 +175,10 @@ async def test_a_token_is_made_stored_and_revoked(tab: Page, portal: RunningPort
     token = await tab.locator("#secret").inner_text()
     assert token.startswith("pat_")
     await expect(tab.get_by_text("for keys:read only")).to_be_visible()
-    await tab.get_by_role("link", name="I have stored it").click()
+    await tab.get_by_role("button", name="I have stored it").click()
     assert token not in await tab.content()
-    await tab.get_by_role("button", name="Revoke Nightly report").click()
+    await tab.locator("summary", has_text="Revoke").click()
+    await tab.get_by_role("button", name="Revoke this token").click()
     await expect(tab.get_by_text("Revoked. The token is refused from now on.").first).to_be_visible()
     await tab.get_by_role("link", name="Activity", exact=True).click()
     await expect(tab.get_by_text("revoked a personal token")).to_be_visible()

@@ -19,6 +19,7 @@ from portal.graphql.types.tariffs import Tariff
 
 PACE = timedelta(days=7)
 MIN_PACE = timedelta(hours=1)
+PACE_STEP = timedelta(days=1)
 
 
 @strawberry.type(description="An amount of money.")
@@ -100,6 +101,10 @@ class QuotaForecast:
     runs_out_at: datetime | None = strawberry.field(
         description="When the quota will be used up at this pace; null if not within the billing month."
     )
+    since: datetime = strawberry.field(
+        description="Since when the pace is measured: 7 days ago, or when the account was opened. A forecast from less "
+        "than a day says little."
+    )
 
 
 @strawberry.type(description="The quota of the current billing month.")
@@ -136,14 +141,17 @@ class Quota:
     async def forecast(self, info: Info) -> QuotaForecast:
         tx, account_id = info.context.tx, info.context.actor.account_id
         account = await info.context.loaders.account.load(account_id)
-        start = max(tx.now - PACE, min(account.created_at, tx.now - MIN_PACE))
         series = await usage.usage_series(
-            tx, account_id, usage.UsageQuery(start=start, end=tx.now, granularity=usage.Granularity.DAY)
+            tx, account_id, usage.UsageQuery(start=tx.now - PACE, end=tx.now, granularity=usage.Granularity.DAY)
         )
+        first_use = next((point.at for point in series.points if point.totals.calls), tx.now)
+        was_used_before = first_use < account.created_at - PACE_STEP  # usage that was brought along
+        begun = first_use if was_used_before else account.created_at
+        start = max(series.start, min(begun, tx.now - MIN_PACE))
         pace = plans.Pace(series.totals.billable, int((tx.now - start).total_seconds()))
         period = plans.Period("", self.period_start, self.period_end)
         expected = plans.forecast(self.used, self.limit, pace, tx.now, period)
-        return QuotaForecast(used=BigInt(expected.used), runs_out_at=expected.runs_out_at)
+        return QuotaForecast(used=BigInt(expected.used), runs_out_at=expected.runs_out_at, since=start)
 
 
 @strawberry.type

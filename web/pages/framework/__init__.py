@@ -17,6 +17,7 @@ from web.pages.framework.form import Form, read_form
 from web.pages.framework.formatting import (
     MONTHS,
     change,
+    clock,
     day,
     duration,
     moment,
@@ -59,6 +60,7 @@ __all__ = [
     "Step",
     "back_address",
     "change",
+    "clock",
     "daily_steps",
     "day",
     "draw",

@@ -25,6 +25,7 @@ from web.pages.framework.templates import render
 
 _REFUSALS = (Invalid, Forbidden, NotFound, Conflict)
 _STATUS = {error.code: error.http_status for error in _REFUSALS}
+AFTER = "after"
 UNSEEN_FIELDS = frozenset({"", "version", "currentSecretId", "planId", "accountId"})
 """What a problem may name without an input that could show it."""
 Data = dict[str, Any]
@@ -74,6 +75,12 @@ def no_variables(page_request: PageRequest) -> Data:
     return {}
 
 
+def _first_page(request: Request) -> str:
+    """Return the address without the place in the list, which is none: a mistyped or shortened link."""
+    others = [(name, text) for name, text in request.query_params.multi_items() if name != AFTER]
+    return f"{request.url.path}?{urlencode(others)}" if others else request.url.path
+
+
 async def without_secrets(page_request: PageRequest) -> Response | None:
     """Lead from an address with a secret in it to the same one with the secret masked."""
     request = page_request.request
@@ -120,7 +127,12 @@ class Page:
             if "form" in note:
                 page_request = replace(page_request, form=Form(note["form"]))
             more = {"done": note.get("message"), "is_restored": "form" in note}
-            return await render_page(page_request, self, more=more)
+            try:
+                return await render_page(page_request, self, more=more)
+            except Invalid as error:
+                if error.path == ("after",) and AFTER in request.query_params:
+                    return RedirectResponse(_first_page(request), 303)
+                raise
 
         return Route(self.path, get, methods=["GET"], name=self.name)
 

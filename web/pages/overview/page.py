@@ -22,6 +22,7 @@ from web.pages.framework import (
     percent,
 )
 from web.pages.keys.key_state import State
+from web.pages.plan.forecast import describe_forecast
 
 DAYS = 30
 DAY = timedelta(days=1)
@@ -54,7 +55,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         "denied_before": percent(data["yesterday"]["totals"]["denied"], data["yesterday"]["totals"]["calls"]),
         "denials": [group["key"] for group in data["today"]["groups"] if group["key"] != "VALID"],
         "quota_left": percent(quota["remaining"], quota["limit"]) if quota["limit"] else None,
-        "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
+        "expected": describe_forecast(quota, page_request.now),
         "drawings": [draw(steps, DAILY_NAMES, shape, Lines(_pace(quota))) for shape in (WIDE, NARROW)],
         "attention": [{**item, "state": _state(item)} for item in data["keysNeedingAttention"]],
         "activity": [describe_event(event) for event in data["auditEvents"]["nodes"]] if "auditEvents" in data else [],

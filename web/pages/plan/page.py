@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from web.pages.framework import Page, PageRequest, duration, number, percent, redirect_with, with_currency
+from web.pages.plan.forecast import describe_forecast
 from web.pages.plan.usage_prices import usage_prices
 
 
@@ -19,7 +20,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     current = data["subscription"]["plan"]["id"]
     return {
         "share": percent(quota["used"], quota["limit"]) if quota["limit"] else None,
-        "expected_share": percent(quota["forecast"]["used"], quota["limit"]) if quota["limit"] else None,
+        "expected": describe_forecast(quota, page_request.now),
         "cards": [_card(plan, is_current=plan["id"] == current) for plan in data["plans"]],
         "can_change": "plan:write" in data["viewer"]["permissions"],
     }

@@ -15,6 +15,7 @@ from web.pages.framework import (
     PageRequest,
     Step,
     change,
+    clock,
     day,
     draw,
     parse_instant,
@@ -112,6 +113,9 @@ def _before(usage: dict[str, Any], previous: dict[str, Any]) -> list[int]:
 
 def _stretch(previous: dict[str, Any], zone: str) -> str:
     first, last = parse_instant(previous["from"]), parse_instant(previous["to"]) - timedelta(seconds=1)
+    if last - first < timedelta(hours=25):
+        end = parse_instant(previous["to"])
+        return f"{day(first, zone)}, {clock(first, zone)} – {day(end, zone)}, {clock(end, zone)}"
     return f"{day(first, zone)} – {day(last, zone)}"
 
 
