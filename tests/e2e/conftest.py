@@ -11,7 +11,15 @@ from portal.core.embedded import EmbeddedServices
 from tests.e2e.running import PASSWORD, Login, RunningPortal, fill, new_login, running_portal
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "chromium")
-MEANT = ("status of 401", "status of 409", "status of 410", "status of 422", "ERR_INTERNET_DISCONNECTED")
+MEANT = (
+    "status of 401",
+    "status of 409",
+    "status of 410",
+    "status of 422",
+    "ERR_INTERNET_DISCONNECTED",
+    "htmx:",
+    "Error Code 401",
+)
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),

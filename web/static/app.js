@@ -135,8 +135,9 @@ document.addEventListener("htmx:afterSettle", () => {
 function showFailure(event) {
   const toast = document.getElementById("failed");
   if (!toast) return;
-  const { elt, requestConfig, xhr } = event.detail;
-  const isRefresh = requestConfig && "X-Poll" in requestConfig.headers;
+  const { requestConfig, xhr } = event.detail;
+  const elt = requestConfig.elt;
+  const isRefresh = "X-Poll" in requestConfig.headers;
   const isSignedOut = xhr && xhr.status === 401;
   const [text, link, button] = toast.children;
   text.textContent = isSignedOut
@@ -155,7 +156,8 @@ for (const event of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
 }
 document.addEventListener("htmx:afterRequest", (event) => {
   const toast = document.getElementById("failed");
-  if (toast && event.detail.successful && toast.dataset.by === event.detail.elt.id) toast.hidden = true;
+  const { successful, requestConfig } = event.detail;
+  if (toast && successful && toast.dataset.by === requestConfig.elt.id) toast.hidden = true;
 });
 
 // Menus and questions close as people expect: by Escape, and menus by a press elsewhere.
