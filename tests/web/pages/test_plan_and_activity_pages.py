@@ -55,7 +55,7 @@ async def test_the_log_is_shown_filtered_and_paged(ann: Browser) -> None:
     assert "2 events" in keys_only.text
     assert "2 events" in (await ann.get(f"/activity?subject={key_id}")).text
     assert "Nothing here" in (await ann.get("/activity?actor=usr_nobody")).text
-    assert (await ann.get("/activity?after=nonsense")).status_code == 422
+    assert (await ann.get("/activity?after=nonsense")).headers["Location"] == "/activity"
 
 
 async def test_the_log_is_for_owners_and_admins(browsers: Browsers) -> None:

@@ -19,7 +19,7 @@ async def test_staffs_pages_say_so_and_keep_the_navigation(ann: Browser, anonymo
     assert NAVIGATION not in (await anonymous.get("/nothing/here")).text
 
 
-@pytest.mark.parametrize("after", ["garbage", "%00", "a" * 200, "MTIz", "…"])
+@pytest.mark.parametrize("after", ["garbage", "a" * 200, "MTIz", "…"])
 @pytest.mark.parametrize("page", ["/keys", "/activity", "/usage/requests"])
 async def test_a_place_that_is_none_leads_to_the_first_page(ann: Browser, page: str, after: str) -> None:
     answer = await ann.get(f"{page}?status=active&after={after}")
