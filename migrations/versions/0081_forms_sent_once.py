@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0074"
-down_revision = "0073"
+revision = "0081"
+down_revision = "0080"
 
 
 def upgrade() -> None:
