@@ -105,7 +105,7 @@ def arguments_of(field: GraphQLField, object_id: str | None, account_id: str | N
                 for part, one in kind.fields.items()
                 if is_required_argument(one)
             }
-        elif kind.name == "ID" and object_id is not None:
+        elif kind.name == "ID" and object_id is not None and name != "currentSecretId":
             given[name] = ids.get(name) or object_id
         elif is_required_argument(argument):
             given[name] = "2026-11-02T00:00:00Z" if name == "to" else INPUTS[kind.name]
