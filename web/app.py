@@ -53,9 +53,9 @@ def create_app(
     metrics = [] if services.settings.metrics_port else [metrics_route(collect)]
     checks = [] if only == "portal" else check_routes
     nothing = _Otherwise("/{path:path}", AnyMethod(_no_check))
-    others = nothing if only == "check" else Mount("", app=_for_browsers(services))
+    rest = nothing if only == "check" else Mount("", app=_for_browsers(services))
     proxies = Middleware(TrustedProxiesMiddleware, proxies=services.settings.proxies)
-    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *metrics, others], middleware=[proxies])
+    app = Starlette(routes=[*checks, *HEALTH_ROUTES, *metrics, rest], middleware=[proxies])
     app.state.services = services
     app.state.connection_budget = services.budget
     return app

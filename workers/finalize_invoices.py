@@ -76,8 +76,8 @@ async def _finalize_together(database: Database, accounts: list[str], grace: tim
             if is_server_unavailable(error):
                 raise
             return written + sum([await _finalize_all(database, account_id, grace) for account_id in accounts])
-        written += sum(one.invoice is not None for one in finalized)
-        accounts = [one.account_id for one in finalized]
+        written += sum(done.invoice is not None for done in finalized)
+        accounts = [done.account_id for done in finalized]
     return written
 
 

@@ -74,7 +74,7 @@ async def finalize_invoices(tx: Tx, account_ids: Sequence[str], grace: timedelta
     over = [invoice for invoice in computed if invoice is not None]
     billed = [invoice for invoice in over if is_worth_an_invoice(invoice.inputs, invoice.drafts)]
     invoices = {invoice.account_id: invoice for invoice in await _insert(tx, billed)}
-    return [FinalizedInvoice(one.account_id, one.period.name, invoices.get(one.account_id)) for one in over]
+    return [FinalizedInvoice(done.account_id, done.period.name, invoices.get(done.account_id)) for done in over]
 
 
 async def _compute(tx: Tx, account_id: str, grace: timedelta) -> _Computed | None:

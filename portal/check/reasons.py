@@ -103,8 +103,8 @@ def format_span(milliseconds: int) -> str:
 
 def _limit_reason(limits: tuple[DeniedLimit, ...]) -> Reason:
     first = limits[0]
-    others = " ".join(["", "No room either:", ", ".join([_title(limit) for limit in limits[1:]]) + "."])
-    what = _what(first) + (others if len(limits) > 1 else "")
+    more = " ".join(["", "No room either:", ", ".join([_title(limit) for limit in limits[1:]]) + "."])
+    what = _what(first) + (more if len(limits) > 1 else "")
     higher = "raise the key's own limit" if first.name.startswith("own-") else "take a plan with a higher limit"
     if first.window_ms == 0:
         higher = "take a plan with a larger quota or with overage"

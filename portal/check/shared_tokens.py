@@ -101,10 +101,10 @@ class SharedTokens:
         """Return the replies of the shards that answer. Raises LimitsUnavailable when none does."""
         calls = [shard.connection.call(*command, timeout_seconds=TIMEOUT_SECONDS) for shard in self._limiter.shards()]
         replies = await asyncio.gather(*calls, return_exceptions=True)
-        heard = [reply for reply in replies if not isinstance(reply, BaseException)]
-        if not heard:
+        answers = [reply for reply in replies if not isinstance(reply, BaseException)]
+        if not answers:
             raise LimitsUnavailable("no shard answers")
-        return heard
+        return answers
 
     async def _write(self, name: str, fields: list[bytes | str]) -> bool:
         """Return whether any shard took it."""

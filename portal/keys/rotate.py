@@ -50,9 +50,9 @@ async def rotate_key(
         raise Conflict("This key has expired.", hint="Give it a later expiry first, or create a new key.", path=("id",))
     current, *older = await store.list_open_secrets(tx, key)
     if current_secret_id is not None and current_secret_id != current.id:
-        told = await describe_change(tx, actor, key, ROTATE.name, "rotated this key")
+        change = await describe_change(tx, actor, key, ROTATE.name, "rotated this key")
         raise Conflict(
-            f"{told} Nothing was rotated.",
+            f"{change} Nothing was rotated.",
             hint="Rotating again would end a secret that is in use.",
             path=("currentSecretId",),
         )

@@ -70,8 +70,8 @@ async def describe_change(tx: Tx, actor: Actor, key: Key, action: str, what: str
 
 def joined(names: list[str]) -> str:
     """Return a list as people write it: name, scopes and expiry."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _digest(value: object) -> str:

@@ -15,13 +15,13 @@ SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 class RouteCounters:
     """The requests of one route. `buckets` holds, not added up, how many took at most the bound at that place."""
 
-    __slots__ = ("_ok_count", "_others", "buckets", "seconds", "started")
+    __slots__ = ("_not_ok", "_ok_count", "buckets", "seconds", "started")
 
     def __init__(self) -> None:
         self.started = 0
         self.seconds = 0.0
         self.buckets = [0] * (len(SECONDS) + 1)
-        self._others: Counter[int] = Counter()
+        self._not_ok: Counter[int] = Counter()
         self._ok_count = 0
 
     def finish(self, status: int, began_at: float) -> None:
@@ -30,7 +30,7 @@ class RouteCounters:
         self.seconds += seconds
         self.buckets[bisect_left(SECONDS, seconds)] += 1
         if status != OK:
-            self._others[status] += 1
+            self._not_ok[status] += 1
 
     @property
     def in_flight(self) -> int:
@@ -39,9 +39,9 @@ class RouteCounters:
 
     def statuses(self) -> dict[int, int]:
         """Return the number of answers by status, none of which ever shrinks, whatever is counted meanwhile."""
-        total, others = sum(self.buckets), dict(self._others)
-        self._ok_count = max(self._ok_count, total - sum(others.values()))
-        return {OK: self._ok_count, **others}
+        total, not_ok = sum(self.buckets), dict(self._not_ok)
+        self._ok_count = max(self._ok_count, total - sum(not_ok.values()))
+        return {OK: self._ok_count, **not_ok}
 
 
 class CheckCounters:

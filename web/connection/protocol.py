@@ -72,7 +72,7 @@ class HttpProtocol(WatchedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._watch(cast(asyncio.Transport, transport))  # uvloop's is one in all but name
-        self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's own classes; ours has what it uses
+        self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's local classes; ours has what it uses
         self._received_at = self._begun_at = self._loop.time()
         peer = transport.get_extra_info("peername")
         if not self._budget.admit(self, peer[0] if isinstance(peer, tuple) else ""):
@@ -169,7 +169,7 @@ class HttpProtocol(WatchedProtocol):
             return
         self._buffer = buffer[begin:]
         if begin:
-            self._begun_at = self._received_at  # the time of what is not served yet counts from its own first byte
+            self._begun_at = self._received_at  # the time of what is not served yet counts from its local first byte
         if self._buffer and not self._is_held:
             fault = find_fault(self._buffer)
             if fault is not None and self._is_busy():
@@ -218,12 +218,12 @@ class HttpProtocol(WatchedProtocol):
         task.add_done_callback(self._state.tasks.discard)
 
     def _scope(self, head: Head) -> Scope:
-        peer, own = self._transport.get_extra_info("peername"), self._transport.get_extra_info("sockname")
+        peer, local = self._transport.get_extra_info("peername"), self._transport.get_extra_info("sockname")
         return {
             "type": "http",
             "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
             "http_version": head.version,
-            "server": own[:2] if isinstance(own, tuple) else None,
+            "server": local[:2] if isinstance(local, tuple) else None,
             "client": peer[:2] if isinstance(peer, tuple) else None,
             "scheme": "http",
             "root_path": "",

@@ -31,12 +31,12 @@ def find_device(person: Person | None, cookie: str) -> str | None:
 
 
 def add_device(person: Person, cookie: str) -> str:
-    """Return the cookie of a device on which this person has just signed in, the marks of others kept."""
+    """Return the cookie of a device on which this person has just signed in, the marks of earlier kept."""
     if person.password_hash is None or find_device(person, cookie) is not None:
         return cookie
     device = token_hex(_ID_LENGTH // 2)
-    others = cookie.split(_SEPARATOR)[: MAX_MARKS - 1] if 0 < len(cookie) <= MAX_COOKIE and cookie.isascii() else []
-    return _SEPARATOR.join([f"{device}.{_sign(person, person.password_hash, device)}", *others])
+    earlier = cookie.split(_SEPARATOR)[: MAX_MARKS - 1] if 0 < len(cookie) <= MAX_COOKIE and cookie.isascii() else []
+    return _SEPARATOR.join([f"{device}.{_sign(person, person.password_hash, device)}", *earlier])
 
 
 def _sign(person: Person, password_hash: str, device: str) -> str:

@@ -36,7 +36,7 @@ def finish(
     Redis's; quotas are counted from PostgreSQL anew. Ship the kept journals first: `portal journal ship DIR --again`.
     """
     report = asyncio.run(_finish(data))
-    typer.echo(json.dumps(asdict(report)) if as_json else _told(report))
+    typer.echo(json.dumps(asdict(report)) if as_json else _describe(report))
 
 
 async def _finish(data: Path | None) -> RestoreReport:
@@ -47,7 +47,7 @@ async def _finish(data: Path | None) -> RestoreReport:
             raise PortalError(f"Redis does not answer: {error}.", hint="Every shard is needed; run it again.") from None
 
 
-def _told(report: RestoreReport) -> str:
+def _describe(report: RestoreReport) -> str:
     changed = sum(map(len, report.changed.values()))
     lines = [
         f"{report.accounts:,} accounts compared with Redis, {report.healed:,} were behind and are not any more.",

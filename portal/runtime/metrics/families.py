@@ -111,16 +111,16 @@ def only_added(families: Iterable[Metric]) -> list[Metric]:
 
 def _combiner(family: Metric) -> Callable[[float, float], float]:
     if family.name in MAX:
-        return lambda one, other: _known(max, one, other)
+        return lambda left, right: _known(max, left, right)
     if family.name in MIN:
-        return lambda one, other: _known(min, one, other)
-    return lambda one, other: _known(lambda a, b: a + b, one, other)
+        return lambda left, right: _known(min, left, right)
+    return lambda left, right: _known(lambda a, b: a + b, left, right)
 
 
-def _known(combine: Callable[[float, float], float], one: float, other: float) -> float:
-    if isnan(one):
-        return other
-    return one if isnan(other) else combine(one, other)
+def _known(combine: Callable[[float, float], float], left: float, right: float) -> float:
+    if isnan(left):
+        return right
+    return left if isnan(right) else combine(left, right)
 
 
 UNKNOWN = nan

@@ -26,7 +26,6 @@ from portal.core.concurrency.rounds import rounds_of
 from portal.core.errors import PortalError
 from portal.core.logs import first_line, get_log
 from portal.core.messaging.bus import USAGE_RECORDED, Bus
-from portal.usage.journal.kept import keep_segment, purge_kept
 from portal.usage.journal.segments import (
     SegmentChunk,
     incarnation_of,
@@ -37,6 +36,7 @@ from portal.usage.journal.segments import (
     set_aside,
     size_of,
 )
+from portal.usage.journal.shipped_segments import keep_segment, purge_kept
 from portal.usage.records import join_batch
 
 POLL_SECONDS = 0.1

@@ -46,10 +46,10 @@ async def take_note(request: Request, visitor: Visitor) -> dict[str, Any]:
 
 def typed_fields(form: Mapping[str, str]) -> dict[str, str]:
     """Return what of a form may wait until somebody has signed in: no password, no secret, nothing excessive."""
-    kept = {
+    fields = {
         name: text
         for name, text in form.items()
         if not any(part in name.lower() for part in NEVER_KEPT) and not has_secret(text) and "\0" not in text
     }
-    size = sum(len(name.encode()) + len(text.encode()) for name, text in kept.items())
-    return kept if size <= MAX_TYPED_BYTES and len(kept) <= MAX_TYPED_FIELDS else {}
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in fields.items())
+    return fields if size <= MAX_TYPED_BYTES and len(fields) <= MAX_TYPED_FIELDS else {}

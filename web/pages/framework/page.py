@@ -77,8 +77,8 @@ def no_variables(page_request: PageRequest) -> Data:
 
 def _first_page(request: Request) -> str:
     """Return the address without the place in the list, which is none: a mistyped or shortened link."""
-    others = [(name, text) for name, text in request.query_params.multi_items() if name != AFTER]
-    return f"{request.url.path}?{urlencode(others)}" if others else request.url.path
+    rest = [(name, text) for name, text in request.query_params.multi_items() if name != AFTER]
+    return f"{request.url.path}?{urlencode(rest)}" if rest else request.url.path
 
 
 async def without_secrets(page_request: PageRequest) -> Response | None:

@@ -9,8 +9,8 @@ import pytest
 from portal.usage import ship_again
 from portal.usage.journal import kept
 from portal.usage.journal.format import encode_frames
-from portal.usage.journal.kept import FOLDER, purge_kept
 from portal.usage.journal.segments import list_segments
+from portal.usage.journal.shipped_segments import FOLDER, purge_kept
 from portal.usage.journal.shipper import JournalShipper
 from portal.usage.journal.writer import OpenSegment
 from portal.usage.records import encode_record

@@ -26,11 +26,11 @@ def keep_segment(path: Path, keep_seconds: float) -> None:
     if keep_seconds <= 0:
         delete_segment(path)
         return
-    kept = path.parent / FOLDER
-    kept.mkdir(mode=0o700, exist_ok=True)
+    folder = path.parent / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
     if path.exists():
         os.utime(path)
-        path.replace(kept / path.name)
+        path.replace(folder / path.name)
     delete_segment(path)
 
 
