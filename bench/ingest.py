@@ -1,4 +1,4 @@
-"""Ingest as in production: journal, courier process, RabbitMQ, ingest process, committed rows, buckets and totals.
+"""Ingest as in production: journal, shipper process, RabbitMQ, ingest process, committed rows, buckets and totals.
 
 Two figures a round. How many events a second are counted when all of them are journalled at once; and how far the
 counted lags behind the journalled when STEADY events a second are journalled, the age of the oldest one not counted.
@@ -41,7 +41,7 @@ USED = text("SELECT coalesce(sum(used), 0)::bigint FROM usage_periods")
 class Ingest:
     name = "ingest"
     unit = "events/s"
-    about = "journal, courier, RabbitMQ (quorum queue, confirms), ingest worker, rows and buckets committed"
+    about = "journal, shipper, RabbitMQ (quorum queue, confirms), ingest worker, rows and buckets committed"
 
     def __init__(self, world: World) -> None:
         self._world = world

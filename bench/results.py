@@ -1,4 +1,4 @@
-"""What a run has found: every round of every contender, and the medians that are told."""
+"""What a run has found: every round of every contender, and the medians that are reported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

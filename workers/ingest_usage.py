@@ -1,4 +1,4 @@
-"""Ingest usage: take the batches that shippers put on the broker to the handler that counts them.
+"""Ingest usage: deliver the batches that shippers published to the broker to the handler that counts them.
 
 Without a broker there is no such worker: a shipper's batch is counted in its own process (portal.usage.IngestBatcher).
 """

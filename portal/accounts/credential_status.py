@@ -1,4 +1,4 @@
-"""Whether those who stay connected may still: which sessions and tokens are valid now, where, and with which role."""
+"""Whether open connections may stay: which sessions and tokens are valid now, where, and with which role."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ class Action:
     words: str
 
     def __post_init__(self) -> None:
-        """Make it known by its name. Raises ValueError where another action has it already."""
+        """Register it under its name. Raises ValueError if another action has that name already."""
         if _ACTIONS.setdefault(self.name, self) != self:
             raise ValueError(f"there are two actions {self.name}")
 

@@ -41,7 +41,7 @@ class _Batch(msgspec.Struct):
 async def check_atomic(checker: Checker, service_id: str, requests: Sequence[CheckRequest]) -> list[CheckOutcome]:
     """Decide all or none; return one outcome a request.
 
-    Refused, all carry the code of what refused them, so that none is taken for admitted. An id stands for the whole:
+    If refused, all carry the code of the refusal, so that none is taken for admitted. An id stands for the whole:
     the same checks again are answered as before, other ones are refused.
 
     Raises InvalidBody (keys of several accounts, `explain`), IdReused, CheckUnavailable, JournalUnavailable.

@@ -1,4 +1,4 @@
-"""How limits and quota stand this moment: a look at the counters that decide, which takes nothing from them."""
+"""The current state of limits and quota, read from the counters that decide, without consuming anything."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,6 +1,6 @@
 """Settle a check: see portal.usage.periods.settle. PostgreSQL decides; Redis's counter follows.
 
-Redis is told at once and again from the outbox, which waits for a Redis that is away; the second time changes nothing.
+Redis gets it at once and again from the outbox, which waits for a Redis that is away; a repetition changes nothing.
 """
 
 import asyncio

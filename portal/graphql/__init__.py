@@ -1,11 +1,11 @@
 """The GraphQL contract for pages, frontends and scripts: one Strawberry schema over every domain.
 
 Owns the table `kept_answers`, from which a repeated mutation is answered, and no rule: a resolver calls one verb or
-store function, which checks what the caller may, and dresses what comes back.
+store function, which checks the permission, and converts what it returns.
 
-    engine/  how any operation is treated: prepared, charged, run, repeated, streamed
+    engine/  how every operation is executed: prepared, charged, run, repeated, streamed
     types/   the schema's types and fields, one file a domain
-    live/    what subscriptions are told
+    live/    events for subscribers
     schema.py      the types of all domains joined, and the SDL
     roles_page.py  docs/guides/roles.md, from what verbs and fields declare
 

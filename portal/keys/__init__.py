@@ -13,7 +13,7 @@ that no process answers from an older state. Never counts and never decides: see
     models.py  store.py                                              its tables and every statement on them
 
 A verb lists itself once, in its own file: `@requires` says the permission (the schema and docs/guides/roles.md repeat
-it), its KeyAction the name in the audit log, the words of the activity page and what subscribers are told. Adding one
+it), its KeyAction the name in the audit log, the words of the activity page and what subscribers get. Adding one
 touches that file, this face, its mutation in portal/graphql/types and, for a page, its document and form;
 tests/architecture/test_names.py shows the list.
 """

@@ -14,7 +14,7 @@ from portal.core.messaging.events import Event
 
 @dataclass(frozen=True, slots=True)
 class KeyAction(Action):
-    """Something that is done to a key; `change` is what subscribers are told of it."""
+    """Something that is done to a key; `change` is what subscribers of `keyChanged` receive."""
 
     change: str = "updated"
 
@@ -47,7 +47,7 @@ class KeyRevoked(Event, frozen=True, kw_only=True):
 
 
 def change_told_by(wire_type: str, body: Mapping[str, Any]) -> str | None:
-    """Return what subscribers are told of an event, like paused; None for an event that is not about a key."""
+    """Return the change that subscribers receive, like paused; None for an event that is not about a key."""
     verbs = {KeyCreated.wire_type: "create", KeyChanged.wire_type: body.get("change"), KeyRevoked.wire_type: "revoke"}
     if wire_type not in verbs:
         return None

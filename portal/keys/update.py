@@ -1,4 +1,4 @@
-"""Change a key's name, scopes, address ranges, metadata or expiry."""
+"""Change a key's name, scopes, address ranges, metadata, expiry or own limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A client of redis-py for a shard, for what is no check: hearing messages, examining servers."""
+"""A redis-py client of a shard, for everything but checks: subscribing to messages, examining servers."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 
 
 async def listening_client(url: str) -> Redis:
-    """Return a client that may hear nothing for ever and fails at once when its server is away.
+    """Return a client for subscriptions: it waits without a time limit, and fails at once when its server is away.
 
     Raises LimitsUnavailable.
     """

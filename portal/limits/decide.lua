@@ -173,8 +173,8 @@ end
 
 -- Fields are added at the end only: during an upgrade the script of another version reads them.
 local function store_answer(from, to, retry, used, period, first)
-  local told = {}
-  for index = first, size do told[#told + 1] = results[index] end
+  local numbers = {}
+  for index = first, size do numbers[#numbers + 1] = results[index] end
   local answer = cmsgpack.pack({ retry[1], now, used, period, told, ADMITTED, retry[2] })
   for index = from, to do call('SET', KEYS[index], answer, 'PX', ANSWER_TTL_MS) end
 end
@@ -206,8 +206,8 @@ local function decide(first_key, last_key)
   local period, name, used = -1, nil, -1
   if quota then
     period, name, used = find_period(record, periods, known, seed)
-    if not period and mode ~= CONFIRM then return end_without_states(name) end
-    -- To confirm a policy is not to count: what nobody knows is not told.
+    if not period and mode ~= CONFIRM then return end_without_states(name) end -- `name` holds the status here
+    -- To confirm a policy is not to count: a period that is not known stays -1.
     period, used = period or -1, used or -1
   end
   local head = size + 1

@@ -92,7 +92,7 @@ class UsagePeriod(SQLModel, table=True):
 class SecretUse(SQLModel, table=True):
     """When each secret was last admitted or refused: tells whether a rotated one is still in use.
 
-    `last_used_address` is the newest address that a check told, empty where none did.
+    `last_used_address` is the newest address that a check passed on, empty where none did.
     """
 
     __tablename__ = "secret_uses"

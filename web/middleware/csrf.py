@@ -29,7 +29,7 @@ class CsrfMiddleware:
             return
         request = Request(scope, receive)
         try:
-            if _is_browsers(request):
+            if _is_from_a_browser(request):
                 require_own_origin(request)
         except Forbidden as error:
             is_graphql = scope["path"] in GRAPHQL_PATHS
@@ -48,7 +48,7 @@ def _leads_nowhere(request: Request) -> bool:
     return True
 
 
-def _is_browsers(request: Request) -> bool:
+def _is_from_a_browser(request: Request) -> bool:
     """Return whether a browser's session could stand behind this request, or be begun by it."""
     if request.scope["path"] not in API_PATHS:
         return not _leads_nowhere(request)

@@ -1,6 +1,6 @@
 """Policies in two tiers before PostgreSQL: this process, then Redis. One load at a time for each secret.
 
-Neither tier has to be told of changes: the limiter refuses an older policy, which is then loaded anew. What a secret
+Neither tier is notified of changes: the limiter refuses an older policy, which is then loaded anew. What a secret
 nobody has costs is bounded: its absence is remembered for a second, and few look-ups run at once.
 """
 

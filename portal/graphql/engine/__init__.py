@@ -1,4 +1,4 @@
-"""How any operation is treated, whatever it asks for. For portal.graphql only; no import work here.
+"""How every operation is executed, whatever it asks for. For portal.graphql only; nothing is imported here.
 
 prepare.py     from a request to an operation that may run, with
     validation.py  text to a bounded, parsed, validated document (cached)

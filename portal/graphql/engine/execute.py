@@ -112,7 +112,7 @@ class _Run:
         self.context.open(tx)
         try:
             async with asyncio.timeout(self.options.timeout_seconds):
-                answer = await schema.execute(
+                answer = await schema.execute(  # "-": the document is in the context (schema._UsePrepared)
                     "-", self.variables, self.context, operation_name=self.options.operation_name
                 )
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""What is asked beside the document, and what is answered."""
+"""An operation's options beside its document, what it costs, and its result."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field

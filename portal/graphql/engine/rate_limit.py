@@ -5,7 +5,7 @@ admits is not known elsewhere: the answer then has no allowance in its extension
 counts it. What it refuses is refused as ever.
 
 Being refused costs too, as reading a document is work: whoever sends what they cannot pay for soon has less left than
-that, and is then refused before anything is read (RateLimitCache).
+that, and is then refused before anything is read (RefusedCallers).
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class RateLimitResult:
     retry_seconds: int | None = None
 
 
-class RateLimitCache:
+class RefusedCallers:
     """Callers that have not even left what a refusal costs, and until when: refusing them again reads nothing.
 
     Another process does not know of them and finds out by a charge. Holds at most `most` callers; one that does not fit
@@ -69,13 +69,13 @@ class GraphQLRateLimiter:
     def __init__(self, limiter: Limiter, per_minute: int) -> None:
         self._limiter = limiter
         self._per_minute = per_minute
-        self._find_refusal = RateLimitCache()
+        self._refusals = RefusedCallers()
         self._local_limiter = LocalLimiter(processes=1)
 
     def find_refusal(self, actor: Actor) -> RateLimitResult | None:
         """Return the refusal of a caller who is known to have less left than a refusal costs, else None."""
         name, limit = _name(actor), self._limit(actor)
-        wait = self._find_refusal.seconds_left(name, monotonic())
+        wait = self._refusals.seconds_left(name, monotonic())
         if wait is None:
             return None
         remaining = max(0, int(min(REFUSED_COST, limit) - wait * limit / RATE_LIMIT_WINDOW_SECONDS))
@@ -130,7 +130,7 @@ class GraphQLRateLimiter:
         short = min(REFUSED_COST, charged.limit) - charged.remaining
         if short > 0:
             now = monotonic()
-            self._find_refusal.remember(_name(actor), now + short * RATE_LIMIT_WINDOW_SECONDS / charged.limit, now)
+            self._refusals.remember(_name(actor), now + short * RATE_LIMIT_WINDOW_SECONDS / charged.limit, now)
 
     def _limit(self, actor: Actor) -> int:
         return self._per_minute // ANONYMOUS_SHARE if actor.kind == "anonymous" else self._per_minute

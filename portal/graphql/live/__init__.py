@@ -1,4 +1,4 @@
-"""What subscriptions are told: the account's counters, and what happened to its keys.
+"""Events for subscribers: the account's counters, and what happened to its keys.
 
     hub.py        SubscriptionHub: who watches which account in this process
     snapshots.py  the counters, read by the hub's poller

@@ -1,4 +1,4 @@
-"""One connection to one Redis shard that hears the channels of the accounts that are watched here."""
+"""One connection to one Redis shard, subscribed to the channels of the accounts that are watched here."""
 
 import asyncio
 from collections import Counter

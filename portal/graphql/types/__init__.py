@@ -4,7 +4,7 @@
     plans.py, tariffs.py, invoices.py                        what is sold, priced and billed
     usage.py, requests.py                                    usage over time, single checks
     accounts.py, sessions.py, personal_tokens.py, service_tokens.py, audit.py  who calls, and the log
-    subscriptions.py                                         what is told while it happens
+    subscriptions.py                                         counters and key changes as they happen
 
 A type wraps a row or dataclass of its domain with `of`; a field says what it requires with `@requires`.
 """

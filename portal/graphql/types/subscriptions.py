@@ -1,4 +1,4 @@
-"""What is told while it happens: counters of the account, changes of its keys; later, alerts."""
+"""Subscriptions: counters of the account, changes of its keys; later, alerts."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime

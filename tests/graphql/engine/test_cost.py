@@ -20,7 +20,7 @@ from portal.graphql.engine.cost import (
     WEIGHTS,
     cost_of,
 )
-from portal.graphql.engine.rate_limit import REFUSED_COST, RateLimitCache
+from portal.graphql.engine.rate_limit import REFUSED_COST, RefusedCallers
 from portal.graphql.engine.validation import _prepare_cached
 from portal.limits import Limiter
 from portal.usage import rules
@@ -221,7 +221,7 @@ async def test_being_refused_for_too_much_costs_a_little_until_nothing_is_read(
 
 
 def test_what_is_remembered_ends_and_is_bounded() -> None:
-    cache = RateLimitCache(most=2)
+    cache = RefusedCallers(most=2)
     cache.remember("ann", until=5.0, now=1.0)
     cache.remember("ben", until=9.0, now=1.0)
     cache.remember("cem", until=9.0, now=1.0)

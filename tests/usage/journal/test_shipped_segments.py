@@ -7,7 +7,7 @@ from time import time
 import pytest
 
 from portal.usage import ship_again
-from portal.usage.journal import kept
+from portal.usage.journal import shipped_segments
 from portal.usage.journal.format import encode_frames
 from portal.usage.journal.segments import list_segments
 from portal.usage.journal.shipped_segments import FOLDER, purge_kept
@@ -66,7 +66,7 @@ async def test_the_kept_end_after_their_hours(tmp_path: Path) -> None:
 async def test_on_a_full_disk_the_kept_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "0" * 26, 0).close()
     await JournalShipper(tmp_path, Receiver().bus, 4, keep_seconds=HOUR).run_once()
-    monkeypatch.setattr(kept, "MIN_FREE_SHARE", 1.1)
+    monkeypatch.setattr(shipped_segments, "MIN_FREE_SHARE", 1.1)
     assert purge_kept(tmp_path, HOUR) == 1
     assert list_segments(tmp_path / FOLDER) == []
 

@@ -118,7 +118,7 @@ async def test_it_is_never_denied(send: Send, client: AsyncClient, database: Dat
     assert await used(database, key.key.account_id) == 2_000_000_003
 
 
-async def test_a_batch_tells_of_each_by_position_and_counts_the_good_ones(
+async def test_a_batch_reports_each_by_position_and_counts_the_valid_events(
     send: Send, client: AsyncClient, database: Database, key: keys.CreatedKey, owner: Actor, stranger: Actor
 ) -> None:
     good = event(key.key.id, 1)
@@ -357,7 +357,7 @@ async def test_the_same_event_of_two_accounts_has_two_request_ids(
     assert (await send(event(owner.account_id, time=at))).json()["status"] == "duplicate"
 
 
-async def test_a_retry_that_comes_too_late_is_still_told_that_it_was_counted(
+async def test_a_retry_that_comes_too_late_still_learns_that_it_was_counted(
     database: Database, app: Starlette, owner: Actor
 ) -> None:
     meter: Meter = app.state.services.meter
@@ -408,7 +408,7 @@ async def test_who_may_not_and_what_is_no_event(client: AsyncClient, send: Send,
     assert (await client.post("/usage/events", content=b"[" * 100_000, headers=kind)).status_code == 400
 
 
-async def test_a_database_that_has_no_connection_left_is_told_as_busy(
+async def test_a_database_without_a_free_connection_is_reported_as_busy(
     send: Send, app: Starlette, key: keys.CreatedKey
 ) -> None:
     assert (await send(event(key.key.id, 1))).status_code == 200

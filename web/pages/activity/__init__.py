@@ -1,1 +1,1 @@
-"""Activity: the account's audit log, told in words."""
+"""Activity: the account's audit log, in words."""

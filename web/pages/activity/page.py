@@ -1,4 +1,4 @@
-"""The audit log's page: filters from the address, each event told in words."""
+"""The audit log's page: filters from the address, each event in words."""
 
 from functools import partial
 from typing import Any
