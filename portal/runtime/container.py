@@ -171,7 +171,8 @@ def make_budget(settings: Settings) -> ConnectionBudget:
     """Return the budget of this process's HTTP connections, below what its descriptors allow."""
     reserved = RESERVED_DESCRIPTORS + 2 * settings.database_pool_size
     capacity = measure_capacity(settings.max_connections, reserved)
-    return ConnectionBudget(capacity, settings.max_connections_per_address or None)
+    share = settings.max_connections_per_address or None
+    return ConnectionBudget(capacity, share, is_exempt=settings.proxies.is_trusted)
 
 
 def journal_folder(settings: Settings) -> Path:

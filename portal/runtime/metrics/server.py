@@ -5,12 +5,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from portal.core.errors import StartupError
 from portal.core.settings import Settings
 from web.http import CollectMetrics, collect_here, render_metrics
 
 SLOW_SECONDS = 10.0
+MAX_CONNECTIONS = 16
+"""At a time; one more is closed."""
 
 
 @contextmanager
@@ -26,6 +29,30 @@ def serve_metrics(settings: Settings, collect: CollectMetrics = collect_here) ->
     finally:
         server.shutdown()
         server.server_close()
+
+
+class BoundedServer(ThreadingHTTPServer):
+    """A thread a connection, so many at a time."""
+
+    daemon_threads = True
+    _places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread, or close it where all are busy."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, then give its place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that goes away is nobody's error."""
 
 
 def _bind(settings: Settings, collect: CollectMetrics) -> ThreadingHTTPServer:
@@ -48,11 +75,8 @@ def _bind(settings: Settings, collect: CollectMetrics) -> ThreadingHTTPServer:
 
         def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 as the class it overrides calls it
 
-    class Server(ThreadingHTTPServer):
+    class Server(BoundedServer):
         address_family = socket.AF_INET6 if ":" in settings.metrics_host else socket.AF_INET
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None: ...
 
     try:
         return Server((settings.metrics_host, settings.metrics_port), Handler)

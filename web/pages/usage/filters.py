@@ -17,7 +17,7 @@ FILTERS = ("key", "endpoint", "outcome", "environment")
 NO_ENDPOINT = "-"  # the address cannot tell an empty filter from none
 OUTCOMES = (
     *("VALID", "RATE_LIMITED", "QUOTA_EXCEEDED", "INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "DISABLED", "REVOKED"),
-    *("EXPIRED", "ACCOUNT_SUSPENDED", "SIGNATURE_INVALID", "SPEND_CAP_REACHED"),
+    *("EXPIRED", "ACCOUNT_SUSPENDED"),
 )
 
 
