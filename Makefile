@@ -55,8 +55,10 @@ broker4: $(INSTALLED) ## What goes through RabbitMQ again, on RabbitMQ 4 (Debian
 	@tests/install_broker4.sh build/trixie
 	PORTAL_TEST_RABBITMQ_ROOT=build/trixie $(BIN)/pytest $(THROUGH_RABBITMQ)
 
-screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into ./build/screenshots
+screenshots: $(INSTALLED) browser ## Every page, light and dark, wide and narrow, into build/screenshots; the README's into docs
 	$(BIN)/python -m tests.e2e.screenshots build/screenshots
+	cp build/screenshots/overview-light-1280.png docs/screenshots/overview-light.png
+	cp build/screenshots/overview-dark-1280.png docs/screenshots/overview-dark.png
 
 lock: $(INSTALLED) ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/pip install --quiet uv
