@@ -74,14 +74,14 @@ async def test_each_process_that_serves_says_so_when_it_is_ready(
 @pytest.mark.parametrize("processes", [1, 2])
 async def test_sigterm_says_not_ready_first_and_stops_later(settings: dict[str, str], processes: int) -> None:
     options = ("--port", "0", "--workers", str(processes))
-    environment = portal_environment() | settings | {"PORTAL_DRAIN_SECONDS": "3"}
+    environment = portal_environment() | settings | {"PORTAL_DRAIN_SECONDS": "6"}
     process = await asyncio.create_subprocess_exec(
         *PORTAL, "serve", *options, cwd=PROJECT, env=environment, stderr=PIPE
     )
     try:
         url = (await lines(process, "serving", processes))[0]["url"]
         process.send_signal(signal.SIGTERM)
-        assert [told["drain_seconds"] for told in await lines(process, "stopping", processes)] == [3] * processes
+        assert [told["drain_seconds"] for told in await lines(process, "stopping", processes)] == [6] * processes
         async with httpx2.AsyncClient(base_url=url) as client:
             ready = await client.get("/readyz/check?verbose")
             assert (ready.status_code, ready.json()["parts"]["process"]) == (503, "stopping")

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Awaitable, Callable
 from itertools import product
+from pathlib import Path
 
 import pytest
 
 from tests.web.conftest import Browser
+from web.pages.framework import page
 
 STRANGE = ("", "never ", "NEVER", "9y", "0", "-1", "null", "never,30d", "live\u200b", "all\x00", "x" * 5000)
 KEY = {"name": "Chosen", "environment": "live", "expiry": "30d"}
@@ -76,3 +78,12 @@ async def test_a_field_that_was_sent_twice_is_no_form(ann: Browser, first: str, 
     answer = await ann.client.post("/keys/new", content=body, headers=headers)
     assert answer.status_code == 400
     assert "expiry" in answer.text
+
+
+def test_a_mistake_is_said_beside_its_input_or_above_the_form() -> None:
+    """Whatever the templates show beside no input has its words above."""
+    templates = Path(page.__file__).parents[1].rglob("*.html")
+    shown = {
+        name for path in templates for name in re.findall(r'parts\.(?:field|area|beside)\("(\w+)"', path.read_text())
+    }
+    assert shown == page.MESSAGE_FIELDS

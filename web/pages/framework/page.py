@@ -26,8 +26,13 @@ from web.pages.framework.templates import render
 _REFUSALS = (Invalid, Forbidden, NotFound, Conflict)
 _STATUS = {error.code: error.http_status for error in _REFUSALS}
 AFTER = "after"
-UNSEEN_FIELDS = frozenset({"", "version", "currentSecretId", "planId", "accountId"})
-"""What a problem may name without an input that could show it."""
+MESSAGE_FIELDS = frozenset(
+    {
+        *("account", "allowedIps", "confirm", "email", "environment", "expiresAt"),
+        *("name", "overlapSeconds", "password", "scopes", "sure"),
+    }
+)
+"""The inputs beside which templates show what is wrong; everything else is said above the form."""
 Data = dict[str, Any]
 
 
@@ -61,7 +66,7 @@ class Problem:
     @property
     def is_beside_field(self) -> bool:
         """Whether the message stands beside an input, so that it need not be said above the form too."""
-        return self.field not in UNSEEN_FIELDS
+        return self.field in MESSAGE_FIELDS
 
 
 def problem_at(path: Sequence[str], message: str, code: str) -> Problem:
