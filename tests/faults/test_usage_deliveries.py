@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -66,7 +67,7 @@ async def ingesting(url: str, database: Database, workers: int = 2) -> AsyncIter
     try:
         yield mergers
         begin = monotonic()
-        while (status := await buses[0].status(USAGE_RECORDED)) != BrokerStatus(0, 0, 0):
+        while replace(status := await buses[0].status(USAGE_RECORDED), consumers=0) != BrokerStatus(0, 0, 0):
             assert monotonic() - begin < TIMEOUT_SECONDS, status
             await asyncio.sleep(0.1)
     finally:

@@ -42,7 +42,7 @@ async def events(database: Database, actor: Actor) -> list[str]:
             .where(col(OutboxRow.body)["account_id"].astext == actor.account_id)
             .order_by(col(OutboxRow.id))
         )
-    return [row.type + (f":{row.body['change']}" if "change" in row.body else "") for row in rows]
+    return [row.type + (f":{row.body['change']}" if row.type == "KeyChanged" else "") for row in rows]
 
 
 @pytest.mark.fast
