@@ -72,10 +72,8 @@ async def test_what_failed_is_kept_and_comes_again(database: Database, account: 
             await subscriber.seen.wait()
         stop.set()
         await running
-    assert [(line["event"], line["retry_seconds"]) for line in logs] == [
-        ("worker_retrying", 0.1),
-        ("worker_retrying", 0.2),
-    ]
+    retries = [line["retry_seconds"] for line in logs if line["event"] == "worker_retrying"]
+    assert retries == [0.1, 0.2]
     assert subscriber.published == [1]
     assert await waiting(database) == 0
 

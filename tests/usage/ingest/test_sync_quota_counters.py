@@ -19,5 +19,5 @@ async def test_the_others_are_raised_each_once_and_the_reason_is_logged() -> Non
         error = await sync_quota_counters(raise_used, totals)
     assert str(error) == "Redis is away"
     assert raised == [("acct_a", 2), ("acct_b", 2)]
-    assert [(line["event"], line["account_id"]) for line in logs] == [("quota_not_raised", "acct_away")]
+    assert [(line["event"], line["accounts"]) for line in logs] == [("quota_not_raised", 1)]
     assert await sync_quota_counters(raise_used, totals[1:3]) is None
