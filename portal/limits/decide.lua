@@ -175,7 +175,7 @@ end
 local function store_answer(from, to, retry, used, period, first)
   local numbers = {}
   for index = first, size do numbers[#numbers + 1] = results[index] end
-  local answer = cmsgpack.pack({ retry[1], now, used, period, told, ADMITTED, retry[2] })
+  local answer = cmsgpack.pack({ retry[1], now, used, period, numbers, ADMITTED, retry[2] })
   for index = from, to do call('SET', KEYS[index], answer, 'PX', ANSWER_TTL_MS) end
 end
 
