@@ -118,7 +118,7 @@ def malformed(reason: str) -> Reply:
 
 
 def invalid(reason: str) -> Reply:
-    return problem(422, "Invalid value", f"{reason}. docs/check.md lists the fields of a check.")
+    return problem(422, "Invalid value", f"{reason}. The documentation of POST /check lists its fields.")
 
 
 def unavailable(reason: str) -> Reply:

@@ -72,7 +72,7 @@ class HttpProtocol(WatchedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._watch(cast(asyncio.Transport, transport))  # uvloop's is one in all but name
-        self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's local classes; ours has what it uses
+        self._state.connections.add(self)  # type: ignore[arg-type]  # it lists uvicorn's own classes; ours has what it uses
         self._received_at = self._begun_at = self._loop.time()
         peer = transport.get_extra_info("peername")
         if not self._budget.admit(self, peer[0] if isinstance(peer, tuple) else ""):
@@ -169,7 +169,7 @@ class HttpProtocol(WatchedProtocol):
             return
         self._buffer = buffer[begin:]
         if begin:
-            self._begun_at = self._received_at  # the time of what is not served yet counts from its local first byte
+            self._begun_at = self._received_at  # the time of what is not served yet counts from its own first byte
         if self._buffer and not self._is_held:
             fault = find_fault(self._buffer)
             if fault is not None and self._is_busy():

@@ -31,7 +31,7 @@ def find_device(person: Person | None, cookie: str) -> str | None:
 
 
 def add_device(person: Person, cookie: str) -> str:
-    """Return the cookie of a device on which this person has just signed in, the marks of earlier kept."""
+    """Return the cookie of a device on which this person has just signed in, earlier marks kept."""
     if person.password_hash is None or find_device(person, cookie) is not None:
         return cookie
     device = token_hex(_ID_LENGTH // 2)
