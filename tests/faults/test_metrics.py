@@ -71,8 +71,12 @@ async def test_metrics_have_a_port_of_their_own(place: Place, tmp_path: Path) ->
                 text = await http.get(f"http://127.0.0.1:{port}/metrics")
                 assert text.headers["Content-Type"].startswith("application/openmetrics-text")
             if servers == 2:
-                os.kill(served.children()[0], signal.SIGSTOP)
-                stopped = await scrape(f"http://127.0.0.1:{port}")
+                child = served.children()[0]
+                os.kill(child, signal.SIGSTOP)
+                try:
+                    stopped = await scrape(f"http://127.0.0.1:{port}")
+                finally:
+                    os.kill(child, signal.SIGCONT)
                 assert (stopped[VALID], stopped["portal_processes"]) == (2, 1)
 
 
