@@ -238,9 +238,13 @@ class Shard:
         self._schedule_flush()
 
     async def _examine(self) -> None:
-        """Open the breaker if the server does not answer over another connection either, until it answers again."""
+        """Open the breaker if the server answers neither over another connection nor a PING, until it answers again."""
         began = self._clock.now()
         if await self.connection.probe() or self._answered_at > began or self.breaker.is_open:
+            return
+        with suppress(LimitsUnavailable):
+            # It may refuse new connections, and nobody may have asked anything meanwhile.
+            await self.connection.call("PING")
             return
         name = self.connection.name
         self.breaker.open(f"{name} does not answer and is left alone for a while")

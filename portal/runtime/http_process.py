@@ -71,10 +71,10 @@ def make_app() -> Starlette:
             inner.append(create_app(services, only=served["only"], collect=collect))
             tune_gc()
             connections = services.budget.capacity
-            get_log(__name__).info(
-                "serving", pid=os.getpid(), connections=connections, **served, **describe_services(settings)
-            )
             with drain_before_stop(services.budget, settings.drain_seconds):
+                get_log(__name__).info(
+                    "serving", pid=os.getpid(), connections=connections, **served, **describe_services(settings)
+                )
                 yield
         get_log(__name__).info("stopped", pid=os.getpid())
 
