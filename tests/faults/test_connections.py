@@ -86,7 +86,16 @@ class Probe:
     async def _live_kept(self) -> None:
         if self._kept is None:
             self._kept = await connect(self._url)
-        await live(*self._kept)
+        try:
+            await live(*self._kept)
+        except BaseException:
+            self._kept[1].transport.abort()
+            self._kept = None
+            raise
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept[1].transport.abort()
 
     async def _live_anew(self) -> None:
         reader, writer = await connect(self._url)
@@ -120,8 +129,9 @@ async def flood(url: str, data: bytes, count: int) -> list[asyncio.StreamWriter]
     async def one() -> asyncio.StreamWriter | None:
         with suppress(OSError):
             _, writer = await connect(url)
-            writer.transport.pause_reading()  # type: ignore[attr-defined]  # StreamWriter's is one that reads too
-            writer.write(data)
+            with suppress(OSError, RuntimeError):
+                writer.transport.pause_reading()  # type: ignore[attr-defined]  # StreamWriter's is one that reads too
+                writer.write(data)
             return writer
         return None
 
@@ -152,6 +162,7 @@ async def probed(
         yield probe
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
+        probe.close()
     finally:
         await served.stop()
 

@@ -4,7 +4,7 @@ Descriptors are finite, and a process that has none left can neither answer nor 
 counted below the limit, whatever they do: wait, ask, upload, download, subscribe. When the budget is full, the one goes
 that has shown least and for longest:
 
-    SILENT     has not sent one whole request, or is ending; the oldest first
+    SILENT     has not sent one whole request, or is ending; the oldest first, and after the anonymous if they are more
     ANONYMOUS  has, but without a valid token or session; the one goes first whose last request is longest ago
     RETURNING  the same, for a while already: a probe, say, that comes again and again
     PERSON     somebody is signed in; goes only while nothing of theirs is under way
@@ -141,7 +141,9 @@ class ConnectionBudget:
 
     def _evict(self, name: str | None) -> bool:
         """End the connection that has shown least, of an address if one is named; False if there is none."""
-        for rank in (Rank.SILENT, Rank.ANONYMOUS, Rank.RETURNING, Rank.PERSON):
+        # Of these two the crowd goes first: its oldest is no newcomer that is about to send its first request.
+        first, second = sorted((Rank.SILENT, Rank.ANONYMOUS), key=lambda rank: -len(self._ranks[rank]))
+        for rank in (first, second, Rank.RETURNING, Rank.PERSON):
             for connection, place in self._ranks[rank].items():
                 if (name is None or name == place.name) and (rank < Rank.PERSON or connection.is_idle):
                     self.remove(connection)

@@ -70,3 +70,17 @@ def test_the_budget_stays_below_the_descriptors() -> None:
         assert measure_capacity(100, 10) == 100
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_new_connection_has_time_for_its_first_request() -> None:
+    """It does not go before those that sent one request and then nothing, however many come at once."""
+    budget = ConnectionBudget(20, 20)
+    idle = [Held() for _ in range(20)]
+    for connection in idle:
+        assert budget.admit(connection, "203.0.113.9")
+        budget.touch(connection)
+    new = [Held() for _ in range(10)]
+    for connection in new:
+        assert budget.admit(connection, "203.0.113.9")
+    assert not any(connection.is_aborted for connection in new)
+    assert [connection.is_aborted for connection in idle] == [True] * 10 + [False] * 10
