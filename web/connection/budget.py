@@ -50,7 +50,7 @@ class Connection(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Return whether nothing is under way."""
         ...
 
     def abort(self) -> None:

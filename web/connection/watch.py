@@ -5,13 +5,14 @@ close with unread bytes would be a reset, which overtakes the answer.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 
 from web.connection.limits import ANSWER_SECONDS, LINGER_SECONDS, LOOK_SECONDS, WRITE_SECONDS
 
 MIN_LOOK_SECONDS = 0.5
 
 
-class WatchedProtocol(asyncio.Protocol):
+class WatchedProtocol(asyncio.Protocol, ABC):
     """The time of a connection. A subclass says how long its present state may last, and what to do after that."""
 
     _transport: asyncio.Transport
@@ -26,17 +27,17 @@ class WatchedProtocol(asyncio.Protocol):
         self._unread_at = self._waits_since = 0.0
         self._unread_bytes = 0
 
+    @abstractmethod
     def _find_limit(self) -> tuple[float, float]:
         """Return how long the present state may last, and since when it does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _on_overdue(self) -> None:
         """End what has lasted too long."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget_requests(self) -> None:
         """Drop what has been received and will not be served."""
-        raise NotImplementedError
 
     def _watch(self, transport: asyncio.Transport) -> None:
         self._transport = transport

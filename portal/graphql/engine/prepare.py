@@ -92,7 +92,7 @@ def _find_operation(
     if operation.operation is OperationType.SUBSCRIPTION and not is_stream:
         hint = "Subscribe over graphql-transport-ws, or with Accept: text/event-stream."
         return refused(request_error(SUBSCRIPTION, "A subscription has no single answer.", hint))
-    errors = _mistakes(operation, variables, is_anonymous=is_anonymous)
+    errors = _variable_errors(operation, variables, is_anonymous=is_anonymous)
     if errors:
         return refused(*errors)
     is_query = operation.operation is OperationType.QUERY
@@ -124,7 +124,7 @@ def _texts(document: DocumentNode) -> list[str]:
     return found
 
 
-def _mistakes(
+def _variable_errors(
     operation: OperationDefinitionNode, variables: dict[str, Any], *, is_anonymous: bool
 ) -> list[GraphQLError]:
     """Return what is wrong with the variables, found before anything is opened for the operation."""

@@ -3,29 +3,22 @@
 Labels are routes, codes, shards' names and failure policies, never a key or an account.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from portal.check import Checker
 from portal.limits import Limiter
+from portal.runtime.metrics.families import ProcessCollector, cumulative_buckets
 from web.check.counters import COUNTERS, SECONDS
 
-_BOUNDS = [*map(str, SECONDS), "+Inf"]
 
-
-class CheckMetrics(Collector):
+class CheckMetrics(ProcessCollector):
     """The checks of one process."""
 
     def __init__(self, limiter: Limiter, checker: Checker) -> None:
         self._limiter = limiter
         self._checker = checker
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that several may be registered in one process, as in tests."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family with its present values."""
@@ -50,7 +43,7 @@ class CheckMetrics(Collector):
         for path, route in dict(COUNTERS.routes).items():
             for status, count in route.statuses().items():
                 answered.add_metric([path, str(status)], count)
-            seconds.add_metric([path], [*zip(_BOUNDS, accumulate(route.buckets), strict=True)], route.seconds)
+            seconds.add_metric([path], cumulative_buckets(SECONDS, route.buckets), route.seconds)
             waiting += route.in_flight
         in_flight.add_metric([], waiting)
         yield from (answered, seconds, in_flight)

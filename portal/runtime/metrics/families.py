@@ -2,14 +2,16 @@
 
 Counters and histograms add up, and so do gauges that count something of a process; a gauge of what all processes see
 alike, or of the worst of them, is the largest (MAX) or the smallest (MIN) of theirs. What one process does not know
-(NaN) another may.
+(NaN) another may. What all collectors of this package share stands here too.
 """
 
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from math import isnan, nan
 
 import msgspec
 from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 MAX = frozenset(
     {
@@ -43,6 +45,19 @@ MIN = frozenset(
 ADDED = frozenset({"counter", "histogram", "summary"})
 """Types whose samples only grow: what a process had counted stays counted when it ends."""
 Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class ProcessCollector(Collector):
+    """A collector of which one process may register several, as tests do."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: names that are not announced cannot clash."""
+        return []
+
+
+def cumulative_buckets(bounds: Iterable[float], counts: Iterable[int]) -> list[tuple[str, float]]:
+    """Return a histogram's buckets as Prometheus wants them; `counts` are of each alone, the last has no bound."""
+    return [*zip([*map(str, bounds), "+Inf"], accumulate(counts), strict=True)]
 
 
 class _Sample(msgspec.Struct, array_like=True):

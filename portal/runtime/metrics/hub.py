@@ -21,6 +21,7 @@ import msgspec
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from portal.runtime.metrics.families import decode_families, encode_families, merge_families, only_added
+from portal.runtime.metrics.server import serving_in_thread
 from web.http import CollectMetrics, collect_here
 
 HUB = "hub"
@@ -90,12 +91,10 @@ def _answering(path: Path, collect: Callable[[], list[Metric]]) -> Iterator[None
 
     server = socketserver.ThreadingUnixStreamServer(str(path), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     try:
-        yield
+        with serving_in_thread(server, "metrics"):
+            yield
     finally:
-        server.shutdown()
-        server.server_close()
         path.unlink(missing_ok=True)
 
 

@@ -1,28 +1,23 @@
 """What /metrics says about the journal of this node: what waits in it, and whether it can be written."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from portal.core.clock import utc_now
-from portal.runtime.metrics.families import UNKNOWN
+from portal.runtime.metrics.families import UNKNOWN, ProcessCollector
 from portal.usage import Journal, journal_backlog, journal_disk_use
 
 
-class JournalMetrics(Collector):
+class JournalMetrics(ProcessCollector):
     """The journal's folder, as any process of the node sees it; `journal` where this process writes one."""
 
     def __init__(self, folder: Path, journal: Journal | None = None) -> None:
         self._folder = folder
         self._journal = journal
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that several may be registered in one process, as in tests."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family with its present values; NaN where the folder cannot be read."""

@@ -3,17 +3,16 @@
 import asyncio
 import platform
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from itertools import accumulate
 from time import monotonic
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from portal.core.concurrency.rounds import ROUNDS
 from portal.core.database import Database
+from portal.runtime.metrics.families import ProcessCollector, cumulative_buckets
 
 LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 SAMPLE_SECONDS = 0.25
@@ -44,16 +43,12 @@ class LoopLag:
             self.buckets[bisect_left(LAG_SECONDS, lag)] += 1
 
 
-class ProcessMetrics(Collector):
+class ProcessMetrics(ProcessCollector):
     """One process, whatever it does."""
 
     def __init__(self, database: Database, lag: LoopLag) -> None:
         self._database = database
         self._lag = lag
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that several may be registered in one process, as in tests."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family with its present values."""
@@ -63,8 +58,7 @@ class ProcessMetrics(Collector):
         lag = HistogramMetricFamily(
             "portal_event_loop_lag_seconds", "How late the event loop ran what was due, sampled 4 times a second."
         )
-        bounds = [*map(str, LAG_SECONDS), "+Inf"]
-        lag.add_metric([], [*zip(bounds, accumulate(self._lag.buckets), strict=True)], self._lag.seconds)
+        lag.add_metric([], cumulative_buckets(LAG_SECONDS, self._lag.buckets), self._lag.seconds)
         yield lag
         yield from self._pool()
         yield from self._rounds()

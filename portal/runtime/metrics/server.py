@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
 from typing import Any
 
 from portal.core.errors import StartupError
@@ -22,8 +23,14 @@ def serve_metrics(settings: Settings, collect: CollectMetrics = collect_here) ->
     if not settings.metrics_port:
         yield
         return
-    server = _bind(settings, collect)
-    threading.Thread(target=server.serve_forever, name="metrics-port", daemon=True).start()
+    with serving_in_thread(_bind(settings, collect), "metrics-port"):
+        yield
+
+
+@contextmanager
+def serving_in_thread(server: BaseServer, name: str) -> Iterator[None]:
+    """Let a server answer in a thread of this name for as long as the block lasts, then close it."""
+    threading.Thread(target=server.serve_forever, name=name, daemon=True).start()
     try:
         yield
     finally:

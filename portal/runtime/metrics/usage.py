@@ -1,17 +1,16 @@
 """What /metrics says about usage on its way: shipping, broker, ingest, quarantine, invoices. Read when scraped."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from portal.core.rabbit import RabbitBus
-from portal.runtime.metrics.families import UNKNOWN
+from portal.runtime.metrics.families import UNKNOWN, ProcessCollector
 from portal.usage import IngestBatcher, JournalShipper
 from workers.watch_usage import UsageMonitor
 
 
-class UsageMetrics(Collector):
+class UsageMetrics(ProcessCollector):
     """The usage of one process; what piles up outside of it, as its monitor last saw it, NaN where it could not."""
 
     def __init__(
@@ -21,10 +20,6 @@ class UsageMetrics(Collector):
         self._batcher = batcher
         self._monitor = monitor
         self._broker = broker
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that several may be registered in one process, as in tests."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family with its present values."""

@@ -65,7 +65,7 @@ class Problem:
 
     @property
     def is_beside_field(self) -> bool:
-        """Whether the message stands beside an input, so that it need not be said above the form too."""
+        """Return whether the message stands beside an input, so that it need not be said above the form too."""
         return self.field in MESSAGE_FIELDS
 
 
