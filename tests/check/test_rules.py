@@ -108,6 +108,31 @@ def test_every_member_is_taken_once_and_refused_twice() -> None:
     assert count > 2_000
 
 
+def test_every_member_of_a_batch_is_taken_once_and_refused_twice() -> None:
+    """Beside checks that have the same member, or do without."""
+    count = 0
+    for name in VALUES:
+        key = [] if name == "key" else [("key", '"k"')]
+        for first, second, around in product(VALUES[name], VALUES[name], VALUES[name]):
+            single, doubled = [*key, (name, second)], [*key, (name, first), (name, second)]
+            for others in (
+                [],
+                [[*key, (name, around)]],
+                [[("key", '"k"')]],
+                [[("key", '"k"')], [*key, (name, around)]],
+            ):
+                for position in range(len(others) + 1):
+                    for separator in (":", ": "):
+                        texts = [written(members, separator).decode() for members in others]
+                        texts.insert(position, written(single, separator).decode())
+                        assert len(parse_batch(f'{{"checks":[{",".join(texts)}]}}'.encode()).checks) == len(texts)
+                        texts[position] = written(doubled, separator).decode()
+                        with pytest.raises(MalformedBody, match="twice"):
+                            parse_batch(f'{{"checks":[{",".join(texts)}]}}'.encode())
+                        count += 1
+    assert count > 1_000
+
+
 def test_a_doubled_member_is_refused_on_every_route() -> None:
     check = '{"key":"k","cost":1,"cost":1}'
     for body in (f'{{"checks":[{{"key":"k"}},{check}]}}', '{"checks":[{"key":"k"}],"checks":[{"key":"k"}]}'):
