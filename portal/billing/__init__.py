@@ -16,6 +16,7 @@ from portal.billing.decimals import decimal_from, format_decimal, signed_decimal
 from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import FinalizedInvoice, finalize_invoice, finalize_invoices
 from portal.billing.models import Invoice, InvoiceLine
+from portal.billing.new_tariff import parse_new_tariff
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
 from portal.billing.prorate import Share, days_covered, prorate
 from portal.billing.rate import Line, Totals, add_up, rate_usage
@@ -63,6 +64,7 @@ __all__ = [
     "list_invoiced",
     "list_invoices",
     "list_lines",
+    "parse_new_tariff",
     "parse_tariff",
     "parse_tariff_or_none",
     "part_document",

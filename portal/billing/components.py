@@ -1,6 +1,7 @@
 """How a charge's amount comes about: its tiers, packages and free units, each exact, so that the sum can be checked.
 
-Free units go first; what is left is priced as if it were all there is, tiers included.
+Free units go first; what is left is priced as if it were all there is. Free units and flat charges are divided by days;
+tiers, their flat fees and packages never are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from portal.billing.decimals import ZERO, format_decimal
-from portal.billing.prorate import Share, prorate
+from portal.billing.prorate import Share, prorate, prorate_units
 from portal.billing.tariff import Charge, ChargeModel, Tier
 
 
@@ -30,7 +31,7 @@ def components_of(charge: Charge, quantity: Decimal, currency: str, share: Share
     if charge.model is ChargeModel.FLAT:
         # Rounded here: a share of days has no end in decimals, and a part that cannot be written explains nothing.
         return (_part(ZERO, ZERO, prorate(charge.price, share, currency)),)
-    free = min(quantity, charge.free_units)
+    free = min(quantity, prorate_units(charge.free_units, share))
     priced = _priced(charge, quantity - free)
     return (_part(free, ZERO), *priced) if free else priced
 

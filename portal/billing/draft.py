@@ -6,7 +6,8 @@ from portal import plans, usage
 from portal.accounts import get_account
 from portal.billing import store
 from portal.billing.collect_inputs import collect_inputs
-from portal.billing.invoice_lines import build_lines, rows_of, totals
+from portal.billing.inputs import build_lines
+from portal.billing.invoice_lines import rows_of, totals
 from portal.billing.models import InvoiceLine
 from portal.billing.rate import Totals
 from portal.core.database import Tx
@@ -35,4 +36,4 @@ async def draft_invoice(tx: Tx, account_id: str) -> Draft:
     units = await usage.used_in_period(tx, account_id, period.name)
     inputs = await collect_inputs(tx, account_id, period, units, await usage.list_closed_periods(tx, account_id))
     drafts = build_lines(inputs)
-    return Draft(period, inputs.currency, rows_of(drafts, account_id, ""), totals(inputs, drafts))
+    return Draft(period, inputs.currency, rows_of(drafts, account_id, ""), totals(inputs.currency, drafts))

@@ -16,14 +16,8 @@ from portal import audit, plans, usage
 from portal.accounts import get_account
 from portal.billing import store
 from portal.billing.collect_inputs import collect_inputs
-from portal.billing.invoice_lines import (
-    InvoiceInputs,
-    InvoiceLineDraft,
-    build_lines,
-    is_worth_an_invoice,
-    rows_of,
-    totals,
-)
+from portal.billing.inputs import InvoiceInputs, build_lines, is_worth_an_invoice
+from portal.billing.invoice_lines import InvoiceLineDraft, rows_of, totals
 from portal.billing.models import BillingAccount, Invoice
 from portal.core.actor import SYSTEM, Actor
 from portal.core.database import Tx
@@ -121,7 +115,7 @@ async def _insert(tx: Tx, billed: Sequence[_Computed]) -> list[Invoice]:
 
 
 def _invoice(computed: _Computed, number: str, finalized_at: datetime) -> Invoice:
-    sums = totals(computed.inputs, computed.drafts)
+    sums = totals(computed.inputs.currency, computed.drafts)
     return Invoice(
         id=new_id("inv"),
         account_id=computed.account_id,

@@ -11,13 +11,13 @@ from portal.core.columns import json_column, time_column
 
 
 def _amount_column(*, is_nullable: bool = False) -> Column[Any]:
-    return Column(Numeric(20, 6), nullable=is_nullable)
+    return Column(Numeric(38, 6), nullable=is_nullable)
 
 
 class Invoice(SQLModel, table=True):
     """What an account owes for a billing period. One an account and period; `number` has no gaps within its year.
 
-    `inputs` is all that it was computed from (`portal.billing.invoice_lines.InvoiceInputs`), `digest` their SHA-256.
+    `inputs` is all that it was computed from (`portal.billing.inputs.InvoiceInputs`), `digest` their SHA-256.
     """
 
     __tablename__ = "invoices"

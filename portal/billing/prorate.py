@@ -1,11 +1,13 @@
 """Proration by day: both end days count, over the days that the period really has."""
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from portal.core.errors import Invalid
 from portal.core.money import Money, exactly
+from portal.plans import included
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ def prorate(amount: Decimal, share: Share, currency: str) -> Decimal:
     """Return the share of an amount, rounded half-up to minor units, once."""
     with exactly():
         return Money(amount * share.days / share.of_days, currency).rounded().amount
+
+
+def prorate_units(units: Decimal, share: Share) -> Decimal:
+    """Return the share of included units, rounded up; all of them, as they are, for a whole period."""
+    return units if share.is_whole else Decimal(included(math.ceil(units), share.days, share.of_days))
 
 
 def days_covered(first: date, last: date, period_first: date, period_last: date) -> Share:

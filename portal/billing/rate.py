@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from portal.billing.components import LineComponent, components_of
 from portal.billing.decimals import ZERO, format_decimal
-from portal.billing.prorate import WHOLE, Share, prorate
+from portal.billing.prorate import WHOLE, Share, prorate, prorate_units
 from portal.billing.tariff import Charge, ChargeModel, Tariff
 from portal.core.errors import Invalid
 from portal.core.money import Money, exactly
@@ -57,7 +57,8 @@ class Totals:
 def rate_usage(tariff: Tariff, quantities: Mapping[str, Decimal], share: Share = WHOLE) -> tuple[Line, ...]:
     """Price quantities: a line for each charge in its order, then what minimum and maximum spend add or take off.
 
-    A code without a quantity has used 0. The share reduces flat charges and minimum and maximum spend, never usage.
+    A code without a quantity has used 0. The share divides free units, flat charges and minimum spend, never tiers,
+    packages or maximum spend.
     Raises Invalid for a quantity that is negative or has more digits than can be exact.
     """
     with exactly():
@@ -83,7 +84,7 @@ def _line(charge: Charge, quantities: Mapping[str, Decimal], currency: str, shar
     called = CALLED[charge.model].format(code=charge.code, size=format_decimal(charge.size), days=_days(share))
     if charge.model is ChargeModel.FLAT:
         return Line(LineKind.FEE, charge.code, called, None, amount, parts)
-    return Line(LineKind.USAGE, charge.code, called, quantity, amount, parts)
+    return Line(LineKind.USAGE, charge.code, called + _included(charge, share), quantity, amount, parts)
 
 
 def _checked(quantity: Decimal, code: str) -> Decimal:
@@ -102,10 +103,17 @@ def _bound(of: Charge | Tariff, amount: Decimal, currency: str, share: Share) ->
     if of.minimum is not None and (missing := prorate(of.minimum, share, currency) - amount) > 0:
         called = f"Minimum spend {format_decimal(of.minimum)}{_days(share)}"
         return (Line(LineKind.MINIMUM, code, called, None, missing),)
-    if of.maximum is not None and (excess := amount - prorate(of.maximum, share, currency)) > 0:
-        called = f"Maximum spend {format_decimal(of.maximum)}{_days(share)}"
+    if of.maximum is not None and (excess := amount - Money(of.maximum, currency).rounded().amount) > 0:
+        called = f"Maximum spend {format_decimal(of.maximum)}"
         return (Line(LineKind.MAXIMUM, code, called, None, -excess),)
     return ()
+
+
+def _included(charge: Charge, share: Share) -> str:
+    """Return how many units are free where days divide them: ", 12 of 31 days, 387,097 included"."""
+    if share.is_whole or not charge.free_units:
+        return ""
+    return f"{_days(share)}, {prorate_units(charge.free_units, share):,} included"
 
 
 def _days(share: Share) -> str:

@@ -9,7 +9,10 @@ from portal.core.errors import Invalid
 
 
 def read_tariff(path: Path, currency: str | None = None) -> Tariff:
-    """Return the tariff, in `currency` if that is given. Raises Invalid with the path inside the file."""
+    """Return the tariff, in `currency` if that is given, as one that may be set on a plan.
+
+    Raises Invalid with the path inside the file.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -18,4 +21,4 @@ def read_tariff(path: Path, currency: str | None = None) -> Tariff:
         raise Invalid(f"{path} is not JSON.", hint="Name a tariff file.") from None
     if currency is not None and isinstance(document, dict):
         document["currency"] = currency_from(currency, ("--currency",))
-    return billing.parse_tariff(document)
+    return billing.parse_new_tariff(document)

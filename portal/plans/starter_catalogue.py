@@ -20,10 +20,11 @@ def _limit(name: str, amount: int, window_ms: int, per: str = "key") -> dict[str
     return {"name": name, "algorithm": "sliding_window", "amount": amount, "window_ms": window_ms, "per": per}
 
 
-def _overage(*tiers: tuple[int | None, str]) -> dict[str, Any]:
-    """Return a graduated tariff: what each unit costs, by how many there were in the month."""
+def _overage(included: int, *tiers: tuple[int | None, str]) -> dict[str, Any]:
+    """Return a tariff: what each unit beyond the included ones costs, by how many of those there were in the month."""
     steps = [{"up_to": up_to and str(up_to), "unit": unit, "flat": "0"} for up_to, unit in tiers]
-    return {"currency": "EUR", "charges": [{"code": "units", "model": "graduated", "tiers": steps}]}
+    charge = {"code": "units", "model": "graduated", "free_units": str(included), "tiers": steps}
+    return {"currency": "EUR", "charges": [charge]}
 
 
 STARTER_PLANS: list[dict[str, Any]] = [
@@ -43,7 +44,7 @@ STARTER_PLANS: list[dict[str, Any]] = [
         "price": Decimal(49),
         "monthly_quota": 1_000_000,
         "is_overage_allowed": True,
-        "tariff": _overage((1_000_000, "0"), (10_000_000, "0.00006"), (None, "0.00004")),
+        "tariff": _overage(1_000_000, (9_000_000, "0.00006"), (None, "0.00004")),
         "limits": [_limit("burst", 100, SECOND_MS), _limit("sustained", 3_000, MINUTE_MS)],
     },
     {
@@ -53,7 +54,7 @@ STARTER_PLANS: list[dict[str, Any]] = [
         "price": Decimal(990),
         "monthly_quota": 50_000_000,
         "is_overage_allowed": True,
-        "tariff": _overage((50_000_000, "0"), (None, "0.000018")),
+        "tariff": _overage(50_000_000, (None, "0.000018")),
         "limits": [_limit("burst", 5_000, SECOND_MS), _limit("account", 200_000, MINUTE_MS, per="account")],
     },
 ]

@@ -107,8 +107,8 @@ async def test_units_are_priced_by_the_plan_of_their_day(own: Database) -> None:
     assert done is not None
     (pro, free) = [line for line in await lines(own, account_id, done.invoice) if line[0] == "usage"]
     days = (month(0) - month(1)).days
-    included, cheaper = (math.ceil(Decimal(tier) * (days - 1) / days) for tier in (1_000_000, 10_000_000))
-    priced = (cheaper - included) * Decimal("0.00006") + (20_000_000 - cheaper) * Decimal("0.00004")
+    included, cheaper = (math.ceil(Decimal(tier) * (days - 1) / days) for tier in (1_000_000, 9_000_000))
+    priced = cheaper * Decimal("0.00006") + (20_000_000 - included - cheaper) * Decimal("0.00004")
     assert pro[2:] == (20_000_000, f"{priced:.2f}")
     assert free[2:] == (700, "0.00")
     assert await differences(own, account_id, 1) == []

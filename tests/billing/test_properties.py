@@ -70,7 +70,7 @@ def test_the_sum_stays_within_the_tariffs_bounds(tariff: Tariff, used: dict[str,
     if tariff.minimum is not None:
         assert total >= half_up(Fraction(tariff.minimum) * part, tariff.currency)
     if tariff.maximum is not None:
-        assert total <= half_up(Fraction(tariff.maximum) * part, tariff.currency)
+        assert total <= half_up(Fraction(tariff.maximum), tariff.currency)
     assert all(line.amount for line in lines if line.kind in BOUNDS)
 
 

@@ -1,6 +1,7 @@
 """Lines of a tariff: one for each charge, then minimum and maximum spend, then tax on what was rounded."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,14 @@ def test_the_maximum_spend_takes_off_what_is_above_it() -> None:
     line = rate_usage(tariff, {"calls": D(1200)})[-1]
     assert (line.kind, line.amount, line.description) == (LineKind.MAXIMUM, D(-200), "Maximum spend 1000")
     assert amounts_of(tariff, 1000) == [1000]
-    assert amounts_of(tariff, 1000, Share(25, 28)) == [1000, 893 - 1000]
+    assert amounts_of(tariff, 1200, Share(1, 28)) == [1200, -200], "it is never divided"
+
+
+@pytest.mark.parametrize(("maximum", "bound"), [("10.005", "10.01"), ("10.0049", "10.00"), ("0.004", "0.00")])
+def test_a_maximum_is_rounded_before_it_bounds(maximum: str, bound: str) -> None:
+    """As every amount is: half-up."""
+    assert sum(amounts_of(tariff_of(UNIT, maximum=maximum), 200)) == D(bound)
+    assert sum(amounts_of(tariff_of(UNIT | {"maximum": maximum}), 200)) == D(bound)
 
 
 def test_a_charge_has_bounds_of_its_own_and_the_tariffs_look_at_what_they_leave() -> None:
@@ -66,11 +74,40 @@ def test_a_charge_has_bounds_of_its_own_and_the_tariffs_look_at_what_they_leave(
     ]
 
 
-def test_days_reduce_flat_charges_and_bounds_but_never_usage() -> None:
+def test_days_divide_flat_charges_and_the_minimum_but_never_tiers() -> None:
     tariff = tariff_of({"model": "flat", "price": 1000}, GRADUATED, currency="JPY")
     lines = rate_usage(tariff, {"calls": D(10)}, Share(6, 31))
     assert [line.amount for line in lines] == [194, 102]
     assert lines[0].description == "calls, flat, 6 of 31 days"
+
+
+@pytest.mark.parametrize(
+    ("charge", "quantity", "days", "of_days", "amount", "words"),
+    [
+        (
+            UNIT | {"free_units": 1_000_000},
+            400_000,
+            12,
+            31,
+            "12903",
+            "calls, by the unit, 12 of 31 days, 387,097 included",
+        ),
+        (UNIT | {"free_units": 10}, 12, 10, 30, "8", "calls, by the unit, 10 of 30 days, 4 included"),
+        (UNIT | {"free_units": 1}, 1, 1, 31, "0", "calls, by the unit, 1 of 31 days, 1 included"),
+        (UNIT | {"free_units": 5}, 7, 0, 31, "7", "calls, by the unit, 0 of 31 days, 0 included"),
+        (UNIT, 7, 1, 31, "7", "calls, by the unit"),
+        (GRADUATED, 21, 1, 30, "163", "calls, in graduated tiers"),
+        (GRADUATED | {"free_units": 30}, 22, 1, 30, "163", "calls, in graduated tiers, 1 of 30 days, 1 included"),
+        ({"model": "package", "size": 100, "price": "5", "free_units": 60}, 103, 1, 30, "10", None),
+    ],
+)
+def test_days_divide_what_is_included_and_say_so(
+    charge: dict[str, Any], quantity: int, days: int, of_days: int, amount: str, words: str | None
+) -> None:
+    """What is left after that is priced as if it were all."""
+    (line,) = rate_usage(tariff_of(charge), {"calls": D(quantity)}, Share(days, of_days))
+    assert line.amount == D(amount)
+    assert words is None or line.description == words
 
 
 def test_the_tax_is_computed_on_rounded_lines_once() -> None:

@@ -8,16 +8,10 @@ from typing import Any
 
 import pytest
 
-from portal.billing.fees import Fee
-from portal.billing.invoice_lines import (
-    InvoiceInputs,
-    LateUsage,
-    PeriodUsage,
-    build_lines,
-    inputs_from,
-    is_worth_an_invoice,
-    totals,
-)
+from portal.billing.first_model import InvoiceInputs, LateUsage, PeriodUsage
+from portal.billing.first_model.fees import Fee
+from portal.billing.inputs import build_lines, inputs_from, is_worth_an_invoice
+from portal.billing.invoice_lines import totals
 from portal.billing.rate import LineKind
 from portal.core.errors import Invalid
 
@@ -118,10 +112,10 @@ def test_a_single_day_is_named_alone_and_a_minimum_by_its_month() -> None:
 def test_each_line_has_the_tax_of_its_own_plan() -> None:
     """What was charged with tax is given back with it, whatever the plan is now."""
     mixed = inputs(CREDIT, PRO, usage=[metered(tax_percent="10")])
-    sums = totals(mixed, build_lines(mixed))
+    sums = totals(mixed.currency, build_lines(mixed))
     assert (sums.subtotal, sums.tax, sums.total) == (Decimal("-278.50"), Decimal("-62.45"), Decimal("-340.95"))
     untaxed = inputs(usage=[metered(0)])
-    assert str(totals(untaxed, build_lines(untaxed)).tax) == "0.00"
+    assert str(totals(untaxed.currency, build_lines(untaxed)).tax) == "0.00"
 
 
 def test_a_tariff_in_another_currency_is_refused() -> None:

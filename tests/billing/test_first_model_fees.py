@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.billing.fees import (
+from portal.billing.first_model.fees import (
     BillingDays,
     Fee,
     PlanChange,
