@@ -12,8 +12,7 @@ from portal.billing import (
     list_due,
     register_accounts,
 )
-from portal.core.concurrency.backoff import every
-from portal.core.concurrency.rounds import rounds_of
+from portal.core.concurrency.worker_loop import every, rounds_of
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.core.outages.database_errors import is_server_unavailable

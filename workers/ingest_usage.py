@@ -6,8 +6,7 @@ Without a broker there is no such worker: a shipper's batch is counted in its ow
 import asyncio
 from contextlib import suppress
 
-from portal.core.concurrency.backoff import is_set_within
-from portal.core.concurrency.rounds import rounds_of
+from portal.core.concurrency.worker_loop import is_set_within, rounds_of
 from portal.core.rabbit import RabbitBus
 
 NAME = "ingest_usage"

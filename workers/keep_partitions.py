@@ -5,7 +5,7 @@ import asyncio
 from prometheus_client import Counter
 
 from portal.core.clock import utc_now
-from portal.core.concurrency.backoff import every
+from portal.core.concurrency.worker_loop import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.usage import (

@@ -4,7 +4,7 @@ import asyncio
 
 from portal import accounts
 from portal.accounts import PURGE_BATCH_SIZE
-from portal.core.concurrency.backoff import every
+from portal.core.concurrency.worker_loop import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from portal.core.concurrency.backoff import every
+from portal.core.concurrency.worker_loop import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.graphql import purge_responses

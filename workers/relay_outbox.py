@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from portal.core.concurrency.backoff import every
+from portal.core.concurrency.worker_loop import every
 from portal.core.database import Database
 from portal.core.messaging.bus import EVENTS, Bus
 from portal.core.messaging.outbox import OutboxRow, delete_events, lock_events

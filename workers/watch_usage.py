@@ -9,7 +9,7 @@ from time import monotonic
 
 from portal.billing import count_overdue
 from portal.core.clock import utc_now
-from portal.core.concurrency.backoff import every
+from portal.core.concurrency.worker_loop import every
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.core.messaging.bus import USAGE_RECORDED

@@ -18,7 +18,7 @@ from portal.accounts.identity.create_user import CreatedUser, create_user
 from portal.accounts.identity.sign_up import NewAccount, hash_new_password, sign_up
 from portal.accounts.members.add_member import NewMember, add_member
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
-from portal.accounts.policy_version import bump_policy_version, suspend_again
+from portal.accounts.policy_version import PolicyChanged, bump_policy_version, suspend_again
 from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
 from portal.accounts.rules import MAX_SESSION_AGE, device_name, token_digest
 from portal.accounts.sessions.devices import MAX_DEVICE_AGE_DAYS
@@ -88,6 +88,7 @@ __all__ = [
     "NewMember",
     "Person",
     "PersonalToken",
+    "PolicyChanged",
     "ServiceToken",
     "ServiceTokenRevoked",
     "Session",

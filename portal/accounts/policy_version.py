@@ -4,11 +4,27 @@ from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any
 
+import msgspec
+
 from portal import audit
 from portal.accounts import store
 from portal.core.actor import Actor
 from portal.core.database import Tx
-from portal.core.messaging.events import PolicyChanged
+from portal.core.messaging.outbox import Event
+
+
+class PolicyChanged(Event, frozen=True, kw_only=True):
+    """What a key of the account may do has changed; `version` is accounts.policy_version after the change.
+
+    `change` is a random name of this change, and `tombstones` are what Redis remembers of it, by id: see
+    portal.keys.restore. Events of before they existed have neither.
+    """
+
+    wire_type = "PolicyChanged"
+    version: int
+    change: str = ""
+    tombstones: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+
 
 SUSPEND_AGAIN = audit.Action("account.suspend_again", "suspended the account again after a restore")
 

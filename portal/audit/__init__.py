@@ -4,7 +4,7 @@ A row's hash covers the one before it, so altering, deleting or reordering rows 
 Writes of one account queue behind an advisory lock of the transaction. Never holds a secret.
 
     action.py  what can be recorded: each verb declares its Action (name and words) beside itself
-    record.py  append a row     verify.py  the first row that does not follow     rules.py  the hash
+    record.py  append a row, with its hash     verify.py  the first row that does not follow
     models.py  store.py         its table and every statement on it
 """
 

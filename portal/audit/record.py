@@ -1,13 +1,36 @@
-"""Write one row of the audit log."""
+"""Write one row of the audit log. Rows of an account are a chain.
 
+A row's hash is SHA-256 over the hash before it and the row's canonical JSON.
+"""
+
+from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from portal.audit import store
 from portal.audit.action import Action
 from portal.audit.models import AuditEvent
-from portal.audit.rules import FIRST, chain_hash
 from portal.core.actor import Actor
 from portal.core.database import Tx
+
+GENESIS_HASH = bytes(32)
+
+
+def chain_hash(before: bytes, row: AuditEvent) -> bytes:
+    """Return the hash of `row` after one whose hash is `before` (`GENESIS_HASH` for the first of an account)."""
+    document = [
+        row.account_id,
+        row.sequence,
+        row.occurred_at.isoformat(),
+        row.actor_kind,
+        row.actor_id,
+        row.address,
+        row.action,
+        row.subject,
+        row.details,
+    ]
+    return sha256(before + msgspec.json.encode(document, order="sorted")).digest()
 
 
 async def record(tx: Tx, actor: Actor, action: Action, subject: str, **details: Any) -> None:
@@ -35,5 +58,5 @@ def build_event(
         details=details,
         hash=b"",
     )
-    row.hash = chain_hash(last.hash if last else FIRST, row)
+    row.hash = chain_hash(last.hash if last else GENESIS_HASH, row)
     return row

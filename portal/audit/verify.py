@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from portal.audit import store
-from portal.audit.rules import FIRST, chain_hash
+from portal.audit.record import GENESIS_HASH, chain_hash
 from portal.core.database import Tx
 
 PAGE = 500
@@ -32,17 +32,17 @@ async def verify_newest(tx: Tx, account_id: str, most: int) -> ChainState:
     """Verify the newest `most` rows, bounded for a page; `verify_chain` reads the whole chain."""
     last = await store.list_newest(tx, account_id, store.AuditFilter(), most=1)
     if not last:
-        return ChainState(0, 0, FIRST, None)
+        return ChainState(0, 0, GENESIS_HASH, None)
     first = max(1, last[0].sequence - most + 1)
     before = await store.find_audit_event(tx, account_id, first - 1) if first > 1 else None
-    start = (before.hash if before else FIRST), first
+    start = (before.hash if before else GENESIS_HASH), first
     broken = await _verify(tx, account_id, *start, until=last[0].sequence)
     return ChainState(last[0].sequence, last[0].sequence - first + 1, last[0].hash, broken)
 
 
 async def verify_chain(tx: Tx, account_id: str) -> Break | None:
     """Return where the chain breaks, or None when every row follows from the one before it."""
-    return await _verify(tx, account_id, FIRST, 1)
+    return await _verify(tx, account_id, GENESIS_HASH, 1)
 
 
 async def _verify(tx: Tx, account_id: str, before: bytes, expected: int, until: int | None = None) -> Break | None:

@@ -21,8 +21,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from portal.core.actor import Actor, Permission
 from portal.core.errors import Invalid, Unavailable
-from portal.core.messaging.events import Event
-from portal.core.messaging.outbox import insert_events
+from portal.core.messaging.outbox import Event, insert_events
 from portal.core.outages.database_errors import is_connection_lost, is_server_unavailable, sqlstate_of
 from portal.core.outages.outage_log import OutageLog
 

@@ -22,7 +22,7 @@ Failure: unexpected errors are logged and masked with the request id. Without Re
 from portal.graphql.engine.errors import error_code, request_error
 from portal.graphql.engine.execute import execute
 from portal.graphql.engine.idempotency import IdempotencyMismatch, RequestInProgress, purge_responses
-from portal.graphql.engine.options import IdempotencyKey, Options, Result, RunOnce
+from portal.graphql.engine.operation import IdempotencyKey, Options, Result, RunOnce
 from portal.graphql.engine.prepare import MUTATION_BY_GET, RATE_LIMITED
 from portal.graphql.engine.rate_limit import RATE_LIMIT_WINDOW_SECONDS, GraphQLRateLimiter, RateLimitResult
 from portal.graphql.engine.subscribe import SubscriptionContext, open_stream

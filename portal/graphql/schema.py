@@ -8,7 +8,7 @@ from graphql import GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import Node
 from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import SCALARS

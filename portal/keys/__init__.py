@@ -7,9 +7,9 @@ that no process answers from an older state. Never counts and never decides: see
     create.py  update.py  pause.py  resume.py  rotate.py  revoke.py  the verbs of an account
     override_limit.py  clear_override.py  end_overrides.py           the verbs of staff, and of a worker
     events.py  what is done to keys (KeyAction) and the events about it
-    rules.py  overrides.py  secrets.py                               what keys and secrets look like; what is in force
+    rules.py  secrets.py                                             what keys and secrets look like; what is in force
     restore/                                                         what must hold although PostgreSQL was restored
-    settings_version.py                                              who changed what meanwhile
+    describe_change.py                                               who changed what meanwhile
     models.py  store.py                                              its tables and every statement on them
 
 A verb lists itself once, in its own file: `@requires` says the permission (the schema and docs/guides/roles.md repeat
@@ -24,7 +24,6 @@ from portal.keys.end_overrides import end_overrides
 from portal.keys.events import KeyAction, change_told_by
 from portal.keys.models import Key, KeySecret
 from portal.keys.override_limit import NewOverride, override_key_limit
-from portal.keys.overrides import LimitOverride, overrides_of, with_overrides
 from portal.keys.pause import pause_key
 from portal.keys.restore.reapply import Reapplied, reapply_tombstones
 from portal.keys.restore.tombstones import (
@@ -42,14 +41,13 @@ from portal.keys.rotate import rotate_key
 from portal.keys.rules import (
     KeyLimit,
     KeyStatus,
-    has_secret,
+    LimitOverride,
     key_status,
-    mask_secrets,
-    parse_search,
-    secret_digest,
-    secret_problem,
+    overrides_of,
+    settings_version,
+    with_overrides,
 )
-from portal.keys.settings_version import settings_version
+from portal.keys.secrets import has_secret, mask_secrets, parse_search, secret_digest, secret_problem
 from portal.keys.store import (
     KeyFilter,
     count_keys,

@@ -7,7 +7,7 @@ from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
-from portal.keys.overrides import overrides_of, stored_overrides
+from portal.keys.rules import overrides_of, stored_overrides
 
 CLEAR_OVERRIDE = KeyAction("key.clear_override", "restored the plan's limit of the key")
 

@@ -8,7 +8,7 @@ from portal.core.ids import AccountId
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
-from portal.keys.overrides import overrides_of, stored_overrides
+from portal.keys.rules import overrides_of, stored_overrides
 
 END_OVERRIDE = KeyAction("key.end_override", "ended a temporary limit of the key")
 

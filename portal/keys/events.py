@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.audit import Action, find_action
-from portal.core.messaging.events import Event
+from portal.core.messaging.outbox import Event
 
 
 @dataclass(frozen=True, slots=True)

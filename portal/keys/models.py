@@ -13,7 +13,7 @@ class Key(SQLModel, table=True):
     """One identity: limits, quota and history belong to it, whichever of its secrets is used.
 
     `limits` of its own hold beside the plan's; each is {"name", "amount", "window_ms"}. `overrides` replace limits of
-    the plan, see overrides.py; `overrides_end_at` is when the next one ends. `attributes` is the `metadata` of the API.
+    the plan, see rules.py; `overrides_end_at` is when the next one ends. `attributes` is the `metadata` of the API.
     """
 
     __tablename__ = "keys"

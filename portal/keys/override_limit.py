@@ -11,7 +11,7 @@ from portal.core.errors import Invalid
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
-from portal.keys.overrides import LimitOverride, check_override, overrides_of, stored_overrides
+from portal.keys.rules import LimitOverride, check_override, overrides_of, stored_overrides
 from portal.plans import entitlement_of
 
 OVERRIDE_LIMIT = KeyAction("key.override_limit", "changed a limit of the key")

@@ -9,11 +9,10 @@ from portal.keys import store
 from portal.keys.events import KeyAction, KeyRevoked
 from portal.keys.models import Key
 from portal.keys.restore.tombstones import tombstones_of
-from portal.keys.rules import mask_secrets
+from portal.keys.rules import MAX_REASON
+from portal.keys.secrets import mask_secrets
 
 REVOKE = KeyAction("key.revoke", "revoked the key", "revoked")
-
-MAX_REASON = 500
 
 
 @requires(Permission.KEYS_WRITE)

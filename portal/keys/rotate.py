@@ -9,11 +9,11 @@ from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict, Invalid
 from portal.keys import store
+from portal.keys.describe_change import describe_change
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key, KeySecret
 from portal.keys.restore.tombstones import tombstones_of
 from portal.keys.secrets import add_secret
-from portal.keys.settings_version import describe_change
 
 ROTATE = KeyAction("key.rotate", "rotated the key", "rotated")
 

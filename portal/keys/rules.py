@@ -1,14 +1,18 @@
-"""Pure rules of keys: the secret's form, its checksum, what a key's fields may hold, its status, what a search is for.
+"""Pure rules of keys: what their fields may hold, their status, overrides of their limits, their settings' version.
 
-A text shaped like a secret is never sent to PostgreSQL or written anywhere as it is: a search looks up a whole one by
-its digest, a long piece of one by what a masked secret shows of it.
+*Overrides* are what the provider's staff put in the place of a plan's limit for one key, kept in `keys.overrides` as
+JSON objects. Only a limit that is counted for each key can be replaced: the state of an account's limit belongs to all
+of its keys. One that the plan has no more, or that has ended, changes nothing.
+
+*The version* of a key's settings is what somebody saw when they began to change them: a digest of each setting, side
+by side, so it needs no column, holds for changes that any other process made, and tells which settings differ. Saving
+with an older one is refused: a stale page never lifts an allow-list that somebody has set meanwhile.
 """
 
 import json
 import re
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -16,28 +20,31 @@ from typing import Any
 
 from portal.core.addresses import InvalidAddress, parse_network
 from portal.core.errors import Invalid
+from portal.core.texts import check_reason
 from portal.keys.models import Key
+from portal.plans import Limit
 
-BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-RANDOM_LENGTH = 30
-CHECKSUM_LENGTH = 6
 MAX_SCOPES = 50
 MAX_IPS = 50
 ATTRIBUTES_BYTES = 4096
 MAX_LIMITS = 5
 MAX_LIMIT_AMOUNT = 1_000_000
 MAX_LIMIT_WINDOW_MS = 24 * 60 * 60 * 1000
+MAX_OVERRIDE_AMOUNT = 1_000_000_000
+MIN_OVERRIDE_WINDOW_MS, MAX_OVERRIDE_WINDOW_MS = 100, 31 * 24 * 60 * 60 * 1000
+MAX_REASON = 500
+DIGEST_CHARACTERS = 8
+SETTINGS = {
+    "name": "name",
+    "scopes": "scopes",
+    "allowed_ips": "allowed addresses",
+    "attributes": "metadata",
+    "expires_at": "expiry",
+    "limits": "own limits",
+}
+"""The settings with the names that people read."""
 _SCOPE = re.compile(r"^[a-z0-9*][a-z0-9_.*-]*(:[a-z0-9*][a-z0-9_.*-]*)*$")
 _LIMIT_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,29}$")
-SHOWN_LENGTH = 4
-"""How many characters of a secret's body a masked one shows at each end."""
-_SECRET = re.compile(r"^[a-z][a-z0-9]{0,9}_(live|test)_[0-9A-Za-z]{36}$")
-_KEY_LIKE = r"(?P<head>[a-z][a-z0-9]{0,9}_(?:live|test)_)(?P<body>[0-9A-Za-z]{5,})"
-_CREDENTIAL_LIKE = r"(?P<kind>pat|svc|whsec)_(?![0-9A-HJKMNP-TV-Z]{26}\b)[\w-]{9,}"
-_RANDOM_LIKE = r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])(?=[A-Za-z]*[0-9])[0-9A-Za-z]{20,}"
-_SECRET_LIKE = re.compile(rf"(?<![0-9A-Za-z])(?:{_KEY_LIKE}|{_CREDENTIAL_LIKE}|{_RANDOM_LIKE})", re.ASCII)
-_NAMED_SECRET = re.compile(rf"(?<![0-9A-Za-z])(?:{_KEY_LIKE}|{_CREDENTIAL_LIKE})", re.ASCII)
-"""The same without guessing at random characters: they may as well be a cursor or a part of an endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,78 +61,6 @@ class KeyStatus(StrEnum):
     PAUSED = "paused"
     EXPIRED = "expired"
     REVOKED = "revoked"
-
-
-def checksum(text: str) -> str:
-    """Return the CRC-32 in six base62 digits: it reveals a mistyped key without a look-up, and nothing else."""
-    number = zlib.crc32(text.encode())
-    digits = ""
-    for _ in range(CHECKSUM_LENGTH):
-        number, rest = divmod(number, 62)
-        digits = BASE62[rest] + digits
-    return digits
-
-
-def assemble_secret(prefix: str, environment: str, random_part: str) -> str:
-    """Return `{prefix}_{live|test}_{30 base62}{6 base62 checksum}`."""
-    text = f"{prefix}_{environment}_{random_part}"
-    return text + checksum(text)
-
-
-def secret_problem(secret: str) -> str | None:
-    """Return why this cannot be one of our secrets, or None if it can."""
-    if not _SECRET.fullmatch(secret):
-        return "form"
-    return None if checksum(secret[:-CHECKSUM_LENGTH]) == secret[-CHECKSUM_LENGTH:] else "checksum"
-
-
-def secret_digest(secret: str) -> bytes:
-    """Return what is stored of a secret. 178 random bits need neither salt nor pepper."""
-    return sha256(secret.encode()).digest()
-
-
-def display_secret(secret: str) -> str:
-    """Return `pk_live_ab12…wxyz`: enough to recognize, too little to use."""
-    head, body = secret[: -RANDOM_LENGTH - CHECKSUM_LENGTH], secret[-RANDOM_LENGTH - CHECKSUM_LENGTH :]
-    return f"{head}{body[:SHOWN_LENGTH]}…{body[-SHOWN_LENGTH:]}"
-
-
-@dataclass(frozen=True, slots=True)
-class KeySearch:
-    """Search by `text` in names and masked secrets, or by a secret: its digest, and the beginning of its mask."""
-
-    text: str = ""
-    digest: bytes | None = None
-    mask: str | None = None
-
-
-def parse_search(text: str) -> KeySearch:
-    """Return what to look for. Of several secrets in one text, the first counts."""
-    found = _SECRET_LIKE.search(text)
-    if found is None:
-        return KeySearch(text.strip())
-    piece = found[0]
-    is_piece = found["head"] is not None and secret_problem(piece) == "form"
-    return KeySearch(
-        digest=secret_digest(piece), mask=found["head"] + found["body"][:SHOWN_LENGTH] if is_piece else None
-    )
-
-
-def mask_secrets(text: str, *, is_guessing: bool = True) -> str:
-    """Return the text with each secret in it as it may be shown: pk_live_ab12…wxyz, or only how it begins."""
-    return (_SECRET_LIKE if is_guessing else _NAMED_SECRET).sub(_masked, text)
-
-
-def has_secret(text: str) -> bool:
-    """Return whether something in the text is shaped like a secret, or like most of one."""
-    return _SECRET_LIKE.search(text) is not None
-
-
-def _masked(found: re.Match[str]) -> str:
-    if found["head"] is not None:
-        whole = secret_problem(found[0]) != "form"
-        return display_secret(found[0]) if whole else found["head"] + found["body"][:SHOWN_LENGTH] + "…"
-    return f"{found['kind']}_…" if found["kind"] is not None else found[0][:SHOWN_LENGTH] + "…"
 
 
 def key_status(key: Key, now: datetime) -> KeyStatus:
@@ -181,3 +116,113 @@ def check_expiry(expires_at: datetime | None, now: datetime) -> datetime | None:
     if expires_at is not None and expires_at <= now:
         raise Invalid("The expiry lies in the past.", path=("expiresAt",))
     return expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOverride:
+    """At most `amount` units in any `window_ms` in place of the plan's limit `name`; `expires_at` None: for good.
+
+    `burst` is a token bucket's; None: `amount`.
+    """
+
+    name: str
+    amount: int
+    window_ms: int
+    burst: int | None
+    reason: str
+    made_by: str
+    made_at: datetime
+    expires_at: datetime | None
+
+    def is_in_force(self, now: datetime) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+
+def overrides_of(key: Key, now: datetime) -> list[LimitOverride]:
+    """Return the overrides in force."""
+    stored = [
+        LimitOverride(**entry | {name: _instant(entry[name]) for name in ("made_at", "expires_at")})
+        for entry in key.overrides
+    ]
+    return [override for override in stored if override.is_in_force(now)]
+
+
+def with_overrides(limits: Iterable[Limit], overrides: Sequence[LimitOverride]) -> list[Limit]:
+    """Return the plan's limits as they apply to the key, in their order."""
+    by_name = {override.name: override for override in overrides}
+    return [_replaced(limit, by_name.get(limit.name)) for limit in limits]
+
+
+def check_override(override: LimitOverride, limits: Sequence[Limit], now: datetime) -> None:
+    """Refuse an override that the plan or the bounds do not allow. Raises Invalid with the field."""
+    of_keys = [limit for limit in limits if limit.per == "key"]
+    limit = next((limit for limit in of_keys if limit.name == override.name), None)
+    if limit is None:
+        names = ", ".join(limit.name for limit in of_keys) or "none"
+        raise Invalid(
+            f"The account's plan has no limit {override.name[:50]!r} that is counted for each key.",
+            hint=f"It has: {names}.",
+            path=("name",),
+        )
+    _check_numbers(override, limit)
+    if not override.reason or len(override.reason) > MAX_REASON:
+        raise Invalid(f"A reason has 1 to {MAX_REASON} characters.", path=("reason",))
+    check_reason(override.reason, MAX_REASON)
+    if override.expires_at is not None and override.expires_at <= now:
+        raise Invalid("The end lies in the past.", path=("expiresAt",))
+
+
+def stored_overrides(overrides: Iterable[LimitOverride]) -> tuple[list[dict[str, Any]], datetime | None]:
+    """Return them as JSON, by name, and when the next of them ends."""
+    ordered = sorted(overrides, key=lambda override: override.name)
+    ends = min((override.expires_at for override in ordered if override.expires_at is not None), default=None)
+    return [_json(override) for override in ordered], ends
+
+
+def _check_numbers(override: LimitOverride, limit: Limit) -> None:
+    if not 1 <= override.amount <= MAX_OVERRIDE_AMOUNT:
+        raise Invalid(f"An amount is 1 to {MAX_OVERRIDE_AMOUNT:,} units.", path=("amount",))
+    if not MIN_OVERRIDE_WINDOW_MS <= override.window_ms <= MAX_OVERRIDE_WINDOW_MS:
+        raise Invalid("A window is 100 ms to 31 days.", path=("windowMs",))
+    if override.burst is None:
+        return
+    if limit.algorithm != "token_bucket" or not 1 <= override.burst <= MAX_OVERRIDE_AMOUNT:
+        message = f"A burst is 1 to {MAX_OVERRIDE_AMOUNT:,} units, and only a token bucket has one."
+        raise Invalid(message, path=("burst",))
+
+
+def _replaced(limit: Limit, override: LimitOverride | None) -> Limit:
+    if override is None or limit.per != "key":
+        return limit
+    return replace(limit, amount=override.amount, window_ms=override.window_ms, burst=override.burst)
+
+
+def _json(override: LimitOverride) -> dict[str, Any]:
+    ends = override.expires_at.isoformat() if override.expires_at is not None else None
+    return asdict(override) | {"made_at": override.made_at.isoformat(), "expires_at": ends}
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def settings_version(key: Key) -> str:
+    """Return the version of the key's settings: it changes with each of them."""
+    return "".join(_digest(getattr(key, field)) for field in SETTINGS)
+
+
+def changed_since(version: str, key: Key) -> list[str]:
+    """Return the names of the settings that differ from the version; all of them if it is none of ours."""
+    current = settings_version(key)
+    if len(version) != len(current):
+        return [*SETTINGS.values()]
+    places = range(0, len(current), DIGEST_CHARACTERS)
+    return [
+        name
+        for name, place in zip(SETTINGS.values(), places, strict=True)
+        if version[place : place + DIGEST_CHARACTERS] != current[place : place + DIGEST_CHARACTERS]
+    ]
+
+
+def _digest(value: object) -> str:
+    return sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:DIGEST_CHARACTERS]

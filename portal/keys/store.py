@@ -11,7 +11,8 @@ from sqlmodel import col
 from portal.core.database import Tx
 from portal.core.errors import Conflict, NotFound
 from portal.keys.models import Key, KeySecret
-from portal.keys.rules import KeySearch, KeyStatus, parse_search
+from portal.keys.rules import KeyStatus
+from portal.keys.secrets import KeySearch, parse_search
 
 MAX_SECRETS = 10
 Selected = TypeVar("Selected")

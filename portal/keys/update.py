@@ -9,13 +9,23 @@ from portal import audit
 from portal.accounts import bump_policy_version
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
+from portal.core.errors import Conflict
 from portal.core.texts import check_name
 from portal.keys import store
+from portal.keys.describe_change import describe_change
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
 from portal.keys.restore.tombstones import tombstones_of
-from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
-from portal.keys.settings_version import changed_since, require_version, settings_version
+from portal.keys.rules import (
+    KeyLimit,
+    changed_since,
+    check_attributes,
+    check_expiry,
+    check_ips,
+    check_limits,
+    check_scopes,
+    settings_version,
+)
 
 UPDATE = KeyAction("key.update", "changed the key")
 
@@ -48,7 +58,7 @@ async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges, ver
     """
     key = await store.lock_open_key(tx, actor.account_id, key_id)
     if version is not None:
-        await require_version(tx, actor, key, version)
+        await _require_version(tx, actor, key, version)
     before = settings_version(key)
     if not isinstance(changes.name, Unset):
         key.name = check_name(changes.name)
@@ -71,3 +81,21 @@ async def update_key(tx: Tx, actor: Actor, key_id: str, changes: KeyChanges, ver
     await bump_policy_version(tx, key.account_id, tombstones_of(key))
     tx.emit(KeyChanged(account_id=key.account_id, key_id=key.id, change=UPDATE.verb))
     return key
+
+
+async def _require_version(tx: Tx, actor: Actor, key: Key, version: str) -> None:
+    """Refuse to save over a change that the caller has not seen. Raises Conflict, which says who changed what."""
+    changed = changed_since(version, key)
+    if changed:
+        what = f"changed {_join_words(changed)}"
+        raise Conflict(
+            f"{await describe_change(tx, actor, key, UPDATE.name, what)} Nothing was saved.",
+            hint="Look at the key as it is now and save again.",
+            path=("version",),
+        )
+
+
+def _join_words(names: list[str]) -> str:
+    """Return a list as people write it: name, scopes and expiry."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last

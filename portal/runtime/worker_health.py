@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from portal.core.concurrency.rounds import ROUNDS
+from portal.core.concurrency.worker_loop import ROUNDS
 from portal.core.errors import StartupError
 from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.settings import Settings

@@ -1,6 +1,6 @@
 """Facts about usage."""
 
-from portal.core.messaging.events import Event
+from portal.core.messaging.outbox import Event
 
 
 class UsageSettled(Event, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import pytest
 from graphql import GraphQLEnumType, build_schema
 
 from portal import audit, keys
-from portal.core.messaging.events import Event
+from portal.core.messaging.outbox import Event
 from portal.graphql import sdl
 from portal.graphql.roles_page import page
 

@@ -38,7 +38,7 @@ async def test_a_valid_check_answers_with_the_key_its_limits_and_quota(
 
 async def test_an_unknown_or_mistyped_key_is_not_found(process: Process) -> None:
     broken = "pk_live_" + "a" * 36
-    unknown = keys.rules.assemble_secret("pk", "live", "a" * 30)
+    unknown = keys.secrets.assemble_secret("pk", "live", "a" * 30)
     for key in (broken, unknown, "nonsense"):
         answer = await ask(process, key)
         assert (answer.valid, answer.code, answer.key_id) == (False, Code.NOT_FOUND, None)

@@ -8,7 +8,7 @@ import pytest
 
 from portal.core.errors import Invalid
 from portal.keys import Key, LimitOverride, overrides_of, with_overrides
-from portal.keys.overrides import check_override, stored_overrides
+from portal.keys.rules import check_override, stored_overrides
 from portal.plans import Limit
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

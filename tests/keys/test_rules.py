@@ -9,20 +9,16 @@ from hypothesis import strategies as st
 from portal.core.errors import Invalid
 from portal.keys.models import Key
 from portal.keys.rules import (
-    BASE62,
     KeyLimit,
     KeyStatus,
-    assemble_secret,
     check_attributes,
     check_expiry,
     check_ips,
     check_limits,
     check_scopes,
-    checksum,
-    display_secret,
     key_status,
-    secret_problem,
 )
+from portal.keys.secrets import BASE62, assemble_secret, checksum, display_secret, secret_problem
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PART = "0123456789abcdefghijABCDEFGHIJ"

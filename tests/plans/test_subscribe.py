@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 
 from portal import audit, plans
+from portal.accounts import PolicyChanged
 from portal.core.actor import ANONYMOUS, Actor
 from portal.core.database import Database, Tx
 from portal.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from portal.core.messaging.events import PolicyChanged
 
 
 async def catalogue(database: Database) -> dict[str, str]:

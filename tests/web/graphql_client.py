@@ -16,7 +16,7 @@ from portal.core.settings import Settings
 from portal.graphql import GraphQLRateLimiter
 from tests.throttle import Unlimited as UnlimitedSignIns
 from web.graphql.endpoint import graphql_routes
-from web.middleware.csrf import CsrfMiddleware
+from web.middleware.origins import CsrfMiddleware
 from web.middleware.security_headers import SecurityHeadersMiddleware
 
 PASSWORD = "correct horse battery"

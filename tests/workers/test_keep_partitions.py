@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from portal.core.clock import utc_now
-from portal.core.concurrency.backoff import Backoff
+from portal.core.concurrency.worker_loop import Backoff
 from portal.core.database import Database
 from portal.usage import Retention, ensure_partitions
 from workers import keep_partitions

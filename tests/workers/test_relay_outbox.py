@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from portal.accounts import PolicyChanged
 from portal.core.database import Database
 from portal.core.messaging.bus import EVENTS, InProcessBus
-from portal.core.messaging.events import PolicyChanged
 from tests.usage.sample import new_account
 from workers import relay_outbox
 

@@ -11,8 +11,7 @@ from portal.core.actor import ANONYMOUS
 from portal.core.errors import Unauthenticated
 from web.auth.identity import Caller
 from web.auth.session import current_visitor
-from web.connection.budget import Rank
-from web.connection.proof import note_rank
+from web.connection.budget import Rank, note_rank
 from web.http import bearer_token, client_address
 from web.services import services_of
 

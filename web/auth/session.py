@@ -9,8 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from portal.accounts import MAX_DEVICE_AGE_DAYS, MAX_SESSION_AGE, authenticate_session, get_account
 from portal.keys import has_secret
 from web.auth.identity import Visitor
-from web.connection.budget import Rank
-from web.connection.proof import note_rank
+from web.connection.budget import Rank, note_rank
 from web.http import client_address
 from web.services import services_of
 

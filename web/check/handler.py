@@ -32,8 +32,7 @@ from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.usage import JournalUnavailable
 from web.check import replies
 from web.check.counters import COUNTERS
-from web.check.headers import batch_headers
-from web.check.replies import Reply, batch_reply, native_reply, plain_reply, settled_reply
+from web.check.replies import Reply, batch_headers, batch_reply, native_reply, plain_reply, settled_reply
 
 CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/batch", "/check/settle"
 MAX_BODY = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024, CHECK_SETTLE: 16 * 1024}

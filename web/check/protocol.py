@@ -1,26 +1,77 @@
 """The check lane: plain check requests answered without ASGI, on a connection that serves every other request too.
 
-A plain check (see request_head.py) is decided as soon as its bytes are here, pipelined ones beside one another, and
-answered in order. Any other request waits for the answers before it and is served by HttpProtocol.
+A plain check is decided as soon as its bytes are here, pipelined ones beside one another, and answered in order. Its
+head is remembered by its bytes: a gateway sends the same one over and over. Whatever is not plain (chunked, Expect, an
+upgrade, a query, HTTP/1.0, another method or path, or malformed) waits for the answers before it and is served or
+refused by HttpProtocol. Both go by the same parser.
 """
 
 import asyncio
 from collections import deque
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from web.check import replies
 from web.check.counters import COUNTERS, RouteCounters
-from web.check.handler import MAX_BODY, CheckHandler
+from web.check.handler import MAX_BODY, CheckHandler, is_json
 from web.check.replies import Reply
-from web.check.request_head import RequestHead, parse_check_head
 from web.connection.body import LengthBody
 from web.connection.budget import Rank
+from web.connection.head import Refused, parse_head
 from web.connection.limits import MAX_PIPELINE, MAX_UNREAD_BYTES
 from web.connection.protocol import HttpProtocol
+from web.http.request import bearer_token
+
+MAX_REMEMBERED = 4096
+MAX_REMEMBERED_BYTES = 2048
+_START = tuple(b"POST %s HTTP/1.1\r\n" % path.encode() for path in MAX_BODY)
+_remembered: dict[bytes, "RequestHead | None"] = {}
+
+
+class RequestHead(NamedTuple):
+    """`token` is the bearer token, None without one."""
+
+    path: str
+    length: int
+    token: str | None
+    is_json: bool
+    is_last: bool
+
+
+def parse_check_head(head: bytes) -> RequestHead | None:
+    """Parse a head, up to and without the empty line. None when the lane does not answer it."""
+    try:
+        return _remembered[head]
+    except KeyError:
+        if not head.startswith(_START):
+            return None
+        parsed = _parse_plain(head)
+        if len(head) <= MAX_REMEMBERED_BYTES:
+            if len(_remembered) >= MAX_REMEMBERED:
+                _remembered.clear()
+            _remembered[head] = parsed
+        return parsed
+
+
+def _parse_plain(data: bytes) -> RequestHead | None:
+    try:
+        head = parse_head(data)
+    except Refused:
+        return None
+    headers = dict(head.headers)
+    if head.is_chunked or head.expects_continue or b"content-length" not in headers or b"upgrade" in headers:
+        return None
+    return RequestHead(
+        head.path,
+        head.length,
+        bearer_token(headers.get(b"authorization", b"").decode("latin-1")),
+        is_json(headers.get(b"content-type", b"").decode("latin-1")),
+        head.is_last,
+    )
+
 
 _START_OF = {
     media_type: b"content-type: %b\r\ncontent-length: " % media_type.encode()

@@ -12,8 +12,7 @@ from web.check import replies
 from web.check.counters import COUNTERS
 from web.check.handler import MAX_BODY, is_json
 from web.check.replies import Reply
-from web.connection.budget import Rank
-from web.connection.proof import note_rank
+from web.connection.budget import Rank, note_rank
 from web.http import bearer_token, read_body
 from web.services import services_of
 

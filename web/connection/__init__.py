@@ -7,6 +7,5 @@ exchange   one request over ASGI
 protocol   the connection: frames requests and answers them in order
 watch      the time of a connection, and its end
 websocket  a connection that became a WebSocket
-proof      what routes tell the connection of their caller
-budget     how many connections a process holds, and which one goes for a new one
+budget     how many connections a process holds, and which one goes for a new one: by what routes say of its caller
 """

@@ -25,6 +25,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from prometheus_client import Counter as Metric
+from starlette.requests import HTTPConnection
 
 RESERVED_DESCRIPTORS = 96
 """For journal, Redis, PostgreSQL, log, files that are being served, and what has been accepted but not yet counted."""
@@ -186,3 +187,10 @@ def _network(address: str) -> str:
     except ValueError:
         return address
     return str(parsed.ipv4_mapped) if parsed.ipv4_mapped else f"{int(parsed) >> 64:x}"
+
+
+def note_rank(request: HTTPConnection, rank: Rank) -> None:
+    """Note that a valid token or session came with this request; no-op where there is no connection, as in tests."""
+    connection = request.scope.get("state", {}).get("connection")
+    if connection is not None:
+        connection.prove(rank)

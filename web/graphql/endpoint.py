@@ -17,8 +17,18 @@ from portal.graphql import IdempotencyKey, Options, Result, SubscriptionContext,
 from web.auth.authenticate import authenticate
 from web.auth.csrf import SAFE_METHODS
 from web.auth.identity import Caller
-from web.graphql.request import PLAIN_JSON, GraphQLRequest, RequestRefused, accepted_type, read_request, wants_page
-from web.graphql.response import refusal, respond, respond_refused, status_of
+from web.graphql.http_messages import (
+    PLAIN_JSON,
+    GraphQLRequest,
+    RequestRefused,
+    accepted_type,
+    read_request,
+    refusal,
+    respond,
+    respond_refused,
+    status_of,
+    wants_page,
+)
 from web.graphql.sse import EventStream, accepts_events, wants_events
 from web.graphql.websocket import answer_socket
 from web.http import accept_of

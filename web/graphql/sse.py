@@ -11,11 +11,10 @@ from starlette.types import Receive, Scope, Send
 
 from portal.graphql import Result
 from web.auth.identity import Caller
+from web.graphql.http_messages import EVENT_STREAM, PLAIN_JSON, RESPONSE_JSON, refusal, respond_refused
 from web.graphql.live_connections import ConnectionRegistry, LiveConnection, TooManyConnections
-from web.graphql.request import EVENT_STREAM, PLAIN_JSON, RESPONSE_JSON
-from web.graphql.response import refusal, respond_refused
 from web.http import accept_of, preference_of
-from web.http.accept import EXACT
+from web.http.request import EXACT
 
 STREAM_PATH = "/graphql/stream"
 QUIET_SECONDS = 15.0

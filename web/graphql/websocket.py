@@ -20,9 +20,8 @@ from portal.graphql import Options, Result, SubscriptionContext, open_stream
 from web.auth.authenticate import authenticate_socket
 from web.auth.csrf import is_allowed_origin, is_own_origin, names_origin
 from web.auth.identity import Caller
+from web.graphql.http_messages import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, parse_request, refusal
 from web.graphql.live_connections import LiveConnection, TooManyConnections
-from web.graphql.request import MAX_BODY_BYTES, GraphQLRequest, RequestRefused, parse_request
-from web.graphql.response import refusal
 from web.services import services_of
 
 PROTOCOL = "graphql-transport-ws"

@@ -1,21 +1,25 @@
 """HTTP parts that several routes need, each once.
 
-accept      what a client accepts: media types by weight, gzip
-address     where a request comes from
+request     what a request says: address, bearer token, Accept, a body up to a size
 assets      static files, cached by their content
-bearer      the token of an Authorization header
-body        a body up to a size
 metrics     the text of /metrics
 rate_limit  the RateLimit headers
 """
 
-from web.http.accept import accept_of, accepts_gzip, parse_accept, preference_of, preferred_type, wants_html
-from web.http.address import client_address
 from web.http.assets import Assets, asset
-from web.http.bearer import bearer_token
-from web.http.body import read_body
 from web.http.metrics import CollectMetrics, collect_here, metrics_route, render_metrics
 from web.http.rate_limit import header_dict, rate_limit_lines
+from web.http.request import (
+    accept_of,
+    accepts_gzip,
+    bearer_token,
+    client_address,
+    parse_accept,
+    preference_of,
+    preferred_type,
+    read_body,
+    wants_html,
+)
 
 __all__ = [
     "Assets",

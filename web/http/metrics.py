@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from web.http.accept import parse_accept
+from web.http.request import parse_accept
 
 CollectMetrics = Callable[[], Iterable[Metric]]
 """Returns every family of this process, or of all that it speaks for. It may block: call it in a thread."""

@@ -5,15 +5,14 @@ security_headers  the headers of every answer, and the request's id
 metrics           how many requests and how long
 compress          gzip for pages and files
 errors            what a person or a program sees when something failed
-cors              lets listed other origins call the API, by token only
-csrf              refuses what another site makes a browser send
+origins           lets listed other origins call the API, by token only (CORS); refuses what else another site makes a
+                  browser send (CSRF)
 """
 
 from web.middleware.compress import MIN_BYTES, CompressionMiddleware
-from web.middleware.cors import CorsMiddleware
-from web.middleware.csrf import NOTHING, CsrfMiddleware
 from web.middleware.errors import EXCEPTION_HANDLERS, ErrorMiddleware
 from web.middleware.metrics import MetricsMiddleware
+from web.middleware.origins import NOTHING, CorsMiddleware, CsrfMiddleware
 from web.middleware.proxies import TrustedProxiesMiddleware
 from web.middleware.security_headers import CONTENT_SECURITY_POLICY, SecurityHeadersMiddleware
 

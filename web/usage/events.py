@@ -37,8 +37,7 @@ from portal.metering import (
 from web.check import replies
 from web.check.replies import Reply
 from web.check.routes import AnyMethod, response_of
-from web.connection.budget import Rank
-from web.connection.proof import note_rank
+from web.connection.budget import Rank, note_rank
 from web.http import bearer_token, read_body
 from web.services import services_of
 

@@ -6,7 +6,7 @@ from portal.accounts.tokens import store as token_store
 from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import NotFound
-from portal.core.messaging.events import Event
+from portal.core.messaging.outbox import Event
 
 
 class ServiceTokenRevoked(Event, frozen=True, kw_only=True):

@@ -7,11 +7,11 @@ from time import monotonic
 
 import msgspec
 
-from portal.accounts import ServiceTokenRevoked
+from portal.accounts import PolicyChanged, ServiceTokenRevoked
 from portal.check.shared_tokens import SharedTokens
 from portal.core.concurrency.background_tasks import BackgroundTasks
 from portal.core.logs import get_log
-from portal.core.messaging.events import Event, PolicyChanged
+from portal.core.messaging.outbox import Event
 from portal.limits import Limiter, LimitsUnavailable
 
 TIMEOUT_SECONDS = 1.0

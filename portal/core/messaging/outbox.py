@@ -1,18 +1,40 @@
 """The outbox: events are rows of the transaction that caused them, and a worker relays them to the bus.
 
+An event is a fact that a verb leaves for others: a lower domain tells a higher one by an event, never by a call.
 At least once: a crash between relaying and deleting sends an event again, so handlers are idempotent.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, delete, func, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from portal.core.messaging.events import Event
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact. Subclasses add their fields and say their `wire_type`: what the outbox stores and handlers look for.
+
+    A wire type never changes, whatever the class is called: rows with it may be waiting when a new version starts.
+    """
+
+    wire_type: ClassVar[str]
+    account_id: str
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a class without a wire type of its own."""
+        super().__init_subclass__()
+        if "wire_type" not in cls.__dict__:
+            raise TypeError(f"{cls.__name__} has no wire_type")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        return document
+
 
 MAX_COUNTED = 10_000
 

@@ -13,7 +13,7 @@ from time import monotonic
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
-from portal.core.concurrency.backoff import Backoff, is_set_within
+from portal.core.concurrency.worker_loop import Backoff, is_set_within
 from portal.core.errors import Unavailable
 from portal.core.logs import first_line, get_log
 from portal.core.messaging.bus import Handler

@@ -6,10 +6,10 @@ prepare.py     from a request to an operation that may run, with
     rate_limit.py  what the caller has left of it
 execute.py     run a query or mutation in one transaction, with
     idempotency.py, models.py  a mutation that is sent again runs once
-    context.py, loaders.py     what every resolver gets
-    errors.py                  what of an error a caller sees
+    loaders.py                 what many resolvers need is fetched together
+    errors.py                  what of an error a caller sees: problems as data, the rest shown or masked
 subscribe.py   run a subscription: each event as a query of its own
-options.py     what a request may say besides its document, and the result
+operation.py   what a request may say besides its document, what resolvers get, and the result
 resolvers.py   the decorators of fields: description, requirement, savepoint
-problems.py, pagination.py, scalars.py  what the types of all domains share
+pagination.py, scalars.py  what the types of all domains share
 """

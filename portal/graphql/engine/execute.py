@@ -14,10 +14,9 @@ from graphql import GraphQLError, OperationType, print_ast
 from portal.accounts import Person
 from portal.core.actor import Actor
 from portal.core.database import Database, Tx
-from portal.graphql.engine.context import GraphQLContext
 from portal.graphql.engine.errors import request_error, shown_errors
 from portal.graphql.engine.idempotency import acquire_slot, release_slot, slot_of, store_response
-from portal.graphql.engine.options import Options, Result, refused
+from portal.graphql.engine.operation import GraphQLContext, Options, Result, refused
 from portal.graphql.engine.prepare import PreparedOperation, prepare_operation
 from portal.graphql.schema import schema
 

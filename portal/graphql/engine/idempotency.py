@@ -27,7 +27,7 @@ from portal.core.database import Tx
 from portal.core.errors import Conflict
 from portal.core.ids import AccountId
 from portal.graphql.engine.models import StoredResponse
-from portal.graphql.engine.options import IdempotencyKey
+from portal.graphql.engine.operation import IdempotencyKey
 
 RETENTION = timedelta(minutes=10)
 NONCE_BYTES = 12

@@ -23,7 +23,7 @@ from portal.core.errors import Invalid
 from portal.core.json import nests_deeper
 from portal.graphql.engine.cost import MAX_COST, cost_of
 from portal.graphql.engine.errors import request_error
-from portal.graphql.engine.options import Cost, Options, Result, refused
+from portal.graphql.engine.operation import Cost, Options, Result, refused
 from portal.graphql.engine.rate_limit import REFUSED_COST
 from portal.graphql.engine.validation import MAX_ERRORS, MAX_NESTING, prepare
 from portal.graphql.schema import schema

@@ -13,8 +13,8 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from portal.core.actor import Permission, register_requirement, requirement_of
-from portal.graphql.engine.context import GraphQLContext
-from portal.graphql.engine.problems import ProblemsAsData
+from portal.graphql.engine.errors import ProblemsAsData
+from portal.graphql.engine.operation import GraphQLContext
 
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 AnyVerb = Callable[..., Coroutine[Any, Any, Any]]

@@ -13,10 +13,9 @@ from portal.accounts import Person
 from portal.core.actor import Actor
 from portal.core.database import Database
 from portal.core.errors import PortalError, Unauthenticated
-from portal.graphql.engine.context import GraphQLContext
 from portal.graphql.engine.errors import request_error, shown_errors
 from portal.graphql.engine.execute import run_prepared
-from portal.graphql.engine.options import Options, Result, refused
+from portal.graphql.engine.operation import GraphQLContext, Options, Result, refused
 from portal.graphql.engine.prepare import PreparedOperation, charge, prepare_operation, rate_limit_refusal
 from portal.graphql.live import SubscriptionHub
 from portal.graphql.schema import schema

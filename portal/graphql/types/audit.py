@@ -10,7 +10,7 @@ from portal import audit
 from portal.core.actor import Permission
 from portal.core.errors import Invalid
 from portal.core.ids import BODY_LENGTH
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, Json, value

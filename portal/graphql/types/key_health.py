@@ -11,7 +11,7 @@ from portal import keys, usage
 from portal.core.actor import Permission
 from portal.core.database import Tx
 from portal.core.ids import AccountId
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import check_first
 from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, value

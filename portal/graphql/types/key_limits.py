@@ -11,8 +11,8 @@ from portal import keys, plans
 from portal.core.actor import Actor, Permission
 from portal.core.database import Tx
 from portal.core.ids import AccountId
-from portal.graphql.engine.context import Info
-from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.resolvers import mutation
 from portal.graphql.engine.scalars import BigInt, value
 

@@ -7,13 +7,8 @@ import strawberry
 
 from portal import keys
 from portal.core.errors import Invalid
-from portal.graphql.engine.context import Info
-from portal.graphql.engine.problems import (
-    ConflictProblem,
-    ForbiddenProblem,
-    NotFoundProblem,
-    ValidationProblem,
-)
+from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.resolvers import mutation
 from portal.graphql.engine.scalars import BigInt, Environment, Json
 from portal.graphql.types.keys import Key, KeyId

@@ -8,7 +8,7 @@ import strawberry
 
 from portal import check, keys, usage
 from portal.core.actor import Permission
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, Environment, Json, value

@@ -10,9 +10,9 @@ from portal import billing, check, plans, usage
 from portal.core.actor import Permission
 from portal.core.errors import NotFound
 from portal.core.money import Money
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import Node
-from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem
 from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.engine.scalars import BigInt
 from portal.graphql.types.tariffs import Tariff

@@ -7,9 +7,9 @@ import strawberry
 
 from portal import accounts
 from portal.core.actor import Permission
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
-from portal.graphql.engine.problems import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
 from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.types.personal_tokens import TokenStatus
 

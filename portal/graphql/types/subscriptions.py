@@ -10,7 +10,7 @@ import strawberry
 from portal.core.actor import Permission
 from portal.core.errors import Unavailable
 from portal.graphql import live
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.resolvers import requires, resolver, subscription
 from portal.graphql.engine.scalars import BigInt, value
 from portal.graphql.types.keys import Key, find_key

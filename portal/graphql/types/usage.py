@@ -11,7 +11,7 @@ import strawberry
 from portal import usage
 from portal.core.actor import Permission
 from portal.core.errors import Invalid
-from portal.graphql.engine.context import Info
+from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import check_first
 from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, Environment, value

@@ -10,7 +10,7 @@ from time import monotonic
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from portal.core.concurrency.rounds import ROUNDS
+from portal.core.concurrency.worker_loop import ROUNDS
 from portal.core.database import Database
 from portal.runtime.metrics.families import ProcessCollector, cumulative_buckets
 

@@ -21,8 +21,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from portal.core.concurrency.backoff import Backoff, is_set_within
-from portal.core.concurrency.rounds import rounds_of
+from portal.core.concurrency.worker_loop import Backoff, is_set_within, rounds_of
 from portal.core.errors import PortalError
 from portal.core.logs import first_line, get_log
 from portal.core.messaging.bus import USAGE_RECORDED, Bus

@@ -3,7 +3,7 @@
 import pytest
 
 from portal.core.actor import Actor
-from portal.keys.rules import assemble_secret
+from portal.keys.secrets import assemble_secret
 from tests.web.check.conftest import MakeKey, Served
 
 FIELDS = [

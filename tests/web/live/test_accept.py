@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from tests.web.graphql_client import Visitor
 from tests.web.live.clients import Portal
-from web.graphql.request import accepted_type, wants_page
+from web.graphql.http_messages import accepted_type, wants_page
 from web.graphql.sse import accepts_events, wants_events
 from web.http import preferred_type, wants_html
 

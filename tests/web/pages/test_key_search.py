@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from portal import keys
 from portal.core.database import Database
-from portal.keys.rules import assemble_secret
+from portal.keys.secrets import assemble_secret
 from tests.web.conftest import Browser
 
 Browsers = Callable[..., Awaitable[Browser]]

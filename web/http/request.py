@@ -1,10 +1,10 @@
-"""What a client accepts (RFC 9110, 12.4 and 12.5), for media types and encodings alike."""
+"""What a request says: whom it comes from, its bearer token, what it accepts (RFC 9110, 12.4 and 12.5), its body."""
 
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import NamedTuple
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 HTML, JSON, PROBLEM_JSON = "text/html", "application/json", "application/problem+json"
 EXACT = 2
@@ -74,3 +74,35 @@ def _weight(parameters: list[str]) -> float:
                 return 0.0
             return min(1.0, weight) if isfinite(weight) else 0.0
     return 1.0
+
+
+def client_address(connection: HTTPConnection) -> str | None:
+    """Return the caller's address: the other end of the connection, or whom trusted proxies name (web.middleware)."""
+    return connection.client.host if connection.client else None
+
+
+MAX_TOKEN_CHARACTERS = 200
+"""Longer ones are none of ours and are not looked up."""
+
+
+def bearer_token(authorization: str) -> str | None:
+    """Return the token of an Authorization header; None for another scheme, an empty token or one that is too long."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and 0 < len(token) <= MAX_TOKEN_CHARACTERS else None
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes | None:
+    """Return the body; None when it is larger than `max_bytes`, and the rest is not read.
+
+    Raises ClientDisconnect when the client leaves before the end; there is nobody to answer then.
+    """
+    length = request.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)

@@ -1,16 +1,21 @@
-"""An operation's options beside its document, what it costs, and its result."""
+"""One operation: its options beside its document, what its resolvers get, what it costs, and its result."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
-from graphql import GraphQLError
+import strawberry
+from graphql import DocumentNode, GraphQLError
 
-from portal.core.actor import Actor
+from portal.accounts import Person
+from portal.core.actor import Actor, not_signed_in
 from portal.core.database import Tx
 from portal.core.ids import new_id
 from portal.core.settings import Caps
+from portal.graphql.engine.loaders import Loaders
 from portal.graphql.engine.rate_limit import RateLimitResult
+from portal.graphql.live import SubscriptionHub
 from portal.limits import Limiter
 
 TIMEOUT_SECONDS = 2.0
@@ -105,3 +110,46 @@ class Result:
 
 def refused(*errors: GraphQLError, cost: Cost | None = None) -> Result:
     return Result(None, errors, has_started=False, cost=cost)
+
+
+class GraphQLContext:
+    """One operation. An anonymous caller has no transaction, so a field without a check has nothing to show."""
+
+    hub: SubscriptionHub | None = None
+    """Only a subscription has one."""
+    caps: Caps | None = None
+    """Only a mutation needs them."""
+
+    def __init__(
+        self, actor: Actor, person: Person | None, document: DocumentNode, key_prefix: str, limiter: Limiter | None
+    ) -> None:
+        self.actor = actor
+        self.person = person
+        self.document = document
+        self.key_prefix = key_prefix
+        self.limiter = limiter
+        self.problem_count = 0
+        """How many of the operation's mutations answered a Problem."""
+        self._tx: Tx | None = None
+
+    def open(self, tx: Tx | None) -> None:
+        """Hand over the operation's transaction."""
+        self._tx = tx
+
+    @property
+    def tx(self) -> Tx:
+        """The operation's transaction. Raises Unauthenticated for an anonymous caller."""
+        if self._tx is None:
+            raise not_signed_in()
+        return self._tx
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        return Loaders(self.tx, self.actor.account_id, self.limiter)
+
+    def require_caller(self) -> None:
+        """Refuse an anonymous caller. Raises Unauthenticated."""
+        _ = self.tx
+
+
+Info = strawberry.Info[GraphQLContext, None]
