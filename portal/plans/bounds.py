@@ -30,14 +30,15 @@ def quota_bound(history: PeriodHistory) -> int | None:
 
 
 def _bound_of(holding: Holding, first: int, earlier: Sequence[tuple[Holding, range]], of_days: int) -> int | None:
-    """Return the bound that a plan brings from the day of number `first` on."""
-    quota = holding.terms.hard_quota
-    if quota is None or not holding.terms.price or first == 0:
-        return quota
+    """Return the bound that a plan brings from the day of number `first` on: all of it where it has all days."""
     days_by_plan: dict[tuple[str, int], tuple[PlanTerms, int]] = {}
     for other, days in earlier:
         _, before = days_by_plan.get(other.terms.key, (other.terms, 0))
         days_by_plan[other.terms.key] = other.terms, before + len(days)
+    quota = holding.terms.hard_quota
+    _, had_before = days_by_plan.get(holding.terms.key, (holding.terms, 0))
+    if quota is None or not holding.terms.price or had_before == first:
+        return quota
     used = holding.used_before
     shares = [_share(terms, days, of_days) for terms, days in days_by_plan.values()]
     at_most = sum(used if share is None else share for share in shares)

@@ -102,11 +102,18 @@ def decide_move(situation: Situation, terms: PlanTerms, *, has_credit_notes: boo
     """Return what it would be if staff moved the account to a plan at once; None when it is on it already.
 
     A move down gives back what the days left were charged. Of a fee ahead, which is invoiced already, only a credit
-    note can give back. Raises Conflict where there are none, for another currency, and as an upgrade would be refused.
+    note can give back. Raises Conflict where there are none, for another currency or another version of the same plan,
+    and as an upgrade would be refused.
     """
     current = situation.history.state.terms
     if terms.key == current.key:
         return None
+    if terms.plan_id == current.plan_id:
+        raise Conflict(
+            f"Another version of {terms.name} begins with the next period.",
+            hint=f"Choose {terms.name} for the account.",
+            path=("planId",),
+        )
     _check_currency(situation, terms)
     if terms.rank < current.rank:
         if not has_credit_notes and terms.price < _price_invoiced(situation.history):

@@ -26,9 +26,9 @@ class ChangeKind(StrEnum):
     """With the next period: a plan of lower rank, or another version of the same plan."""
     WITHDRAWAL = "withdrawal"
     MOVE_UP = "move_up"
-    """By staff, at once, like an upgrade; also to another version of the same plan."""
+    """By staff, at once, like an upgrade; also any change but to a lower rank that an older process made at once."""
     MOVE_DOWN = "move_down"
-    """By staff, at once; also any change to a lower rank that a process of an older version made at once."""
+    """By staff, at once; also any change to a lower rank that an older process made at once."""
 
 
 AT_ONCE = frozenset({ChangeKind.OPENING, ChangeKind.UPGRADE, ChangeKind.MOVE_UP, ChangeKind.MOVE_DOWN})

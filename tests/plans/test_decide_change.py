@@ -161,6 +161,19 @@ def test_staff_move_down_gives_back_only_what_is_not_invoiced() -> None:
     assert quota_bound(history) == 1
 
 
+def test_another_version_of_a_plan_begins_with_the_next_period_for_staff_too() -> None:
+    with pytest.raises(Conflict, match="begins with the next period"):
+        decide_move(Account(PRO).situation(at(5)), NEW_PRO)
+
+
+def test_a_plan_that_came_back_on_its_day_has_all_days_and_is_whole() -> None:
+    fee, between = plan("fee", 1, 3, quota=10_000), plan("between", 2, 9, quota=20_000)
+    account = Account(fee).choose(between, at(30, 8), used=20).move(fee, at(30, 9), ChangeKind.MOVE_DOWN, used=20)
+    assert quota_bound(account.history) == 10_000
+    opened = Account(None).open(fee, at(29)).choose(between, at(30, 8)).move(fee, at(30, 9), ChangeKind.MOVE_DOWN)
+    assert quota_bound(opened.history) == 334  # it has 2 of 30 days, one of them left
+
+
 def test_staff_may_move_to_what_is_lower_and_dearer() -> None:
     account = Account(plan("high", 3, 10))
     change = decide_move(account.situation(at(16)), plan("low", 2, 40))
