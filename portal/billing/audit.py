@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from portal import plans, usage
+from portal import usage
 from portal.billing import store
-from portal.billing.inputs import build_lines, inputs_from
+from portal.billing.inputs import build_lines, inputs_from, period_of
 from portal.billing.invoice_lines import rows_of, totals
 from portal.billing.models import BillingAccount, Invoice, InvoiceLine
 from portal.core.database import Tx
@@ -60,7 +60,7 @@ def _billed_again(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[Differ
         again = build_lines(inputs)
     except (msgspec.ValidationError, PortalError, ValueError, ArithmeticError):
         return [_difference(*where, "inputs that can be billed", 1, 0)]
-    sums, period = totals(inputs.currency, again), plans.period_named(inputs.period, inputs.time_zone)
+    sums, period = totals(inputs.currency, again), period_of(inputs)
     expected = [_without_words(line) for line in rows_of(again, invoice.account_id, invoice.id)]
     head = (inputs.period, period.start, period.end, inputs.currency, sums.subtotal, sums.tax, sums.total)
     stored = (invoice.period, invoice.period_start, invoice.period_end, invoice.currency)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from portal import plans, usage
 from portal.accounts import get_account
 from portal.billing import store
-from portal.billing.first_model import InvoiceInputs, LateUsage, PeriodUsage
+from portal.billing.first_model import InvoiceInputs, LateUsage, PeriodUsage, inputs_from
 from portal.billing.first_model.fees import (
     DAY,
     BillingDays,
@@ -29,7 +29,6 @@ from portal.billing.first_model.fees import (
     group_consecutive_days,
     plans_by_day,
 )
-from portal.billing.inputs import inputs_from
 from portal.billing.models import InvoiceLine
 from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.core.database import Tx

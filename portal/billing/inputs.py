@@ -5,10 +5,12 @@ from typing import Any
 
 import msgspec
 
-from portal.billing import first_model
+from portal import plans
+from portal.billing import first_model, second_model
 from portal.billing.invoice_lines import InvoiceLineDraft
+from portal.plans import Period
 
-InvoiceInputs = first_model.InvoiceInputs
+InvoiceInputs = first_model.InvoiceInputs | second_model.InvoiceInputs
 
 
 def inputs_from(document: dict[str, Any]) -> InvoiceInputs:
@@ -16,16 +18,31 @@ def inputs_from(document: dict[str, Any]) -> InvoiceInputs:
 
     Raises msgspec.ValidationError.
     """
-    if document.get("model", 1) != 1:
-        raise msgspec.ValidationError(f"model {document['model']} is not known")
-    return msgspec.convert(document, first_model.InvoiceInputs)
+    match document.get("model", 1):
+        case 1:
+            return first_model.inputs_from(document)
+        case 2:
+            return msgspec.convert(document, second_model.InvoiceInputs)
+        case model:
+            raise msgspec.ValidationError(f"model {model} is not known")
+
+
+def period_of(inputs: InvoiceInputs) -> Period:
+    """Return the period that is billed; by the first model it was the month of its name."""
+    if isinstance(inputs, first_model.InvoiceInputs):
+        return plans.period_named(inputs.period, inputs.time_zone)
+    return Period(inputs.period, inputs.start, inputs.end)
 
 
 def build_lines(inputs: InvoiceInputs) -> list[InvoiceLineDraft]:
     """Return the lines of an invoice, the same for the same inputs for ever."""
-    return first_model.build_lines(inputs)
+    if isinstance(inputs, first_model.InvoiceInputs):
+        return first_model.build_lines(inputs)
+    return second_model.build_lines(inputs)
 
 
 def is_worth_an_invoice(inputs: InvoiceInputs, drafts: Sequence[InvoiceLineDraft]) -> bool:
     """Tell whether there is anything to bill."""
-    return first_model.is_worth_an_invoice(inputs, drafts)
+    if isinstance(inputs, first_model.InvoiceInputs):
+        return first_model.is_worth_an_invoice(inputs, drafts)
+    return second_model.is_worth_an_invoice(inputs, drafts)

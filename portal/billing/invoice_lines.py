@@ -28,13 +28,17 @@ class ChargedDays:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLineDraft:
-    """A line, the period and plan that it is about, its tax, and the days that it charges, if it is a fee."""
+    """A line, the period and plan that it is about, its tax, and the days that it charges, if it is a fee.
+
+    `version`: that of the plan; None by the first model, which knew none.
+    """
 
     line: Line
     period: str
     plan_id: str
     tax_percent: Decimal | None
     fee: ChargedDays | None = None
+    version: int | None = None
 
     def row(self, account_id: str, invoice_id: str, position: int) -> InvoiceLine:
         """Return the line as it is stored. A fee's code is the plan's name."""
@@ -51,6 +55,7 @@ class InvoiceLineDraft:
             amount=line.amount,
             parts=[part_document(part) for part in line.parts],
             plan_id=self.plan_id,
+            plan_version=self.version,
             tax_percent=self.tax_percent,
             price=fee.price if fee else None,
             first_day=fee.first if fee else None,

@@ -44,8 +44,8 @@ class Invoice(SQLModel, table=True):
 class InvoiceLine(SQLModel, table=True):
     """One line. `period` is the month whose usage or fee it is, which is an earlier one where usage came late.
 
-    It is about the plan `plan_id`. A fee is for its days `first_day` to `last_day` at `price` a month, negative where
-    it is given back; `code` is the plan's name then.
+    It is about the plan `plan_id`, in the version `plan_version`, which the first model has none of. A fee is for its
+    days `first_day` to `last_day` at `price` a month, negative where it is given back; `code` is the plan's name then.
     `units` is the usage that it bills, `parts` how the amount comes about: `portal.billing.components.LineComponent`s.
     """
 
@@ -62,6 +62,7 @@ class InvoiceLine(SQLModel, table=True):
     amount: Decimal = Field(sa_column=_amount_column())
     parts: list[dict[str, str]] = Field(sa_column=json_column("[]"))
     plan_id: str
+    plan_version: int | None = None
     tax_percent: Decimal | None = Field(default=None, sa_column=Column(Numeric, nullable=True))
     price: Decimal | None = Field(default=None, sa_column=_amount_column(is_nullable=True))
     first_day: date | None = None

@@ -84,7 +84,7 @@ def _line(charge: Charge, quantities: Mapping[str, Decimal], currency: str, shar
     called = CALLED[charge.model].format(code=charge.code, size=format_decimal(charge.size), days=_days(share))
     if charge.model is ChargeModel.FLAT:
         return Line(LineKind.FEE, charge.code, called, None, amount, parts)
-    return Line(LineKind.USAGE, charge.code, called + _included(charge, share), quantity, amount, parts)
+    return Line(LineKind.USAGE, charge.code, called + included_in_words(charge, share), quantity, amount, parts)
 
 
 def _checked(quantity: Decimal, code: str) -> Decimal:
@@ -109,7 +109,7 @@ def _bound(of: Charge | Tariff, amount: Decimal, currency: str, share: Share) ->
     return ()
 
 
-def _included(charge: Charge, share: Share) -> str:
+def included_in_words(charge: Charge, share: Share) -> str:
     """Return how many units are free where days divide them: ", 12 of 31 days, 387,097 included"."""
     if share.is_whole or not charge.free_units:
         return ""

@@ -156,7 +156,7 @@ async def billed_units(tx: Tx, account_id: str, period: str) -> int:
     used = select(func.max(col(InvoiceLine.units)).label("units")).where(
         *of_period, col(InvoiceLine.kind) == LineKind.USAGE
     )
-    by_plan = used.group_by(col(InvoiceLine.plan_id)).subquery()
+    by_plan = used.group_by(col(InvoiceLine.plan_id), col(InvoiceLine.plan_version)).subquery()
     late = select(func.coalesce(func.sum(col(InvoiceLine.units)), 0)).where(
         *of_period, col(InvoiceLine.kind) == LineKind.ADJUSTMENT
     )

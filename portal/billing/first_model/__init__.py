@@ -5,7 +5,19 @@ from portal.billing.first_model.invoice_lines import (
     LateUsage,
     PeriodUsage,
     build_lines,
+    inputs_from,
     is_worth_an_invoice,
+    price_usage,
+    tariff_of,
 )
 
-__all__ = ["InvoiceInputs", "LateUsage", "PeriodUsage", "build_lines", "is_worth_an_invoice"]
+__all__ = [
+    "InvoiceInputs",
+    "LateUsage",
+    "PeriodUsage",
+    "build_lines",
+    "inputs_from",
+    "is_worth_an_invoice",
+    "price_usage",
+    "tariff_of",
+]

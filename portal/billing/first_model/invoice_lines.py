@@ -68,6 +68,20 @@ class InvoiceInputs(msgspec.Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).digest()
 
 
+def inputs_from(document: dict[str, Any]) -> InvoiceInputs:
+    """Return the inputs that `to_json` wrote, or what those of a later model have in common with them.
+
+    Raises msgspec.ValidationError.
+    """
+    return msgspec.convert(document, InvoiceInputs)
+
+
+def price_usage(metered: PeriodUsage, units: int, currency: str) -> Decimal:
+    """Return what so many units cost as a period's usage, each line rounded as on its invoice."""
+    with exactly():
+        return sum((line.amount for line in _rated(tariff_of(metered, currency), max(0, units))), ZERO)
+
+
 def build_lines(inputs: InvoiceInputs) -> list[InvoiceLineDraft]:
     """Return the lines of an invoice: fees, then usage, then what came late."""
     is_only_one = len(inputs.usage) == 1
@@ -114,12 +128,10 @@ def _described(line: Line, when: str, *, has_several: bool) -> str:
 def _late(late: LateUsage, currency: str) -> InvoiceLineDraft:
     """Charge what the period would have cost more, had the usage been there in time."""
     metered, tariff = late.metered, tariff_of(late.metered, currency)
-    before, after = (
-        sum((line.amount for line in _rated(tariff, max(0, units))), ZERO) for units in (late.billed, metered.units)
-    )
+    with exactly():
+        amount = price_usage(metered, metered.units, currency) - price_usage(metered, late.billed, currency)
     described = f"Usage in {_month(metered.period)} that came after its invoice"
-    units = Decimal(metered.units - late.billed)
-    line = Line(LineKind.ADJUSTMENT, UNITS, described, units, after - before)
+    line = Line(LineKind.ADJUSTMENT, UNITS, described, Decimal(metered.units - late.billed), amount)
     return InvoiceLineDraft(line, metered.period, metered.plan_id, tariff.tax_percent)
 
 
