@@ -76,6 +76,7 @@ def _next_month(zone: str, day: date) -> datetime:
     return begin_of(zone, (day.replace(day=1) + 32 * DAY).replace(day=1))
 
 
+@cache
 def _period(zone: str, start: datetime, end: datetime, after: date) -> Period:
     dates = []
     candidate = after + DAY
