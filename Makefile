@@ -17,8 +17,10 @@ help: ## List the targets
 run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
 
-test: check browser broker servers strace ## Check everything, then run every test
-	$(BIN)/pytest
+test: check browser broker servers strace ## Check everything, then run every test; what fails beside others must pass alone
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup || { \
+	  [ $$? -eq 1 ] && echo "What failed beside other tests, once more and alone:" && \
+	  $(BIN)/pytest --last-failed --last-failed-no-failures none; }
 
 cover: check browser broker servers strace ## Every test again, measured: all of it, then rules and money, each with its own floor
 	$(BIN)/coverage erase

@@ -1,14 +1,16 @@
 """Real servers for every test: embedded PostgreSQL and Valkey, migrated once a session."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
 from migrations.run import migrate
 from portal import accounts, plans
+from portal.accounts.identity import passwords
 from portal.core.actor import SYSTEM, Actor, Role
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices, start_services
@@ -30,13 +32,36 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     count_left_out(items)
 
 
+_of_workers: list[str] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist has no terminal: it hands over what it would have written."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["summary"] = summary()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _of_workers.append(getattr(node, "workeroutput", {}).get("summary", ""))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for text in (summary(), left_out()):
+    for text in (*_of_workers, summary(), left_out()):
         if text:
             terminalreporter.write_line(text)
 
 
 MakeAccount = Callable[..., Awaitable[Actor]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """The same Argon2id at a fraction of the work: thousands of people sign up in these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")

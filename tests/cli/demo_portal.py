@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,12 +13,15 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from portal.cli import main
 from portal.cli.demo.state_file import DemoState, load_state
 
 PORTAL = (sys.executable, "-c", "from portal.cli import main; main()")
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 90
 STOP_SECONDS = 40
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["pytest", __name__])
 
 
 def portal_environment() -> dict[str, str]:
@@ -29,18 +33,29 @@ def portal_environment() -> dict[str, str]:
 
 
 async def run_portal(*arguments: str, **settings: str) -> tuple[int, str, str]:
-    """A command to its end: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *PORTAL,
-        *arguments,
-        cwd=PROJECT,
-        env=portal_environment() | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    """A command to its end: exit code, stdout, stderr.
+
+    It is a process of its own, forked from one that has imported the product, which costs more than most commands do.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = Path(folder) / "out", Path(folder) / "err"
+        process = _FORKS.Process(target=_run, args=(arguments, portal_environment() | settings, outputs))
+        process.start()
+        await asyncio.to_thread(process.join)
+        assert process.exitcode is not None
+        out, err = (path.read_text() for path in outputs)
+        return process.exitcode, out, err
+
+
+def _run(arguments: tuple[str, ...], environment: dict[str, str], outputs: tuple[Path, Path]) -> None:
+    for handle, path in enumerate(outputs, start=1):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), handle)
+    os.chdir(PROJECT)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["portal", *arguments]
+    main()
 
 
 @dataclass

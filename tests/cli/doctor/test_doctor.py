@@ -35,14 +35,15 @@ async def test_missing_settings_are_all_named() -> None:
     assert "PORTAL_REDIS_URLS" in out
 
 
-async def test_a_redis_that_forgets_is_doubtful(services: EmbeddedServices, database: Database, tmp_path: Path) -> None:
+async def test_a_redis_that_forgets_is_doubtful(where: dict[str, str], tmp_path: Path) -> None:
     """The tests' own Redis keeps nothing on disk. Without a journal the disk is doubtful too, and gets none."""
-    code, out, _ = await run_portal("doctor", "--json", **settings_of(services, str(tmp_path)))
+    code, out, _ = await run_portal("doctor", "--json", **where)
     assert code == 0
     assert {f["what"] for f in json.loads(out) if f["state"] != "good"} == {"Redis", "disk"}
-    assert not (tmp_path / "journal").exists()
-    (tmp_path / "journal").mkdir()
-    code, out, _ = await run_portal("doctor", "--json", **settings_of(services, str(tmp_path)))
+    journal = tmp_path / "data" / "journal"
+    assert not journal.exists()
+    journal.mkdir(parents=True)
+    code, out, _ = await run_portal("doctor", "--json", **where)
     assert code == 0
     states = {finding["what"]: finding["state"] for finding in json.loads(out)}
     assert states["Redis"] == "doubtful"

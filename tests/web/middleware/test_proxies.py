@@ -1,6 +1,7 @@
 """Behind a proxy: whose address is in sessions, the audit log, throttles and the anonymous allowance."""
 
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from secrets import token_hex
 
 import httpx2
@@ -51,8 +52,8 @@ async def sign_in(client: httpx2.AsyncClient, email: str, password: str, **heade
 
 
 def somewhere() -> str:
-    """An address that no other test uses."""
-    return f"2001:db8:{token_hex(2)}:{token_hex(2)}::1"
+    """An address that no other test uses, in its shortest form: that is how it is stored."""
+    return str(ip_address(f"2001:db8:{token_hex(2)}:{token_hex(2)}::1"))
 
 
 @pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded"])
