@@ -1,4 +1,4 @@
-"""Finalize the invoices of periods that are over, some accounts a transaction, which share the numbers of a year."""
+"""Finalize the invoices of periods that are over, some accounts a transaction, without a lock that all share."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from portal.billing import (
     finalize_invoice,
     finalize_invoices,
     list_due,
+    record_failure,
     register_accounts,
 )
 from portal.core.concurrency.worker_loop import every, rounds_of
@@ -22,6 +23,7 @@ EVERY_SECONDS = 60.0
 BATCH_SIZE = 100
 TOGETHER = 10
 """Accounts of a transaction: so few that whoever waits for one of them, as ingest does, waits for 0.1 s."""
+HELD_SECONDS = 0.2
 REGISTER_SECONDS = 3600.0
 """New accounts are looked for this often: none is billed before its first month is over."""
 _log = get_log(__name__)
@@ -90,7 +92,19 @@ async def _finalize_all(database: Database, account_id: str, grace: timedelta) -
         if is_server_unavailable(error):
             raise
         _log.exception("invoice_not_finalized", account_id=account_id)
+        await _record_failure(database, account_id)
     return written
+
+
+async def _record_failure(database: Database, account_id: str) -> None:
+    """Note for the metric that the account fails; whoever holds its row, and delays that, keeps nobody waiting."""
+    try:
+        async with database.transaction() as tx:
+            await tx.limit_waiting(HELD_SECONDS)
+            await record_failure(tx, account_id)
+    except Exception as error:
+        if is_server_unavailable(error):
+            raise
 
 
 async def _finalize(database: Database, account_id: str, grace: timedelta) -> FinalizedInvoice | None:

@@ -19,6 +19,7 @@ from portal.audit.store import (
     list_chains,
     list_newest,
     lock_chain,
+    try_lock_chains,
 )
 from portal.audit.verify import Break, verify_chain, verify_newest
 
@@ -37,6 +38,7 @@ __all__ = [
     "list_newest",
     "lock_chain",
     "record",
+    "try_lock_chains",
     "verify_chain",
     "verify_newest",
 ]

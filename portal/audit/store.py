@@ -1,15 +1,25 @@
 """Statements of the audit log."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlmodel import col
 
 from portal.audit.models import AuditEvent
 from portal.core.database import Tx
 
 Selected = TypeVar("Selected")
+_TRY_LOCK = text("""
+SELECT account_id FROM unnest(CAST(:accounts AS text[])) AS wanted (account_id)
+WHERE pg_try_advisory_xact_lock(hashtextextended('audit:' || account_id, 0))
+""")
+_LAST_ROWS = text("""
+SELECT last.* FROM unnest(CAST(:accounts AS text[])) AS wanted (account_id) CROSS JOIN LATERAL (
+    SELECT * FROM audit_events event WHERE event.account_id = wanted.account_id ORDER BY sequence DESC LIMIT 1
+) last
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,16 @@ async def lock_chain(tx: Tx, account_id: str) -> AuditEvent | None:
         .limit(1)
     )
     return await tx.find(statement)
+
+
+async def try_lock_chains(tx: Tx, account_ids: Collection[str]) -> dict[str, AuditEvent | None]:
+    """Lock those chains that nobody writes in, as `lock_chain` does, and return them with their last rows."""
+    locked = await tx.list(_TRY_LOCK, {"accounts": sorted(account_ids)}, returns=str)
+    last = select(AuditEvent).from_statement(_LAST_ROWS)
+    rows: dict[str, AuditEvent] = {
+        row.account_id: row for row in (await tx.execute(last, {"accounts": locked})).scalars()
+    }
+    return {account_id: rows.get(account_id) for account_id in locked}
 
 
 async def list_audit_events(tx: Tx, account_id: str, *, after_sequence: int = 0, most: int = 100) -> list[AuditEvent]:

@@ -3,7 +3,8 @@
 Owns `invoices`, `invoice_lines`, `invoice_numbers`, and `billing_accounts`, which tells how far an account is billed.
 An account is billed month by month in its own time zone: plans ahead, by the day; usage afterwards, at the tariff of
 the plan that it was on that day. What arrives after a month's invoice stands on the next one. An invoice never changes,
-and the inputs that are kept with it give the same lines whenever they are billed again.
+and the inputs that are kept with it give the same lines whenever they are billed again. It is issued with its number,
+which it gets after it is written; nobody sees it before.
 
 All of the computing is pure: (tariff, quantities, share of the period) become lines. Money is Decimal, never a float;
 sums are exact, each line is rounded half-up to minor units once, tax on the rounded lines. Never takes a payment, and
@@ -17,6 +18,7 @@ from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import FinalizedInvoice, finalize_invoice, finalize_invoices
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.new_tariff import parse_new_tariff
+from portal.billing.number import MAX_NUMBERED, number_invoices
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
 from portal.billing.prorate import Share, days_covered, prorate
 from portal.billing.rate import Line, Totals, add_up, rate_usage
@@ -29,11 +31,13 @@ from portal.billing.store import (
     list_invoiced,
     list_invoices,
     list_lines,
+    record_failure,
     register_accounts,
 )
 from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, tariff_document
 
 __all__ = [
+    "MAX_NUMBERED",
     "Charge",
     "ChargeModel",
     "Draft",
@@ -64,6 +68,7 @@ __all__ = [
     "list_invoiced",
     "list_invoices",
     "list_lines",
+    "number_invoices",
     "parse_new_tariff",
     "parse_tariff",
     "parse_tariff_or_none",
@@ -71,6 +76,7 @@ __all__ = [
     "parts_from",
     "prorate",
     "rate_usage",
+    "record_failure",
     "register_accounts",
     "signed_decimal_from",
     "tariff_document",

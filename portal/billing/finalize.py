@@ -2,29 +2,26 @@
 
     each account: lock its billing -> close the period (what comes afterwards is late) -> collect inputs, build lines
     -> on to the next period
-    then: lock the audit chains -> take as many numbers as there are invoices -> write all, in one transaction
+    then: write all invoices, without numbers, in one transaction
 
 A crash anywhere leaves nothing, and the next attempt does the same again. Of several at once one has an account and
-the others leave it. The year's numbers are what all share: they are locked for one flush and the commit.
+the others leave it; accounts share no lock. `number_invoices` issues what is written here.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from portal import audit, plans, usage
+from portal import plans, usage
 from portal.accounts import get_account
 from portal.billing import store
 from portal.billing.collect_inputs import collect_inputs
 from portal.billing.inputs import InvoiceInputs, build_lines, is_worth_an_invoice
 from portal.billing.invoice_lines import InvoiceLineDraft, rows_of, totals
-from portal.billing.models import BillingAccount, Invoice
-from portal.core.actor import SYSTEM, Actor
+from portal.billing.models import BillingAccount, Invoice, InvoiceLine
 from portal.core.database import Tx
 from portal.core.ids import AccountId, new_id
 from portal.plans import Period
-
-FINALIZE = audit.Action("invoice.finalize", "finalized the invoice")
 
 STATEMENT_SECONDS, WAITING_SECONDS, BATCH_WAITING_SECONDS = 10.0, 2.0, 0.2
 """Whoever holds something of an account delays this account, and nobody else's invoice: a batch gives up sooner."""
@@ -32,7 +29,7 @@ STATEMENT_SECONDS, WAITING_SECONDS, BATCH_WAITING_SECONDS = 10.0, 2.0, 0.2
 
 @dataclass(frozen=True, slots=True)
 class FinalizedInvoice:
-    """The period of the account is billed; `invoice` None: there was nothing in it to bill."""
+    """The period of the account is billed; `invoice` None: there was nothing in it to bill. It has no number yet."""
 
     account_id: str
     period: str
@@ -41,7 +38,7 @@ class FinalizedInvoice:
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """What there is to write for an account whose period is closed; the number alone is missing."""
+    """What there is to write for an account whose period is closed."""
 
     account_id: str
     period: Period
@@ -92,34 +89,24 @@ async def _compute(tx: Tx, account_id: str, grace: timedelta) -> _Computed | Non
 
 async def _advance(tx: Tx, billing: BillingAccount, following: Period) -> None:
     billing.next_period, billing.next_at = following.name, following.end
+    billing.billed_at, billing.failing_since = tx.now, None
     await tx.flush()
 
 
 async def _insert(tx: Tx, billed: Sequence[_Computed]) -> list[Invoice]:
-    """Write the invoices. All accounts share the year's numbers: they come last, and one flush and the commit after."""
-    if not billed:
-        return []
-    chains = [await audit.lock_chain(tx, computed.account_id) for computed in billed]
-    first, now = await store.take_numbers(tx, tx.now.year, len(billed))
-    invoices, rows = [], []
-    for place, (computed, last) in enumerate(zip(billed, chains, strict=True)):
-        number, finalized_at = f"{tx.now.year}-{first + place:06}", now + timedelta(microseconds=place)
-        invoice = _invoice(computed, number, finalized_at)
-        actor = Actor("system", SYSTEM.id, AccountId(computed.account_id))
-        details = {"number": number, "total": str(invoice.total)}
-        invoices.append(invoice)
+    invoices = [_invoice(computed, tx.now) for computed in billed]
+    rows: list[Invoice | InvoiceLine] = []
+    for computed, invoice in zip(billed, invoices, strict=True):
         rows += [invoice, *rows_of(computed.drafts, computed.account_id, invoice.id)]
-        rows.append(audit.build_event(tx, last, actor, FINALIZE, invoice.id, **details))
     await tx.insert_all(rows)
     return invoices
 
 
-def _invoice(computed: _Computed, number: str, finalized_at: datetime) -> Invoice:
+def _invoice(computed: _Computed, finalized_at: datetime) -> Invoice:
     sums = totals(computed.inputs.currency, computed.drafts)
     return Invoice(
         id=new_id("inv"),
         account_id=computed.account_id,
-        number=number,
         period=computed.period.name,
         period_start=computed.period.start,
         period_end=computed.period.end,

@@ -1,10 +1,13 @@
-"""Tables of invoices. An invoice and its lines are written once and never change: no role of ours may update them."""
+"""Tables of invoices. An invoice and its lines are written once and never change.
+
+No role of ours may update them, but for the number of an invoice that has none yet.
+"""
 
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Numeric, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Numeric, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import json_column, time_column
@@ -17,6 +20,8 @@ def _amount_column(*, is_nullable: bool = False) -> Column[Any]:
 class Invoice(SQLModel, table=True):
     """What an account owes for a billing period. One an account and period; `number` has no gaps within its year.
 
+    Without a number it is not issued: nobody sees it, and `finalized_at` is when it was computed; with the number, it
+    is when that was given.
     `inputs` is all that it was computed from (`portal.billing.inputs.InvoiceInputs`), `digest` their SHA-256.
     """
 
@@ -24,11 +29,12 @@ class Invoice(SQLModel, table=True):
     __table_args__: ClassVar = (
         UniqueConstraint("account_id", "period"),
         Index("ix_invoices_account_finalized", "account_id", "finalized_at", "id"),
+        Index("ix_invoices_unnumbered", "finalized_at", "id", postgresql_where=text("number IS NULL")),
     )
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="accounts.id")
-    number: str = Field(unique=True)
+    number: str | None = Field(default=None, unique=True)
     period: str
     period_start: datetime = Field(sa_column=time_column())
     period_end: datetime = Field(sa_column=time_column())
@@ -39,6 +45,13 @@ class Invoice(SQLModel, table=True):
     inputs: dict[str, Any] = Field(sa_column=json_column())
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     finalized_at: datetime = Field(sa_column=time_column())
+
+    @property
+    def issued_number(self) -> str:
+        """Return the number of an issued invoice. Raises ValueError for one that has none yet."""
+        if self.number is None:
+            raise ValueError(f"invoice {self.id} is not issued")
+        return self.number
 
 
 class InvoiceLine(SQLModel, table=True):
@@ -70,7 +83,10 @@ class InvoiceLine(SQLModel, table=True):
 
 
 class InvoiceNumber(SQLModel, table=True):
-    """The last number that was given in a year. Its row is locked until the invoice is there, so none is lost."""
+    """The last number that was given in a year, that of issue in the provider's time zone.
+
+    Its row is locked until the commit of the invoices that have the numbers, so none is lost.
+    """
 
     __tablename__ = "invoice_numbers"
 
@@ -79,12 +95,23 @@ class InvoiceNumber(SQLModel, table=True):
 
 
 class BillingAccount(SQLModel, table=True):
-    """How far an account is billed: from `first_period` on; the next one is `next_period`, which ends at `next_at`."""
+    """How far an account is billed: from `first_period` on; the next one is `next_period`, which ends at `next_at`.
+
+    `billed_at` is when that last moved on, `failing_since` when billing the account first failed since then.
+    """
 
     __tablename__ = "billing_accounts"
-    __table_args__: ClassVar = (Index("ix_billing_accounts_next_at", "next_at", "account_id"),)
+    __table_args__: ClassVar = (
+        Index("ix_billing_accounts_next_at", "next_at", "account_id"),
+        *(
+            Index(f"ix_billing_accounts_{column}", column, postgresql_where=text(f"{column} IS NOT NULL"))
+            for column in ("billed_at", "failing_since")
+        ),
+    )
 
     account_id: str = Field(primary_key=True, foreign_key="accounts.id")
     first_period: str
     next_period: str
     next_at: datetime = Field(sa_column=time_column())
+    billed_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    failing_since: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Integer, Select, bindparam, func, select, text, tuple_
+from sqlalchemy import CursorResult, Integer, Select, bindparam, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from portal.billing.models import BillingAccount, Invoice, InvoiceLine, InvoiceNumber
 from portal.billing.rate import LineKind
+from portal.core.columns import INSTANT
 from portal.core.database import Tx
 
 # A month begins and ends in the account's own zone.
@@ -35,8 +37,28 @@ _NEXT_NUMBERS = (
     .on_conflict_do_update(index_elements=["year"], set_={"last": col(InvoiceNumber.last) + _COUNT})
     .returning(col(InvoiceNumber.last), func.clock_timestamp().label("now"))
 )
+# One numberer at a time: any other finds the work done by it. Also the clock, once the lock is there.
+_LOCK_NUMBERING = text(
+    "SELECT clock_timestamp() FROM pg_try_advisory_xact_lock(hashtextextended('numbers', 0)) got WHERE got"
+)
+_NUMBER = text("""
+UPDATE invoices SET number = given.number, finalized_at = given.at
+FROM unnest(CAST(:ids AS text[]), CAST(:numbers AS text[]), CAST(:ats AS timestamptz[])) AS given (id, number, at)
+WHERE invoices.id = given.id AND invoices.number IS NULL
+""")
 OVERDUE = timedelta(hours=1)
-"""Beyond the grace: so long it may take to bill everybody's month."""
+"""Beyond the grace: so long it may take to bill a month, and longer for as long as one account after the other is."""
+NO_PROGRESS = timedelta(minutes=10)
+"""Without an account billed, or with one that fails, or an invoice that waits for its number."""
+_OVERDUE = text("""
+SELECT CASE WHEN EXISTS (SELECT FROM billing_accounts WHERE billed_at > :since)
+    THEN (SELECT count(*) FROM billing_accounts WHERE failing_since <= :since AND next_at <= :until)
+    ELSE (SELECT count(*) FROM billing_accounts WHERE next_at <= :until)
+    END + (SELECT count(*) FROM invoices WHERE number IS NULL AND finalized_at <= :since)
+""").bindparams(bindparam("since", type_=INSTANT), bindparam("until", type_=INSTANT))
+_FAILED = text("""
+UPDATE billing_accounts SET failing_since = clock_timestamp() WHERE account_id = :account AND failing_since IS NULL
+""")
 _NUMBERS = text("""
 SELECT year, last, count(invoice.id) AS invoices FROM invoice_numbers
 LEFT JOIN invoices invoice ON split_part(invoice.number, '-', 1) = year::text
@@ -49,6 +71,14 @@ class Due(NamedTuple):
 
     next_at: datetime
     account_id: str
+
+
+class Unnumbered(NamedTuple):
+    """An invoice that has no number yet."""
+
+    id: str
+    account_id: str
+    total: Decimal
 
 
 async def register_accounts(tx: Tx, after: str = "", most: int = MAX_REGISTERED) -> str | None:
@@ -75,9 +105,17 @@ async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> 
 
 
 async def count_overdue(tx: Tx, grace: timedelta) -> int:
-    """Count the accounts that should have been billed by now, and are not."""
-    until = tx.now - grace - OVERDUE
-    return await tx.get(select(func.count()).where(col(BillingAccount.next_at) <= until))
+    """Count the accounts that should have been billed an hour ago, and invoices that wait for their numbers.
+
+    While accounts are billed one after the other only those count that fail: a large run takes as long as it takes.
+    """
+    values = {"since": tx.now - NO_PROGRESS, "until": tx.now - grace - OVERDUE}
+    return await tx.get(_OVERDUE, values, returns=int)
+
+
+async def record_failure(tx: Tx, account_id: str) -> None:
+    """Note since when billing an account fails, until it succeeds."""
+    await tx.execute(_FAILED, {"account": account_id})
 
 
 async def lock_billing(tx: Tx, account_id: str) -> BillingAccount | None:
@@ -89,6 +127,19 @@ async def find_billing(tx: Tx, account_id: str) -> BillingAccount | None:
     return await tx.find(_billing(account_id))
 
 
+async def lock_numbering(tx: Tx) -> datetime | None:
+    """Become the one who gives numbers until the transaction ends. Returns the time; None while another does."""
+    return await tx.find(_LOCK_NUMBERING, returns=datetime)
+
+
+async def list_unnumbered(tx: Tx, most: int) -> list[Unnumbered]:
+    """List invoices without a number, across accounts, those computed first at the front."""
+    columns = col(Invoice.id), col(Invoice.account_id), col(Invoice.total)
+    statement = select(*columns).where(col(Invoice.number).is_(None))
+    rows = await tx.execute(statement.order_by(col(Invoice.finalized_at), col(Invoice.id)).limit(most))
+    return [Unnumbered(row.id, row.account_id, row.total) for row in rows]
+
+
 async def take_numbers(tx: Tx, year: int, count: int) -> tuple[int, datetime]:
     """Take the next `count` numbers of a year. Returns the first and when it was given, in the order of the numbers.
 
@@ -98,25 +149,34 @@ async def take_numbers(tx: Tx, year: int, count: int) -> tuple[int, datetime]:
     return row.last - count + 1, row.now
 
 
+async def number_invoices(tx: Tx, ids: Sequence[str], numbers: Sequence[str], ats: Sequence[datetime]) -> None:
+    """Give each invoice its number and the time. Raises RuntimeError where one has a number already."""
+    result = await tx.execute(_NUMBER, {"ids": [*ids], "numbers": [*numbers], "ats": [*ats]})
+    if (numbered := cast("CursorResult[Any]", result).rowcount) != len(ids):
+        raise RuntimeError(f"{len(ids)} numbers were given, and {numbered} invoices took one")
+
+
 async def list_number_gaps(tx: Tx) -> list[tuple[int, int, int]]:
     """List years in which numbers given and invoices differ: (year, numbers, invoices)."""
     return [(row.year, row.last, row.invoices) for row in await tx.execute(_NUMBERS)]
 
 
 async def find_invoice(tx: Tx, account_id: str, invoice_id: str) -> Invoice | None:
-    return await tx.find(_invoices(account_id).where(col(Invoice.id) == invoice_id))
+    """Return an issued invoice: one that has its number."""
+    return await tx.find(_issued(account_id).where(col(Invoice.id) == invoice_id))
 
 
 async def find_invoice_of(tx: Tx, account_id: str, period: str) -> Invoice | None:
+    """Return the period's invoice, with or without its number."""
     return await tx.find(_invoices(account_id).where(col(Invoice.period) == period))
 
 
 async def list_invoices(
     tx: Tx, account_id: str, *, most: int, after: tuple[datetime, str] | None = None
 ) -> list[Invoice]:
-    """List invoices, the newest first; `after` is (finalized_at, id) of the last one seen."""
+    """List issued invoices, the newest first; `after` is (finalized_at, id) of the last one seen."""
     place = tuple_(col(Invoice.finalized_at), col(Invoice.id))
-    statement = _invoices(account_id)
+    statement = _issued(account_id)
     if after is not None:
         statement = statement.where(place < after)
     newest_first = (col(Invoice.finalized_at).desc(), col(Invoice.id).desc())
@@ -124,7 +184,9 @@ async def list_invoices(
 
 
 async def count_invoices(tx: Tx, account_id: str) -> int:
-    return await tx.get(select(func.count()).where(col(Invoice.account_id) == account_id))
+    """Count issued invoices."""
+    statement = select(func.count()).where(col(Invoice.account_id) == account_id, col(Invoice.number).is_not(None))
+    return await tx.get(statement)
 
 
 async def list_lines(tx: Tx, account_id: str, invoice_ids: Sequence[str]) -> list[InvoiceLine]:
@@ -136,13 +198,12 @@ async def list_lines(tx: Tx, account_id: str, invoice_ids: Sequence[str]) -> lis
 
 
 async def list_fees(tx: Tx, account_id: str, period: str) -> list[InvoiceLine]:
-    """List what was charged and credited of plans for days of a period, in that order."""
+    """List what was charged and credited of plans for days of a period, in that order, issued or not."""
     statement = (
         select(InvoiceLine)
-        .join(Invoice, col(Invoice.id) == col(InvoiceLine.invoice_id))
-        .where(col(InvoiceLine.account_id) == account_id, col(Invoice.account_id) == account_id)
-        .where(col(InvoiceLine.first_day).is_not(None), col(InvoiceLine.period) == period)
-        .order_by(col(Invoice.finalized_at), col(Invoice.id), col(InvoiceLine.position))
+        .where(col(InvoiceLine.account_id) == account_id, col(InvoiceLine.period) == period)
+        .where(col(InvoiceLine.first_day).is_not(None))
+        .order_by(col(InvoiceLine.invoice_id), col(InvoiceLine.position))  # ids follow their time
     )
     return await tx.list(statement)
 
@@ -175,3 +236,7 @@ def _billing(account_id: str) -> Select[BillingAccount]:
 
 def _invoices(account_id: str) -> Select[Invoice]:
     return select(Invoice).where(col(Invoice.account_id) == account_id)
+
+
+def _issued(account_id: str) -> Select[Invoice]:
+    return _invoices(account_id).where(col(Invoice.number).is_not(None))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -125,6 +126,8 @@ class Settings(BaseSettings):
     """How long the quarantine keeps what could not be counted; 0: for ever."""
     invoice_grace_minutes: int = Field(default=60, ge=0, le=10_080)
     """An invoice is finalized this long after the end of its month, for usage that is still on its way."""
+    provider_time_zone: str = "UTC"
+    """Your time zone, like `Europe/Berlin`: the year in an invoice's number is that in which it is issued there."""
     metering_late_days: int = Field(default=35, ge=1, le=365)
     """How old an event at `POST /usage/events` may be; see [usage](../usage.md#external-metering)."""
 
@@ -150,6 +153,15 @@ class Settings(BaseSettings):
         if wrong := next((origin for origin in value if not _ORIGIN.fullmatch(origin.lower())), None):
             raise ValueError(f"{wrong[:80]!a} is no origin; write each like https://app.example, without a path")
         return [origin.lower() for origin in value]
+
+    @field_validator("provider_time_zone")
+    @classmethod
+    def _is_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{value[:80]!a} is no time zone; write it like Europe/Berlin") from None
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -199,6 +211,10 @@ class Settings(BaseSettings):
     @property
     def invoice_grace(self) -> timedelta:
         return timedelta(minutes=self.invoice_grace_minutes)
+
+    @cached_property
+    def provider_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.provider_time_zone)
 
     @property
     def is_https(self) -> bool:

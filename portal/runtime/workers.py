@@ -17,6 +17,7 @@ from workers import (
     finalize_invoices,
     ingest_usage,
     keep_partitions,
+    number_invoices,
     purge_expired,
     purge_responses,
     relay_outbox,
@@ -61,6 +62,7 @@ def build_workers(container: Container, shipper: JournalShipper) -> WorkerSet:
         "finalize_invoices": lambda stop: finalize_invoices.run(
             container.database, container.settings.invoice_grace, stop
         ),
+        "number_invoices": lambda stop: number_invoices.run(container.database, container.settings.provider_zone, stop),
         "purge_responses": lambda stop: purge_responses.run(container.database, stop),
         "keep_partitions": lambda stop: keep_partitions.run(container.database, retention, stop),
         WATCH: lambda stop: watch_usage.run(monitor, stop),

@@ -2,19 +2,21 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
 from portal import billing, plans
 from portal.core.actor import SYSTEM, Actor
 from portal.core.clock import utc_now
-from portal.core.database import Database
+from portal.core.database import Database, Tx
 from portal.core.ids import AccountId, new_id
 from portal.usage import encode_batch, ingest_usage
 from portal.usage.rules import month_of, months_from
 from tests.usage.sample import record
 
 GRACE = timedelta(0)
+ZONE = ZoneInfo("UTC")
 NOW = utc_now()
 
 
@@ -52,8 +54,29 @@ async def use(database: Database, account_id: str, at: datetime, calls: int, cos
 
 
 async def finalize_next(database: Database, account_id: str) -> billing.FinalizedInvoice | None:
+    """The account's next month, written and numbered."""
     async with database.transaction() as tx:
-        return await billing.finalize_invoice(tx, account_id, GRACE)
+        done = await billing.finalize_invoice(tx, account_id, GRACE)
+    await number_all(database)
+    return done
+
+
+async def number_all(database: Database) -> int:
+    """Number what waits; returns how many."""
+    numbered = 0
+    while True:
+        async with database.transaction() as tx:
+            count = await billing.number_invoices(tx, ZONE)
+        numbered += count
+        if not count:
+            return numbered
+
+
+async def number_of(database: Database, invoice: billing.Invoice | None) -> str | None:
+    """The number that the invoice has by now."""
+    assert invoice is not None
+    async with database.transaction() as tx:
+        return await tx.find(text("SELECT number FROM invoices WHERE id = :id"), {"id": invoice.id}, returns=str)
 
 
 async def finalize_all(database: Database, account_id: str) -> list[billing.FinalizedInvoice]:
@@ -91,3 +114,26 @@ async def differences(database: Database, account_id: str, back: int) -> list[tu
     async with database.snapshot() as tx:
         found = await billing.audit_invoice(tx, account_id, name(back))
     return [(one.measure, one.expected, one.found) for one in found]
+
+
+async def numbers_have_no_gap(database: Database) -> None:
+    """Every invoice has its number, all of this year, and they follow the time of issue."""
+    async with database.transaction() as tx:
+        numbers = await tx.list(text("SELECT number FROM invoices ORDER BY finalized_at"))
+    assert numbers == [f"{NOW.year}-{number:06}" for number in range(1, len(numbers) + 1)]
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+def crash_at(tx: Tx, statement: int) -> None:
+    """Before the statement of this number is sent."""
+    send = tx._send
+
+    async def send_or_crash(work: Any) -> Any:
+        if tx.statements + 1 >= statement:
+            raise Crash
+        return await send(work)
+
+    tx._send = send_or_crash  # type: ignore[method-assign,assignment]

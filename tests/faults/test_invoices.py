@@ -29,7 +29,7 @@ from portal.usage import (
     list_closed_periods,
     settle_usage,
 )
-from tests.billing.account import GRACE, NOW, choose, month, name, new_account
+from tests.billing.account import GRACE, NOW, ZONE, choose, month, name, new_account, number_all, numbers_have_no_gap
 from tests.faults.tools.report import Report, sized
 from tests.usage.databases import stocked_database
 from tests.usage.sample import record, request_id
@@ -98,6 +98,11 @@ class Trouble:
         await choose(self._database, self._draw.choice(self._accounts), self._draw.choice(SLUGS), at)
         await asyncio.sleep(0.1)
 
+    async def number(self) -> None:
+        async with self._database.transaction() as tx:
+            await billing.number_invoices(tx, ZONE, most=self._draw.choice((1, 3, 100)))
+        await asyncio.sleep(0.02)
+
     async def audit(self) -> None:
         assert await differences(self._database, self._draw.choice(self._accounts)) == []
         self.audits += 1
@@ -113,7 +118,8 @@ async def test_no_unit_is_lost_or_billed_twice_whatever_happens_at_once(own: Dat
     accounts = [await new_account(own, opened=month(MONTHS[0])) for _ in range(ACCOUNTS)]
     trouble = Trouble(own, accounts)
     steps = [*[trouble.close] * CLOSERS, *[trouble.ingest] * INGESTERS, *[trouble.settle] * SETTLERS]
-    await asyncio.gather(*[until_over(step) for step in (*steps, trouble.meter, trouble.change_plan, trouble.audit)])
+    others = [trouble.meter, trouble.change_plan, trouble.number, trouble.number, trouble.audit]
+    await asyncio.gather(*[until_over(step) for step in (*steps, *others)])
     used = 0
     for account_id in accounts:
         while await bill(own, account_id, month(-2) + timedelta(days=1)):
@@ -123,6 +129,8 @@ async def test_no_unit_is_lost_or_billed_twice_whatever_happens_at_once(own: Dat
             closed = await list_closed_periods(tx, account_id)
         assert all(one.used == one.billed for one in closed)
         used += sum(one.used for one in closed)
+    await number_all(own)
+    await numbers_have_no_gap(own)
     async with own.snapshot() as tx:
         assert await billing.audit_numbers(tx) == []
     assert trouble.audits

@@ -5,8 +5,10 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices
 from portal.usage import Journal, JournalShipper
 from tests.billing.account import GRACE, finalize_all, month, new_account
+from tests.usage.databases import stocked_database
 from tests.usage.sample import NOON, Receiver, record
 from workers.watch_usage import ROUNDS, UsageMonitor
 
@@ -51,14 +53,13 @@ async def test_what_a_start_finds_is_no_alarm_while_it_shrinks(database: Databas
     assert (watch.state.backlog_bytes, watch.state.backlog_seconds) == (0, 0.0)
 
 
-async def test_accounts_that_should_have_been_billed_are_counted(database: Database, tmp_path: Path) -> None:
-    await new_account(database, opened=month(1))
-    watch = UsageMonitor(tmp_path, database, None, GRACE)
-    await watch.look()
-    before = watch.state.overdue
-    account_id = await new_account(database, opened=month(1))
-    await watch.look()
-    assert (before or 0) + 1 == watch.state.overdue
-    await finalize_all(database, account_id)
-    await watch.look()
-    assert watch.state.overdue == before
+async def test_accounts_that_should_have_been_billed_are_counted(services: EmbeddedServices, tmp_path: Path) -> None:
+    async with stocked_database(services) as own:
+        watch = UsageMonitor(tmp_path, own, None, GRACE)
+        for count in (1, 2):
+            account_id = await new_account(own, opened=month(1))
+            await watch.look()
+            assert watch.state.overdue == count
+        await finalize_all(own, account_id)
+        await watch.look()
+        assert watch.state.overdue == 0, "billing is at work"

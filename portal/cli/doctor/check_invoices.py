@@ -31,8 +31,8 @@ async def _examine(tx: Tx, grace: timedelta) -> Finding:
             message = f"the tariff of {plan.slug} cannot be billed: {wrong}"
             return Finding(WHAT, State.BAD, message, f"Set it anew: portal plan tariff {plan.slug} TARIFF.json.")
     if overdue := await count_overdue(tx, grace):
-        message = f"{overdue:,} that should have been written an hour ago are not."
-        hint = "See that `portal worker` runs, and its log for invoice_not_finalized."
+        message = f"{overdue:,} that should have been written an hour ago are not, and nothing shows that they will be."
+        hint = "See that `portal worker` runs with finalize_invoices and number_invoices, and its log for both."
         return Finding(WHAT, State.DOUBTFUL, message, hint)
     return Finding(WHAT, State.GOOD, "all that are due are written, and every tariff can be read.")
 

@@ -93,7 +93,7 @@ class Invoice(Node, Bill):
     def of(cls, row: billing.Invoice) -> Self:
         return cls(
             id=strawberry.ID(row.id),
-            number=row.number,
+            number=row.issued_number,
             period=row.period,
             period_start=row.period_start,
             period_end=row.period_end,

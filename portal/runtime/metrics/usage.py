@@ -87,7 +87,7 @@ class UsageMetrics(ProcessCollector):
         )
         yield GaugeMetricFamily(
             "portal_invoices_overdue",
-            "Accounts whose invoice should have been written an hour ago, of the whole installation; use max.",
+            "Accounts that are an hour late and fail or stand still, unnumbered invoices too; of all, use max.",
             _known(state.overdue),
         )
         yield GaugeMetricFamily(

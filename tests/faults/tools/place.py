@@ -133,6 +133,8 @@ class Place:
             await billing.register_accounts(tx)
         async with self.parts.database.transaction() as tx:
             assert await billing.finalize_invoice(tx, customer.actor.account_id, NOT_OVER)
+        async with self.parts.database.transaction() as tx:
+            await billing.number_invoices(tx, self.parts.settings.provider_zone)
 
     async def billed(self, customer: Customer) -> Billed:
         """Asserts that the audit of invoices finds nothing."""
