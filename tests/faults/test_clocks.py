@@ -24,11 +24,11 @@ from tests.faults.tools.report import Report, sized
 from tests.limits.sentinels import SERVER, Server
 
 LIMITERS, CONCURRENT = 8, 64
-BURSTS = sized(12, 60)
+BURSTS = sized(3, 60)
 JUMPS = sized(10, 80)
 JUMP_SECONDS = (HOUR, -HOUR, HOUR, -2 * HOUR, 5 * HOUR, -0.05, -0.5, 0.05, -HOUR, 0.2)
 LIMIT, WINDOW_MS = 100, 1500
-ROUNDS = sized(40, 400)
+ROUNDS = sized(20, 400)
 
 
 @dataclass
