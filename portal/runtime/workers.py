@@ -81,7 +81,12 @@ def subscribe_ingest(container: Container) -> None:
 
 def build_batcher(container: Container) -> IngestBatcher:
     """Return what brings batches of usage records into PostgreSQL and raises the quota counters."""
-    return IngestBatcher(container.database, container.limiter.raise_used, retention_of(container.settings))
+    return IngestBatcher(
+        container.database,
+        container.limiter.raise_used,
+        retention_of(container.settings),
+        comes_again=container.broker is not None,
+    )
 
 
 def build_shipper(container: Container) -> JournalShipper:

@@ -1,6 +1,7 @@
 """Deliveries that go wrong, through a real broker: repeated, out of order, unconfirmed, poisonous, contradictory."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,8 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from structlog.testing import capture_logs
 
 from portal.core.database import Database
+from portal.core.embedded import EmbeddedServices
 from portal.core.messaging.bus import USAGE_RECORDED
 from portal.core.rabbit import BrokerStatus, RabbitBus
 from portal.usage import (
@@ -26,6 +30,7 @@ from portal.usage import (
 )
 from tests.broker.find import private_broker
 from tests.faults.tools.deaf_proxy import DeafProxy
+from tests.faults.tools.moody_postgres import MoodyPostgres
 from tests.faults.tools.report import Report, sized
 from tests.usage.sample import new_account, record, records
 from tests.usage.truth import buckets_off, raw_totals
@@ -33,6 +38,8 @@ from tests.usage.truth import buckets_off, raw_totals
 EVENTS = sized(4_000, 100_000)
 BATCH = sized(100, 1_000)
 TIMEOUT_SECONDS = sized(40, 180)
+PREFETCH = 20
+MAX_LINES = 6
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,7 @@ def account() -> str:
 
 
 def bus_to(url: str) -> RabbitBus:
-    return RabbitBus(url, USAGE_RECORDED, prefetch=20, retention_days=7)
+    return RabbitBus(url, USAGE_RECORDED, prefetch=PREFETCH, retention_days=7)
 
 
 async def _not_raised(account_id: str, period: str, used: int, settled: int) -> None:
@@ -228,3 +235,35 @@ async def test_poison_is_counted_after_all_once_it_can_be(database: Database, ac
     assert await raw_totals(database, account) == (1, 5)
     async with database.transaction() as tx:
         assert await tx.list(text("SELECT id FROM usage_quarantine WHERE account_id = :a"), {"a": account}) == []
+
+
+@pytest.mark.parametrize("mood", ["57P03", "53300", "cut"])
+async def test_an_outage_of_postgresql_is_two_lines_however_many_messages_wait(
+    services: EmbeddedServices, database: Database, broker_url: str, account: str, report: Report, mood: str
+) -> None:
+    rows = records(EVENTS, account_id=account)
+    url = make_url(services.database_url)
+    stop, bus = asyncio.Event(), bus_to(broker_url)
+    async with MoodyPostgres(int(url.port or 0)) as postgres:
+        behind = Database(url.set(host="127.0.0.1", port=postgres.port).render_as_string(hide_password=False))
+        batcher = IngestBatcher(behind, _not_raised)
+        bus.subscribe(USAGE_RECORDED, batcher.add)
+        postgres.become(mood)
+        with capture_logs() as logs:
+            running = asyncio.create_task(bus.run(stop))
+            await publish_all(broker_url, batched(rows))
+            await reaches(lambda: sum(consumer.retried for consumer in bus.consumers), 3 * PREFETCH)
+            assert batcher.oldest_seconds() > 0
+            postgres.become(None)
+            await reaches(lambda: batcher.added, EVENTS)
+            await reaches(lambda: sum(consumer.handled for consumer in bus.consumers), len(batched(rows)))
+            assert batcher.oldest_seconds() == 0
+        stop.set()
+        await running
+        await bus.close()
+        await behind.close()
+    await assert_counted(database, account, EVENTS)
+    said = Counter(line["event"] for line in logs)
+    report.tell(f"consumer, PostgreSQL {mood}", f"{sum(c.retried for c in bus.consumers)} failures: {dict(said)}")
+    assert (said["message_not_handled"], said["messages_handled_again"]) == (1, 1)
+    assert said.total() <= MAX_LINES

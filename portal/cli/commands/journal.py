@@ -66,7 +66,7 @@ async def _ship_again(folder: Path, data: Path | None) -> JournalRecovered:
         subscribe_ingest(container)
         with progress("Shipping bytes", kept_bytes(folder)) as advance:
             bus = _Watched(container.usage_bus, advance)
-            return JournalRecovered(await ship_again(folder, bus, container.settings.shipper_batch))
+            return await ship_again(folder, bus, container.settings.shipper_batch)
 
 
 class _Watched:

@@ -21,4 +21,5 @@ async def examine_quarantine(url: str) -> Finding | None:
         await database.close()
     if not count:
         return None
-    return Finding(WHAT, State.DOUBTFUL, f"{count:,} entries are not counted.", "Look at `portal dlq list`.")
+    what = "1 entry is" if count == 1 else f"{count:,} entries are"
+    return Finding(WHAT, State.DOUBTFUL, f"{what} not counted.", "Look at `portal dlq list`.")

@@ -46,10 +46,18 @@ class _Uncounted:
 class IngestBatcher:
     """Everything that one process ingests goes through one of these. The numbers count since the start.
 
-    Without a retention no event is too late.
+    Without a retention no event is too late. `comes_again`: who brings a batch holds it until it is counted, as a
+    broker's consumer does. A journal's shipper does not: it reads the records again, in other batches.
     """
 
-    def __init__(self, database: Database, raise_used: RaiseUsed, retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        raise_used: RaiseUsed,
+        retention: Retention | None = None,
+        *,
+        comes_again: bool = True,
+    ) -> None:
         self.batches = self.transactions = self.events = self.added = self.quarantined = self.failures = 0
         self.largest = 0
         self.lag_seconds = 0.0
@@ -57,6 +65,7 @@ class IngestBatcher:
         self._database = database
         self._raise_used = raise_used
         self._retention = retention
+        self._comes_again = comes_again
         self._cap = ResourceCap()
         self._waiting: deque[_Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -70,7 +79,9 @@ class IngestBatcher:
         try:
             await self._add(batch)
         except Exception:
-            if name in self._uncounted:
+            if not self._comes_again:
+                self._uncounted.pop(name, None)
+            elif name in self._uncounted:
                 self._uncounted[name].failed_at = monotonic()
             raise
         self._uncounted.pop(name, None)
@@ -78,7 +89,7 @@ class IngestBatcher:
     def oldest_seconds(self) -> float:
         """Return the age, now, of the oldest event that was brought here and is not counted; 0 where there is none.
 
-        What failed counts as well, since whoever brought it tries again.
+        What failed counts as well where it comes again; a shipper's is in its journal, whose age is known there.
         """
         forgotten = monotonic() - FORGET_SECONDS
         waiting = [*self._uncounted.items()]

@@ -12,6 +12,7 @@
     segments.py  the folder as its reader sees it: segments, cursors, who still writes
     backlog.py   what is not shipped yet: how much, and since when
     shipped_segments.py  what was shipped, kept for a database that is restored
+    ship_again.py  ship all that is still there, for such a database
     recover.py   ship what a dead node left
 
 A crash between confirmation and cursor ships a batch again: ingest recognises it. Damage in the middle of a segment is
@@ -20,7 +21,7 @@ never stepped over: the file is set aside, and somebody has to look at it.
 
 from portal.usage.journal.backlog import journal_backlog, journal_disk_use
 from portal.usage.journal.recover import JournalInUse, JournalRecovered, journal_bytes, recover_journal
-from portal.usage.journal.shipped_segments import kept_bytes, ship_again
+from portal.usage.journal.ship_again import kept_bytes, ship_again
 from portal.usage.journal.shipper import JournalDamaged, JournalShipper
 from portal.usage.journal.writer import Journal, JournalUnavailable
 

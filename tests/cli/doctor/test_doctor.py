@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
+from portal.cli.doctor.checks import State, examine_postgres
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
+from portal.core.ids import new_id
+from portal.usage import IngestBatcher
 from tests.billing.account import month, new_account
 from tests.cli.demo_portal import DemoPortal, run_portal
 
@@ -85,3 +90,55 @@ async def test_a_tariff_that_cannot_be_billed_and_overdue_accounts_are_reported(
     code, out, _ = await run_portal("doctor", **where)
     assert code == 1
     assert "✗ invoices     the tariff of pro cannot be billed: minimum: A float is not exact" in out
+
+
+@pytest.mark.parametrize(("count", "message"), [(1, "1 entry is not counted."), (3, "3 entries are not counted.")])
+async def test_usage_in_the_quarantine_is_told_and_ends_nothing(
+    own: Database, where: dict[str, str], count: int, message: str
+) -> None:
+    _, out, _ = await run_portal("doctor", **where)
+    assert "! quarantine" not in out
+
+    async def raise_nothing(account_id: str, period: str, used: int, settled: int) -> None:
+        """No quota has a part in this."""
+
+    for number in range(count):
+        await IngestBatcher(own, raise_nothing).add(f"no batch {number}".encode())
+    code, out, _ = await run_portal("doctor", "--json", **where)
+    assert code == 0
+    (found,) = [finding for finding in json.loads(out) if finding["what"] == "quarantine"]
+    assert (found["state"], found["message"]) == ("doubtful", message)
+    assert "portal dlq list" in found["hint"]
+
+
+@pytest.mark.parametrize(
+    ("alteration", "state", "words"),
+    [
+        ("", State.GOOD, "127.0.0.1"),
+        ("CONNECTION LIMIT 21", State.GOOD, "127.0.0.1"),
+        ("CONNECTION LIMIT 20", State.DOUBTFUL, "19 of 20 connections are left"),
+        ("CONNECTION LIMIT 2", State.DOUBTFUL, "1 of 2 connections are left"),
+        ("CONNECTION LIMIT 1", State.DOUBTFUL, "0 of 1 connections are left"),
+        ("CONNECTION LIMIT 0", State.BAD, "too many connections"),
+        ("NOLOGIN", State.BAD, "not permitted to log in"),
+        ("PASSWORD 'another'", State.BAD, "password authentication failed"),
+        ("SET default_transaction_read_only = on", State.BAD, "is read-only"),
+    ],
+)
+async def test_postgresql_in_its_moods(
+    services: EmbeddedServices, database: Database, alteration: str, state: State, words: str
+) -> None:
+    """By a role of our own, so that no other test meets the mood."""
+    role = new_id("role").lower()
+    url = make_url(services.database_url).set(username=role, password="hush-hush")
+    async with database.owner_connection() as connection:
+        await connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD 'hush-hush'"))
+        if alteration:
+            await connection.execute(text(f"ALTER ROLE {role} {alteration}"))
+    try:
+        found = await examine_postgres(url.render_as_string(hide_password=False))
+    finally:
+        async with database.owner_connection() as connection:
+            await connection.execute(text(f"DROP ROLE {role}"))
+    assert (found.state, words in found.message) == (state, True), found
+    assert "hush-hush" not in f"{found.message}{found.hint}"

@@ -6,11 +6,12 @@ from time import time
 
 import pytest
 
+from portal.core.messaging.bus import USAGE_RECORDED
 from portal.usage import ship_again
 from portal.usage.journal import shipped_segments
 from portal.usage.journal.format import encode_frames
-from portal.usage.journal.segments import list_segments
-from portal.usage.journal.shipped_segments import FOLDER, purge_kept
+from portal.usage.journal.segments import list_segments, set_aside
+from portal.usage.journal.shipped_segments import FOLDER, keep_segment, purge_kept
 from portal.usage.journal.shipper import JournalShipper
 from portal.usage.journal.writer import OpenSegment
 from portal.usage.records import encode_record
@@ -37,7 +38,7 @@ async def test_what_was_shipped_is_kept_and_ships_again_beside_what_is_still_wri
     assert [path.name[0] for path in list_segments(tmp_path / FOLDER)] == ["0", "1"]
     for _ in range(2):
         again = Receiver()
-        assert await ship_again(tmp_path, again.bus, 4) == 30
+        assert (await ship_again(tmp_path, again.bus, 4)).shipped == 30
         assert sorted(one.request_id for one in again.records) == IDS
     assert await shipper.run_once() == 0
     open_segment.close()
@@ -81,7 +82,46 @@ async def test_a_torn_end_and_a_damaged_middle_stop_nothing_else(tmp_path: Path)
     body[len(body) // 2] ^= 0xFF
     damaged.write_bytes(body)
     receiver = Receiver()
-    shipped = await ship_again(tmp_path, receiver.bus, 100)
+    report = await ship_again(tmp_path, receiver.bus, 100)
+    shipped = report.shipped
+    assert report.damaged == [damaged]
     assert shipped == len(receiver.records)
     assert {one.request_id for one in receiver.records} >= {one.request_id for one in records(30)[20:]}
     assert 19 < shipped < 29
+
+
+@pytest.mark.parametrize("batch", [1, 4, 10])
+@pytest.mark.parametrize("at_publish", range(8))
+async def test_segments_that_move_meanwhile_are_followed(tmp_path: Path, at_publish: int, batch: int) -> None:
+    """As a living shipper moves them, and a rotation adds one: at any moment, all of them."""
+    for number in (0, 1):
+        write(tmp_path, str(number) * 26, number * 10).close()
+    receiver, publishes = Receiver(), 0
+
+    async def move(_: bytes) -> None:
+        nonlocal publishes
+        if publishes == at_publish:
+            for path in list_segments(tmp_path):
+                keep_segment(path, HOUR)
+            write(tmp_path, "2" * 26, 20).close()
+        publishes += 1
+
+    receiver.bus.subscribe(USAGE_RECORDED, move)
+    report = await ship_again(tmp_path, receiver.bus, batch)
+    expected = IDS if publishes > at_publish else IDS[:20]
+    assert sorted(one.request_id for one in receiver.records) == expected
+    assert (report.shipped, report.damaged) == (len(expected), [])
+
+
+async def test_what_stood_before_damage_that_was_set_aside_ships_again(tmp_path: Path) -> None:
+    write(tmp_path, "0" * 26, 0).close()
+    (path,) = list_segments(tmp_path)
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 0xFF
+    path.write_bytes(body)
+    aside = set_aside(path)
+    receiver = Receiver()
+    report = await ship_again(tmp_path, receiver.bus, 100)
+    assert report.damaged == [aside]
+    assert [one.request_id for one in receiver.records] == IDS[: report.shipped]
+    assert 3 < report.shipped < 8
