@@ -23,8 +23,8 @@ from tests.faults.tools.report import Report, sized
 BEFORE, SINCE, DURING = sized(30, 2_000), sized(80, 20_000), sized(20, 500)
 SEGMENT_BYTES = "4096"
 """Small, so that some segments are shipped and kept, and others are still written."""
-REVOKE = "mutation ($id: ID!) { revokeKey(input: {id: $id}) { __typename } }"
-PAUSE = "mutation ($id: ID!) { pauseKey(input: {id: $id}) { __typename } }"
+REVOKE = "mutation ($id: ID!) { revokeKey(id: $id) { __typename } }"
+PAUSE = "mutation ($id: ID!) { pauseKey(id: $id) { __typename } }"
 
 
 async def test_a_restored_portal_has_every_count_again_and_no_right_more(tmp_path: Path, report: Report) -> None:
@@ -33,8 +33,9 @@ async def test_a_restored_portal_has_every_count_again_and_no_right_more(tmp_pat
             token = (await create_service_token(tx, SYSTEM, "gateway")).token
             dropped = await create_service_token(tx, SYSTEM, "dropped")
         place = Place(site.services, site.parts, token)
-        settings = {"PORTAL_CHECK_DEADLINE_MS": "1000", "PORTAL_JOURNAL_SEGMENT_BYTES": SEGMENT_BYTES}
-        async with serve(place, tmp_path, **settings) as served:
+        async with serve(
+            place, tmp_path, PORTAL_CHECK_DEADLINE_MS="1000", PORTAL_JOURNAL_SEGMENT_BYTES=SEGMENT_BYTES
+        ) as served:
             await _restore_under_traffic(site, place, served, dropped.token, dropped.row.id, report)
 
 
@@ -74,7 +75,7 @@ async def _restore_under_traffic(
             quota = (await client.check({"key": kept.secret, "cost": 0})).document["quota"]
             assert quota["used"] == ledgers.billable
             codes = [(await client.check({"key": one.secret})).document["code"] for one in others]
-            assert codes == ["REVOKED", "PAUSED"]
+            assert codes == ["REVOKED", "DISABLED"]
         report.tell(
             "restored under traffic", f"{lost} counts lost, {shipped['shipped']} shipped again, 0 missing, 0 twice"
         )
@@ -82,8 +83,6 @@ async def _restore_under_traffic(
     assert dropped_id in told["revoked_tokens"]
     assert (again["changed"], again["revoked_tokens"], again["healed"]) == ({}, [], 0)
     code, out, err = await run_portal("usage", "audit", **served.settings)
-    assert code == 0, out + err
-    code, out, err = await run_portal("audit", "verify", **served.settings)
     assert code == 0, out + err
     async with httpx2.AsyncClient(base_url=served.url, headers={"Authorization": f"Bearer {dropped_token}"}) as http:
         assert (await http.post("/check", json={"key": kept.secret})).status_code == 401

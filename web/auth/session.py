@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
 from portal.accounts import MAX_DEVICE_AGE_DAYS, MAX_SESSION_AGE, authenticate_session, get_account
-from portal.keys import has_secret
+from portal.keys import has_secret, mask_secrets
 from web.auth.identity import Visitor
 from web.connection.budget import Rank, note_rank
 from web.http import client_address
@@ -17,6 +17,9 @@ HOME = "/"
 DEVICE = "device"
 POLL_HEADER = "X-Poll"
 """A page that refreshes by itself sends this header, so that it keeps no unused session alive."""
+MAX_NEXT = 4096
+"""Characters of an address to go back to."""
+MAX_QUOTINGS = 5
 
 
 SIGNED_OUT_COOKIE = "signed-out"
@@ -135,7 +138,7 @@ def to_sign_in(request: Request) -> Response:
         return Response(status_code=401)
     is_fragment = request.headers.get("HX-Request") == "true"
     parts = urlsplit(request.headers.get("HX-Current-URL", "")) if is_fragment else request.url
-    has_query = parts.query and request.method == "GET" and not has_secret(unquote_plus(parts.query))
+    has_query = parts.query and request.method == "GET"
     target = safe_next(parts.path + (f"?{parts.query}" if has_query else ""))
     address = "/sign-in" if target == HOME else f"/sign-in?next={quote(target)}"
     if is_fragment:
@@ -144,6 +147,22 @@ def to_sign_in(request: Request) -> Response:
 
 
 def safe_next(target: str | None) -> str:
-    """Return the path if it is one on this site, else the first page: a link to us never leads elsewhere."""
+    """Return the path if it is one on this site, else the first page: a link to us never leads elsewhere.
+
+    A query with a secret in it, however it is quoted, is left out: the target stands in a page and in an address.
+    """
     is_path = target is not None and target.startswith("/") and target[1:2] not in ("/", "\\")
-    return target if target and is_path and target.isprintable() and "\\" not in target else HOME
+    if not target or not is_path or len(target) > MAX_NEXT or not target.isprintable() or "\\" in target:
+        return HOME
+    path, _, query = target.partition("?")
+    plain = _unquote(path)
+    if mask_secrets(plain, is_guessing=False) != plain:
+        return HOME
+    return path if has_secret(_unquote(query)) else target
+
+
+def _unquote(text: str) -> str:
+    """Return the text as it is after MAX_QUOTINGS rounds of unquoting."""
+    for _ in range(MAX_QUOTINGS):
+        text = unquote_plus(text)
+    return text

@@ -54,7 +54,7 @@ async def _ship_segment(folder: Path, name: str, bus: Bus, batch: int, report: J
 
 
 def _list_names(folder: Path) -> list[str]:
-    """Return the segments' names, the oldest first. What moves meanwhile is seen in one place at least: in this order."""
+    """Return the segments' names, the oldest first. In this order what moves meanwhile is seen at least once."""
     patterns = [(folder, f"*{SUFFIX}"), (folder, f"*{SUFFIX}{DAMAGED_SUFFIX}"), (folder / FOLDER, f"*{SUFFIX}")]
     return sorted(
         {path.name.removesuffix(DAMAGED_SUFFIX) for place, pattern in patterns for path in place.glob(pattern)}

@@ -20,7 +20,7 @@ from tests.faults.tools.client_process import Noted, Plan, read_notes
 from tests.faults.tools.oracle import node_of
 from tests.faults.tools.outages import children_of, frozen
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 40
 SERVERS = 2
 _BURST = 8

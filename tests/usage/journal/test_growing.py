@@ -74,7 +74,8 @@ def test_a_segment_that_grows_at_every_read_is_read_whole(
 ) -> None:
     data = b"".join(FRAMES)
     path = growing([data[at : at + step] for at in range(0, len(data), step)])
-    payloads, offset = [], 0
+    payloads: list[bytes] = []
+    offset = 0
     while len(payloads) < COUNT:
         chunk = read_chunk(path, offset, max_records=4)
         assert chunk.damage_at is None

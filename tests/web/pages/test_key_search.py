@@ -113,6 +113,25 @@ async def test_an_address_with_a_secret_is_left_at_once(ann: Browser, anonymous:
         assert secret[12:-4] not in nobody.headers["Location"]
 
 
+@pytest.mark.parametrize("page", ["/sign-in", "/sign-up"])
+@pytest.mark.parametrize("quoted", [str, quote, lambda text: quote(quote(text)), lambda text: text.replace("_", "%5F")])
+@pytest.mark.parametrize("target", ["{}", "/keys?q={}", "/usage?range=7d&endpoint={}", "/{}", "/keys/{}", "/x?a=%20{}"])
+async def test_no_way_in_repeats_a_secret(
+    anonymous: Browser, page: str, quoted: Callable[[str], str], target: str
+) -> None:
+    """In the address that leads here, however it is quoted, and in a field of a form that a stranger made."""
+    for name in ("next", "anything"):
+        answer = await anonymous.get(f"{page}?{name}={quoted(quote(target.format(UNKNOWN)))}")
+        while answer.status_code == 303:
+            assert UNKNOWN[12:-4] not in answer.headers["Location"]
+            answer = await anonymous.get(answer.headers["Location"])
+        assert answer.status_code == 200
+        assert UNKNOWN[12:-4] not in answer.text
+    form = {"email": "nobody@example.com", "password": "wrong horse battery", "next": quoted(target.format(UNKNOWN))}
+    refused = await anonymous.submit("/sign-in", **form)
+    assert UNKNOWN[12:-4] not in refused.text
+
+
 @pytest.mark.parametrize("wrong", [UNKNOWN, UNKNOWN[-36:], "pat_" + "aB3-_x" * 7, "x" * 26 + "!", ""])
 async def test_a_request_is_found_by_an_id_only(ann: Browser, wrong: str) -> None:
     request_id = "req_06C4A9VVRNH4SWM86X1PG3KH02"

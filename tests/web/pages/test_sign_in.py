@@ -144,6 +144,8 @@ async def test_an_idle_or_old_session_leads_to_sign_in_and_back(ann: Browser, da
         ("/x\\..\\y", "/"),
         ("/x\nSet-Cookie: a=b", "/"),
         ("javascript:alert(1)", "/"),
+        ("/keys?q=" + "x" * 4096, "/"),
+        ("/keys?q=" + "%25" * 1000, "/keys?q=" + "%25" * 1000),
     ],
 )
 def test_only_paths_of_this_site_are_gone_back_to(target: str | None, safe: str) -> None:

@@ -26,7 +26,7 @@ from web.auth.session import (
     signed_out,
 )
 from web.http import client_address
-from web.pages.framework import Form, Problem, leave_note, read_form, render, typed_fields
+from web.pages.framework import Form, Problem, lead_from_secret, leave_note, read_form, render, typed_fields
 from web.services import services_of
 
 _REFUSALS = (Invalid, Conflict, TooManyAttempts)
@@ -39,6 +39,8 @@ TYPED = "typed."
 
 async def get_sign_in(request: Request) -> Response:
     """Show the sign-in page; whoever is signed in goes on."""
+    if masked := lead_from_secret(request):
+        return masked
     target = safe_next(request.query_params.get("next"))
     if await current_visitor(request):
         return RedirectResponse(target, 303)
@@ -81,6 +83,8 @@ async def post_sign_in(request: Request) -> Response:
 
 async def get_sign_up(request: Request) -> Response:
     """Show the sign-up page; whoever is signed in goes on."""
+    if masked := lead_from_secret(request):
+        return masked
     if await current_visitor(request):
         return RedirectResponse(safe_next(None), 303)
     return render(request, SIGN_UP, {"form": Form()})

@@ -88,7 +88,11 @@ def _first_page(request: Request) -> str:
 
 async def without_secrets(page_request: PageRequest) -> Response | None:
     """Lead from an address with a secret in it to the same one with the secret masked."""
-    request = page_request.request
+    return lead_from_secret(page_request.request)
+
+
+def lead_from_secret(request: Request) -> Response | None:
+    """Return the redirect to the masked address, None where there is no secret in it; also without a session."""
     parameters = request.query_params.multi_items()
     masked = [(name, mask_secrets(text, is_guessing=False)) for name, text in parameters]
     return None if masked == parameters else RedirectResponse(f"{request.url.path}?{urlencode(masked)}", 303)
