@@ -22,7 +22,7 @@ from portal.core.settings import load_settings
 from portal.graphql import Options, execute, prepare, schema
 from portal.runtime import Container, open_container, prepare_database
 from tests.web.attacks.documents import documents
-from web.pages.framework.run_document import document
+from web.pages.framework.page import document
 
 OVERVIEW = """
 query Overview($from: DateTime!, $to: DateTime!) {

@@ -75,7 +75,7 @@ async def test_a_page_that_takes_too_long_says_so(
     ann: Browser, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # By its module: the package exports a function of the same name.
-    monkeypatch.setattr(modules["web.pages.framework.run_document"], "Options", partial(Options, timeout_seconds=0.2))
+    monkeypatch.setattr(modules["web.pages.framework.page"], "Options", partial(Options, timeout_seconds=0.2))
     async with database.owner_transaction() as tx:
         await tx.execute(text("LOCK TABLE keys IN ACCESS EXCLUSIVE MODE"))
         page = await ann.get("/")

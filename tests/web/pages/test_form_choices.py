@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.conftest import Browser
-from web.pages.framework import page
+from web.pages.framework import action
 
 STRANGE = ("", "never ", "NEVER", "9y", "0", "-1", "null", "never,30d", "live\u200b", "all\x00", "x" * 5000)
 KEY = {"name": "Chosen", "environment": "live", "expiry": "30d"}
@@ -82,8 +82,8 @@ async def test_a_field_that_was_sent_twice_is_no_form(ann: Browser, first: str, 
 
 def test_a_mistake_is_said_beside_its_input_or_above_the_form() -> None:
     """Whatever the templates show beside no input has its words above."""
-    templates = Path(page.__file__).parents[1].rglob("*.html")
+    templates = Path(action.__file__).parents[1].rglob("*.html")
     shown = {
         name for path in templates for name in re.findall(r'parts\.(?:field|area|beside)\("(\w+)"', path.read_text())
     }
-    assert shown == page.MESSAGE_FIELDS
+    assert shown == action.MESSAGE_FIELDS

@@ -1,16 +1,16 @@
 """What every page is built with: a document, a template, a form, and how figures are shown.
 
-page          a page is a document and a template; a form is a mutation and the page that has it
+page          a page is a document, run in this process, and a template
+action        a form is a mutation and the page that has it; one that makes a secret acts once
 form          what a form sent
 notes         what a request leaves for the next page: a message, a form that was typed
-reveal        a form that makes a secret acts once
-run_document  run a page's document in this process, and show it to the reader
 templates     Jinja, strict about what a document asked for
 formatting    numbers, instants and amounts as people read them
 date_ranges   ranges of whole days and hours in a time zone
 chart         bars over time as geometry
 """
 
+from web.pages.framework.action import Action, Problem
 from web.pages.framework.chart import DAILY_NAMES, NARROW, SMALL, WIDE, Lines, Step, daily_steps, draw, spark
 from web.pages.framework.date_ranges import last_days, last_hours, local_day, midnight
 from web.pages.framework.form import Form, read_form
@@ -32,17 +32,16 @@ from web.pages.framework.formatting import (
 )
 from web.pages.framework.notes import leave_note, redirect_with, typed_fields
 from web.pages.framework.page import (
-    Action,
     Page,
     PageRequest,
-    Problem,
+    PageTooSlow,
     back_address,
     lead_from_secret,
     no_variables,
     render_page,
+    run_document,
     without_secrets,
 )
-from web.pages.framework.run_document import PageTooSlow, run_document
 from web.pages.framework.templates import render
 
 __all__ = [

@@ -1,38 +1,38 @@
-"""A page is a document and a template; a form is a mutation, and a page to show again when it is refused."""
+"""A page is a document and a template: the document is run in this process by the rules that hold for any caller.
 
-from collections.abc import Awaitable, Callable, Sequence
+"Show the query" under each page gives its document, the variables and a command that does the same.
+"""
+
+import json
+import shlex
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from graphql import strip_ignored_characters
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from portal.accounts import FormAlreadySent
 from portal.core.clock import utc_now
-from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from portal.core.errors import Invalid, PortalError
+from portal.graphql import Options, RunOnce, error_code, execute
 from portal.keys import mask_secrets
 from web.auth.identity import Visitor
-from web.auth.session import SignInNeeded, current_visitor, require_visitor
-from web.pages.framework.form import FORM_NUMBER, Form, read_form
+from web.auth.session import require_visitor
+from web.pages.framework.form import FORM_NUMBER, Form
 from web.pages.framework.notes import take_note
-from web.pages.framework.reveal import RevealOnce, address_of, seal_of_form
-from web.pages.framework.run_document import run_document, shown_query
 from web.pages.framework.templates import render
+from web.services import services_of
 
-_REFUSALS = (Invalid, Forbidden, NotFound, Conflict)
-_STATUS = {error.code: error.http_status for error in _REFUSALS}
 AFTER = "after"
-MESSAGE_FIELDS = frozenset(
-    {
-        *("account", "allowedIps", "confirm", "email", "environment", "expiresAt"),
-        *("name", "overlapSeconds", "password", "scopes", "sure"),
-    }
-)
-"""The inputs beside which templates show what is wrong; everything else is said above the form."""
+TIMEOUT = "TIMEOUT"
+FOLDER = Path(__file__).parents[1]
 Data = dict[str, Any]
 
 
@@ -53,26 +53,6 @@ class PageRequest:
     def query(self, name: str) -> str:
         """Return a parameter of the address, empty where it is missing."""
         return self.request.query_params.get(name, "").strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a form was refused; `field` is the input's name, or empty."""
-
-    message: str
-    field: str = ""
-    code: str = Invalid.code
-
-    @property
-    def is_beside_field(self) -> bool:
-        """Return whether the message stands beside an input, so that it need not be said above the form too."""
-        return self.field in MESSAGE_FIELDS
-
-
-def problem_at(path: Sequence[str], message: str, code: str) -> Problem:
-    """Return the problem beside the input that the last part of the path names; an id is in no form."""
-    field = path[-1] if path else ""
-    return Problem(message, "" if field == "id" else field, code)
 
 
 def no_variables(page_request: PageRequest) -> Data:
@@ -146,38 +126,6 @@ class Page:
         return Route(self.path, get, methods=["GET"], name=self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A form's address. `then` answers what the mutation returned; a problem shows `page` again.
-
-    A form that makes a secret names the page that `reveals` it instead, and acts once however often it is sent.
-    """
-
-    path: str
-    name: str
-    page: Page
-    variables: Callable[[PageRequest], Data]
-    then: Callable[[PageRequest, Data], Awaitable[Response]] | None = None
-    reveals: str = ""
-
-    def routes(self) -> list[Route]:
-        """Return the form's route, and one that leads a GET to the page that has the form."""
-
-        async def post(request: Request) -> Response:
-            form = await read_form(request)
-            visitor = await current_visitor(request)
-            if visitor is None:
-                raise SignInNeeded(self.page.path.format(**request.path_params), form)
-            return await submit(PageRequest(request, visitor, utc_now(), form), self, form)
-
-        async def get(request: Request) -> Response:
-            address = self.page.path.format(**request.path_params)
-            return RedirectResponse(address, 303)
-
-        routes = [Route(self.path, post, methods=["POST"], name=self.name)]
-        return routes if self.path == self.page.path else [*routes, Route(self.path, get, methods=["GET"])]
-
-
 async def render_page(
     page_request: PageRequest, page: Page, *, status: int = 200, variables: Data | None = None, more: Data | None = None
 ) -> Response:
@@ -196,25 +144,65 @@ async def render_page(
     return render(page_request.request, page.name, context, status)
 
 
-async def submit(page_request: PageRequest, action: Action, form: Form) -> Response:
-    """Run the mutation; go on, or show the page again with what is wrong beside its field."""
-    seal = seal_of_form(page_request.visitor, form)
-    once = RevealOnce(seal, action.reveals) if action.reveals else None
-    try:
-        data = await run_document(page_request.request, action.name, action.variables(page_request), once)
-    except FormAlreadySent:
-        return RedirectResponse(address_of(seal), 303)
-    except Unauthenticated:
-        raise SignInNeeded(action.page.path.format(**page_request.request.path_params), form) from None
-    except _REFUSALS as error:
-        problem = problem_at(error.path, str(error), error.code)
-    else:
-        (result,) = data.values()
-        if "code" not in result:
-            if action.then is None:
-                return RedirectResponse(address_of(seal), 303)
-            return await action.then(page_request, result)
-        problem = problem_at(result["path"], result["message"], result["code"])
-    return await render_page(
-        page_request, action.page, status=_STATUS.get(problem.code, Invalid.http_status), more={"problem": problem}
+class PageQueryFailed(Exception):
+    """The schema answered a page's document with an error that is not the visitor's."""
+
+
+class PageTooSlow(Exception):
+    """The page's document was stopped at its time limit."""
+
+
+@cache
+def document(name: str) -> str:
+    """Return the text of web/pages/NAME.graphql."""
+    return (FOLDER / f"{name}.graphql").read_text()
+
+
+@cache
+def compact_document(name: str) -> str:
+    """Return the document without the characters that GraphQL ignores."""
+    return strip_ignored_characters(document(name))
+
+
+async def run_document(
+    request: Request, name: str, variables: dict[str, Any], once: RunOnce | None = None
+) -> dict[str, Any]:
+    """Return the answer's data. Raises the PortalError behind the first error, PageTooSlow, or PageQueryFailed."""
+    visitor = await require_visitor(request)
+    services = services_of(request)
+    options = Options(
+        key_prefix=services.settings.key_prefix,
+        request_id=request.state.request_id,
+        limiter=services.limiter,
+        caps=services.settings.caps,
+        once=once,
     )
+    result = await execute(services.database, visitor.actor, visitor.person, document(name), variables, options)
+    for error in result.errors:
+        if isinstance(error.original_error, PortalError):
+            raise error.original_error
+        if error_code(error) == TIMEOUT:
+            raise PageTooSlow(f"{name}: {error.message}")
+        raise PageQueryFailed(f"{name}: {error.message}")
+    return result.data or {}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownQuery:
+    """What stands under a page: its document, variables and a curl command."""
+
+    document: str
+    variables: str
+    curl: str
+
+
+def shown_query(request: Request, name: str, variables: dict[str, Any]) -> ShownQuery:
+    """Return what feeds the page `name`."""
+    body = {"query": compact_document(name)} | ({"variables": variables} if variables else {})
+    curl = (
+        f"curl {shlex.quote(services_of(request).settings.base_url + '/graphql')} \\\n"
+        '  -H "Authorization: Bearer $PORTAL_TOKEN" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
+        f"  --data {shlex.quote(json.dumps(body, ensure_ascii=False))}"
+    )
+    return ShownQuery(document(name).strip(), json.dumps(variables, ensure_ascii=False, indent=2), curl)
