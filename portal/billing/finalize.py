@@ -59,8 +59,8 @@ async def finalize_invoices(tx: Tx, account_ids: Sequence[str], grace: timedelta
 
     Leaves out accounts whose period is not over for as long as `grace`, or that another process bills.
     """
-    await tx.limit_statements(STATEMENT_SECONDS)
-    await tx.limit_waiting(WAITING_SECONDS if len(account_ids) == 1 else BATCH_WAITING_SECONDS)
+    await tx.set_statement_timeout(STATEMENT_SECONDS)
+    await tx.set_lock_timeout(WAITING_SECONDS if len(account_ids) == 1 else BATCH_WAITING_SECONDS)
     computed = [await _compute(tx, account_id, grace) for account_id in sorted(account_ids)]
     over = [invoice for invoice in computed if invoice is not None]
     billed = [invoice for invoice in over if is_worth_an_invoice(invoice.inputs, invoice.drafts)]

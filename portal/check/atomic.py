@@ -38,7 +38,7 @@ class _Batch(msgspec.Struct):
         return self.merged.quota
 
 
-async def check_atomic(checker: Checker, service_id: str, requests: Sequence[CheckRequest]) -> list[CheckOutcome]:
+async def check_atomic(checker: Checker, service_token_id: str, requests: Sequence[CheckRequest]) -> list[CheckOutcome]:
     """Decide all or none; return one outcome a request.
 
     If refused, all carry the code of the refusal, so that none is taken for admitted. An id stands for the whole:
@@ -56,7 +56,7 @@ async def check_atomic(checker: Checker, service_id: str, requests: Sequence[Che
             return [CheckOutcome(_unknown(checker)) for _ in requests]
         if len({policy.account_id for policy in known}) > 1:
             raise InvalidBody("Atomic checks are of keys of one account - at `$.checks`")
-        batch = _merge(checker, service_id, [*zip(known, requests, strict=True)], seed)
+        batch = _merge(checker, service_token_id, [*zip(known, requests, strict=True)], seed)
         try:
             decision = await checker.limiter.decide_one(batch.merged)
             if decision.status is Status.UNSEEDED:
@@ -86,7 +86,7 @@ def _unknown(checker: Checker) -> CheckResponse:
 
 
 def _merge(
-    checker: Checker, service_id: str, checks: list[tuple[KeyPolicy, CheckRequest]], seed: Seed | None
+    checker: Checker, service_token_id: str, checks: list[tuple[KeyPolicy, CheckRequest]], seed: Seed | None
 ) -> _Batch:
     """Merge checks: each subject carries the costs of all that it limits; the quota those of live keys."""
     costs: dict[str, int] = {}
@@ -112,7 +112,7 @@ def _merge(
         JournalEntry(checker.ids.next(0), policy.secret_id, request.resource, request.cost, request.ip or "")
         for policy, request in checks
     ]
-    merged.retry = retry_of_atomic(service_id, [(policy.key_id, request) for policy, request in checks], entries)
+    merged.retry = retry_of_atomic(service_token_id, [(policy.key_id, request) for policy, request in checks], entries)
     return _Batch(checks, merged, tuple([limit for rule in rules.values() for limit in rule.limits]), denial, entries)
 
 

@@ -46,7 +46,7 @@ class _Job(msgspec.Struct, gc=False):
     `denial`: what the pre-checks said. `requested_at`: monotonic seconds at which the limiter was asked last.
     """
 
-    service_id: str
+    service_token_id: str
     request: CheckRequest
     digest: bytes
     on_outcome: OnOutcome
@@ -81,7 +81,7 @@ class Checker:
         await self.version_poller.close()
         await self.policies.close()
 
-    def start(self, service_id: str, request: CheckRequest, on_outcome: OnOutcome) -> None:
+    def start(self, service_token_id: str, request: CheckRequest, on_outcome: OnOutcome) -> None:
         """Decide; `on_outcome` is called later with what is counted by then, or the error that prevented an answer.
 
         Errors: IdReused, CheckUnavailable, JournalUnavailable, and whatever PostgreSQL raises when it is needed and
@@ -91,9 +91,9 @@ class Checker:
         cached = self.policies.find_in_memory(digest)
         if cached is not None:
             prepared = cached.prepared_for(request.resource)
-            self._request_decision(_Job(service_id, request, digest, on_outcome, prepared))
+            self._request_decision(_Job(service_token_id, request, digest, on_outcome, prepared))
         elif secret_problem(request.key) is None:
-            self._spawn(self._look_up(service_id, request, digest, on_outcome), on_outcome)
+            self._spawn(self._look_up(service_token_id, request, digest, on_outcome), on_outcome)
         else:
             self._answer_not_found(on_outcome)
 
@@ -109,9 +109,9 @@ class Checker:
                 raise
             raise LimitsUnavailable("neither Redis nor the database knows the account's counters") from error
 
-    async def check(self, service_id: str, request: CheckRequest) -> CheckOutcome:
+    async def check(self, service_token_id: str, request: CheckRequest) -> CheckOutcome:
         """Decide and wait; raises the errors."""
-        return await wait_for_callback(partial(self.start, service_id, request))
+        return await wait_for_callback(partial(self.start, service_token_id, request))
 
     def _request_decision(self, job: _Job) -> None:
         """Ask the limiter; a denial by the pre-checks only has its policy confirmed."""
@@ -138,7 +138,7 @@ class Checker:
         limit_request = job.prepared.build_request(mode, request.cost, job.seed)
         if request.id is not None and mode is not Mode.LOOK:
             draft = JournalEntry(self.ids.next(0), policy.secret_id, request.resource, request.cost, request.ip or "")
-            limit_request.retry = retry_of(job.service_id, policy.key_id, request, draft)
+            limit_request.retry = retry_of(job.service_token_id, policy.key_id, request, draft)
         return limit_request
 
     def _on_decision(self, job: _Job, limit_request: LimitRequest, decision: Decision | LimitsUnavailable) -> None:
@@ -250,13 +250,15 @@ class Checker:
 
         self._tasks.start(guarded())
 
-    async def _look_up(self, service_id: str, request: CheckRequest, digest: bytes, on_outcome: OnOutcome) -> None:
+    async def _look_up(
+        self, service_token_id: str, request: CheckRequest, digest: bytes, on_outcome: OnOutcome
+    ) -> None:
         cached = await self.policies.find(digest)
         if cached is None:
             self._answer_not_found(on_outcome)
         else:
             prepared = cached.prepared_for(request.resource)
-            self._request_decision(_Job(service_id, request, digest, on_outcome, prepared, rounds=1))
+            self._request_decision(_Job(service_token_id, request, digest, on_outcome, prepared, rounds=1))
 
     async def _reload(self, job: _Job) -> None:
         job.seed = None

@@ -27,17 +27,17 @@ class IdReused(Exception):
         )
 
 
-def retry_of(service_id: str, key_id: str, request: CheckRequest, entry: JournalEntry) -> Retry:
+def retry_of(service_token_id: str, key_id: str, request: CheckRequest, entry: JournalEntry) -> Retry:
     """Return under what a check's answer is stored, with `entry` to repeat it from."""
-    return _retry(service_id, "check", [(key_id, request)], entry)
+    return _retry(service_token_id, "check", [(key_id, request)], entry)
 
 
 def retry_of_atomic(
-    service_id: str, checks: Sequence[tuple[str, CheckRequest]], entries: Sequence[JournalEntry]
+    service_token_id: str, checks: Sequence[tuple[str, CheckRequest]], entries: Sequence[JournalEntry]
 ) -> Retry | None:
     """Return the same of (key id, request) pairs that are decided as one: each id stands for all. None without ids."""
     has_id = any(request.id is not None for _, request in checks)
-    return _retry(service_id, "atomic", checks, entries) if has_id else None
+    return _retry(service_token_id, "atomic", checks, entries) if has_id else None
 
 
 def is_same_question(entry: JournalEntry, request: CheckRequest) -> bool:
@@ -48,8 +48,8 @@ def is_same_question(entry: JournalEntry, request: CheckRequest) -> bool:
     return (entry.resource, entry.cost, entry.ip) == (request.resource, request.cost, request.ip or "")
 
 
-def _retry(service_id: str, kind: str, checks: Sequence[tuple[str, CheckRequest]], stored: object) -> Retry:
-    names = [f"{service_id}:{key_id}:{request.id}" for key_id, request in checks if request.id is not None]
+def _retry(service_token_id: str, kind: str, checks: Sequence[tuple[str, CheckRequest]], stored: object) -> Retry:
+    names = [f"{service_token_id}:{key_id}:{request.id}" for key_id, request in checks if request.id is not None]
     question = [
         (key_id, request.cost, request.resource, sorted(set(request.scopes)), request.ip) for key_id, request in checks
     ]

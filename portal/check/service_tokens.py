@@ -46,10 +46,10 @@ def _digest(token: str) -> bytes:
 class _CachedToken:
     """`confirmed_at`: when PostgreSQL said so; `tried_at`: when it was last asked, with or without an answer."""
 
-    __slots__ = ("confirmed_at", "service_id", "tried_at")
+    __slots__ = ("confirmed_at", "service_token_id", "tried_at")
 
-    def __init__(self, service_id: str, confirmed_at: float) -> None:
-        self.service_id = service_id
+    def __init__(self, service_token_id: str, confirmed_at: float) -> None:
+        self.service_token_id = service_token_id
         self.confirmed_at = self.tried_at = confirmed_at
 
 
@@ -105,7 +105,7 @@ class ServiceTokens:
             task = asyncio.create_task(self._refresh(digest, token))
             self._refreshes[digest] = task
             task.add_done_callback(lambda _: self._refreshes.pop(digest, None))
-        return cached.service_id
+        return cached.service_token_id
 
     async def identify(self, token: str) -> str | None:
         """Return the token's id, or None. During an outage of PostgreSQL a known token keeps its last answer.
@@ -119,7 +119,7 @@ class ServiceTokens:
                 return None
             return await self._flights.run(digest, lambda: self._look_up_unknown(digest, token))
         if monotonic() - cached.tried_at < REMEMBER_SECONDS:
-            return cached.service_id
+            return cached.service_token_id
         return await self._confirm(digest, token, cached)
 
     async def _look_up_unknown(self, digest: bytes, token: str) -> str | None:
@@ -151,7 +151,7 @@ class ServiceTokens:
             if now - cached.confirmed_at >= self._outage_seconds:
                 raise
             cached.tried_at = now
-            return cached.service_id
+            return cached.service_token_id
 
     def _note_failure(self) -> float:
         """Note that PostgreSQL did not answer, and return when: now."""
@@ -197,13 +197,13 @@ class ServiceTokens:
     def _remember_shared(self, tokens: dict[bytes, tuple[str, float]]) -> dict[bytes, str]:
         now, wall_clock = monotonic(), time()
         remembered: dict[bytes, str] = {}
-        for digest, (service_id, confirmed_at) in tokens.items():
+        for digest, (service_token_id, confirmed_at) in tokens.items():
             age = max(0.0, wall_clock - confirmed_at)
             if age < self._outage_seconds and digest not in self._cached:
-                cached = _CachedToken(service_id, now - age)
+                cached = _CachedToken(service_token_id, now - age)
                 cached.tried_at = now
                 _store(self._cached, digest, cached)
-                remembered[digest] = service_id
+                remembered[digest] = service_token_id
         return remembered
 
     async def _keep_loading(self) -> None:
@@ -228,8 +228,8 @@ class ServiceTokens:
         valid = {
             row.token_digest: row.id for row in rows[::-1] if row.revoked_at is None and row.token_digest not in lost
         }
-        for digest, service_id in valid.items():
-            _store(self._cached, digest, _CachedToken(service_id, now))
+        for digest, service_token_id in valid.items():
+            _store(self._cached, digest, _CachedToken(service_token_id, now))
             self._shared_at[digest] = now
         await self._shared.publish(valid)
         with suppress(LimitsUnavailable):

@@ -47,8 +47,8 @@ _BEGIN = text(
 
 _ACCOUNT = text("SELECT current_setting('portal.account_id')")
 _ACT_FOR = text("SELECT set_config('portal.account_id', :account, true)")
-_LIMIT_STATEMENTS = text("SELECT set_config('statement_timeout', :most_ms, true)")
-_LIMIT_WAITING = text("SELECT set_config('lock_timeout', :most_ms, true)")
+_SET_STATEMENT_TIMEOUT = text("SELECT set_config('statement_timeout', :most_ms, true)")
+_SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :most_ms, true)")
 _LIMIT_LOCKS = text("SELECT set_config('lock_timeout', :timeout, false)")
 _BEGIN_AS_OWNER = text("SELECT set_config('lock_timeout', :timeout, true), clock_timestamp()")
 
@@ -156,13 +156,13 @@ class Tx:
 
         await self._send(copy)
 
-    async def limit_statements(self, seconds: float) -> None:
+    async def set_statement_timeout(self, seconds: float) -> None:
         """Let PostgreSQL stop any later statement of this transaction that takes longer."""
-        await self.execute(_LIMIT_STATEMENTS, {"most_ms": str(round(seconds * 1000))})
+        await self.execute(_SET_STATEMENT_TIMEOUT, {"most_ms": str(round(seconds * 1000))})
 
-    async def limit_waiting(self, seconds: float) -> None:
+    async def set_lock_timeout(self, seconds: float) -> None:
         """Let PostgreSQL stop any later statement of this transaction that waits longer for one lock."""
-        await self.execute(_LIMIT_WAITING, {"most_ms": str(round(seconds * 1000))})
+        await self.execute(_SET_LOCK_TIMEOUT, {"most_ms": str(round(seconds * 1000))})
 
     async def finish_statements(self) -> None:
         """Return when no statement is on its way, and refuse any later one.

@@ -26,7 +26,7 @@ Failure modes:
 """
 
 from portal.limits.account_record import AccountRecord, AccountRecords
-from portal.limits.client import listening_client, shard_client
+from portal.limits.client import shard_client, subscriber_client
 from portal.limits.limiter import Limiter, Script
 from portal.limits.local_limiter import LocalLimiter
 from portal.limits.redis_link import LimitsUnavailable
@@ -72,6 +72,6 @@ __all__ = [
     "Subject",
     "Window",
     "encode",
-    "listening_client",
     "shard_client",
+    "subscriber_client",
 ]

@@ -13,7 +13,7 @@ from portal.limits.sentinels import Sentinels
 CONNECT_TIMEOUT_SECONDS = 2.0
 
 
-async def listening_client(url: str) -> Redis:
+async def subscriber_client(url: str) -> Redis:
     """Return a client for subscriptions: it waits without a time limit, and fails at once when its server is away.
 
     Raises LimitsUnavailable.

@@ -2,7 +2,7 @@
 
     bytes -> cloud_events.parse_event…        each event or its refusal
           -> meter.Meter.count                subjects become keys and accounts, times become billing periods
-          -> portal.usage.count_external      each (account, source, id) once
+          -> portal.usage.ingest_external     each (account, source, id) once
           -> sync_quota_counters              Redis follows
 
 Owns no table. External usage adds to quota and invoice like a check that was answered VALID, and is never denied.

@@ -22,8 +22,8 @@ from portal.usage import (
     ExternalStatus,
     ResourceCap,
     Retention,
-    count_external,
     find_counted,
+    ingest_external,
     oldest_kept,
     sync_quota_counters,
 )
@@ -78,7 +78,7 @@ class Meter:
     late_days: int
     cap: ResourceCap = field(default_factory=ResourceCap)
 
-    async def count(self, parsed: Sequence[CloudEvent | Refusal], service_id: str) -> list[MeteringResult]:
+    async def count(self, parsed: Sequence[CloudEvent | Refusal], service_token_id: str) -> list[MeteringResult]:
         """Count events and return a result for each in its order; what was refused on parsing stays refused.
 
         Raises database errors: then nothing was counted, and a retry is safe.
@@ -101,7 +101,7 @@ class Meter:
             else:
                 events[position] = event
         await self._answer_late(late, results)
-        await self._count(events, results, service_id)
+        await self._count(events, results, service_token_id)
         return [result for result in results if result is not None]
 
     def earliest_at(self, now: datetime) -> datetime:
@@ -133,11 +133,11 @@ class Meter:
                 results[position] = Refusal(position, "too_late", f"{item.detail} - at `$.time`", item.event.event_id)
 
     async def _count(
-        self, events: dict[int, ExternalEvent], results: list[MeteringResult | None], service_id: str
+        self, events: dict[int, ExternalEvent], results: list[MeteringResult | None], service_token_id: str
     ) -> None:
         if not events:
             return
-        outcome = await count_external(self.database, [*events.values()], service_id, self.cap)
+        outcome = await ingest_external(self.database, [*events.values()], service_token_id, self.cap)
         for (position, event), result in zip(events.items(), outcome.results, strict=True):
             results[position] = _result(position, event, result)
         await sync_quota_counters(self.limiter.raise_used, outcome.totals)

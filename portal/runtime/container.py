@@ -126,7 +126,7 @@ async def open_web(container: Container, on_append: Callable[[], None] | None = 
         container.database,
         SharedTokens(container.limiter),
         outage_seconds=settings.outage_seconds,
-        on_failed=policies.keep_copies,
+        on_failed=policies.back_up,
     )
     await tokens.open()
     hub = SubscriptionHub(

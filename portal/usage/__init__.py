@@ -18,15 +18,15 @@ confirmed, and the database knows its id. Only code VALID on live keys adds to `
 buckets. Emits `UsageSettled`. Never decides whether a check passes, and knows neither keys' names nor plans.
 """
 
-from portal.usage.audit import Difference, audit_account, audited_months, list_accounts_to_audit, parse_month
+from portal.usage.audit import Difference, audit_account, list_accounts_to_audit, list_months_to_audit, parse_month
 from portal.usage.events import UsageSettled
 from portal.usage.export import ExportFormat, ExportQuery, ExportRows, estimate_rows, export_usage, start_export
 from portal.usage.external import (
     ExternalEvent,
     ExternalResult,
     ExternalStatus,
-    count_external,
     find_counted,
+    ingest_external,
     purge_external_ids,
 )
 from portal.usage.history import (
@@ -143,10 +143,8 @@ __all__ = [
     "UsageSettled",
     "UsageTotals",
     "audit_account",
-    "audited_months",
     "billable_units",
     "close_period",
-    "count_external",
     "count_in",
     "count_quarantined",
     "count_requests",
@@ -161,6 +159,7 @@ __all__ = [
     "find_counted",
     "find_quarantined",
     "find_request",
+    "ingest_external",
     "ingest_usage",
     "journal_backlog",
     "journal_bytes",
@@ -169,6 +168,7 @@ __all__ = [
     "last_used_by_secret",
     "list_accounts_to_audit",
     "list_closed_periods",
+    "list_months_to_audit",
     "list_quarantined",
     "list_requests",
     "mark_late_usage_billed",

@@ -151,7 +151,7 @@ async def test_a_process_that_starts_in_an_outage_knows_what_others_knew(node: N
     decided = policy.policy.version
     await node.limiter.raise_policy_version(policy.policy.account_id, decided)
     node.postgres.become(mood)
-    known.keep_copies()
+    known.back_up()
     await asyncio.sleep(0.3)
     await node.limiter.shard_of("").connection.call("DEL", f"policy:{secret_digest(node.secret).hex()}")
     started, policies = node.service_tokens(), node.policies()

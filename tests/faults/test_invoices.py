@@ -23,8 +23,8 @@ from portal.usage import (
     ResourceCap,
     Retention,
     audit_account,
-    count_external,
     encode_batch,
+    ingest_external,
     ingest_usage,
     list_closed_periods,
     settle_usage,
@@ -79,7 +79,7 @@ class Trouble:
         at = self._instant()
         event = (new_id("e"), at, "", "live", "render", self._draw.choice((1, 7)), f"{at:%Y-%m}")
         events = [ExternalEvent(account_id, "s", *event) for account_id in self._accounts]
-        await count_external(self._database, events, "svc_1", self._names)
+        await ingest_external(self._database, events, "svc_1", self._names)
 
     async def settle(self) -> None:
         """Some of what is still on its way: that is told, and changes nothing."""

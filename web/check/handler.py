@@ -32,7 +32,7 @@ from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.usage import JournalUnavailable
 from web.check import replies
 from web.check.counters import COUNTERS
-from web.check.replies import Reply, batch_headers, batch_reply, native_reply, plain_reply, settled_reply
+from web.check.replies import Reply, always_200_reply, batch_headers, batch_reply, native_status_reply, settled_reply
 
 CHECK, CHECK_HTTP, CHECK_BATCH, CHECK_SETTLE = "/check", "/check/http", "/check/batch", "/check/settle"
 MAX_BODY = {CHECK: 16 * 1024, CHECK_HTTP: 16 * 1024, CHECK_BATCH: 1024 * 1024, CHECK_SETTLE: 16 * 1024}
@@ -61,19 +61,19 @@ class CheckHandler:
     async def refuse_unknown(self, token: str) -> Reply | None:
         """Return the reply for a token that is no service's; None for one that is."""
         try:
-            service_id = await self._tokens.identify(token)
+            service_token_id = await self._tokens.identify(token)
         except Exception as error:
             return failure(error)
-        return replies.no_token() if service_id is None else None
+        return replies.no_token() if service_token_id is None else None
 
     async def _tell_identified(self, token: str, on_identified: Callable[[Reply | None], None]) -> None:
         on_identified(await self.refuse_unknown(token))
 
     def serve(self, path: str, token: str | None, body: bytes, on_reply: OnReply) -> None:
         """Serve a request; `token` is the bearer token or None. `on_reply` is called once, at once or later."""
-        service_id = self._tokens.find_in_memory(token) if token else None
-        if service_id is not None:
-            self._serve_service(path, service_id, body, on_reply)
+        service_token_id = self._tokens.find_in_memory(token) if token else None
+        if service_token_id is not None:
+            self._serve_service(path, service_token_id, body, on_reply)
         elif not token:
             on_reply(replies.no_token())
         else:
@@ -85,22 +85,22 @@ class CheckHandler:
 
     async def _identify(self, path: str, token: str, body: bytes, on_reply: OnReply) -> None:
         try:
-            service_id = await self._tokens.identify(token)
+            service_token_id = await self._tokens.identify(token)
         except Exception as error:
             on_reply(failure(error))
             return
-        if service_id is None:
+        if service_token_id is None:
             on_reply(replies.no_token())
         else:
-            self._serve_service(path, service_id, body, on_reply)
+            self._serve_service(path, service_token_id, body, on_reply)
 
-    def _serve_service(self, path: str, service_id: str, body: bytes, on_reply: OnReply) -> None:
+    def _serve_service(self, path: str, service_token_id: str, body: bytes, on_reply: OnReply) -> None:
         try:
             render = RENDERERS.get(path)
             if render is not None:
-                self._checker.start(service_id, parse_check(body), partial(render, on_reply))
+                self._checker.start(service_token_id, parse_check(body), partial(render, on_reply))
             elif path == CHECK_BATCH:
-                self._serve_batch(service_id, parse_batch(body), on_reply)
+                self._serve_batch(service_token_id, parse_batch(body), on_reply)
             else:
                 self._tasks.start(self._serve_settle(parse_settle(body), on_reply))
         except MalformedBody as error:
@@ -110,9 +110,9 @@ class CheckHandler:
         except Exception as error:
             on_reply(failure(error))
 
-    def _serve_batch(self, service_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
+    def _serve_batch(self, service_token_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
         if batch.mode == "atomic":
-            self._tasks.start(self._serve_atomic(service_id, batch, on_reply))
+            self._tasks.start(self._serve_atomic(service_token_id, batch, on_reply))
             return
         outcomes: list[Outcome | None] = [None] * len(batch.checks)
         waiting = len(batch.checks)
@@ -125,11 +125,11 @@ class CheckHandler:
                 on_reply(_batch(outcomes))
 
         for position, request in enumerate(batch.checks):
-            self._checker.start(service_id, request, partial(complete, position))
+            self._checker.start(service_token_id, request, partial(complete, position))
 
-    async def _serve_atomic(self, service_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
+    async def _serve_atomic(self, service_token_id: str, batch: BatchRequest, on_reply: OnReply) -> None:
         try:
-            outcomes = await check_atomic(self._checker, service_id, batch.checks)
+            outcomes = await check_atomic(self._checker, service_token_id, batch.checks)
         except Exception as error:
             on_reply(failure(error))
         else:
@@ -162,11 +162,11 @@ def _result(outcome: Outcome | None) -> CheckResponse | msgspec.Raw:
 
 
 def _render_always_200(on_reply: OnReply, outcome: Outcome) -> None:
-    on_reply(failure(outcome) if isinstance(outcome, Exception) else plain_reply(outcome))
+    on_reply(failure(outcome) if isinstance(outcome, Exception) else always_200_reply(outcome))
 
 
 def _render_native_status(on_reply: OnReply, outcome: Outcome) -> None:
-    on_reply(failure(outcome) if isinstance(outcome, Exception) else native_reply(outcome))
+    on_reply(failure(outcome) if isinstance(outcome, Exception) else native_status_reply(outcome))
 
 
 RENDERERS = {CHECK: _render_always_200, CHECK_HTTP: _render_native_status}

@@ -161,16 +161,16 @@ class Reply(msgspec.Struct, gc=False, frozen=True):
     is_last: bool = False
 
 
-def plain_reply(outcome: CheckOutcome) -> Reply:
+def always_200_reply(outcome: CheckOutcome) -> Reply:
     """Return the reply of /check: 200 for every code."""
     return Reply(200, encode(outcome.response), JSON, rate_limit_headers(outcome))
 
 
-def native_reply(outcome: CheckOutcome) -> Reply:
+def native_status_reply(outcome: CheckOutcome) -> Reply:
     """Return the reply of /check/http: native statuses; denials are problem documents."""
     status = STATUS[outcome.response.code]
     if status == 200:
-        return plain_reply(outcome)
+        return always_200_reply(outcome)
     body: dict[str, Any] = msgspec.to_builtins(outcome.response)
     body["type"] = QUOTA_EXCEEDED_TYPE if status == 429 else ABOUT_BLANK
     body["title"], body["status"] = TITLE[outcome.response.code], status

@@ -85,8 +85,8 @@ async def _answer(request: Request) -> Reply:
 
 
 async def _count(request: Request) -> Reply:
-    service_id = await _service(request)
-    if service_id is None:
+    service_token_id = await _service(request)
+    if service_token_id is None:
         return replies.no_token()
     parse = _parser_of(request.headers)
     if parse is None:
@@ -94,7 +94,7 @@ async def _count(request: Request) -> Reply:
     body = await read_body(request, MAX_BODY_BYTES)
     if body is None:
         return replies.too_large(MAX_BODY_BYTES)
-    results = await services_of(request).meter.count(await _parsed(parse, body), service_id)
+    results = await services_of(request).meter.count(await _parsed(parse, body), service_token_id)
     for result in results:
         EVENTS.labels(result.status if isinstance(result, MeteringAccepted) else result.code).inc()
     return _batch_reply(results) if parse is parse_event_batch else _single_reply(results[0])
@@ -134,10 +134,10 @@ def _binary_attributes(headers: Headers) -> dict[str, str]:
 
 async def _service(request: Request) -> str | None:
     token = bearer_token(request.headers.get("Authorization", ""))
-    service_id = None if token is None else await services_of(request).tokens.identify(token)
-    if service_id is not None:
+    service_token_id = None if token is None else await services_of(request).tokens.identify(token)
+    if service_token_id is not None:
         note_rank(request, Rank.GATEWAY)
-    return service_id
+    return service_token_id
 
 
 async def _parsed(parse: Parse, body: bytes) -> list[CloudEvent | Refusal]:

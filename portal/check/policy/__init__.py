@@ -4,7 +4,7 @@ compile          from PostgreSQL, in one snapshot, in the limiter's form: KeyPol
 cache            this process, then Redis, then PostgreSQL; PreparedPolicy: what checks of one resource share
 denials          remembered for up to a second beside the policy that denied
 invalidate       after a change: raises the account's version in Redis before the caller is answered
-outage_copies    while PostgreSQL fails: what a process knows is kept in Redis for others that start
+backup           while PostgreSQL fails: what a process knows is kept in Redis for others that start
 restored         PostgreSQL behind Redis, after a restore: finds it, heals it, never towards more rights
 version_poller   without Redis: asks PostgreSQL which accounts have a newer version
 """

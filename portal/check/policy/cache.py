@@ -10,9 +10,9 @@ from time import monotonic
 
 import msgspec
 
+from portal.check.policy.backup import PolicyBackup
 from portal.check.policy.compile import KeyPolicy, intern_policy, limits_of, load_policy, rules_for
 from portal.check.policy.denials import DenialCache
-from portal.check.policy.outage_copies import OutageCopies
 from portal.check.policy.restored import RestoredDatabase
 from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.database import Database
@@ -141,7 +141,7 @@ class PolicyCache:
         self._max_age = max_age_seconds
         self._outage_seconds = outage_seconds
         self._failed_at = -RETRY_SECONDS
-        self._copies = OutageCopies(limiter, outage_seconds)
+        self._backup = PolicyBackup(limiter, outage_seconds)
         self._restored = RestoredDatabase(database, limiter)
         self._policies: OrderedDict[bytes, CachedPolicy] = OrderedDict()
         self._absent: OrderedDict[bytes, float] = OrderedDict()
@@ -216,14 +216,14 @@ class PolicyCache:
         narrowed = await self._restored.narrowed(entry.policy, version)
         return self._store(digest, CachedPolicy(intern_policy(narrowed)))
 
-    def keep_copies(self) -> None:
+    def back_up(self) -> None:
         """Note an outage of PostgreSQL: what is known here is kept in Redis for as long, for processes that start."""
         self._failed_at = monotonic()
-        self._copies.keep((digest, entry.policy, entry.loaded_at) for digest, entry in self._policies.items())
+        self._backup.keep((digest, entry.policy, entry.loaded_at) for digest, entry in self._policies.items())
 
     async def close(self) -> None:
         """End what is under way."""
-        await self._copies.close()
+        await self._backup.close()
 
     def raise_version(self, account_id: str, version: int) -> None:
         """Note a change: older policies of the account are loaded anew without asking Redis first."""
@@ -267,7 +267,7 @@ class PolicyCache:
             return None
 
     async def _copied(self, digest: bytes) -> CachedPolicy | None:
-        copy = await self._copies.find(digest)
+        copy = await self._backup.find(digest)
         return None if copy is None else CachedPolicy(intern_policy(copy[0]), age_seconds=copy[1])
 
     async def _from_database(self, digest: bytes) -> CachedPolicy | None:

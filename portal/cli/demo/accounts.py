@@ -20,7 +20,7 @@ from portal.cli.demo.fixtures import (
     STAFF_ACCOUNT,
     STAFF_EMAIL,
     CastAccount,
-    CastKey,
+    DemoKey,
     KeyFate,
 )
 from portal.cli.demo.state_file import DemoState, KeyHistory, KeySpan
@@ -82,7 +82,7 @@ async def _make_account(tx: Tx, cast: CastAccount, prefix: str, made: _Made) -> 
         made.logins[cast.login] = {**await _login(tx, actor, email, password), "account_id": account.id}
 
 
-async def _make_keys(tx: Tx, actor: Actor, cast: tuple[CastKey, ...], prefix: str) -> list[keys.CreatedKey]:
+async def _make_keys(tx: Tx, actor: Actor, cast: tuple[DemoKey, ...], prefix: str) -> list[keys.CreatedKey]:
     """In the order of `cast`. Each key's fate comes after all are created, so that the audit log runs forward."""
     created: dict[str, keys.CreatedKey] = {}
     now = tx.now
@@ -111,7 +111,7 @@ async def _meet(tx: Tx, actor: Actor, key_id: str, fate: KeyFate, prefix: str) -
         await keys.rotate_key(tx, actor, key_id, OVERLAP, prefix)
 
 
-async def _histories(tx: Tx, key: keys.Key, cast: CastKey) -> list[KeyHistory]:
+async def _histories(tx: Tx, key: keys.Key, cast: DemoKey) -> list[KeyHistory]:
     """Return the use of a key, and the denials that its callers still get after its end."""
     now_us = to_microseconds(tx.now)
     created_us = ago_us(now_us, timedelta(days=cast.age_days))

@@ -22,7 +22,7 @@ REVOKED_BECAUSE = "Found in a public repository"
 
 
 @dataclass(frozen=True, slots=True)
-class CastKey:
+class DemoKey:
     """`daily_calls` on an average day; `age_days` since it was created; `expires_in_days` from now."""
 
     name: str
@@ -46,7 +46,7 @@ class CastAccount:
     plan: str
     owner: tuple[str, str]
     members: tuple[NewMember, ...]
-    keys: tuple[CastKey, ...]
+    keys: tuple[DemoKey, ...]
 
 
 NORTHWIND = CastAccount(
@@ -59,12 +59,12 @@ NORTHWIND = CastAccount(
         NewMember("carla@northwind.example", "Carla Gomez", Role.BILLING),
     ),
     keys=(
-        CastKey("Web shop", 93, 230, metadata={"team": "storefront"}),
-        CastKey("Mobile app", 90, 110, metadata={"team": "mobile"}, fate="rotated"),
-        CastKey("Nightly export", 80, 26, STEADY, scopes=("orders:read",), expires_in_days=3),
-        CastKey("Old warehouse", 75, 30, STEADY, fate="paused"),
-        CastKey("Intern's script", 60, 14, scopes=("search:read",), fate="revoked"),
-        CastKey("Continuous integration", 92, 22, environment="test"),
+        DemoKey("Web shop", 93, 230, metadata={"team": "storefront"}),
+        DemoKey("Mobile app", 90, 110, metadata={"team": "mobile"}, fate="rotated"),
+        DemoKey("Nightly export", 80, 26, STEADY, scopes=("orders:read",), expires_in_days=3),
+        DemoKey("Old warehouse", 75, 30, STEADY, fate="paused"),
+        DemoKey("Intern's script", 60, 14, scopes=("search:read",), fate="revoked"),
+        DemoKey("Continuous integration", 92, 22, environment="test"),
     ),
 )
 CONTOSO = CastAccount(
@@ -74,10 +74,10 @@ CONTOSO = CastAccount(
     owner=("dana@contoso.example", "Dana Weiss"),
     members=(NewMember("eli@contoso.example", "Eli Novak", Role.VIEWER),),
     keys=(
-        CastKey("Prototype", 91, 70),
-        CastKey("Laptop", 85, 12, environment="test"),
-        CastKey("Hackathon", 70, 20, fate="revoked"),
-        CastKey("Chat bot", 50, 10, STEADY, scopes=("search:read",), fate="paused"),
+        DemoKey("Prototype", 91, 70),
+        DemoKey("Laptop", 85, 12, environment="test"),
+        DemoKey("Hackathon", 70, 20, fate="revoked"),
+        DemoKey("Chat bot", 50, 10, STEADY, scopes=("search:read",), fate="paused"),
     ),
 )
 FABRIKAM = CastAccount(
@@ -87,10 +87,10 @@ FABRIKAM = CastAccount(
     owner=("farah@fabrikam.example", "Farah Aziz"),
     members=(NewMember("gus@fabrikam.example", "Gus Lind", Role.ADMIN),),
     keys=(
-        CastKey("Platform", 94, 190, STEADY, metadata={"region": "eu-central"}),
-        CastKey("Partner gateway", 88, 70, STEADY, allowed_ips=("203.0.113.0/24",), fate="rotated"),
-        CastKey("Load test", 87, 30, environment="test"),
-        CastKey("Retired partner", 82, 25, STEADY, fate="revoked"),
+        DemoKey("Platform", 94, 190, STEADY, metadata={"region": "eu-central"}),
+        DemoKey("Partner gateway", 88, 70, STEADY, allowed_ips=("203.0.113.0/24",), fate="rotated"),
+        DemoKey("Load test", 87, 30, environment="test"),
+        DemoKey("Retired partner", 82, 25, STEADY, fate="revoked"),
     ),
 )
 CAST = (NORTHWIND, CONTOSO, FABRIKAM)

@@ -67,7 +67,7 @@ class _Run:
         result: Result | None = None
         try:
             async with database.transaction(actor=self.context.actor) as tx:
-                await tx.limit_statements(self.options.timeout_seconds + GRACE_SECONDS)
+                await tx.set_statement_timeout(self.options.timeout_seconds + GRACE_SECONDS)
                 try:
                     result = await self._run_once(tx)
                 finally:

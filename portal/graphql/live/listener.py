@@ -13,7 +13,7 @@ from portal.core.errors import Unavailable
 from portal.core.outages.outage_log import OutageLog
 from portal.core.redis.address import parse_shard
 from portal.graphql.live.key_events import KeyEvent, channel_of, decode
-from portal.limits import LimitsUnavailable, listening_client
+from portal.limits import LimitsUnavailable, subscriber_client
 
 RETRY_SECONDS = 0.5
 SILENCE_SECONDS = 5.0
@@ -85,7 +85,7 @@ class Listener:
     async def _keep_listening(self) -> None:
         while True:
             try:
-                async with await listening_client(self._url) as client, client.pubsub() as pubsub:
+                async with await subscriber_client(self._url) as client, client.pubsub() as pubsub:
                     await pubsub.subscribe(ALIVE)
                     self._pubsub = pubsub
                     await self._listen(pubsub)

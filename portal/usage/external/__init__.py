@@ -1,19 +1,19 @@
 """External usage: what a product metered itself, each event counted once.
 
-events.py  the event, its ids and digest, and its status
-count.py   count many in one transaction; find what was counted; purge ids of months that are gone
-store.py   statements on the ids; the events themselves go through ingest's
+events.py           the event, its ids and digest, and its status
+ingest_external.py  count many in one transaction; find what was counted; purge ids of months that are gone
+store.py            statements on the ids; the events themselves go through ingest's
 """
 
-from portal.usage.external.count import ExternalCount, count_external, find_counted, purge_external_ids
 from portal.usage.external.events import ExternalEvent, ExternalResult, ExternalStatus
+from portal.usage.external.ingest_external import ExternalBatchResult, find_counted, ingest_external, purge_external_ids
 
 __all__ = [
-    "ExternalCount",
+    "ExternalBatchResult",
     "ExternalEvent",
     "ExternalResult",
     "ExternalStatus",
-    "count_external",
     "find_counted",
+    "ingest_external",
     "purge_external_ids",
 ]

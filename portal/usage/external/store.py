@@ -31,10 +31,10 @@ DELETE FROM external_events WHERE ctid IN (
 """).bindparams(bindparam("before", type_=INSTANT))
 
 
-async def insert_new(tx: Tx, events: Sequence[ExternalEvent], service_id: str) -> set[ExternalId]:
+async def insert_new(tx: Tx, events: Sequence[ExternalEvent], service_token_id: str) -> set[ExternalId]:
     """Insert the ids of events; returns those that were not there. Waits for others who insert the same."""
     values = {
-        "service": service_id,
+        "service": service_token_id,
         "now": tx.now,
         "requests": [event.request_id for event in events],
         "instants": [event.occurred_at for event in events],

@@ -2,7 +2,7 @@
 
     bus USAGE_RECORDED
       -> batcher.IngestBatcher.add      deliveries that arrive while a transaction runs share the next one
-      -> ingest.ingest_batches
+      -> ingest_usage.ingest_batches
            validate.validate_batches    pure: one row an event, the rest rejected with its reason
            resource_cap.ResourceCap     which resources have buckets of their own, which are counted as `other`
            store.stage_events           COPY
@@ -17,7 +17,7 @@ it they count nothing when they come again. External usage goes the same way fro
 """
 
 from portal.usage.ingest.batcher import IngestBatcher
-from portal.usage.ingest.ingest import IngestResult, ingest_batches, ingest_usage
+from portal.usage.ingest.ingest_usage import IngestResult, ingest_batches, ingest_usage
 from portal.usage.ingest.quarantine import ReplayResult, purge_quarantine, replay_quarantined
 from portal.usage.ingest.resource_cap import ResourceCap
 from portal.usage.ingest.store import (

@@ -14,7 +14,7 @@ from time import monotonic
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.outages.database_errors import is_dependency_unavailable
-from portal.usage.ingest.ingest import IngestResult, ingest_batches
+from portal.usage.ingest.ingest_usage import IngestResult, ingest_batches
 from portal.usage.ingest.resource_cap import ResourceCap
 from portal.usage.ingest.sync_quota_counters import RaiseUsed, sync_quota_counters
 from portal.usage.records import count_in, first_at

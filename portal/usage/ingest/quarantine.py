@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from portal.core.database import Database, Tx
 from portal.core.logs import get_log
 from portal.usage.ingest import store
-from portal.usage.ingest.ingest import ingest_batches
+from portal.usage.ingest.ingest_usage import ingest_batches
 from portal.usage.ingest.resource_cap import ResourceCap
 from portal.usage.ingest.store import PeriodTotal
 from portal.usage.retention import Retention, delete_in_batches

@@ -1,6 +1,6 @@
 """Retention: monthly partitions, made before they are needed and dropped when they are no longer kept.
 
-    retention.py             how many months each table keeps, and what follows from that: pure
+    retention_policy.py      how many months each table keeps, and what follows from that: pure
     partitions.py            create what is missing
     drop_partitions.py       mark, detach, drop
     prune_resource_names.py  names of resources on days whose raw events are gone
@@ -14,7 +14,7 @@ from portal.usage.retention.batches import delete_in_batches
 from portal.usage.retention.drop_partitions import drop_expired_partitions
 from portal.usage.retention.partitions import create_partitions, ensure_partitions, is_partition_missing
 from portal.usage.retention.prune_resource_names import prune_resource_names
-from portal.usage.retention.retention import RAW_TABLE, Retention, earliest_at, oldest_kept, oldest_not_dropped
+from portal.usage.retention.retention_policy import RAW_TABLE, Retention, earliest_at, oldest_kept, oldest_not_dropped
 
 __all__ = [
     "RAW_TABLE",

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from portal.core.database import Database
 from portal.core.logs import get_log
 from portal.usage.retention import store
-from portal.usage.retention.retention import Retention, oldest_not_dropped
+from portal.usage.retention.retention_policy import Retention, oldest_not_dropped
 from portal.usage.retention.store import Partition
 
 LOCK_NOT_AVAILABLE = "55P03"

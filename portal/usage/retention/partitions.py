@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.core.database import Database
 from portal.usage.retention import store
-from portal.usage.retention.retention import Retention, oldest_kept
+from portal.usage.retention.retention_policy import Retention, oldest_kept
 from portal.usage.retention.store import PARTITIONED
 from portal.usage.rules import month_of, months_from, partition_name
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from portal.core.database import Database
 from portal.usage.retention import store
 from portal.usage.retention.batches import delete_in_batches
-from portal.usage.retention.retention import RAW_TABLE, Retention, oldest_not_dropped
+from portal.usage.retention.retention_policy import RAW_TABLE, Retention, oldest_not_dropped
 
 PURGE_BATCH_SIZE = 10_000
 

@@ -16,7 +16,7 @@ from portal.core.embedded import EmbeddedServices
 from tests.check.conftest import Process, make_customer, make_process
 from tests.check.test_checker import SERVICE, ask
 from tests.limits.sentinels import Server, plain_servers, until
-from web.check.replies import native_reply
+from web.check.replies import native_status_reply
 
 MINUTE_MS = 60_000
 PROCESSES = 2
@@ -85,7 +85,7 @@ async def test_local_admits_its_part_of_the_limit_and_says_when_to_come_back(
     assert [row.code for row in lonely.process.journalled()] == ["VALID"] * 11 + ["RATE_LIMITED"] * 5
     checked = await lonely.process.checker.check("svc_1", CheckRequest(key=secret))
     assert (checked.response.retry_after_ms, checked.response.limits) == (5000, [])
-    reply = native_reply(checked)
+    reply = native_status_reply(checked)
     assert (reply.status, reply.headers) == (429, b"Retry-After: 5\r\n")
     assert b'"violated-policies":["w"]' in reply.body
     assert lonely.process.checker.degraded_decider.decision_counts["local", "ADMITTED"] == 10

@@ -18,15 +18,15 @@ from portal.usage import (
     Retention,
     UsageRecord,
     audit_account,
-    audited_months,
-    count_external,
     encode_batch,
     ensure_partitions,
+    ingest_external,
     ingest_usage,
     list_accounts_to_audit,
+    list_months_to_audit,
     parse_month,
 )
-from portal.usage.audit.audit import ledgers_with
+from portal.usage.audit.audit_account import ledgers_with
 from portal.usage.rules import month_of
 from tests.usage.databases import own_database
 from tests.usage.sample import new_account, record
@@ -48,7 +48,7 @@ async def own(services: EmbeddedServices) -> AsyncIterator[Database]:
 async def account(own: Database) -> str:
     account = new_account()
     await ingest_usage(own, encode_batch(usage_of(account, 60)))
-    await count_external(own, [external(account)], "svc_1", ResourceCap())
+    await ingest_external(own, [external(account)], "svc_1", ResourceCap())
     return account
 
 
@@ -181,7 +181,7 @@ async def test_ledgers_that_are_gone_are_not_compared(own: Database, account: st
 
 
 def test_months_reach_back_as_far_as_two_ledgers_do() -> None:
-    months = audited_months(NOW, Retention(raw=2, minute=1, quarter=4, day=9))
+    months = list_months_to_audit(NOW, Retention(raw=2, minute=1, quarter=4, day=9))
     assert (len(months), months[0]) == (5, MONTH)
 
 

@@ -14,7 +14,7 @@ from portal.cli.target import DataOption, settings_of
 from portal.core.database import Database, Tx
 from portal.core.settings import Settings
 from portal.runtime import retention_of
-from portal.usage import Difference, audit_account, audited_months, list_accounts_to_audit, parse_month
+from portal.usage import Difference, audit_account, list_accounts_to_audit, list_months_to_audit, parse_month
 
 MAX_SHOWN = 20
 LONG_SECONDS = 3600.0
@@ -68,7 +68,7 @@ async def _audit(settings: Settings, account: str | None, month: datetime | None
     database = Database(settings.database_url.get_secret_value(), pool_size=1, command_seconds=LONG_SECONDS)
     try:
         async with database.snapshot() as tx:
-            months = [month] if month else audited_months(tx.now, retention)
+            months = [month] if month else list_months_to_audit(tx.now, retention)
             work = [
                 (month, name) for month in months for name in ([account] if account else await _accounts(tx, month))
             ]

@@ -21,7 +21,7 @@ PAUSE_SECONDS = 0.05
 """Between batches, so that a cache of 100,000 keys takes a minute and checks do not wait for it."""
 
 
-class OutageCopy(msgspec.Struct, frozen=True):
+class PolicyCopy(msgspec.Struct, frozen=True):
     """`confirmed_at`: when PostgreSQL said so, seconds since 1970."""
 
     confirmed_at: float
@@ -29,10 +29,10 @@ class OutageCopy(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(OutageCopy).decode
+_decode = msgspec.msgpack.Decoder(PolicyCopy).decode
 
 
-class OutageCopies:
+class PolicyBackup:
     """Writes and reads the copies; one instance a process."""
 
     def __init__(self, limiter: Limiter, outage_seconds: float) -> None:
@@ -81,7 +81,7 @@ class OutageCopies:
         seconds = int(self._outage_seconds - age)
         if not isinstance(version, bytes) or not version.isdigit() or int(version) > policy.version or seconds < 1:
             return
-        name, body = _name(digest), _encode(OutageCopy(time() - age, policy))
+        name, body = _name(digest), _encode(PolicyCopy(time() - age, policy))
         self._limiter.shard_of(name).connection.send(_ignore, "SET", name, body, "EX", seconds)
 
 

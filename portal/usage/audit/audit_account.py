@@ -37,7 +37,7 @@ class Difference:
     first_at: datetime | None = None
 
 
-def audited_months(now: datetime, retention: Retention) -> list[datetime]:
+def list_months_to_audit(now: datetime, retention: Retention) -> list[datetime]:
     """Return the months from the current one back to the oldest that two ledgers keep, the newest first."""
     months = [*retention.by_table().values()]
     deepest = sorted(months)[-2]

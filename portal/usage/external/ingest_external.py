@@ -30,24 +30,24 @@ PURGE_BATCH_SIZE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class ExternalCount:
+class ExternalBatchResult:
     """What became of each event in its order, and totals of the billing periods that grew."""
 
     results: list[ExternalResult]
     totals: list[PeriodTotal] = field(default_factory=list)
 
 
-async def count_external(
-    database: Database, events: Sequence[ExternalEvent], service_id: str, cap: ResourceCap
-) -> ExternalCount:
+async def ingest_external(
+    database: Database, events: Sequence[ExternalEvent], service_token_id: str, cap: ResourceCap
+) -> ExternalBatchResult:
     """Count events in one transaction. Raises database errors: then nothing was counted."""
     try:
-        return await _count_in_transaction(database, events, service_id, cap)
+        return await _count_in_transaction(database, events, service_token_id, cap)
     except IntegrityError as error:
         if not is_partition_missing(error):
             raise
     await create_partitions(database, sorted({month_of(event.occurred_at) for event in events}))
-    return await _count_in_transaction(database, events, service_id, cap)
+    return await _count_in_transaction(database, events, service_token_id, cap)
 
 
 async def find_counted(tx: Tx, events: Sequence[ExternalEvent]) -> dict[ExternalId, ExternalResult]:
@@ -72,14 +72,14 @@ async def purge_external_ids(database: Database, retention: Retention, now: date
 
 
 async def _count_in_transaction(
-    database: Database, events: Sequence[ExternalEvent], service_id: str, cap: ResourceCap
-) -> ExternalCount:
+    database: Database, events: Sequence[ExternalEvent], service_token_id: str, cap: ResourceCap
+) -> ExternalBatchResult:
     """Count the first event of each id that is new; compare the others with what was counted under theirs."""
     async with database.transaction() as tx:
         first: dict[ExternalId, ExternalEvent] = {}
         for event in events:
             first.setdefault(event.external_id, event)
-        new = await store.insert_new(tx, [*first.values()], service_id)
+        new = await store.insert_new(tx, [*first.values()], service_token_id)
         counted = await store.list_counted(tx, [external_id for external_id in first if external_id not in new])
         new_events = [event for external_id, event in first.items() if external_id in new]
         capped = await cap.apply(tx, {event.resource_key for event in new_events})
@@ -94,7 +94,7 @@ async def _count_in_transaction(
         else:
             known = counted.get(event.external_id) or CountedEvent(earlier.request_id, earlier.digest)
             results.append(_repeated(event, known))
-    return ExternalCount(results, totals)
+    return ExternalBatchResult(results, totals)
 
 
 async def _insert(tx: Tx, rows: Sequence[StagedRow], *, has_overflow: bool) -> list[PeriodTotal]:
