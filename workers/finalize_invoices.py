@@ -100,7 +100,7 @@ async def _record_failure(database: Database, account_id: str) -> None:
     """Note for the metric that the account fails; whoever holds its row, and delays that, keeps nobody waiting."""
     try:
         async with database.transaction() as tx:
-            await tx.limit_waiting(HELD_SECONDS)
+            await tx.set_lock_timeout(HELD_SECONDS)
             await record_failure(tx, account_id)
     except Exception as error:
         if is_server_unavailable(error):

@@ -31,7 +31,7 @@ async def number_invoices(tx: Tx, zone: ZoneInfo, most: int = MAX_NUMBERED) -> i
     The oldest come first, except those of accounts whose audit log somebody writes in at the moment. None is numbered
     while another process gives numbers.
     """
-    await tx.limit_waiting(WAITING_SECONDS)
+    await tx.set_lock_timeout(WAITING_SECONDS)
     locked_at = await store.lock_numbering(tx)
     if locked_at is None:
         return 0
