@@ -2,7 +2,7 @@
 
 Written from the design page alone, by somebody who had not read portal.plans or portal.billing, so that it can be held
 against them: fractions over raw events, nothing cached by bucket, nothing from the product. Where the design leaves
-something open, this is how it is read here (4 and 8 were taken over from the product; the page is silent):
+something open, this is how it is read here (4, 8 and 13 were taken over from the product; the page is silent):
 
 1. Undo is a request of its own. Choosing a lower plan is a downgrade, also on the day of the upgrade.
 2. Only an undo that was carried out uses up the one of its period; one that became a downgrade does not.
@@ -18,9 +18,10 @@ something open, this is how it is read here (4 and 8 were taken over from the pr
    refused (credit notes come later).
 9. Bounds hold sums of rounded lines: a minimum is filled up to round(minimum x share), a maximum is round(maximum).
 10. Told at the instant of finalizing is late; used at the instant of a change is not "used before" (half-open).
-11. One adjustment line per period and plan: versions of one plan are added.
+11. One adjustment line per period and plan: versions of one plan are added, unless taxed otherwise.
 12. The currency is taken when the plan takes effect; an undo gives it back.
-13. What is carried over keeps its tax rates: positive groups cover negative ones, lowest rate first.
+13. Where an invoice would be below 0, without tax or with it, the sum of each tax rate is carried over whole. What
+    staff give back has the tax rate of the plan that the account leaves.
 14. Choosing the zone that the account has is nothing, and does not use up the period's change.
 15. Every charge prices all units of its stretch: there is one meter.
 

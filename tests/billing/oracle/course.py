@@ -154,7 +154,7 @@ class Course:
             if less and target.fee < self._charged_ahead():
                 return "refused", "credit note"
             self._take(target, self._bound_of(target, at))
-            self._add_line("credit", target, -less)
+            self._add_line("credit", target, -less, present.tax_percent)
             self.state = replace(self.state, charged=tuple(min(price, target.fee) for price in self.state.charged))
         self.undoable = []
         return "move", ""
@@ -188,15 +188,15 @@ class Course:
         )
 
     def _charge(self, version: Version) -> None:
-        self._add_line("upgrade", version, max(Fraction(0), version.fee - max(self.state.charged)))
+        self._add_line("upgrade", version, max(Fraction(0), version.fee - max(self.state.charged)), version.tax_percent)
         self.state = replace(self.state, charged=(*self.state.charged, version.fee))
 
-    def _add_line(self, kind: str, version: Version, price: Fraction) -> None:
+    def _add_line(self, kind: str, version: Version, price: Fraction, tax_percent: Fraction) -> None:
         """Add a line for the days left: the period's exact fees so far, rounded, less the lines before it."""
         exact = price * self._left() / len(self.month.period.days)
         before = self.state.fees
         total = to_minor(sum((line.exact for line in before), exact), self.state.currency or version.currency)
-        line = FeeLine(kind, version, exact, total - sum(line.amount for line in before))
+        line = FeeLine(kind, version, exact, total - sum(line.amount for line in before), tax_percent)
         self.state = replace(self.state, fees=(*before, line))
 
     def _bound_of(self, target: Version, at: datetime) -> int | None:

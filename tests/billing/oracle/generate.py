@@ -69,12 +69,13 @@ def random_history(seed: int, periods: int = 3) -> History:
 
 def _catalogue(random: Random) -> list[Version]:
     currency = random.choice(["EUR", "EUR", "EUR", "JPY", "KWD"])
-    tax = random.choice([None, None, "20", "7.7"])
+    prices = random.choice([PRICES, PRICES, [None, "0", "0.04"]])
+    taxes = random.choice([[None], ["20"], ["7.7"], [None, "10", "20"]])
     versions = []
     for rank in range(1, random.randrange(3, 7)):
         for number in range(1, random.choice([2, 2, 3])):
             own = "USD" if random.randrange(40) == 0 else currency
-            price = random.choice(PRICES)
+            price = random.choice(prices)
             versions.append(
                 Version(
                     plan=f"plan {rank}",
@@ -82,7 +83,7 @@ def _catalogue(random: Random) -> list[Version]:
                     rank=rank,
                     price=None if price is None else Fraction(price),
                     quota=random.choice([None, None, 10, 1_000, 10_000, random.randrange(1, 5_000)]),
-                    tariff=_tariff(random, own, tax),
+                    tariff=_tariff(random, own, random.choice(taxes)),
                     currency=own,
                 )
             )
@@ -97,7 +98,7 @@ def _tariff(random: Random, currency: str, tax: str | None) -> Tariff | None:
 
 
 def _charge(random: Random) -> dict[str, Any]:
-    model = random.choice(["per_unit", "graduated", "volume", "package", "flat"])
+    model = random.choice(["per_unit", "graduated", "volume", "volume", "package", "flat"])
     charge: dict[str, Any] = {"code": "calls", "model": model, **_bounds(random)}
     if model != "flat":
         charge["free_units"] = random.choice([0, 0, 10, 500, random.randrange(1, 3_000)])
@@ -110,9 +111,9 @@ def _charge(random: Random) -> dict[str, Any]:
     else:
         tops = sorted(random.sample(range(1, 4_000), random.randrange(3)))
         flats = [random.choice(["0", "0", _money(random)]) for _ in range(len(tops) + 1)]
-        charge["tiers"] = [
-            {"up_to": top, "unit": _unit(random), "flat": flat} for top, flat in zip([*tops, None], flats, strict=True)
-        ]
+        units = sorted((_unit(random) for _ in flats), key=Fraction, reverse=random.randrange(3) > 0)
+        steps = zip([*tops, None], units, flats, strict=True)  # often cheaper with more units, so late ones lower it
+        charge["tiers"] = [{"up_to": top, "unit": unit, "flat": flat} for top, unit, flat in steps]
     return charge
 
 
@@ -174,7 +175,7 @@ def _usage(random: Random, periods: list[Period], opened_at: datetime, changes: 
         at = _instant(random, periods, opened_at)
         if changes and random.randrange(2):
             at = max(opened_at, random.choice(changes) + timedelta(seconds=random.randrange(-4_000, 4_000)))
-        late = timedelta(seconds=random.choice([0, 0, 0, random.randrange(3_600), random.randrange(35 * 86_400)]))
+        late = timedelta(seconds=random.choice([0, 0, random.randrange(3_600), *[random.randrange(35 * 86_400)] * 2]))
         found.append(Usage(at, random.choice([1, 7, 100, random.randrange(1, 6_000)]), at + late))
     return tuple(sorted(found, key=lambda one: one.told_at))
 

@@ -1,12 +1,12 @@
 """The invoices of a history, one per period, in minor units."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
 from tests.billing.oracle.course import Course
 from tests.billing.oracle.model import History, Usage, Version
-from tests.billing.oracle.money import carried_over, groups_by_rate, taxes, to_minor
+from tests.billing.oracle.money import groups_by_rate, taxes, to_minor
 from tests.billing.oracle.state import Month
 from tests.billing.oracle.tariff import price_of, usage_lines
 
@@ -55,7 +55,8 @@ def invoices_of(history: History, course: Course | None = None) -> list[Invoice]
         for earlier in course.months[:index]:
             assert before is not None
             lines += _adjustments(history.usage, earlier, before, finalized_at)
-        lines += [_line(line.kind, month, line.version, line.amount) for line in month.fees]
+        for fee in month.fees:
+            lines.append(replace(_line(fee.kind, month, fee.version, fee.amount), tax_percent=fee.tax_percent))
         ahead = following.begins_with
         assert ahead is not None
         if ahead.fee:
@@ -69,10 +70,10 @@ def invoices_of(history: History, course: Course | None = None) -> list[Invoice]
 
 def _closed(period: str, lines: list[Line]) -> Invoice:
     groups = groups_by_rate((line.tax_percent, line.amount) for line in lines)
-    net = sum(groups.values())
-    if net < 0:
-        return Invoice(period, tuple(lines), 0, 0, tuple(carried_over(groups).items()))
-    return Invoice(period, tuple(lines), net, sum(taxes(groups).values()), ())
+    net, tax = sum(groups.values()), sum(taxes(groups).values())
+    if net < 0 or net + tax < 0:
+        return Invoice(period, tuple(lines), 0, 0, tuple((rate, rest) for rate, rest in groups.items() if rest))
+    return Invoice(period, tuple(lines), net, tax, ())
 
 
 def _usage(usage: tuple[Usage, ...], month: Month, told_until: datetime) -> list[Line]:
@@ -88,14 +89,15 @@ def _usage(usage: tuple[Usage, ...], month: Month, told_until: datetime) -> list
 
 def _adjustments(usage: tuple[Usage, ...], month: Month, before: datetime, after: datetime) -> list[Line]:
     of_days = len(month.period.days)
-    by_plan: dict[str, tuple[int, Fraction]] = {}
+    by_plan: dict[tuple[str, Fraction], int] = {}
     for version, days in month.stretches().items():
         was, now = (_units(usage, month, version, until) for until in (before, after))
         if was == now:
             continue
         change = price_of(version.tariff, now, days, of_days) - price_of(version.tariff, was, days, of_days)
-        by_plan[version.plan] = (by_plan.get(version.plan, (0, Fraction(0)))[0] + change, version.tax_percent)
-    return [Line("adjustment", month.period.name, plan, None, *values) for plan, values in by_plan.items()]
+        key = version.plan, version.tax_percent
+        by_plan[key] = by_plan.get(key, 0) + change
+    return [Line("adjustment", month.period.name, plan, None, sum_, rate) for (plan, rate), sum_ in by_plan.items()]
 
 
 def _units(usage: tuple[Usage, ...], month: Month, version: Version, told_until: datetime) -> int:

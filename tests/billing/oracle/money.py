@@ -35,19 +35,6 @@ def taxes(groups: Mapping[Fraction, int]) -> dict[Fraction, int]:
     return {rate: half_away(net * rate / 100) for rate, net in groups.items()}
 
 
-def carried_over(groups: Mapping[Fraction, int]) -> dict[Fraction, int]:
-    """Return what is left of groups whose sum is below 0, by rate: positive ones cover negative ones in their order."""
-    cover = sum(net for net in groups.values() if net > 0)
-    rest: dict[Fraction, int] = {}
-    for rate, net in groups.items():
-        if net < 0:
-            used = min(cover, -net)
-            cover -= used
-            if net + used:
-                rest[rate] = net + used
-    return rest
-
-
 def spread(discount: int, amounts: Sequence[int]) -> list[int]:
     """Divide a discount over amounts in proportion, remainders by largest fraction, then by order."""
     total = sum(amounts)

@@ -16,6 +16,7 @@ class FeeLine:
     version: Version
     exact: Fraction
     amount: int
+    tax_percent: Fraction
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -80,6 +81,32 @@ def read_tariff(document: Mapping[str, Any]) -> Tariff:
         maximum=amount(document.get("maximum")),
         tax_percent=amount(document.get("tax_percent")) or Fraction(0),
     )
+
+
+def write_tariff(tariff: Tariff) -> dict[str, Any]:
+    """Write a tariff as `read_tariff` reads it: what a charge's model has, and no more."""
+    models = {"per_unit": ["unit"], "package": ["size", "price"], "flat": ["price"]}
+
+    def number(value: Fraction | int | None) -> str | None:
+        return None if value is None else f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+
+    def charge(one: Charge) -> dict[str, Any]:
+        written: dict[str, Any] = {"code": one.code, "model": one.model}
+        written |= {name: number(getattr(one, name)) for name in ["minimum", "maximum", *models.get(one.model, [])]}
+        if one.model != "flat":
+            written["free_units"] = one.free_units
+        if one.tiers:
+            steps = [(number(step.up_to), number(step.unit), number(step.flat)) for step in one.tiers]
+            written["tiers"] = [{"up_to": up_to, "unit": unit, "flat": flat} for up_to, unit, flat in steps]
+        return written
+
+    return {
+        "currency": tariff.currency,
+        "charges": [charge(one) for one in tariff.charges],
+        "minimum": number(tariff.minimum),
+        "maximum": number(tariff.maximum),
+        "tax_percent": number(tariff.tax_percent),
+    }
 
 
 def share_of(whole: int, days: int, of_days: int) -> int:
