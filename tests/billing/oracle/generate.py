@@ -46,7 +46,8 @@ ZONES = [
     "Etc/GMT+12",
     "Etc/GMT-14",
 ]
-PRICES = [None, "0", "0.04", "1", "9.99", "10", "20", "33.33", "49", "100", "990"]
+PRICES: list[str | None] = [None, "0", "0.04", "1", "9.99", "10", "20", "33.33", "49", "100", "990"]
+TAXES: list[list[str | None]] = [[None], ["20"], ["7.7"], [None, "10", "20"]]
 NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -69,8 +70,8 @@ def random_history(seed: int, periods: int = 3) -> History:
 
 def _catalogue(random: Random) -> list[Version]:
     currency = random.choice(["EUR", "EUR", "EUR", "JPY", "KWD"])
-    prices = random.choice([PRICES, PRICES, [None, "0", "0.04"]])
-    taxes = random.choice([[None], ["20"], ["7.7"], [None, "10", "20"]])
+    prices = random.choice([PRICES, PRICES, PRICES[:3]])
+    taxes = random.choice(TAXES)
     versions = []
     for rank in range(1, random.randrange(3, 7)):
         for number in range(1, random.choice([2, 2, 3])):
