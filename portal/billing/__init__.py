@@ -16,12 +16,15 @@ from portal.billing.components import LineComponent, part_document, parts_from
 from portal.billing.decimals import decimal_from, format_decimal, signed_decimal_from
 from portal.billing.draft import Draft, draft_invoice
 from portal.billing.finalize import FinalizedInvoice, finalize_invoice, finalize_invoices
+from portal.billing.inputs import build_lines
+from portal.billing.invoice_lines import totals
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.new_tariff import parse_new_tariff
 from portal.billing.number import MAX_NUMBERED, number_invoices
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
 from portal.billing.prorate import Share, days_covered, prorate
 from portal.billing.rate import Line, Totals, add_up, rate_usage
+from portal.billing.second_model import invoice_inputs
 from portal.billing.store import (
     Due,
     count_invoices,
@@ -54,6 +57,7 @@ __all__ = [
     "add_up",
     "audit_invoice",
     "audit_numbers",
+    "build_lines",
     "count_invoices",
     "count_overdue",
     "currency_from",
@@ -64,6 +68,7 @@ __all__ = [
     "finalize_invoices",
     "find_invoice",
     "format_decimal",
+    "invoice_inputs",
     "list_due",
     "list_invoiced",
     "list_invoices",
@@ -80,4 +85,5 @@ __all__ = [
     "register_accounts",
     "signed_decimal_from",
     "tariff_document",
+    "totals",
 ]

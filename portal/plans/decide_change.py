@@ -16,7 +16,7 @@ from portal.plans.history import ChangeKind, PeriodHistory, PlanChange, PlanStat
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """An account at the instant of a choice, which lies in the history's period.
+    """An account at the instant of a choice. Raises ValueError for an instant outside the history's period.
 
     `used` and `used_today`: the units counted in the period and on the local day so far. `currency`: what the account
     is billed in; None as long as it had neither a fee nor a tariff.
@@ -27,6 +27,10 @@ class Situation:
     used: int
     used_today: int
     currency: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.period.start <= self.now < self.period.end:
+            raise ValueError(f"{self.now.isoformat()} is not in the period {self.period.name}")
 
     @property
     def period(self) -> AccountPeriod:

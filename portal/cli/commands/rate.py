@@ -3,11 +3,12 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from portal.billing import Line, Share, Totals, add_up, decimal_from, format_decimal, part_document, rate_usage
+from portal.billing import Share, add_up, decimal_from, rate_usage
+from portal.cli.invoice_documents import line_document, total_document
 from portal.cli.tariff_file import read_tariff
 from portal.cli.usage_errors import refusing_invalid
 from portal.core.errors import Invalid
@@ -26,7 +27,10 @@ def rate(
         quantity = decimal_from(units, ("--units",))
         read = read_tariff(tariff, currency)
         lines = rate_usage(read, {charge.code: quantity for charge in read.charges}, _share(days))
-    for document in (*map(_document, lines), _total(add_up(lines, read.currency, read.tax_percent), read.currency)):
+    for document in (
+        *map(line_document, lines),
+        total_document(add_up(lines, read.currency, read.tax_percent), read.currency),
+    ):
         typer.echo(json.dumps(document))
 
 
@@ -37,19 +41,3 @@ def _share(days: str | None) -> Share:
         return Share(*map(int, found.groups())) if found else Share(0, 0)
     except ValueError:
         raise Invalid("This is no share of a period.", hint="Write it like 12/31.", path=("--days",)) from None
-
-
-def _document(line: Line) -> dict[str, Any]:
-    return {
-        "kind": line.kind.value,
-        "code": line.code,
-        "description": line.description,
-        "quantity": None if line.quantity is None else format_decimal(line.quantity),
-        "amount": str(line.amount),
-        "parts": [part_document(part) for part in line.parts],
-    }
-
-
-def _total(totals: Totals, currency: str) -> dict[str, str]:
-    amounts = {"subtotal": totals.subtotal, "tax": totals.tax, "total": totals.total}
-    return {"kind": "total", "currency": currency, **{name: str(amount) for name, amount in amounts.items()}}
