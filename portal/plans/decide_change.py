@@ -19,7 +19,7 @@ class Situation:
     """An account at the instant of a choice. Raises ValueError for an instant outside the history's period.
 
     `used` and `used_today`: the units counted in the period and on the local day so far. `currency`: what the account
-    is billed in; None as long as it had neither a fee nor a tariff.
+    is billed in, where the history does not say: None as long as no plan of it had a fee or a tariff.
     """
 
     history: PeriodHistory
@@ -138,10 +138,11 @@ def _price_invoiced(history: PeriodHistory) -> Decimal:
 
 
 def _check_currency(situation: Situation, terms: PlanTerms) -> None:
-    if situation.currency not in (None, terms.currency):
+    currency = situation.currency or situation.history.state.currency
+    if currency not in (None, terms.currency):
         raise Conflict(
-            f"{terms.name} is priced in {terms.currency}, and this account is billed in {situation.currency}.",
-            hint=f"Choose a plan in {situation.currency}, or open another account.",
+            f"{terms.name} is priced in {terms.currency}, and this account is billed in {currency}.",
+            hint=f"Choose a plan in {currency}, or open another account.",
             path=("planId",),
         )
 

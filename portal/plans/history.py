@@ -53,6 +53,11 @@ class PlanTerms:
         return self.plan_id, self.version
 
     @property
+    def billing_currency(self) -> str | None:
+        """Return the currency that an account takes from this plan; None where nothing of it costs anything."""
+        return self.currency if self.price or self.tariff else None
+
+    @property
     def hard_quota(self) -> int | None:
         """Return the units of a period that are never exceeded; None with overage."""
         return None if self.is_overage_allowed else self.quota
@@ -88,13 +93,15 @@ class PlanState:
     """What changes led to.
 
     `pending` is the change that waits for the next period. `before_upgrade` is what an undo of the last holding brings
-    back; None where that is no upgrade.
+    back; None where that is no upgrade. `currency` is what the account is billed in: that of the first plan with a fee
+    or a tariff that took effect and was not undone; None before.
     """
 
     holdings: tuple[Holding, ...] = ()
     pending: PlanChange | None = None
     before_upgrade: "PlanState | None" = None
     is_undo_used: bool = False
+    currency: str | None = None
 
     @property
     def terms(self) -> PlanTerms:
@@ -111,7 +118,8 @@ class PlanState:
         if change.kind in AT_ONCE:
             holding = Holding(change.terms, change.at, change.kind, change.used_before)
             before = self if change.kind is ChangeKind.UPGRADE else None
-            return PlanState((*self.holdings, holding), None, before, self.is_undo_used)
+            currency = self.currency or change.terms.billing_currency
+            return PlanState((*self.holdings, holding), None, before, self.is_undo_used, currency)
         if change.kind is ChangeKind.UNDO:
             if self.before_upgrade is None:
                 raise ValueError(f"there is nothing to undo at {change.at.isoformat()}")
@@ -121,18 +129,22 @@ class PlanState:
 
 @dataclass(frozen=True, slots=True)
 class PeriodHistory:
-    """A period, the plan that it began with (None: the account was opened in it), and the changes made within it."""
+    """A period, the plan that it began with (None: the account was opened in it), and the changes made within it.
+
+    `start_currency`: what the account was billed in before; None where no plan had cost anything.
+    """
 
     period: AccountPeriod
     start_terms: PlanTerms | None
     changes: tuple[PlanChange, ...] = ()
+    start_currency: str | None = None
 
     @property
     def state(self) -> PlanState:
         """Return what the period's changes led to."""
-        state = PlanState()
+        state = PlanState(currency=self.start_currency)
         if self.start_terms is not None:
-            state = PlanState((Holding(self.start_terms, self.period.start),))
+            state = _begun_with(self.start_terms, self.period.start, self.start_currency)
         for change in self.changes:
             state = state.after(change)
         return state
@@ -160,9 +172,13 @@ def history_of(period: AccountPeriod, changes: Iterable[PlanChange]) -> PeriodHi
             within.append(change)
             continue
         if state.pending is not None and state.pending.takes_effect_at <= change.at:
-            state = PlanState((Holding(state.pending.terms, state.pending.takes_effect_at),))
+            state = _begun_with(state.pending.terms, state.pending.takes_effect_at, state.currency)
         state = state.after(change)
-    return PeriodHistory(period, state.next_terms if state.holdings else None, tuple(within))
+    return PeriodHistory(period, state.next_terms if state.holdings else None, tuple(within), state.currency)
+
+
+def _begun_with(terms: PlanTerms, at: datetime, currency: str | None) -> PlanState:
+    return PlanState((Holding(terms, at),), currency=currency or terms.billing_currency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from portal.core.errors import Conflict
 from portal.plans import (
     ChangeKind,
+    PlanChange,
     PlanTerms,
     Situation,
     change_fees,
@@ -15,6 +16,8 @@ from portal.plans import (
     decide_move,
     decide_undo,
     decide_withdrawal,
+    history_of,
+    next_period,
     quota_bound,
 )
 from tests.plans.plan_model import ENTERPRISE, FREE, NOVEMBER, PRO, Account, amounts, at, plan
@@ -128,8 +131,29 @@ def test_a_plan_that_takes_no_new_accounts_binds_neither_version_nor_withdrawal(
 def test_another_currency_is_refused_once_the_account_has_one(decide: Callable[..., object]) -> None:
     dollars = plan("dollars", 5, 5, currency="USD")
     with pytest.raises(Conflict, match="priced in USD, and this account is billed in EUR"):
-        decide(Situation(Account(PRO).history, at(3), 0, 0, "EUR"), dollars)
+        decide(Account(PRO).situation(at(3)), dollars)
+    with pytest.raises(Conflict, match="priced in USD, and this account is billed in EUR"):
+        decide(Situation(Account(FREE).history, at(3), 0, 0, "EUR"), dollars)
     assert decide(Situation(Account(FREE).history, at(3), 0, 0), dollars) is not None
+
+
+def test_the_currency_is_taken_when_a_plan_takes_effect_and_an_undo_gives_it_back() -> None:
+    dollars, metered = plan("dollars", 5, 5, currency="USD"), plan("metered", 0, 0, currency="USD", tariff=PRO.tariff)
+    account = Account(FREE)
+    assert account.history.state.currency is None
+    account.choose(dollars, at(3, 8))
+    assert account.history.state.currency == "USD"
+    account.undo(at(3, 9))
+    assert account.history.state.currency is None
+    account.choose(metered, at(4))
+    assert account.history.state.currency is None
+    december = next_period(NOVEMBER, "UTC")
+    changes = [*Account(None).open(FREE, at(1)).history.changes, *account.history.changes]
+    began = history_of(december, changes)
+    assert (began.start_terms, began.start_currency, began.state.currency) == (metered, None, "USD")
+    free = PlanChange(at(2, period=december), ChangeKind.DOWNGRADE, FREE, 0, december.end)
+    january = history_of(next_period(december, "UTC"), [*changes, free])
+    assert (january.start_terms, january.state.currency) == (FREE, "USD")
 
 
 @pytest.mark.parametrize("decide", [decide_choice, decide_move])
