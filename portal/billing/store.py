@@ -225,6 +225,24 @@ async def billed_units(tx: Tx, account_id: str, period: str) -> int:
     return int(await tx.get(whole))
 
 
+async def adjusted_units(tx: Tx, account_id: str, period: str) -> dict[tuple[str, int | None], int]:
+    """Return the units that later invoices add to a period's, by plan and its version."""
+    by_plan = col(InvoiceLine.plan_id), col(InvoiceLine.plan_version)
+    statement = select(*by_plan, func.sum(col(InvoiceLine.units)).label("units")).where(
+        col(InvoiceLine.account_id) == account_id,
+        col(InvoiceLine.period) == period,
+        col(InvoiceLine.kind) == LineKind.ADJUSTMENT,
+        col(InvoiceLine.units).is_not(None),
+    )
+    rows = await tx.execute(statement.group_by(*by_plan))
+    return {(row.plan_id, row.plan_version): int(row.units) for row in rows}
+
+
+async def find_newest_invoice(tx: Tx, account_id: str) -> Invoice | None:
+    """Return the invoice of an account's newest period that has one, with or without its number."""
+    return await tx.find(_invoices(account_id).order_by(col(Invoice.period).desc()).limit(1))
+
+
 async def list_invoiced(tx: Tx, period: str) -> list[str]:
     """List, across accounts, who has an invoice of the period."""
     return await tx.list(select(col(Invoice.account_id)).where(col(Invoice.period) == period))

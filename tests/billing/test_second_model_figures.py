@@ -9,7 +9,7 @@ import pytest
 from portal.billing.inputs import build_lines
 from portal.billing.rate import LineKind
 from portal.billing.second_model import carried_over
-from portal.plans import ChangeKind, PeriodHistory, month_period, next_period
+from portal.plans import ChangeKind, PeriodHistory, PlanTerms, month_period, next_period
 from tests.billing.second_model import amounts_of, inputs_of, later, told, usage_of
 from tests.plans.plan_model import ENTERPRISE, FREE, NOVEMBER, PRO, Account, at, plan
 
@@ -227,3 +227,28 @@ def test_two_undos_of_a_day_leave_the_upgrade_in_between() -> None:
     a, b, c = plan("A", 1, 1), plan("B", 2, 2), plan("C", 3, 3)
     account = Account(a).choose(b, at(5, 8)).choose(c, at(5, 9)).undo(at(5, 10)).undo(at(5, 11))
     assert amounts_of(inputs_of(account), FEES) == ["0.87", "1.00"], "B from the 5th, then A"
+
+
+def test_late_usage_of_a_plan_in_another_currency_than_the_present_ones_is_in_its_own() -> None:
+    """A plan without a fee or tariff may have any currency, and gives an account none."""
+    dollars = tariff(by_unit("0.01")) | {"currency": "USD"}
+    metered = plan("metered", 2, 0, currency="USD", tariff=dollars)
+    free = plan("free", 1, 0, currency="JPY")
+    first = inputs_of(Account(free).choose(metered, at(3)).choose(free, at(4)), 0, 100)
+    second = inputs_of(PeriodHistory(DECEMBER, free), 5, late=[later(first.usage[1], 300)])
+    assert (first.currency, second.currency, amounts_of(second, ADJUSTMENTS)) == ("USD", "USD", ["2.00"])
+    assert inputs_of(PeriodHistory(DECEMBER, free)).currency == "JPY"
+
+
+def test_what_staff_give_back_has_the_tax_that_it_was_charged_with() -> None:
+    def taxed(name: str, rank: int, price: int, percent: str) -> PlanTerms:
+        return plan(name, rank, price, tariff=tariff(by_unit("0"), tax_percent=percent))
+
+    a, b, c = taxed("A", 2, 100, "20"), taxed("B", 3, 10, "0"), taxed("C", 1, 10, "7")
+    account = Account(None).open(a, at(1)).choose(b, at(1, 13)).move(c, at(16), ChangeKind.MOVE_DOWN)
+    fees = [draft for draft in build_lines(inputs_of(account)) if draft.period == "2026-11" and draft.fee]
+    assert [(str(draft.line.amount), draft.tax_percent) for draft in fees] == [
+        ("100.00", Decimal(20)),
+        ("0.00", Decimal(0)),
+        ("-45.00", Decimal(20)),
+    ]

@@ -5,7 +5,7 @@ names, so that a process of a version that knows that model only still reads who
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ import msgspec
 from portal import plans
 from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.billing.prorate import Share
-from portal.plans import AccountPeriod, ChangeKind, PeriodHistory, PlanTerms
+from portal.plans import AccountPeriod, ChangeKind, Holding, PeriodHistory, PlanTerms
 
 AHEAD = "ahead"
 
@@ -109,16 +109,18 @@ def invoice_inputs(
     units: Sequence[int],
     late: Sequence[LateUsage] = (),
     carried: Sequence[CarriedOver] = (),
+    currency: str | None = None,
 ) -> InvoiceInputs:
     """Return the inputs of a period's invoice. `units` are those of each of its stretches, in their order.
 
-    `following` is the next period, whose fee is due with its first instant.
+    `following` is the next period, whose fee is due with its first instant. `currency` is the account's, which it has
+    from its first plan with a fee or a tariff; None: what costs something on this invoice says it.
     """
     period = history.period
     return InvoiceInputs(
         period=period.name,
         time_zone=period.time_zone,
-        currency=_currency(history),
+        currency=currency or _currency(history, late),
         fees=[*_change_fees(history), *_fee_ahead(history.next_terms, following)],
         usage=usage_by_stretch(history, units),
         late=[*late],
@@ -148,20 +150,20 @@ def usage_by_stretch(history: PeriodHistory, units: Sequence[int]) -> list[Stret
     ]
 
 
-def _currency(history: PeriodHistory) -> str:
-    """Return the currency of the last plan that costs anything, since others may have any."""
+def _currency(history: PeriodHistory, late: Iterable[LateUsage]) -> str:
+    """Return the currency of what costs anything, since plans that cost nothing may have any."""
     held = [*(holding.terms for holding in history.state.holdings), history.next_terms]
-    costly = [terms for terms in held if terms.price or terms.tariff]
-    return (costly or held)[-1].currency
+    costly = [terms.currency for terms in held if terms.price or terms.tariff]
+    told_late = [adjusted.metered.tariff["currency"] for adjusted in late if adjusted.metered.tariff]
+    return str([held[-1].currency, *told_late, *costly][-1])
 
 
 def _change_fees(history: PeriodHistory) -> list[PlanFee]:
     """Return the fees of a period's changes. What is given back has the tax of the plan that it was charged for."""
-    holdings = history.state.holdings
     fees = []
     for fee in plans.change_fees(history):
         is_credit = fee.holding.kind is ChangeKind.MOVE_DOWN
-        taxed = holdings[holdings.index(fee.holding) - 1] if is_credit else fee.holding
+        taxed = _charged_for(history, fee.holding) if is_credit else fee.holding
         fees.append(
             PlanFee(
                 period=history.period.name,
@@ -180,6 +182,13 @@ def _change_fees(history: PeriodHistory) -> list[PlanFee]:
             )
         )
     return fees
+
+
+def _charged_for(history: PeriodHistory, moved_down: Holding) -> Holding:
+    """Return the plan whose price the days left had been charged when an account was moved down."""
+    holdings = history.state.holdings
+    before = holdings[: holdings.index(moved_down)]
+    return max(before, key=lambda holding: (holding.terms.price, holding.at))
 
 
 def _fee_ahead(terms: PlanTerms, period: AccountPeriod) -> list[PlanFee]:
