@@ -38,6 +38,7 @@ EXPORT_SECONDS = 900.0
 """The longest that an export may take altogether: it holds a database connection as long."""
 MEDIA_TYPES = {
     usage.ExportFormat.CSV: "text/csv; charset=utf-8",
+    usage.ExportFormat.CSV_EXCEL: "text/csv; charset=utf-8",
     usage.ExportFormat.JSONL: "application/jsonl",
     usage.ExportFormat.PARQUET: "application/vnd.apache.parquet",
 }
@@ -56,7 +57,7 @@ class ExportRequest:
     @property
     def file_name(self) -> str:
         days = "-".join(f"{instant.astimezone(UTC):%Y%m%d}" for instant in (self.query.start, self.query.end))
-        return f"usage-{self.query.rows}-{days}.{self.format}"
+        return f"usage-{self.query.rows}-{days}.{self.format.suffix}"
 
 
 class Exports:

@@ -56,8 +56,8 @@ def _described(line: Line, charge: Charge | None, where: str, share: Share, *, h
     if charge is None or line.kind is not LineKind.USAGE:
         return f"{line.description} ({where})"
     included = included_in_words(charge, share)
-    which = f": {line.description.removesuffix(included)}" if has_several else ""
-    return f"Usage {where}{included}{which}"
+    charged = f": {line.description.removesuffix(included)}" if has_several else ""
+    return f"Usage {where}{included}{charged}"
 
 
 def _tariff_of(stretch: StretchUsage, currency: str) -> Tariff:

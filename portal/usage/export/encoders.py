@@ -4,6 +4,7 @@ CSV is RFC 4180. A text that a spreadsheet would take for a formula gets an apos
 and Parquet hold every text exactly as it was counted.
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -20,8 +21,14 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 
 class ExportFormat(StrEnum):
     CSV = "csv"
+    CSV_EXCEL = "csv-excel"
     JSONL = "jsonl"
     PARQUET = "parquet"
+
+    @property
+    def suffix(self) -> str:
+        """Return what a file of this format is called by, without the dot."""
+        return self.value.partition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,13 @@ class CsvEncoder:
 
     def finish(self) -> bytes:
         return b""
+
+
+class ExcelCsvEncoder(CsvEncoder):
+    """CSV with a byte order mark, without which Excel takes UTF-8 for the encoding of its machine."""
+
+    def head(self) -> bytes:
+        return codecs.BOM_UTF8 + super().head()
 
 
 class JsonLinesEncoder:
@@ -138,6 +152,7 @@ class _Sink(io.RawIOBase):
 
 ENCODERS: dict[ExportFormat, type[Encoder]] = {
     ExportFormat.CSV: CsvEncoder,
+    ExportFormat.CSV_EXCEL: ExcelCsvEncoder,
     ExportFormat.JSONL: JsonLinesEncoder,
     ExportFormat.PARQUET: ParquetEncoder,
 }

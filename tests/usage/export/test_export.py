@@ -53,8 +53,9 @@ def rows_of(form: ExportFormat, data: bytes) -> list[dict[str, Any]]:
     """As a reader of that format sees them, all values as texts."""
 
     def told() -> Iterator[dict[str, Any]]:
-        if form is ExportFormat.CSV:
-            yield from csv.DictReader(io.StringIO(data.decode(), newline=""))
+        if form in {ExportFormat.CSV, ExportFormat.CSV_EXCEL}:
+            encoding = "utf-8" if form is ExportFormat.CSV else "utf-8-sig"
+            yield from csv.DictReader(io.StringIO(data.decode(encoding), newline=""))
         elif form is ExportFormat.JSONL:
             yield from map(json.loads, data.splitlines())
         else:
@@ -109,7 +110,8 @@ async def test_a_filter_keeps_its_rows_alone(database: Database, account: str, f
 async def test_nothing_is_an_empty_file_of_its_kind(database: Database, form: ExportFormat) -> None:
     data = await file_of(database, new_account(), ExportQuery(FROM, TO), form)
     assert rows_of(form, data) == []
-    assert data.startswith({"csv": b"occurred_at,", "jsonl": b"", "parquet": b"PAR1"}[form])
+    starts = {"csv": b"occurred_at,", "csv-excel": b"\xef\xbb\xbfoccurred_at,", "jsonl": b"", "parquet": b"PAR1"}
+    assert data.startswith(starts[form])
 
 
 async def test_the_estimate_is_the_count_of_whole_quarters(database: Database, account: str) -> None:

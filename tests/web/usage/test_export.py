@@ -56,6 +56,10 @@ async def test_a_browser_downloads_a_file(ann: Browser, database: Database) -> N
     assert answer.headers["X-Total-Estimate"] == "5"
     assert answer.headers["Cache-Control"] == "no-store"
     assert len([*csv.DictReader(io.StringIO(answer.text))]) == 5
+    for_excel = await ann.get(f"/usage/export?format=csv-excel&{STRETCH}")
+    assert for_excel.content == b"\xef\xbb\xbf" + answer.content
+    assert for_excel.headers["Content-Disposition"] == answer.headers["Content-Disposition"]
+    assert for_excel.headers["Content-Type"] == "text/csv; charset=utf-8"
 
 
 @pytest.mark.parametrize(
