@@ -80,7 +80,7 @@ class Played:
         for place, until in enumerate(self.history.finalized):
             late = [found for earlier in self.past[:place] for found in self._late(earlier, before, until)]
             period, following = self.past[place], [*self.past, self.now][place + 1].period
-            inputs = invoice_inputs(period, following, self._units(period, until), late, carried)
+            inputs = invoice_inputs(period, following, self._units(period, until), late, carried, self.currency)
             drafts = build_lines(inputs)
             if is_worth_an_invoice(inputs, drafts):  # otherwise what was left over waits
                 carried = carried_over(drafts)

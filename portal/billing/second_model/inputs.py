@@ -185,10 +185,17 @@ def _change_fees(history: PeriodHistory) -> list[PlanFee]:
 
 
 def _charged_for(history: PeriodHistory, moved_down: Holding) -> Holding:
-    """Return the plan whose price the days left had been charged when an account was moved down."""
-    holdings = history.state.holdings
-    before = holdings[: holdings.index(moved_down)]
-    return max(before, key=lambda holding: (holding.terms.price, holding.at))
+    """Return the plan that the dearest price was charged for, when an account was moved down."""
+    dearest, *others = history.state.holdings
+    price = dearest.terms.price
+    for holding in others:
+        if holding == moved_down:
+            break
+        if holding.kind is ChangeKind.MOVE_DOWN:
+            price = min(price, holding.terms.price)
+        elif holding.terms.price > price:
+            dearest, price = holding, holding.terms.price
+    return dearest
 
 
 def _fee_ahead(terms: PlanTerms, period: AccountPeriod) -> list[PlanFee]:

@@ -80,7 +80,9 @@ class Course:
         self.today = 0
         self.next_zone, self.zone_chosen, self.undone = None, False, False
         currency = self.state.currency or _currency_of(version)
-        self.state = State(version, version.quota, charged=(version.fee,), currency=currency)
+        self.state = State(
+            version, version.quota, charged=(version.fee,), charged_tax=version.tax_percent, currency=currency
+        )
         self.month.bounds.append((self.month.period.start, version.quota))
 
     # deciding
@@ -154,7 +156,7 @@ class Course:
             if less and target.fee < self._charged_ahead():
                 return "refused", "credit note"
             self._take(target, self._bound_of(target, at))
-            self._add_line("credit", target, -less, present.tax_percent)
+            self._add_line("credit", target, -less, self.state.charged_tax)
             self.state = replace(self.state, charged=tuple(min(price, target.fee) for price in self.state.charged))
         self.undoable = []
         return "move", ""
@@ -189,7 +191,9 @@ class Course:
 
     def _charge(self, version: Version) -> None:
         self._add_line("upgrade", version, max(Fraction(0), version.fee - max(self.state.charged)), version.tax_percent)
-        self.state = replace(self.state, charged=(*self.state.charged, version.fee))
+        is_dearest = version.fee > max(self.state.charged)
+        tax = version.tax_percent if is_dearest else self.state.charged_tax
+        self.state = replace(self.state, charged=(*self.state.charged, version.fee), charged_tax=tax)
 
     def _add_line(self, kind: str, version: Version, price: Fraction, tax_percent: Fraction) -> None:
         """Add a line for the days left: the period's exact fees so far, rounded, less the lines before it."""

@@ -27,6 +27,7 @@ class State:
     bound: int | None
     pending: Version | None = None
     charged: tuple[Fraction, ...] = ()
+    charged_tax: Fraction = Fraction(0)  # of the dearest price charged
     fees: tuple[FeeLine, ...] = ()
     held: tuple[Version, ...] = ()
     currency: str | None = None
