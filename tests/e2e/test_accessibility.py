@@ -24,7 +24,7 @@ from tests.e2e.visits import (
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize(("scheme", "width"), zip(SCHEMES, WIDTHS, strict=True))
+@pytest.mark.parametrize(("scheme", "width"), [*zip(SCHEMES, WIDTHS, strict=True)])
 async def test_every_page(
     chromium: Browser, portal: RunningPortal, filled: tuple[Login, dict[str, str]], scheme: str, width: int
 ) -> None:
