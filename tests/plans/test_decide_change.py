@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -251,3 +252,25 @@ def test_a_plan_that_was_held_twice_brings_its_days_once_and_a_free_one_its_quot
     ):
         account.move(target, at(day), ChangeKind(kind), used=1_000)
     assert quota_bound(account.history) == 26 + 10 + 1  # 2 of 30 days of 7: one unit, not two
+
+
+def test_a_choice_is_decided_by_the_history_of_its_own_period() -> None:
+    for instant in (NOVEMBER.end, NOVEMBER.start - timedelta(microseconds=1)):
+        with pytest.raises(ValueError, match="is not in the period 2026-11"):
+            Account(PRO).situation(instant)
+
+
+def test_an_undo_of_nothing_is_no_history() -> None:
+    undo = PlanChange(at(3), ChangeKind.UNDO, FREE, 0, at(3))
+    with pytest.raises(ValueError, match="there is nothing to undo at 2026-11-03"):
+        _ = Account(PRO).history.with_change(undo).state
+
+
+def test_what_waits_begins_its_period_whatever_is_chosen_in_it() -> None:
+    december = next_period(NOVEMBER, "UTC")
+    account = Account(None).open(ENTERPRISE, at(1)).choose(FREE, at(3))
+    following = Account(FREE, december).choose(PRO, at(5, period=december))
+    changes = [*account.history.changes, *following.history.changes]
+    assert history_of(december, changes).start_terms == FREE
+    assert history_of(next_period(december, "UTC"), changes).start_terms == PRO
+    assert history_of(NOVEMBER, changes) == account.history

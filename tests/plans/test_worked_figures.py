@@ -9,6 +9,8 @@ from portal.core.errors import Conflict
 from portal.plans import (
     ChangeKind,
     change_fees,
+    cost_of_change,
+    decide_choice,
     decide_undo,
     fee_ahead,
     history_of,
@@ -161,6 +163,32 @@ def test_a_month_that_staff_ended_on_free_keeps_the_days_of_enterprise() -> None
     assert days_by_plan(account) == {"Enterprise": 15, "Free": 15}
     assert amounts(change_fees(account.history)) == ["-495.00"]
     assert quota_bound(account.history) == 10_000
+
+
+def test_days_of_a_plan_that_came_back_are_one_stretch_adjacent_or_not() -> None:
+    account = Account(PRO).choose(ENTERPRISE, at(10)).move(PRO, at(10, 13), ChangeKind.MOVE_DOWN)
+    (whole,) = stretches_of(account.history)
+    assert whole.spans == ((NOVEMBER.start, NOVEMBER.end),)
+    account.choose(ENTERPRISE, at(20)).move(PRO, at(25), ChangeKind.MOVE_DOWN)
+    pro, enterprise = stretches_of(account.history)
+    assert (len(pro.days), len(enterprise.days)) == (25, 5)
+    first, last = NOVEMBER.start_of(19), NOVEMBER.start_of(24)
+    assert pro.spans == ((NOVEMBER.start, first), (last, NOVEMBER.end))
+    assert enterprise.spans == ((first, last),)
+
+
+def test_the_preview_of_a_change_is_what_it_adds() -> None:
+    account = Account(PRO)
+    up = decide_choice(account.situation(at(20)), ENTERPRISE)
+    assert up is not None
+    assert str(cost_of_change(account.history, up)) == "345.03"
+    account.choose(ENTERPRISE, at(20))
+    undo = decide_undo(account.situation(at(20, 13))).change
+    assert undo is not None
+    assert str(cost_of_change(account.history, undo)) == "-345.03"
+    down = decide_choice(account.situation(at(20, 13)), FREE)
+    assert down is not None
+    assert str(cost_of_change(account.history, down)) == "0.00"
 
 
 @pytest.mark.parametrize(
