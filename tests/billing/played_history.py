@@ -32,6 +32,7 @@ from portal.plans import (
     decide_withdrawal,
     fee_ahead,
     first_period,
+    history_of,
     next_period,
     quota_bound,
     stretches_of,
@@ -46,18 +47,17 @@ Told = dict[str, object]
 
 
 class Played:
-    """A history played by the product's pure core. Only zones and the account's currency are taken from elsewhere."""
+    """A history played by the product's pure core. Only its zones are taken from elsewhere."""
 
     def __init__(self, history: History, course: Course) -> None:
         self.history = history
         self.zones = [month.period.zone for month in course.months]
-        self.versions: dict[tuple[str, int], Version] = {}
         self.decisions: list[str] = []
         self.bounds: list[int | None] = []
         self.past: list[PeriodHistory] = []
-        self.currency: str | None = None
-        opening = PlanChange(history.opened_at, ChangeKind.OPENING, self._terms(history.opening), 0, history.opened_at)
-        self.now = PeriodHistory(first_period(history.opened_at, self.zones[0]), None, (opening,))
+        opening = _terms(history.opening)
+        self.changes = [PlanChange(history.opened_at, ChangeKind.OPENING, opening, 0, history.opened_at)]
+        self.now = history_of(first_period(history.opened_at, self.zones[0]), self.changes)
         for request in history.requests:
             while request.at >= self.now.period.end:
                 self._next_period()
@@ -80,7 +80,8 @@ class Played:
         for place, until in enumerate(self.history.finalized):
             late = [found for earlier in self.past[:place] for found in self._late(earlier, before, until)]
             period, following = self.past[place], [*self.past, self.now][place + 1].period
-            inputs = invoice_inputs(period, following, self._units(period, until), late, carried, self.currency)
+            billed_in = period.state.currency or period.next_terms.billing_currency
+            inputs = invoice_inputs(period, following, self._units(period, until), late, carried, billed_in)
             drafts = build_lines(inputs)
             if is_worth_an_invoice(inputs, drafts):  # otherwise what was left over waits
                 carried = carried_over(drafts)
@@ -119,24 +120,29 @@ class Played:
         }
 
     def _next_period(self) -> None:
-        self.currency = self._billed_in()
         self.past.append(self.now)
         period = next_period(self.now.period, self.zones[len(self.past)])
-        self.now = PeriodHistory(period, self.now.next_terms)
+        self.now = history_of(period, self.changes)
+
+    def _make(self, change: PlanChange) -> None:
+        self.changes.append(change)
+        assert history_of(self.now.period, self.changes) == self.now.with_change(change)
+        self.now = self.now.with_change(change)
 
     def _decide(self, request: Request) -> str:
         situation = self._situation(request)
         change: PlanChange | None
         try:
             if isinstance(request, Choice):
-                change = decide_choice(situation, self._terms(request.target))
+                change = decide_choice(situation, _terms(request.target))
             elif isinstance(request, StaffMove):
-                change = decide_move(situation, self._terms(request.target))
+                change = decide_move(situation, _terms(request.target))
             elif isinstance(request, Undo):
                 decision = decide_undo(situation)
                 change = decision.change
                 if decision.is_downgrade:
-                    self.now = self.now.with_change(change) if change else self.now
+                    if change:
+                        self._make(change)
                     return "downgrade"
             else:
                 change = decide_withdrawal(situation)
@@ -144,7 +150,7 @@ class Played:
             return "refused"
         if change is None:
             return "nothing"
-        self.now = self.now.with_change(change)
+        self._make(change)
         return change.kind.value.removesuffix("_up").removesuffix("_down")
 
     def _situation(self, request: Request) -> Situation:
@@ -156,27 +162,21 @@ class Played:
             now=at,
             used=sum(one.units for one in counted),
             used_today=sum(one.units for one in counted if period.day_number(one.at) == today),
-            currency=self._billed_in(),
         )
 
-    def _terms(self, version: Version) -> PlanTerms:
-        self.versions[version.plan, version.version] = version
-        return PlanTerms(
-            plan_id=version.plan,
-            version=version.version,
-            rank=version.rank,
-            name=version.plan,
-            price=_decimal(version.fee),
-            currency=version.currency,
-            quota=version.quota,
-            is_overage_allowed=version.quota is None,
-            tariff=write_tariff(version.tariff) if version.tariff else {},
-        )
 
-    def _billed_in(self) -> str | None:
-        """Return the currency of the first plan with a fee or a tariff, as the account's row keeps it."""
-        held = [self.versions[holding.terms.key] for holding in self.now.state.holdings]
-        return self.currency or next((one.currency for one in held if one.fee or one.tariff), None)
+def _terms(version: Version) -> PlanTerms:
+    return PlanTerms(
+        plan_id=version.plan,
+        version=version.version,
+        rank=version.rank,
+        name=version.plan,
+        price=_decimal(version.fee),
+        currency=version.currency,
+        quota=version.quota,
+        is_overage_allowed=version.quota is None,
+        tariff=write_tariff(version.tariff) if version.tariff else {},
+    )
 
 
 def _decimal(value: Fraction) -> Decimal:

@@ -21,7 +21,7 @@ something open, this is how it is read here (4, 8 and 13 were taken over from th
 11. One adjustment line per period and plan: versions of one plan are added, unless taxed otherwise.
 12. The currency is taken when the plan takes effect; an undo gives it back.
 13. Where an invoice would be below 0, without tax or with it, the sum of each tax rate is carried over whole. What
-    staff give back has the tax rate of the plan that the account leaves.
+    staff give back has the tax rate of the plan that charged the dearest price.
 14. Choosing the zone that the account has is nothing, and does not use up the period's change.
 15. Every charge prices all units of its stretch: there is one meter.
 

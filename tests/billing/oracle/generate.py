@@ -54,6 +54,8 @@ NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 def random_history(seed: int, periods: int = 3) -> History:
     """Return the history of a seed, finalized so many times."""
     random = Random(seed)  # noqa: S311
+    if seed % 10 == 0:
+        return _falling_history(random)
     catalogue = _catalogue(random)
     opened_at = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=random.randrange(2 * 365 * 86_400))
     plain = History(opened_at, random.choice(ZONES), random.choice(catalogue[:3]), finalized=(NEVER,) * periods)
@@ -66,6 +68,35 @@ def random_history(seed: int, periods: int = 3) -> History:
     ends = [month.period.end for month in Course(moved).months[:periods]]
     delays = [timedelta(hours=1) + random.choice([0, 0, 0, 1]) * timedelta(hours=random.randrange(200)) for _ in ends]
     return replace(moved, finalized=tuple(end + delay for end, delay in zip(ends, delays, strict=True)))
+
+
+def _falling_history(random: Random) -> History:
+    """Return a history in which late units make their period cheaper, so that something is carried over."""
+    top, months = random.randrange(50, 2_000), [datetime(2026, month, 1, tzinfo=UTC) for month in range(6, 11)]
+    steps = [
+        {"up_to": top, "unit": f"{random.randrange(1, 3)}.{random.randrange(100):02}", "flat": _money(random)},
+        {"up_to": None, "unit": "0.001", "flat": "0"},
+    ]
+    charge = {"code": "calls", "model": "volume", "tiers": steps, "free_units": random.choice([0, 0, 40])}
+    charges = [charge, *random.choice([[], [{"code": "calls", "model": "flat", "price": _money(random)}]])]
+    versions = [
+        Version(
+            plan=f"plan {rank}",
+            version=1,
+            rank=rank,
+            price=random.choice([None, Fraction(1), Fraction(20)]) if rank == 2 else None,
+            quota=None,
+            tariff=read_tariff({"currency": "EUR", "charges": charges, "tax_percent": random.choice([None, "20"])}),
+        )
+        for rank in (1, 2)
+    ]
+    usage = [Usage(months[0] + timedelta(hours=1), top - random.randrange(50), months[0] + timedelta(hours=2))]
+    for _ in range(random.randrange(1, 5)):
+        at = months[0] + timedelta(hours=random.randrange(1, 24 * 20))
+        usage.append(Usage(at, random.randrange(1, 80), months[random.randrange(1, 4)] + timedelta(days=3)))
+    choices = [Choice(months[random.randrange(3)] + timedelta(days=9), versions[1])] if random.randrange(2) else []
+    finalized = tuple(month + timedelta(hours=1) for month in months[1:])
+    return History(months[0], "UTC", versions[0], tuple(choices), tuple(usage), finalized)
 
 
 def _catalogue(random: Random) -> list[Version]:
