@@ -14,27 +14,28 @@ from portal.audit.record import build_event, record
 from portal.audit.store import (
     AuditFilter,
     count_audit_events,
+    count_rows,
     find_audit_event,
     list_audit_events,
-    list_chains,
     list_newest,
     lock_chain,
     try_lock_chains,
 )
-from portal.audit.verify import Break, verify_chain, verify_newest
+from portal.audit.verify import Break, ChainVerifier, verify_chain, verify_newest
 
 __all__ = [
     "Action",
     "AuditEvent",
     "AuditFilter",
     "Break",
+    "ChainVerifier",
     "build_event",
     "count_audit_events",
+    "count_rows",
     "find_action",
     "find_audit_event",
     "list_actions",
     "list_audit_events",
-    "list_chains",
     "list_newest",
     "lock_chain",
     "record",

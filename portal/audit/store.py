@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, func, select, text, tuple_
 from sqlmodel import col
 
 from portal.audit.models import AuditEvent
@@ -64,9 +64,16 @@ async def list_audit_events(tx: Tx, account_id: str, *, after_sequence: int = 0,
     return await tx.list(statement)
 
 
-async def list_chains(tx: Tx) -> list[str]:
-    """Return every account that has a chain (the provider's own is the empty text)."""
-    return await tx.list(select(col(AuditEvent.account_id)).distinct().order_by(col(AuditEvent.account_id)))
+async def list_rows(tx: Tx, *, after: tuple[str, int], most: int) -> list[AuditEvent]:
+    """Return rows of all accounts, chain by chain; `after` is (account, sequence) of the last one seen."""
+    place = tuple_(col(AuditEvent.account_id), col(AuditEvent.sequence))
+    statement = select(AuditEvent).where(place > after, col(AuditEvent.sequence) > 0)
+    return await tx.list(statement.order_by(col(AuditEvent.account_id), col(AuditEvent.sequence)).limit(most))
+
+
+async def count_rows(tx: Tx) -> int:
+    """Count the rows of all accounts."""
+    return await tx.get(select(func.count()).select_from(AuditEvent))
 
 
 async def list_newest(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from portal.audit import store
+from portal.audit.models import AuditEvent
 from portal.audit.record import GENESIS_HASH, chain_hash
 from portal.core.database import Tx
 
@@ -40,6 +41,50 @@ async def verify_newest(tx: Tx, account_id: str, most: int) -> ChainState:
     return ChainState(last[0].sequence, last[0].sequence - first + 1, last[0].hash, broken)
 
 
+class ChainVerifier:
+    """Verifies all chains, a portion of rows at a time, in their order: by account, then by sequence.
+
+    A chain only grows, so every portion may be of a snapshot of its own.
+    """
+
+    def __init__(self) -> None:
+        self.chains = 0
+        self.breaks: list[Break] = []
+        self._after = ("", 0)
+        self._account_id: str | None = None
+        self._hash = GENESIS_HASH
+        self._expected: int | None = 1
+
+    async def verify_next(self, tx: Tx, most: int) -> int:
+        """Verify the next `most` rows; return how many there were, fewer at the end."""
+        rows = await store.list_rows(tx, after=self._after, most=most)
+        for row in rows:
+            self._verify(row)
+        if rows:
+            self._after = rows[-1].account_id, rows[-1].sequence
+        return len(rows)
+
+    def _verify(self, row: AuditEvent) -> None:
+        if row.account_id != self._account_id:
+            self._account_id, self._hash, self._expected = row.account_id, GENESIS_HASH, 1
+            self.chains += 1
+        if self._expected is None:
+            return  # after its first break
+        reason = mistake_of(row, self._hash, self._expected)
+        if reason is None:
+            self._hash, self._expected = row.hash, self._expected + 1
+        else:
+            self.breaks.append(Break(row.account_id, self._expected, reason))
+            self._expected = None
+
+
+def mistake_of(row: AuditEvent, before: bytes, expected: int) -> str | None:
+    """Return what is wrong with the row that should be the one numbered `expected`, after one with that hash."""
+    if row.sequence != expected:
+        return "is missing"
+    return None if row.hash == chain_hash(before, row) else "does not follow from the row before it"
+
+
 async def verify_chain(tx: Tx, account_id: str) -> Break | None:
     """Return where the chain breaks, or None when every row follows from the one before it."""
     return await _verify(tx, account_id, GENESIS_HASH, 1)
@@ -51,9 +96,7 @@ async def _verify(tx: Tx, account_id: str, before: bytes, expected: int, until: 
         for row in rows:
             if until is not None and row.sequence > until:
                 return None
-            if row.sequence != expected:
-                return Break(account_id, expected, "is missing")
-            if row.hash != chain_hash(before, row):
-                return Break(account_id, expected, "does not follow from the row before it")
+            if (reason := mistake_of(row, before, expected)) is not None:
+                return Break(account_id, expected, reason)
             before, expected = row.hash, expected + 1
     return None

@@ -11,7 +11,7 @@ sums are exact, each line is rounded half-up to minor units once, tax on the rou
 never counts usage: it bills what portal.usage has counted.
 """
 
-from portal.billing.audit import audit_invoice, audit_numbers
+from portal.billing.audit import audit_invoices, audit_numbers
 from portal.billing.components import LineComponent, part_document, parts_from
 from portal.billing.decimals import decimal_from, format_decimal, signed_decimal_from
 from portal.billing.draft import Draft, draft_invoice
@@ -55,7 +55,7 @@ __all__ = [
     "Tier",
     "Totals",
     "add_up",
-    "audit_invoice",
+    "audit_invoices",
     "audit_numbers",
     "build_lines",
     "count_invoices",

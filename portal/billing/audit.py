@@ -1,4 +1,4 @@
-"""Audit an account's invoices: what they bill against what was counted, and each against its own inputs.
+"""Audit accounts' invoices: what they bill against what was counted, and each against its own inputs.
 
 The transaction that writes an invoice also notes with each closed period of the account how much of it is billed then.
 So lines must add up to that, and only what was counted since may wait for the next invoice. And every invoice must be
@@ -21,17 +21,24 @@ from portal.usage import Difference
 WORDS = {"description"}
 
 
-async def audit_invoice(tx: Tx, account_id: str, period: str) -> list[Difference]:
-    """Return what does not agree about one account and period."""
-    closed = await usage.list_closed_periods(tx, account_id)
-    closed_period = next((candidate for candidate in closed if candidate.period == period), None)
-    invoice = await store.find_invoice_of(tx, account_id, period)
-    if closed_period is None:
-        return _not_closed(account_id, period, await store.find_billing(tx, account_id), invoice)
-    billed = await store.billed_units(tx, account_id, period)
-    found = _compare(account_id, period, "units", closed_period.billed, billed)
-    if invoice is not None:
-        found += _billed_again(invoice, await store.list_lines(tx, account_id, [invoice.id]))
+async def audit_invoices(tx: Tx, account_ids: Sequence[str], period: str) -> list[Difference]:
+    """Return what does not agree about some accounts and a period."""
+    closed = await usage.list_closed_in(tx, account_ids, period)
+    invoices = {invoice.account_id: invoice for invoice in await store.list_invoices_of(tx, account_ids, period)}
+    billings = {billing.account_id: billing for billing in await store.list_billings(tx, account_ids)}
+    billed = await store.list_billed_units(tx, account_ids, period)
+    lines: dict[str, list[InvoiceLine]] = {invoice.id: [] for invoice in invoices.values()}
+    for line in await store.list_lines_of(tx, account_ids, [*lines]):
+        lines[line.invoice_id].append(line)
+    found: list[Difference] = []
+    for account_id in account_ids:
+        invoice = invoices.get(account_id)
+        if account_id not in closed:
+            found += _not_closed(account_id, period, billings.get(account_id), invoice)
+            continue
+        found += _compare(account_id, period, "units", closed[account_id].billed, billed.get(account_id, 0))
+        if invoice is not None:
+            found += _billed_again(invoice, lines[invoice.id])
     return found
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Integer, Select, bindparam, func, select, text, tuple_
+from sqlalchemy import CursorResult, Integer, Select, bindparam, func, select, text, tuple_, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -191,10 +191,7 @@ async def count_invoices(tx: Tx, account_id: str) -> int:
 
 async def list_lines(tx: Tx, account_id: str, invoice_ids: Sequence[str]) -> list[InvoiceLine]:
     """List the lines of these invoices, in their order on each."""
-    statement = select(InvoiceLine).where(
-        col(InvoiceLine.account_id) == account_id, col(InvoiceLine.invoice_id).in_(invoice_ids)
-    )
-    return await tx.list(statement.order_by(col(InvoiceLine.invoice_id), col(InvoiceLine.position)))
+    return await list_lines_of(tx, [account_id], invoice_ids)
 
 
 async def list_fees(tx: Tx, account_id: str, period: str) -> list[InvoiceLine]:
@@ -208,21 +205,21 @@ async def list_fees(tx: Tx, account_id: str, period: str) -> list[InvoiceLine]:
     return await tx.list(statement)
 
 
-async def billed_units(tx: Tx, account_id: str, period: str) -> int:
-    """Return a period's units on all invoices: what its own bills, and what later ones add.
+async def list_billed_units(tx: Tx, account_ids: Sequence[str], period: str) -> dict[str, int]:
+    """Return a period's units on all invoices, by account: what its own bills, and what later ones add.
 
     Several charges of a plan bill the same units, each with a line of its own.
     """
-    of_period = col(InvoiceLine.account_id) == account_id, col(InvoiceLine.period) == period
-    used = select(func.max(col(InvoiceLine.units)).label("units")).where(
-        *of_period, col(InvoiceLine.kind) == LineKind.USAGE
+    account, units = col(InvoiceLine.account_id), col(InvoiceLine.units)
+    of_period = account.in_(account_ids), col(InvoiceLine.period) == period
+    used = select(account, func.max(units).label("units")).where(*of_period, col(InvoiceLine.kind) == LineKind.USAGE)
+    by_plan = used.group_by(account, col(InvoiceLine.plan_id), col(InvoiceLine.plan_version))
+    late = select(account, units).where(*of_period, col(InvoiceLine.kind) == LineKind.ADJUSTMENT)
+    parts = union_all(by_plan, late).subquery()
+    rows = await tx.execute(
+        select(parts.c.account_id, func.sum(parts.c.units).label("units")).group_by(parts.c.account_id)
     )
-    by_plan = used.group_by(col(InvoiceLine.plan_id), col(InvoiceLine.plan_version)).subquery()
-    late = select(func.coalesce(func.sum(col(InvoiceLine.units)), 0)).where(
-        *of_period, col(InvoiceLine.kind) == LineKind.ADJUSTMENT
-    )
-    whole = select(func.coalesce(func.sum(by_plan.c.units), 0) + late.scalar_subquery())
-    return int(await tx.get(whole))
+    return {row.account_id: int(row.units or 0) for row in rows}
 
 
 async def adjusted_units(tx: Tx, account_id: str, period: str) -> dict[tuple[str, int | None], int]:
@@ -243,9 +240,30 @@ async def find_newest_invoice(tx: Tx, account_id: str) -> Invoice | None:
     return await tx.find(_invoices(account_id).order_by(col(Invoice.period).desc()).limit(1))
 
 
-async def list_invoiced(tx: Tx, period: str) -> list[str]:
-    """List, across accounts, who has an invoice of the period."""
-    return await tx.list(select(col(Invoice.account_id)).where(col(Invoice.period) == period))
+async def list_invoiced(tx: Tx, period: str, *, after: str, most: int) -> list[str]:
+    """List the next `most` accounts by id, of all after one, who have an invoice of the period."""
+    account = col(Invoice.account_id)
+    return await tx.list(
+        select(account).where(account > after, col(Invoice.period) == period).order_by(account).limit(most)
+    )
+
+
+async def list_invoices_of(tx: Tx, account_ids: Sequence[str], period: str) -> list[Invoice]:
+    """List a period's invoices of these accounts, with or without their numbers."""
+    return await tx.list(select(Invoice).where(col(Invoice.account_id).in_(account_ids), col(Invoice.period) == period))
+
+
+async def list_lines_of(tx: Tx, account_ids: Sequence[str], invoice_ids: Sequence[str]) -> list[InvoiceLine]:
+    """List the lines of these invoices, which are of these accounts, in their order on each."""
+    statement = select(InvoiceLine).where(
+        col(InvoiceLine.account_id).in_(account_ids), col(InvoiceLine.invoice_id).in_(invoice_ids)
+    )
+    return await tx.list(statement.order_by(col(InvoiceLine.invoice_id), col(InvoiceLine.position)))
+
+
+async def list_billings(tx: Tx, account_ids: Sequence[str]) -> list[BillingAccount]:
+    """List how far these accounts are billed, as far as they are registered."""
+    return await tx.list(select(BillingAccount).where(col(BillingAccount.account_id).in_(account_ids)))
 
 
 def _billing(account_id: str) -> Select[BillingAccount]:

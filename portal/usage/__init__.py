@@ -18,7 +18,7 @@ confirmed, and the database knows its id. Only code VALID on live keys adds to `
 buckets. Emits `UsageSettled`. Never decides whether a check passes, and knows neither keys' names nor plans.
 """
 
-from portal.usage.audit import Difference, audit_account, list_accounts_to_audit, list_months_to_audit, parse_month
+from portal.usage.audit import Difference, audit_accounts, list_accounts_to_audit, list_months_to_audit, parse_month
 from portal.usage.events import UsageSettled
 from portal.usage.export import ExportFormat, ExportQuery, ExportRows, estimate_rows, export_usage, start_export
 from portal.usage.external import (
@@ -79,6 +79,7 @@ from portal.usage.periods import (
     Settlement,
     billable_units,
     close_period,
+    list_closed_in,
     list_closed_periods,
     mark_late_usage_billed,
     settle_usage,
@@ -142,7 +143,7 @@ __all__ = [
     "UsageSeries",
     "UsageSettled",
     "UsageTotals",
-    "audit_account",
+    "audit_accounts",
     "billable_units",
     "close_period",
     "count_in",
@@ -167,6 +168,7 @@ __all__ = [
     "kept_bytes",
     "last_used_by_secret",
     "list_accounts_to_audit",
+    "list_closed_in",
     "list_closed_periods",
     "list_months_to_audit",
     "list_quarantined",

@@ -112,7 +112,7 @@ async def lines(database: Database, account_id: str, invoice: billing.Invoice | 
 
 async def differences(database: Database, account_id: str, back: int) -> list[tuple[str, int, int]]:
     async with database.snapshot() as tx:
-        found = await billing.audit_invoice(tx, account_id, name(back))
+        found = await billing.audit_invoices(tx, [account_id], name(back))
     return [(one.measure, one.expected, one.found) for one in found]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from portal.billing import audit_numbers
+from portal.billing import audit_invoices, audit_numbers
 from portal.core.database import Database
 from tests.billing.account import choose, differences, finalize_all, finalize_next, month, name, new_account, use
 from tests.billing.test_finalize import DAY, HOUR
@@ -79,6 +79,34 @@ async def test_what_is_off_is_found(
 ) -> None:
     await change(own, statement, billed)
     assert await differences(own, billed, 2) == found
+
+
+async def test_a_set_of_accounts_says_of_each_what_it_says_alone(own: Database) -> None:
+    accounts = [await new_account(own, opened=month(2)) for _ in range(5)]
+    for account_id in accounts:
+        await choose(own, account_id, "pro", month(2) + HOUR)
+        await use(own, account_id, month(2) + DAY, 2, cost=600_000)
+        await finalize_next(own, account_id)
+        await use(own, account_id, month(2) + 2 * DAY, 3)
+        await finalize_next(own, account_id)
+    for account_id, statement in zip(
+        accounts,
+        (
+            f"UPDATE invoice_lines SET units = units - 1 {USED}",
+            f"UPDATE usage_periods SET billed = billed + 5 {THIS}",
+            f"UPDATE invoices SET subtotal = 0 {THIS}",
+            f"DELETE FROM usage_periods {THIS}",
+        ),
+        strict=False,
+    ):
+        await change(own, statement, account_id)
+    for period in (name(2), name(1)):
+        async with own.snapshot() as tx:
+            together = await audit_invoices(tx, accounts, period)
+            alone = [one for account_id in accounts for one in await audit_invoices(tx, [account_id], period)]
+            assert await audit_invoices(tx, [], period) == []
+        assert together == alone
+        assert {one.account_id for one in alone} == ({*accounts[:4]} if period == name(2) else set())
 
 
 async def test_a_line_too_many_and_an_invoice_that_is_gone_are_found(own: Database, billed: str) -> None:

@@ -218,7 +218,7 @@ async def test_a_settlement_after_the_invoice_is_given_back_on_the_next(own: Dat
         assert following is not None
     assert ("adjustment", done.period, -6, "0.00") in await lines(own, account_id, following.invoice)
     async with own.snapshot() as tx:
-        assert await billing.audit_invoice(tx, account_id, done.period) == []
+        assert await billing.audit_invoices(tx, [account_id], done.period) == []
 
 
 async def test_eight_closers_at_once_write_one_invoice_each(own: Database) -> None:

@@ -22,7 +22,7 @@ from portal.usage import (
     ExternalEvent,
     ResourceCap,
     Retention,
-    audit_account,
+    audit_accounts,
     encode_batch,
     ingest_external,
     ingest_usage,
@@ -160,6 +160,6 @@ async def differences(database: Database, account_id: str) -> list[Difference]:
     async with database.snapshot() as tx:
         found = []
         for back in MONTHS:
-            found += await billing.audit_invoice(tx, account_id, name(back))
-            found += await audit_account(tx, account_id, month(back), Retention())
+            found += await billing.audit_invoices(tx, [account_id], name(back))
+            found += await audit_accounts(tx, [account_id], month(back), Retention())
         return found

@@ -30,6 +30,10 @@ _LIST_CLOSED = """
 SELECT period, used, billed FROM usage_periods WHERE account_id = :account AND closed_at IS NOT NULL ORDER BY period
 """
 _LOCK_CLOSED = text(f"{_LIST_CLOSED} FOR UPDATE")
+_CLOSED_IN = text("""
+SELECT account_id, period, used, billed FROM usage_periods
+WHERE account_id = ANY(:accounts) AND period = :period AND closed_at IS NOT NULL
+""")
 _BILL = text("""
 UPDATE usage_periods SET billed = used WHERE account_id = :account AND closed_at IS NOT NULL AND billed <> used
 """)
@@ -92,6 +96,12 @@ async def close_period(tx: Tx, account_id: str, period: str) -> int | None:
 async def list_closed_periods(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:
     """Return the closed periods of an account, the oldest first; there is one a month, so there are few."""
     return await _closed_periods(tx, account_id, text(_LIST_CLOSED))
+
+
+async def list_closed_in(tx: Tx, account_ids: Sequence[str], period: str) -> dict[str, ClosedPeriod]:
+    """Return a period of those accounts, of these, that have closed it."""
+    rows = await tx.execute(_CLOSED_IN, {"accounts": [*account_ids], "period": period})
+    return {row.account_id: ClosedPeriod(row.period, row.used, row.billed) for row in rows}
 
 
 async def mark_late_usage_billed(tx: Tx, account_id: str) -> Sequence[ClosedPeriod]:

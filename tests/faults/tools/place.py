@@ -141,7 +141,7 @@ class Place:
         account_id = customer.actor.account_id
         async with self.parts.database.snapshot() as tx:
             for invoice in await billing.list_invoices(tx, account_id, most=10):
-                assert await billing.audit_invoice(tx, account_id, invoice.period) == []
+                assert await billing.audit_invoices(tx, [account_id], invoice.period) == []
             row = (await tx.execute(_BILLED, {"account": account_id})).one()
         return Billed(int(row.units), int(row.late), int(row.raw))
 

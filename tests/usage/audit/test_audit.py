@@ -17,7 +17,7 @@ from portal.usage import (
     ResourceCap,
     Retention,
     UsageRecord,
-    audit_account,
+    audit_accounts,
     encode_batch,
     ensure_partitions,
     ingest_external,
@@ -26,7 +26,7 @@ from portal.usage import (
     list_months_to_audit,
     parse_month,
 )
-from portal.usage.audit.audit_account import ledgers_with
+from portal.usage.audit.audit_accounts import ledgers_with
 from portal.usage.rules import month_of
 from tests.usage.databases import own_database
 from tests.usage.sample import new_account, record
@@ -74,7 +74,7 @@ def external(account: str) -> ExternalEvent:
 
 async def differences(database: Database, account: str, retention: Retention | None = None) -> list[Difference]:
     async with database.snapshot() as tx:
-        return await audit_account(tx, account, MONTH, retention or Retention())
+        return await audit_accounts(tx, [account], MONTH, retention or Retention())
 
 
 async def change(database: Database, statement: str, account: str) -> None:
@@ -85,7 +85,7 @@ async def change(database: Database, statement: str, account: str) -> None:
 async def test_what_agrees_agrees(own: Database, account: str) -> None:
     assert await differences(own, account) == []
     async with own.snapshot() as tx:
-        assert account in await list_accounts_to_audit(tx, MONTH)
+        assert account in await list_accounts_to_audit(tx, MONTH, after="", most=10_000)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,45 @@ async def test_usage_without_raw_events_is_audited_too(own: Database, account: s
     for table in ("usage_events", "usage_minutes", "usage_quarters", "usage_periods"):
         await change(own, f"DELETE FROM {table} WHERE account_id = :account", account)
     async with own.snapshot() as tx:
-        assert account in await list_accounts_to_audit(tx, MONTH)
+        assert account in await list_accounts_to_audit(tx, MONTH, after="", most=10_000)
     assert {one.ledger for one in await differences(own, account)} == {"days", "events"}
+
+
+async def test_a_set_of_accounts_says_of_each_what_it_says_alone(own: Database) -> None:
+    accounts = [new_account() for _ in range(6)]
+    for count, account in enumerate(accounts, start=20):
+        await ingest_usage(own, encode_batch(usage_of(account, count)))
+        await ingest_external(own, [external(account)], "svc_1", ResourceCap())
+    for place, statement in enumerate(
+        (
+            "UPDATE usage_minutes SET units = units + 1 WHERE account_id = :account",
+            "DELETE FROM usage_events WHERE account_id = :account",
+            "UPDATE usage_periods SET used = 0 WHERE account_id = :account",
+            "DELETE FROM usage_days WHERE account_id = :account AND key_id = 'key_0'",
+        )
+    ):
+        await change(own, statement, accounts[place])
+    alone = [difference for account in accounts for difference in await differences(own, account)]
+    async with own.snapshot() as tx:
+        together = await audit_accounts(tx, accounts, MONTH, Retention())
+        assert await audit_accounts(tx, [], MONTH, Retention()) == []
+    assert len(alone) >= 4
+    assert sorted(together, key=repr) == sorted(alone, key=repr)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7])
+async def test_accounts_are_listed_a_page_after_the_other(own: Database, most: int) -> None:
+    for tables in ((), ("usage_periods",), ("usage_events", "usage_minutes", "usage_quarters", "usage_periods")):
+        account = new_account()
+        await ingest_usage(own, encode_batch(usage_of(account, 3)))
+        for table in tables:
+            await change(own, f"DELETE FROM {table} WHERE account_id = :account", account)
+    async with own.snapshot() as tx:
+        whole = await list_accounts_to_audit(tx, MONTH, after="", most=10_000)
+        paged: list[str] = []
+        while page := await list_accounts_to_audit(tx, MONTH, after=paged[-1] if paged else "", most=most):
+            paged += page
+    assert paged == whole
 
 
 async def test_live_ingest_makes_no_difference(own: Database) -> None:

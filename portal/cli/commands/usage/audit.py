@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from portal.billing import audit_invoice, audit_numbers, list_invoiced
+from portal.billing import audit_invoices, audit_numbers, list_invoiced
 from portal.cli.progress import progress
 from portal.cli.target import DataOption, settings_of
 from portal.core.database import Database, Tx
 from portal.core.settings import Settings
 from portal.runtime import retention_of
-from portal.usage import Difference, audit_account, list_accounts_to_audit, list_months_to_audit, parse_month
+from portal.usage import Difference, audit_accounts, list_accounts_to_audit, list_months_to_audit, parse_month
 
 MAX_SHOWN = 20
 LONG_SECONDS = 3600.0
-PORTION = 100
-"""Accounts and months of a snapshot."""
+PORTION = 500
+"""Accounts of a snapshot, each comparison of which is one statement."""
 
 AccountOption = Annotated[str | None, typer.Option("--account", help="Only this account.")]
 PeriodOption = Annotated[str | None, typer.Option("--period", help="Only this month, YYYY-MM.")]
@@ -69,24 +69,29 @@ async def _audit(settings: Settings, account: str | None, month: datetime | None
     try:
         async with database.snapshot() as tx:
             months = [month] if month else list_months_to_audit(tx.now, retention)
-            work = [
-                (month, name) for month in months for name in ([account] if account else await _accounts(tx, month))
-            ]
+        accounts: set[str] = set()
         differences: list[Difference] = []
-        with progress("Comparing accounts and months", len(work)) as advance:
-            for begin in range(0, len(work), PORTION):
-                async with database.snapshot() as tx:
-                    for month, name in work[begin : begin + PORTION]:
-                        differences += await audit_account(tx, name, month, retention)
-                        differences += await audit_invoice(tx, name, f"{month:%Y-%m}")
-                        advance(1)
+        with progress("Comparing accounts, month by month", len(months)) as advance:
+            for month in months:
+                after: str | None = ""
+                while after is not None:
+                    async with database.snapshot() as tx:
+                        portion = [account] if account else await _next_accounts(tx, month, after)
+                        differences += await audit_accounts(tx, portion, month, retention)
+                        differences += await audit_invoices(tx, portion, f"{month:%Y-%m}")
+                    accounts.update(portion)
+                    after = portion[-1] if len(portion) == PORTION else None
+                    advance(0)
+                advance(1)
         async with database.snapshot() as tx:
             differences += await audit_numbers(tx)
-        return AuditResult(len({name for _, name in work}), len(months), differences)
+        return AuditResult(len(accounts), len(months), differences)
     finally:
         await database.close()
 
 
-async def _accounts(tx: Tx, month: datetime) -> list[str]:
-    """Return the accounts that used anything in a month, or were billed for it."""
-    return sorted({*await list_accounts_to_audit(tx, month), *await list_invoiced(tx, f"{month:%Y-%m}")})
+async def _next_accounts(tx: Tx, month: datetime, after: str) -> list[str]:
+    """Return the next accounts by id that used anything in a month, or were billed for it."""
+    used = await list_accounts_to_audit(tx, month, after=after, most=PORTION)
+    billed = await list_invoiced(tx, f"{month:%Y-%m}", after=after, most=PORTION)
+    return sorted({*used, *billed})[:PORTION]

@@ -5,6 +5,7 @@ both. Everything is read in the caller's snapshot: a batch is counted in one tra
 meanwhile is there in all ledgers or in none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -52,21 +53,26 @@ def parse_month(period: str) -> datetime:
         raise Invalid(f"{period[:20]!r} is no period.", hint="Write it like 2026-11.", path=("period",)) from None
 
 
-async def list_accounts_to_audit(tx: Tx, month: datetime) -> list[str]:
-    """Return the accounts that have anything to compare in a month."""
-    return await store.list_accounts_with_usage(tx, f"{month:%Y-%m}", month, months_from(month, 1))
+async def list_accounts_to_audit(tx: Tx, month: datetime, *, after: str, most: int) -> list[str]:
+    """Return the next `most` accounts by id, after one, that have anything to compare in a month."""
+    return await store.list_accounts_with_usage(
+        tx, f"{month:%Y-%m}", month, months_from(month, 1), after=after, most=most
+    )
 
 
-async def audit_account(tx: Tx, account_id: str, month: datetime, retention: Retention) -> list[Difference]:
-    """Return the differences of one account and month, in the order of days; at most MAX_DIFFERENCES a comparison."""
+async def audit_accounts(tx: Tx, account_ids: Sequence[str], month: datetime, retention: Retention) -> list[Difference]:
+    """Return the differences of some accounts and a month, a comparison after the other, each by account and day.
+
+    At most MAX_DIFFERENCES of an account and comparison.
+    """
     ledgers = ledgers_with(month, tx.now, retention)
     differences: list[Difference] = []
     for finer, coarser in pairwise(ledgers):
-        differences += await _compare(tx, account_id, finer, coarser, month)
+        differences += await _compare(tx, account_ids, finer, coarser, month)
     if RAW in ledgers:
-        differences += await _missing_external(tx, account_id, month)
+        differences += await _missing_external(tx, account_ids, month)
         if oldest_kept(tx.now, retention.raw) <= months_from(month, -1):
-            differences += await _compare_period(tx, account_id, month)
+            differences += await _compare_period(tx, account_ids, month)
     return differences
 
 
@@ -76,32 +82,31 @@ def ledgers_with(month: datetime, now: datetime, retention: Retention) -> list[L
     return [ledger for ledger in (RAW, MINUTES, QUARTERS, DAYS) if month >= oldest_kept(now, months[ledger.table])]
 
 
-async def _compare(tx: Tx, account_id: str, finer: Ledger, coarser: Ledger, month: datetime) -> list[Difference]:
+async def _compare(
+    tx: Tx, account_ids: Sequence[str], finer: Ledger, coarser: Ledger, month: datetime
+) -> list[Difference]:
     end = months_from(month, 1)
-    rows = await store.list_differences(tx, account_id, finer, coarser, month, end, MAX_DIFFERENCES)
+    rows = await store.list_differences(tx, account_ids, finer, coarser, month, end, MAX_DIFFERENCES)
     differences = []
     for row in rows:
         figures = [("calls", row.finer_calls, row.coarser_calls), ("units", row.finer_units, row.coarser_units)]
         # Where sums of the day agree, what is in one of its buckets is missing in another.
         different = [figure for figure in figures if figure[1] != figure[2]] or figures[:1]
         for measure, expected, counted in different:
-            where = (account_id, row.key_id, f"{row.day:%Y-%m-%d}", coarser.name, finer.name)
+            where = (row.account_id, row.key_id, f"{row.day:%Y-%m-%d}", coarser.name, finer.name)
             differences.append(Difference(*where, measure, expected, counted, row.first))
     return differences
 
 
-async def _compare_period(tx: Tx, account_id: str, month: datetime) -> list[Difference]:
+async def _compare_period(tx: Tx, account_ids: Sequence[str], month: datetime) -> list[Difference]:
     start, end = month - ZONE_MARGIN, months_from(month, 1) + ZONE_MARGIN
     period = f"{month:%Y-%m}"
-    events, counted = await store.period_sums(tx, account_id, period, start, end)
-    if events == counted:
-        return []
-    return [Difference(account_id, "", "", f"period {period}", "events", "billable units", events, counted)]
+    rows = await store.list_period_differences(tx, account_ids, period, start, end)
+    where = f"period {period}", "events", "billable units"
+    return [Difference(row.account_id, "", "", *where, row.events, row.counted) for row in rows]
 
 
-async def _missing_external(tx: Tx, account_id: str, month: datetime) -> list[Difference]:
-    rows = await store.list_missing_external(tx, account_id, month, months_from(month, 1), MAX_DIFFERENCES)
-    return [
-        Difference(account_id, "", f"{row.day:%Y-%m-%d}", "events", "external ids", "events", row.known, 0, row.first)
-        for row in rows
-    ]
+async def _missing_external(tx: Tx, account_ids: Sequence[str], month: datetime) -> list[Difference]:
+    rows = await store.list_missing_external(tx, account_ids, month, months_from(month, 1), MAX_DIFFERENCES)
+    what = "events", "external ids", "events"
+    return [Difference(row.account_id, "", f"{row.day:%Y-%m-%d}", *what, row.known, 0, row.first) for row in rows]
