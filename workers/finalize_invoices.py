@@ -33,24 +33,29 @@ async def run(database: Database, grace: timedelta, stop: asyncio.Event) -> None
     """Finalize what is due every minute until stopped. Several share the work: an account is left to whoever has it."""
     register_at = 0.0
 
-    async def finalize_due() -> None:
+    async def round_of_billing() -> None:
         nonlocal register_at
         if monotonic() >= register_at:
             await _register(database, stop)
             register_at = monotonic() + REGISTER_SECONDS
-        async with database.transaction() as tx:
-            until = tx.now - grace
-        written, last = 0, None
-        while not stop.is_set() and (due := await _due(database, until, last)):
-            rounds_of(NAME).begin()
-            for begin in range(0, len(due), TOGETHER):
-                accounts = [account.account_id for account in due[begin : begin + TOGETHER]]
-                written += 0 if stop.is_set() else await _finalize_together(database, accounts, grace)
-            last = due[-1]
-        if written:
+        if written := await finalize_due(database, grace, stop):
             _log.info("invoices_finalized", invoices=written)
 
-    await every(EVERY_SECONDS, finalize_due, NAME, stop)
+    await every(EVERY_SECONDS, round_of_billing, NAME, stop)
+
+
+async def finalize_due(database: Database, grace: timedelta, stop: asyncio.Event) -> int:
+    """Finalize whatever is due now, the longest ago first, and return how many invoices were written."""
+    async with database.transaction() as tx:
+        until = tx.now - grace
+    written, last = 0, None
+    while not stop.is_set() and (due := await _due(database, until, last)):
+        rounds_of(NAME).begin()
+        for begin in range(0, len(due), TOGETHER):
+            accounts = [account.account_id for account in due[begin : begin + TOGETHER]]
+            written += 0 if stop.is_set() else await _finalize_together(database, accounts, grace)
+        last = due[-1]
+    return written
 
 
 async def _register(database: Database, stop: asyncio.Event) -> None:

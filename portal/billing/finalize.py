@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from portal import plans, usage
-from portal.accounts import get_account
+from portal.accounts import Account, list_accounts
 from portal.billing import store
 from portal.billing.collect_inputs import collect_inputs
 from portal.billing.inputs import InvoiceInputs, build_lines, is_worth_an_invoice
 from portal.billing.invoice_lines import InvoiceLineDraft, rows_of, totals
 from portal.billing.models import BillingAccount, Invoice, InvoiceLine
 from portal.core.database import Tx
-from portal.core.ids import AccountId, new_id
+from portal.core.ids import new_id
 from portal.plans import Period
 
 STATEMENT_SECONDS, WAITING_SECONDS, BATCH_WAITING_SECONDS = 10.0, 2.0, 0.2
@@ -44,6 +44,7 @@ class _Computed:
     period: Period
     inputs: InvoiceInputs
     drafts: list[InvoiceLineDraft]
+    following: Period
 
 
 async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> FinalizedInvoice | None:
@@ -61,36 +62,32 @@ async def finalize_invoices(tx: Tx, account_ids: Sequence[str], grace: timedelta
     """
     await tx.set_statement_timeout(STATEMENT_SECONDS)
     await tx.set_lock_timeout(WAITING_SECONDS if len(account_ids) == 1 else BATCH_WAITING_SECONDS)
-    computed = [await _compute(tx, account_id, grace) for account_id in sorted(account_ids)]
+    due = await store.lock_due(tx, account_ids, tx.now - grace)
+    accounts = {account.id: account for account in await list_accounts(tx, [billing.account_id for billing in due])}
+    computed = [await _compute(tx, billing, accounts[billing.account_id], grace) for billing in due]
     over = [invoice for invoice in computed if invoice is not None]
+    for billing, done in zip(due, computed, strict=True):
+        if done is not None:
+            billing.next_period, billing.next_at = done.following.name, done.following.end
+            billing.billed_at, billing.failing_since = tx.now, None
+    await tx.flush()
     billed = [invoice for invoice in over if is_worth_an_invoice(invoice.inputs, invoice.drafts)]
     invoices = {invoice.account_id: invoice for invoice in await _insert(tx, billed)}
     return [FinalizedInvoice(done.account_id, done.period.name, invoices.get(done.account_id)) for done in over]
 
 
-async def _compute(tx: Tx, account_id: str, grace: timedelta) -> _Computed | None:
-    """Close the account's period and compute its invoice."""
-    billing = await store.lock_billing(tx, account_id)
-    if billing is None:
-        return None
-    account = await get_account(tx, AccountId(account_id))
+async def _compute(tx: Tx, billing: BillingAccount, account: Account, grace: timedelta) -> _Computed | None:
+    """Close the period of an account whose billing is locked, and compute its invoice."""
     period = plans.period_named(billing.next_period, account.time_zone)
-    if max(billing.next_at, period.end) + grace > tx.now:
+    if period.end + grace > tx.now:
         return None
-    closed = await usage.mark_late_usage_billed(tx, account_id)
-    units = await usage.close_period(tx, account_id, period.name)
+    closed = await usage.mark_late_usage_billed(tx, account.id)
+    units = await usage.close_period(tx, account.id, period.name)
     if units is None:
-        raise RuntimeError(f"{account_id} {period.name} is closed and not billed")
-    inputs = await collect_inputs(tx, account_id, period, units, closed)
-    drafts = build_lines(inputs)
-    await _advance(tx, billing, plans.periods_around(period.end, account.time_zone)[0])
-    return _Computed(account_id, period, inputs, drafts)
-
-
-async def _advance(tx: Tx, billing: BillingAccount, following: Period) -> None:
-    billing.next_period, billing.next_at = following.name, following.end
-    billing.billed_at, billing.failing_since = tx.now, None
-    await tx.flush()
+        raise RuntimeError(f"{account.id} {period.name} is closed and not billed")
+    inputs = await collect_inputs(tx, account.id, period, units, closed)
+    following = plans.periods_around(period.end, account.time_zone)[0]
+    return _Computed(account.id, period, inputs, build_lines(inputs), following)
 
 
 async def _insert(tx: Tx, billed: Sequence[_Computed]) -> list[Invoice]:

@@ -118,9 +118,14 @@ async def record_failure(tx: Tx, account_id: str) -> None:
     await tx.execute(_FAILED, {"account": account_id})
 
 
-async def lock_billing(tx: Tx, account_id: str) -> BillingAccount | None:
-    """Lock an account's billing until the transaction ends; None also while another transaction has it."""
-    return await tx.find(_billing(account_id).with_for_update(skip_locked=True))
+async def lock_due(tx: Tx, account_ids: Sequence[str], until: datetime) -> list[BillingAccount]:
+    """Lock the billing of those accounts whose period had ended, until the transaction ends, and return it by account.
+
+    Leaves out accounts that another transaction has.
+    """
+    account = col(BillingAccount.account_id)
+    statement = select(BillingAccount).where(account.in_(account_ids), col(BillingAccount.next_at) <= until)
+    return await tx.list(statement.order_by(account).with_for_update(skip_locked=True))
 
 
 async def find_billing(tx: Tx, account_id: str) -> BillingAccount | None:

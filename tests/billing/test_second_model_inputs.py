@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from portal import plans, usage
-from portal.billing import audit_invoice
+from portal.billing import audit_invoices
 from portal.billing.inputs import build_lines
 from portal.billing.invoice_lines import InvoiceLineDraft, rows_of, totals
 from portal.billing.models import Invoice
@@ -69,7 +69,7 @@ class Billed:
 
     async def differences(self, back: int) -> list[str]:
         async with self.database.snapshot() as tx:
-            found = await audit_invoice(tx, self.account_id, name(back))
+            found = await audit_invoices(tx, [self.account_id], name(back))
         return [one.measure for one in found if one.measure != "closed periods"]
 
 

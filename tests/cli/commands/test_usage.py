@@ -46,7 +46,8 @@ def left_behind(folder: Path, account: str, count: int, number: int = 1) -> Path
 async def test_the_audit_ends_well_or_names_the_difference(own: Database, where: dict[str, str]) -> None:
     account, now = new_account(), utc_now()
     await ingest_usage(own, encode_batch(records(10, account_id=account, at=now)))
-    assert await run_portal("usage", "audit", **where) == (0, "1 accounts in 26 months, 0 differences.\n", "")
+    code, out, _ = await run_portal("usage", "audit", **where)
+    assert (code, out) == (0, "1 accounts in 26 months, 0 differences.\n")
     async with own.transaction() as tx:
         await tx.execute(text("UPDATE usage_days SET units = units + 1"))
     code, out, err = await run_portal("usage", "audit", "--account", account, "--period", f"{now:%Y-%m}", **where)
