@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from portal.check.policy import NamedLimit, compile_rules, limits_of_key
+from portal.check.policy import NamedLimit, compile_rules
 from portal.check.response import LimitAnswer
 from portal.core.clock import to_microseconds
-from portal.keys import Key, overrides_of, with_overrides
+from portal.keys import Key, overrides_of, own_limits, with_overrides
 from portal.limits import Limiter, LimitRequest, LimitState, LimitsUnavailable, Mode, Quota, Status
 from portal.plans import Limit, Period
 
@@ -19,7 +19,7 @@ async def load_live_limits(
 ) -> list[LimitAnswer] | None:
     """Return every limit of the key, its plan's with its overrides and its own; None while Redis does not answer."""
     in_force = with_overrides(plan_limits, overrides_of(key, now))
-    rules = compile_rules(key, [*in_force, *limits_of_key(key)])
+    rules = compile_rules(key, [*in_force, *own_limits(key)])
     subjects = tuple(rule.subject for rule in rules)
     request = LimitRequest(key.account_id, 0, Mode.LOOK, 0, subjects, None)
     try:

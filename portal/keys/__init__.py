@@ -44,6 +44,7 @@ from portal.keys.rules import (
     LimitOverride,
     key_status,
     overrides_of,
+    own_limits,
     settings_version,
     with_overrides,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "mask_secrets",
     "override_key_limit",
     "overrides_of",
+    "own_limits",
     "parse_search",
     "pause_key",
     "read_key_tombstone",

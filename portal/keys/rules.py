@@ -147,6 +147,11 @@ def overrides_of(key: Key, now: datetime) -> list[LimitOverride]:
     return [override for override in stored if override.is_in_force(now)]
 
 
+def own_limits(key: Key) -> list[Limit]:
+    """Return the limits that the key has besides its plan's, named apart from those."""
+    return [Limit(f"own-{limit['name']}", limit["amount"], limit["window_ms"]) for limit in key.limits]
+
+
 def with_overrides(limits: Iterable[Limit], overrides: Sequence[LimitOverride]) -> list[Limit]:
     """Return the plan's limits as they apply to the key, in their order."""
     by_name = {override.name: override for override in overrides}

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from portal.core.embedded.folder import free_port
+from tests.documented_metrics import find_undocumented
 from tests.faults.conftest import serve
 from tests.faults.tools.place import Place
 from tests.faults.tools.report import Report
@@ -25,6 +26,7 @@ async def scrape(url: str, accept: str = "text/plain") -> dict[str, float]:
     """Each time on a connection of its own, so that any process may answer."""
     async with httpx2.AsyncClient(timeout=10) as http:
         text = (await http.get(f"{url}/metrics", headers={"Accept": accept})).text
+    assert find_undocumented(text) == []
     return {name: float(value) for name, value in re.findall(r"^([a-z]\S*(?:\{.*\})?) (\S+)$", text, re.MULTILINE)}
 
 

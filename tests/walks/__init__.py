@@ -1,8 +1,9 @@
 """`make walks`: which files of ours one request enters, on a running portal. `python -m tests.walks [--json FILE]`.
 
 A walk is what a reader follows from a request to its end; the fewer files, the sooner he has seen it. Beside each
-figure stands a guide, which is no aim. This lies under tests/ and not under bench/ because it measures the shape of the
-code, which is the same on every machine, and because `make check` types this folder.
+figure stands a guide, which is no aim: of a walk above it the boundaries that it crosses are listed with their reasons
+(rooms.py). This lies under tests/ and not under bench/ because it measures the shape of the code, which is the same on
+every machine, and because `make check` types this folder.
 
 How it works
     The portal runs in this process and as `portal run --demo` does: the `portal` command itself, found by its entry

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from tests.walks.attribution import Walk
 from tests.walks.measure import Plan, measure_walks
 from tests.walks.recorder import Recorder
+from tests.walks.rooms import crossings
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 180.0
@@ -121,7 +122,10 @@ def _run_portal(walker: Walker, arguments: list[str], output: TextIO) -> None:
 
 
 def report(walks: Mapping[Plan, Walk]) -> str:
-    """Return a table, then each walk's files in order of first entry, each with what it says that it is for."""
+    """Return a table, then each walk's files in order of first entry, each with what it says that it is for.
+
+    A walk above its guide is followed by the rooms that it crosses, with the reason for each.
+    """
     width = max(len(plan.name) for plan in walks)
     lines = [f"{'walk':<{width}}  files  guide"]
     lines += [f"{plan.name:<{width}}  {len(walk.files):5}  {'≤ ' + str(plan.guide):>5}" for plan, walk in walks.items()]
@@ -129,6 +133,12 @@ def report(walks: Mapping[Plan, Walk]) -> str:
         lines += ["", f"{plan.name}: {len(walk.files)} files (guide: at most {plan.guide})"]
         longest = max(map(len, walk.files), default=0)
         lines += [f"{number:4}  {file:<{longest}}  {purpose(file)}" for number, file in enumerate(walk.files, 1)]
+        if len(walk.files) > plan.guide:
+            lines += [
+                "",
+                f"{plan.name}: {len(walk.files) - plan.guide} above its guide, for it crosses these rooms:",
+            ]
+            lines += [f"{count:4}  {room:<{longest}}  {reason}" for room, count, reason in crossings(walk.files)]
     return "\n".join(lines) + "\n"
 
 

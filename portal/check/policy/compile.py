@@ -12,7 +12,7 @@ from portal.accounts import Account, find_account
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.environments import LIVE
-from portal.keys import Key, KeySecret, find_secret_by_digest, overrides_of, with_overrides
+from portal.keys import Key, KeySecret, find_secret_by_digest, overrides_of, own_limits, with_overrides
 from portal.limits import Bucket, Quota, Seed, Subject, Window
 from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_near
 from portal.usage import used_in_period
@@ -151,7 +151,7 @@ def compile_policy(
         expires_us=to_microseconds(key.expires_at) if key.expires_at else None,
         secret_ends_us=to_microseconds(secret.ends_at) if secret.ends_at else None,
         failure_policy=entitlement.failure_policy,
-        rules=compile_rules(key, [*entitlement.limits, *limits_of_key(key)]),
+        rules=compile_rules(key, [*entitlement.limits, *own_limits(key)]),
         quota=Quota(amount, compiled_periods) if key.environment == LIVE else None,
         periods=compiled_periods,
         quota_amount=entitlement.quota,
@@ -181,11 +181,6 @@ def compile_rules(key: Key, limits: Sequence[Limit]) -> tuple[Rule, ...]:
         subject = Subject(name, tuple(Window(limit.amount, limit.window_ms * 1000) for limit in group))
         rules.append(Rule(subject, tuple(_named(limit) for limit in group), resource))
     return tuple(rules)
-
-
-def limits_of_key(key: Key) -> list[Limit]:
-    """Return the limits that the key has besides its plan's, named apart from those."""
-    return [Limit(f"own-{limit['name']}", limit["amount"], limit["window_ms"]) for limit in key.limits]
 
 
 def _named(limit: Limit) -> NamedLimit:

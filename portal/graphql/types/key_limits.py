@@ -80,8 +80,7 @@ async def limits_in_force(info: Info, key: keys.Key) -> list[LimitInForce]:
     overrides = {override.name: override for override in keys.overrides_of(key, info.context.tx.now)}
     held = keys.with_overrides(entitlement.limits, [*overrides.values()])
     of_plan = [_in_force(limit, overrides.get(limit.name) if limit.per == "key" else None) for limit in held]
-    own_limits = [plans.Limit(f"own-{limit['name']}", limit["amount"], limit["window_ms"]) for limit in key.limits]
-    return of_plan + [_in_force(limit, None, LimitOrigin.OWN) for limit in own_limits]
+    return of_plan + [_in_force(limit, None, LimitOrigin.OWN) for limit in keys.own_limits(key)]
 
 
 def _in_force(

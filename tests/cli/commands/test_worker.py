@@ -14,6 +14,7 @@ from portal.core.embedded.folder import free_port
 from portal.usage import Journal
 from tests.broker.find import private_broker
 from tests.cli.demo_portal import PORTAL, PROJECT, STOP_SECONDS, portal_environment, run_portal
+from tests.documented_metrics import find_undocumented
 from tests.usage.sample import new_account, records
 from tests.usage.truth import raw_totals
 
@@ -70,6 +71,7 @@ async def test_a_worker_is_ready_while_its_dependencies_are_and_reports_its_lag(
             journal.close()
             await counted(database, account, 500)
             text = (await get(port, "/metrics")).text
+            assert find_undocumented(text) == []
             assert "portal_ingest_added_total 500.0" in text
             assert "portal_journal_shipped_total 500.0" in text
             for name in ("portal_ingest_lag_seconds", "portal_ingest_lag_events", "portal_messages_retried_total"):

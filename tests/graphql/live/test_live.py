@@ -10,7 +10,7 @@ import pytest
 
 from portal import keys, plans
 from portal.check import load_live_limits, load_live_used
-from portal.check.policy import compile_rules, limits_of_key
+from portal.check.policy import compile_rules
 from portal.core.actor import Actor
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
@@ -38,7 +38,7 @@ async def use(database: Database, limiter: Limiter, actor: Actor, key_id: str, u
     async with database.transaction(actor=actor) as tx:
         key = await keys.get_key(tx, actor.account_id, key_id)
         entitlement = await plans.entitlement_of(tx, actor.account_id)
-    rules = compile_rules(key, [*entitlement.limits, *limits_of_key(key)])
+    rules = compile_rules(key, [*entitlement.limits, *keys.own_limits(key)])
     subjects = tuple(rule.subject for rule in rules)
     await limiter.decide_one(LimitRequest(actor.account_id, 0, Mode.CONSUME, units, subjects, None))
 
