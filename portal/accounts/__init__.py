@@ -14,33 +14,39 @@ random bits, shown once and stored as SHA-256. Never sends mail, never renders.
 
 from portal.accounts.authenticate import AuthenticatedPerson, authenticate_session, authenticate_token
 from portal.accounts.credential_status import CredentialStatus, load_credential_status
-from portal.accounts.identity.create_user import CreatedUser, create_user
-from portal.accounts.identity.sign_up import NewAccount, hash_new_password, sign_up
-from portal.accounts.members.add_member import NewMember, add_member
+from portal.accounts.identity import CreatedUser, NewAccount, create_user, hash_new_password, sign_up
+from portal.accounts.members import NewMember, add_member
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
 from portal.accounts.policy_version import PolicyChanged, bump_policy_version, suspend_again
 from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
 from portal.accounts.rules import MAX_SESSION_AGE, device_name, token_digest
-from portal.accounts.sessions.devices import MAX_DEVICE_AGE_DAYS
-from portal.accounts.sessions.page_notes import leave_page_note, take_page_note
-from portal.accounts.sessions.revoke_other_sessions import revoke_other_sessions
-from portal.accounts.sessions.revoke_session import revoke_session
-from portal.accounts.sessions.sent_forms import (
+from portal.accounts.sessions import (
+    MAX_DEVICE_AGE_DAYS,
+    Credentials,
     FormAlreadySent,
     FormSeal,
+    SignedIn,
+    SignInThrottle,
+    Throttle,
+    count_sessions,
+    find_own_session,
     find_secret,
     forget_secret,
     keep_secret,
+    leave_page_note,
+    list_sessions,
     open_seal,
+    open_session,
     release_form,
+    revoke_other_sessions,
+    revoke_session,
     seal_of,
+    sign_in,
+    sign_out,
+    switch_account,
     take_form,
+    take_page_note,
 )
-from portal.accounts.sessions.sign_in import Credentials, SignedIn, Throttle, open_session, sign_in
-from portal.accounts.sessions.sign_in_throttle import SignInThrottle
-from portal.accounts.sessions.sign_out import sign_out
-from portal.accounts.sessions.store import count_sessions, find_own_session, list_sessions
-from portal.accounts.sessions.switch_account import switch_account
 from portal.accounts.store import (
     Member,
     count_members,
@@ -56,18 +62,20 @@ from portal.accounts.store import (
     list_policy_versions,
     lock_policy_version,
 )
-from portal.accounts.tokens.authenticate_service import authenticate_service
-from portal.accounts.tokens.create_personal_token import create_personal_token
-from portal.accounts.tokens.create_service_token import CreatedServiceToken, create_service_token
-from portal.accounts.tokens.revoke_personal_token import revoke_personal_token
-from portal.accounts.tokens.revoke_service_token import ServiceTokenRevoked, revoke_service_token
-from portal.accounts.tokens.store import (
+from portal.accounts.tokens import (
+    CreatedServiceToken,
+    ServiceTokenRevoked,
+    authenticate_service,
     count_personal_tokens,
     count_service_tokens,
+    create_personal_token,
+    create_service_token,
     find_own_token,
     find_service_token_by_id,
     list_personal_tokens,
     list_service_tokens,
+    revoke_personal_token,
+    revoke_service_token,
 )
 
 __all__ = [

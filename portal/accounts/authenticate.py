@@ -6,8 +6,8 @@ from typing import Any
 from portal.accounts import store
 from portal.accounts.models import Person, PersonalToken, Session
 from portal.accounts.rules import MAX_IDLE_TIME, SEEN_STEP, token_digest
-from portal.accounts.sessions import store as session_store
-from portal.accounts.tokens import store as token_store
+from portal.accounts.sessions import find_session, update_session_seen
+from portal.accounts.tokens import find_personal_token, update_token_used
 from portal.core.actor import Actor, Role
 from portal.core.database import Tx
 from portal.core.ids import AccountId
@@ -29,22 +29,22 @@ async def authenticate_session(
 
     Only `is_use` keeps it from becoming idle.
     """
-    session = await session_store.find_session(tx, token_digest(token))
+    session = await find_session(tx, token_digest(token))
     if session is None or tx.now >= session.expires_at or tx.now - session.seen_at >= MAX_IDLE_TIME:
         return None
     if is_use and tx.now - session.seen_at >= SEEN_STEP:
-        await session_store.update_session_seen(tx, session, tx.now, address)
+        await update_session_seen(tx, session, tx.now, address)
     member = await _member(tx, session, address)
     return None if member is None else replace(member, page_notes=session.page_notes or {})
 
 
 async def authenticate_token(tx: Tx, token: str, address: str | None) -> AuthenticatedPerson | None:
     """Return the person behind a personal token, or None if it is unknown, expired or revoked."""
-    row = await token_store.find_personal_token(tx, token_digest(token))
+    row = await find_personal_token(tx, token_digest(token))
     if row is None or row.revoked_at is not None or (row.expires_at is not None and tx.now >= row.expires_at):
         return None
     if row.last_used_at is None or tx.now - row.last_used_at >= SEEN_STEP:
-        await token_store.update_token_used(tx, row, tx.now)
+        await update_token_used(tx, row, tx.now)
     return await _member(tx, row, address)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from portal.accounts.sessions import store as session_store
+from portal.accounts.sessions import list_standing
 from portal.core.actor import Role
 from portal.core.database import Tx
 from portal.core.ids import AccountId
@@ -20,7 +20,7 @@ class CredentialStatus:
 
 async def load_credential_status(tx: Tx, digests: Collection[bytes]) -> dict[bytes, CredentialStatus]:
     """Return the status of sessions and personal tokens by digest. Ended ones are absent; no session is kept alive."""
-    found = await session_store.list_standing(tx, digests)
+    found = await list_standing(tx, digests)
     return {
         digest: CredentialStatus(AccountId(account_id), Role(role), is_staff)
         for digest, account_id, role, is_staff in found

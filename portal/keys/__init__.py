@@ -25,14 +25,15 @@ from portal.keys.events import KeyAction, change_told_by
 from portal.keys.models import Key, KeySecret
 from portal.keys.override_limit import NewOverride, override_key_limit
 from portal.keys.pause import pause_key
-from portal.keys.restore.reapply import Reapplied, reapply_tombstones
-from portal.keys.restore.tombstones import (
+from portal.keys.restore import (
+    Reapplied,
     Tombstones,
     common_ips,
     common_scopes,
     earlier,
     read_key_tombstone,
     read_secret_tombstone,
+    reapply_tombstones,
     tombstones_of,
 )
 from portal.keys.resume import resume_key

@@ -16,7 +16,7 @@ from portal.core.texts import check_name
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyCreated
 from portal.keys.models import Key
-from portal.keys.restore.tombstones import tombstones_of
+from portal.keys.restore import tombstones_of
 from portal.keys.rules import KeyLimit, check_attributes, check_expiry, check_ips, check_limits, check_scopes
 from portal.keys.secrets import add_secret
 

@@ -7,7 +7,7 @@ from portal.core.database import Tx
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
-from portal.keys.restore.tombstones import tombstones_of
+from portal.keys.restore import tombstones_of
 
 PAUSE = KeyAction("key.pause", "paused the key", "paused")
 

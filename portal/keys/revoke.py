@@ -8,7 +8,7 @@ from portal.core.texts import check_reason
 from portal.keys import store
 from portal.keys.events import KeyAction, KeyRevoked
 from portal.keys.models import Key
-from portal.keys.restore.tombstones import tombstones_of
+from portal.keys.restore import tombstones_of
 from portal.keys.rules import MAX_REASON
 from portal.keys.secrets import mask_secrets
 

@@ -12,7 +12,7 @@ from portal.keys import store
 from portal.keys.describe_change import describe_change
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key, KeySecret
-from portal.keys.restore.tombstones import tombstones_of
+from portal.keys.restore import tombstones_of
 from portal.keys.secrets import add_secret
 
 ROTATE = KeyAction("key.rotate", "rotated the key", "rotated")

@@ -15,7 +15,7 @@ from portal.keys import store
 from portal.keys.describe_change import describe_change
 from portal.keys.events import KeyAction, KeyChanged
 from portal.keys.models import Key
-from portal.keys.restore.tombstones import tombstones_of
+from portal.keys.restore import tombstones_of
 from portal.keys.rules import (
     KeyLimit,
     changed_since,

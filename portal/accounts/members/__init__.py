@@ -2,3 +2,7 @@
 
 add_member.py  a new person in the account, with a role
 """
+
+from portal.accounts.members.add_member import NewMember, add_member
+
+__all__ = ["NewMember", "add_member"]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from portal import audit
 from portal.accounts import store
-from portal.accounts.identity.passwords import is_password
+from portal.accounts.identity import is_password
 from portal.accounts.models import Person, Session
 from portal.accounts.rules import MAX_PASSWORD_LENGTH, MAX_SESSION_AGE, fold_email, token_digest
 from portal.accounts.sessions import store as session_store

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from web.pages.activity.describe_event import describe_event
-from web.pages.framework.page import Page, PageRequest
+from web.pages.framework import Page, PageRequest
 
 PAGE_SIZE = 50
 KINDS = {
