@@ -251,7 +251,7 @@ def _run(command: tuple[str, ...], folder: Path, settings: dict[str, str]) -> tu
     done = subprocess.run(  # noqa: S603  # our own command
         [sys.executable, "-c", code, *command], env=environment, capture_output=True, text=True, check=False
     )
-    return monotonic() - begun, (done.stdout + done.stderr).strip().splitlines()[-1]
+    return monotonic() - begun, (done.stdout or done.stderr).strip().rpartition("\n")[2]
 
 
 if __name__ == "__main__":
