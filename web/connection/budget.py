@@ -24,7 +24,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from prometheus_client import Counter as Metric
+import prometheus_client
 from starlette.requests import HTTPConnection
 
 RESERVED_DESCRIPTORS = 96
@@ -33,7 +33,9 @@ MIN_CONNECTIONS = 16
 RETURNING_SECONDS = 5.0
 MAX_CONNECTIONS = 10_000
 """Where no setting says otherwise."""
-ENDED = Metric("portal_connections_ended", "Connections ended because the budget was full.", ["reason"])
+ENDED = prometheus_client.Counter(
+    "portal_connections_ended", "Connections ended because the budget was full.", ["reason"]
+)
 
 
 class Rank(IntEnum):
