@@ -7,7 +7,9 @@ import msgspec
 
 from portal.limits.limiter import Limiter, Script
 
-PREFIX = b"tombstone:"
+TOMBSTONE, PREVIOUS = "tombstone", "previous"
+BURST_US = 60_000_000
+"""For so long after it was replaced a previous tombstone counts, before the newest one of the account."""
 TIMEOUT_SECONDS = 1.0
 SCAN_TIMEOUT_SECONDS = 5.0
 SCAN_COUNT = 1000
@@ -15,10 +17,14 @@ RESEED = Script("reseed.lua")
 
 
 class AccountRecord(msgspec.Struct, frozen=True):
-    """`tombstones`: the last state of each key and secret that changed, by id, whatever the fields of a state are."""
+    """`tombstones`: the last state of each key and secret that changed, by id, whatever the fields of a state are.
+
+    `previous`: states that were replaced within the account's last minute of changes, each id once in a part.
+    """
 
     version: int
     tombstones: dict[str, dict[str, Any]]
+    previous: tuple[dict[str, dict[str, Any]], ...] = ()
 
 
 class AccountRecords:
@@ -60,11 +66,31 @@ def _decode(reply: Sequence[bytes]) -> AccountRecord | None:
     version = fields.get(b"version", b"")
     if not version.isdigit():
         return None
-    tombstones = {}
+    tombstones: dict[str, dict[str, Any]] = {}
+    previous: list[tuple[int, str, dict[str, Any]]] = []
+    newest = 0
     for name, value in fields.items():
-        if name.startswith(PREFIX):
-            try:
-                tombstones[name.removeprefix(PREFIX).decode()] = msgspec.json.decode(value.split(b" ", 2)[2], type=dict)
-            except (IndexError, msgspec.DecodeError):
-                continue
-    return AccountRecord(int(version), tombstones)
+        prefix, _, id_ = name.decode().partition(":")
+        try:
+            if prefix == TOMBSTONE:
+                _, at, state = value.split(b" ", 2)
+                tombstones[id_] = msgspec.json.decode(state, type=dict)
+                newest = max(newest, int(at))
+            elif prefix == PREVIOUS:
+                parts = [line.split(b" ", 1) for line in value.split(b"\n")]
+                previous += [(int(at), id_, msgspec.json.decode(state, type=dict)) for at, state in parts]
+        except (ValueError, msgspec.DecodeError):
+            continue
+    recent = [(id_, state) for at, id_, state in previous if at >= newest - BURST_US]
+    return AccountRecord(int(version), tombstones, _parts(recent))
+
+
+def _parts(states: Sequence[tuple[str, dict[str, Any]]]) -> tuple[dict[str, dict[str, Any]], ...]:
+    """Return the states in as few parts as have each id once."""
+    parts: list[dict[str, dict[str, Any]]] = []
+    for id_, state in states:
+        part = next((part for part in parts if id_ not in part), None)
+        if part is None:
+            parts.append(part := {})
+        part[id_] = state
+    return tuple(parts)

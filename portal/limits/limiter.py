@@ -288,8 +288,8 @@ class Limiter:
     ) -> int:
         """Let no check of the account pass by an older policy from now on; remember the tombstones. Idempotent.
 
-        Returns 0, or the version that Redis has where another change had this one or a later one: changes may have
-        overtaken one another, or PostgreSQL was restored. Raises LimitsUnavailable.
+        Returns 0, or the version that Redis has where it is later: changes may have overtaken one another. Returns it
+        negative where another change had this very version, so that PostgreSQL was restored. Raises LimitsUnavailable.
         """
         states = [text for id_, state in (tombstones or {}).items() for text in (id_, _to_json(state))]
         arguments: list[str | int] = [version, change, *states]

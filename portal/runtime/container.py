@@ -60,7 +60,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         pool_size=settings.database_pool_size,
         after_commit=changes.after_commit,
     )
-    changes.heal = RestoredDatabase(database, limiter).heal
+    changes.heal = RestoredDatabase(database, limiter).heal_lost
     broker = _open_broker(settings)
     await limiter.open()
     lag = LoopLag()

@@ -10,10 +10,12 @@ import msgspec
 from portal.accounts import PolicyChanged, ServiceTokenRevoked
 from portal.check.shared_tokens import SharedTokens
 from portal.core.concurrency.background_tasks import BackgroundTasks
+from portal.core.concurrency.worker_loop import Backoff
 from portal.core.logs import get_log
 from portal.core.messaging.outbox import Event
 from portal.limits import Limiter, LimitsUnavailable
 
+Heal = Callable[[str, int | None], Awaitable[object]]
 TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 
@@ -26,8 +28,8 @@ class PolicyInvalidator:
         self._tokens = SharedTokens(limiter)
         self.listeners: list[Callable[[str, int], None]] = []
         """Called with each change of this process at once, Redis or not."""
-        self.heal: Callable[[str, int], Awaitable[object]] | None = None
-        """Called with an account and the version that PostgreSQL must have reached: RestoredDatabase.heal."""
+        self.heal: Heal | None = None
+        """Called with an account and the version that PostgreSQL must have reached, None where it was restored."""
         self._tasks = BackgroundTasks()
 
     async def after_commit(self, events: Sequence[Event]) -> None:
@@ -41,13 +43,16 @@ class PolicyInvalidator:
     async def handle_relayed(self, message: bytes) -> None:
         """Do the same again from the outbox: the process may have died between its commit and Redis.
 
-        Raises LimitsUnavailable.
+        Raises LimitsUnavailable, and what PostgreSQL raises where it has to be healed.
         """
         event = msgspec.json.decode(message)
         if event["type"] == ServiceTokenRevoked.wire_type:
             await self._tokens.revoke(bytes.fromhex(event["body"]["token_digest"]))
         if event["type"] == PolicyChanged.wire_type:
-            await self._raise_in_redis(msgspec.convert(event["body"], PolicyChanged))
+            change = msgspec.convert(event["body"], PolicyChanged)
+            known = await self._raise_in_redis(change)
+            if known < 0 and self.heal is not None:
+                await self.heal(change.account_id, None)
 
     async def _revoke_token(self, digest: str) -> None:
         """Tell Redis at once; where no shard answers, the outbox relay does it."""
@@ -75,22 +80,40 @@ class PolicyInvalidator:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                await self._raise_in_redis(event)
-                return
+                known = await self._raise_in_redis(event)
             except LimitsUnavailable:
                 continue
+            if known:
+                await self._handle_newer(event, known)
+            return
 
     async def _raise_in_redis(self, event: PolicyChanged) -> int:
         return await self._limiter.raise_policy_version(event.account_id, event.version, event.change, event.tombstones)
 
     async def _handle_newer(self, event: PolicyChanged, known: int) -> None:
-        """Redis has this version, or a later one, from another change: PostgreSQL may have been restored.
+        """Redis has a later version (`known`), or below 0: this one from another change, so PostgreSQL was restored.
 
         Then the change must not be answered before Redis has a version of its own for it. Where changes have only
-        overtaken one another, PostgreSQL has the later version and nothing is done.
+        overtaken one another, PostgreSQL has the later version and nothing is done. A proof of a restore holds whatever
+        version PostgreSQL has by now: other changes may have caught up.
         """
+        if self.heal is None:
+            return
         try:
-            if self.heal is not None:
-                await self.heal(event.account_id, known + (known == event.version))
+            await self.heal(event.account_id, _below(known))
         except Exception as error:
             get_log(__name__).error("policy_version_not_healed", account=event.account_id, error=repr(error))
+            self._tasks.start(self._heal_later(self.heal, event.account_id, _below(known)))
+
+    async def _heal_later(self, heal: Heal, account_id: str, below: int | None) -> None:
+        backoff = Backoff()
+        while True:
+            await asyncio.sleep(backoff.next_seconds())
+            with suppress(Exception):
+                await heal(account_id, below)
+                return
+
+
+def _below(known: int) -> int | None:
+    """Return the version that PostgreSQL must have reached, for what raising answered; None: it was restored."""
+    return known if known > 0 else None

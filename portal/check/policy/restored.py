@@ -46,6 +46,15 @@ class RestoredDatabase:
         except LimitsUnavailable:
             return None
 
+    async def heal_lost(self, account_id: str, below: int | None) -> keys.Reapplied | None:
+        """Heal an account below this version, or, for None, one whose PostgreSQL is known to have lost changes.
+
+        Then what was remembered before the last minute's changes counts as well: they may have been made without it.
+        """
+        if below is not None:
+            return await self.heal(account_id, below)
+        return await self._heals.run((account_id, 0), lambda: self._heal(account_id, None, is_lost=True))
+
     async def heal(self, account_id: str, below: int | None = None) -> keys.Reapplied | None:
         """Bring the account in PostgreSQL to what Redis remembers, unless its version has reached `below`.
 
@@ -70,11 +79,13 @@ class RestoredDatabase:
             raise Unavailable("Redis does not say what the database has lost.") from error
         return policy if record is None else narrow_policy(policy, record)
 
-    async def _heal(self, account_id: str, below: int | None) -> keys.Reapplied | None:
+    async def _heal(self, account_id: str, below: int | None, *, is_lost: bool = False) -> keys.Reapplied | None:
         record = await self._records.read(account_id)
         if record is None:
             return None
         async with self._slots, self._database.transaction() as tx:
+            for tombstones in record.previous if is_lost else ():
+                await keys.reapply_tombstones(tx, account_id, tombstones, above=record.version)
             healed = await keys.reapply_tombstones(tx, account_id, record.tombstones, above=record.version, below=below)
         if healed is not None and healed.version != healed.before:
             versions = {"database": healed.before, "redis": record.version}

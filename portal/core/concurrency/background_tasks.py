@@ -17,6 +17,10 @@ class BackgroundTasks:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def wait(self) -> None:
+        """Wait until all that run have ended."""
+        await asyncio.gather(*self._tasks)
+
     async def cancel(self) -> None:
         """Cancel all that still run and wait for their end."""
         for task in self._tasks:
