@@ -124,24 +124,24 @@ async def _measure(folder: Path, accounts: int) -> None:
         half = f"acct_{accounts // 2:026}"
         await _fill(database, accounts, half)
         waits = Waits()
-        one = await _bill(services.database_url, database, 1, accounts // 2, waits)
+        single = await _bill(services.database_url, database, 1, accounts // 2, waits)
         await _execute(database, _LET_GO, half=half)
         four = await _bill(services.database_url, database, WORKERS, accounts - accounts // 2, waits)
         async with database.snapshot() as tx:
             gaps = await billing.audit_numbers(tx)
         await database.close()
-        _tell(f"one worker    {one.rate:8.1f} accounts/s, {one.cpu_ms:.2f} ms of its CPU each")
+        _tell(f"one worker    {single.rate:8.1f} accounts/s, {single.cpu_ms:.2f} ms of its CPU each")
         _tell(f"four workers  {four.rate:8.1f} accounts/s, {four.cpu_ms:.2f} ms of their CPU each")
-        _tell(f"four ÷ one    {four.rate / one.rate:8.2f} (≥ 1.6), {os.cpu_count()} cores")
+        _tell(f"four ÷ one    {four.rate / single.rate:8.2f} (≥ 1.6), {os.cpu_count()} cores")
         share = 100 * waits.on_numbers / max(1, waits.samples)
         _tell(f"on numbers    {share:8.2f} % of {waits.samples} samples (< 1), {waits.on_locks} on any lock")
         _tell(f"gaps          {len(gaps):8}")
         settings = {"PORTAL_DATABASE_URL": services.database_url, "PORTAL_REDIS_URLS": ",".join(services.redis_urls)}
         for command in (("usage", "audit", "--period", f"{_month():%Y-%m}"), ("audit", "verify")):
-            seconds, told = await asyncio.to_thread(_run, command, folder, settings)
+            seconds, last_line = await asyncio.to_thread(_run, command, folder, settings)
             per_100_000 = seconds / accounts * 100_000
             _tell(
-                f"portal {' '.join(command[:2]):13} {seconds:6.1f} s, {per_100_000:6.1f} s per 100,000 (≤ 120): {told}"
+                f"portal {' '.join(command[:2]):13} {seconds:6.1f} s, {per_100_000:6.1f} s per 100,000 (≤ 120): {last_line}"
             )
     finally:
         await services.stop()

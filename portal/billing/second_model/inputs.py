@@ -186,9 +186,9 @@ def _change_fees(history: PeriodHistory) -> list[PlanFee]:
 
 def _charged_for(history: PeriodHistory, moved_down: Holding) -> Holding:
     """Return the plan that the dearest price was charged for, when an account was moved down."""
-    dearest, *others = history.state.holdings
+    dearest, *later = history.state.holdings
     price = dearest.terms.price
-    for holding in others:
+    for holding in later:
         if holding == moved_down:
             break
         if holding.kind is ChangeKind.MOVE_DOWN:

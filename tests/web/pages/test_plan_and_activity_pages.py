@@ -25,7 +25,7 @@ async def test_the_catalogue_marks_the_plan_and_changes_it(ann: Browser, databas
     assert re.search(r'<span class="tag live">Pro</span>', page.text)
     assert "1,000,000" in page.text
     assert "It applies to every check" in page.text
-    assert "then €0.00006 per unit up to 10,000,000" in page.text
+    assert "€0.00006 per unit up to 9,000,000" in page.text
     assert "1,000,000 units included" not in page.text
 
 
