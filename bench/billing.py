@@ -140,9 +140,8 @@ async def _measure(folder: Path, accounts: int) -> None:
         for command in (("usage", "audit", "--period", f"{_month():%Y-%m}"), ("audit", "verify")):
             seconds, last_line = await asyncio.to_thread(_run, command, folder, settings)
             per_100_000 = seconds / accounts * 100_000
-            _tell(
-                f"portal {' '.join(command[:2]):13} {seconds:6.1f} s, {per_100_000:6.1f} s per 100,000 (≤ 120): {last_line}"
-            )
+            name = " ".join(command[:2])
+            _tell(f"portal {name:13} {seconds:6.1f} s, {per_100_000:6.1f} s per 100,000 (≤ 120): {last_line}")
     finally:
         await services.stop()
 
