@@ -18,6 +18,7 @@ DOMAINS = ("accounts", "billing", "check", "keys", "metering", "plans", "usage")
 BUMP = "bump_policy_version"
 READERS = (
     ("check/policy/compile.py", "", {"key": "Key", "secret": "KeySecret", "account": "Account"}),
+    ("keys/rules.py", "own_limits", {"key": "Key"}),
     ("keys/rules.py", "overrides_of", {"key": "Key"}),
     ("plans/entitlement.py", "entitlement_from", {"plan": "Plan"}),
     ("plans/store.py", "get_plan_of", {"subscription": "Subscription"}),

@@ -230,11 +230,13 @@ def test_two_undos_of_a_day_leave_the_upgrade_in_between() -> None:
 
 
 def test_late_usage_of_a_plan_in_another_currency_than_the_present_ones_is_in_its_own() -> None:
-    """A plan without a fee or tariff may have any currency, and gives an account none."""
+    """A plan without a fee or tariff may have any currency: an upgrade that is too late to undo leads back to it."""
     dollars = tariff(by_unit("0.01")) | {"currency": "USD"}
     metered = plan("metered", 2, 0, currency="USD", tariff=dollars)
-    free = plan("free", 1, 0, currency="JPY")
-    first = inputs_of(Account(free).choose(metered, at(3)).choose(free, at(4)), 0, 100)
+    free = plan("free", 1, 0, currency="JPY", quota=50)
+    account = Account(free).choose(metered, at(3, 8)).undo(at(3, 9), used=100)
+    assert account.history.next_terms == free
+    first = inputs_of(account, 0, 100)
     second = inputs_of(PeriodHistory(DECEMBER, free), 5, late=[later(first.usage[1], 300)])
     assert (first.currency, second.currency, amounts_of(second, ADJUSTMENTS)) == ("USD", "USD", ["2.00"])
     assert inputs_of(PeriodHistory(DECEMBER, free)).currency == "JPY"

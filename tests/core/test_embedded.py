@@ -249,8 +249,8 @@ def test_programs_that_the_unprivileged_user_cannot_run_come_last(
     tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(binaries, "DEBIAN_PLACE", tmp_path / "debian")
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
+    for path in (tmp_path, *tmp_path.parents):
+        path.chmod(path.stat().st_mode | 0o055)
     debian = tmp_path / "debian" / "16" / "bin"
     for folder, version in ((programs, "17.1"), (debian, "16.2")):
         for name in ("initdb", "postgres"):
