@@ -19,7 +19,7 @@ from portal.billing.finalize import FinalizedInvoice, finalize_invoice, finalize
 from portal.billing.inputs import build_lines
 from portal.billing.invoice_lines import totals
 from portal.billing.models import Invoice, InvoiceLine
-from portal.billing.new_tariff import parse_new_tariff
+from portal.billing.new_tariff import normalize_plan_tariff, parse_new_tariff
 from portal.billing.number import MAX_NUMBERED, number_invoices
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
 from portal.billing.prorate import Share, days_covered, prorate
@@ -73,6 +73,7 @@ __all__ = [
     "list_invoiced",
     "list_invoices",
     "list_lines",
+    "normalize_plan_tariff",
     "number_invoices",
     "parse_new_tariff",
     "parse_tariff",

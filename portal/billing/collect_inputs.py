@@ -74,12 +74,19 @@ class PlanHistory:
         """Load the plans of days from `since` on. Without a choice the account was on the default plan."""
         account = await get_account(tx, AccountId(account_id))
         default, choices = await plans.get_default_plan(tx), await plans.list_choices(tx, account_id, since)
-        starts = [(account.created_at, default.id), *((choice.chosen_at, choice.plan_id) for choice in choices)]
+        starts: list[tuple[datetime, str, int | None]] = [(account.created_at, default.id, None)]
+        starts += [(choice.chosen_at, choice.plan_id, choice.version) for choice in choices]
         current = await plans.find_subscription(tx, account_id)
         if current is not None and current.plan_id != starts[-1][1]:
-            starts.append((current.started_at, current.plan_id))  # by a process of a version that kept no choices
-        by_id = {plan_id: await plans.get_plan(tx, plan_id) for plan_id in {plan_id for _, plan_id in starts}}
-        changes = [PlanChange(day_of(at, account.time_zone), _plan_on_day(by_id[plan_id])) for at, plan_id in starts]
+            starts.append((current.started_at, current.plan_id, None))  # by a version that kept no choices
+        chosen: dict[tuple[str, int], Plan] = {}
+        changes = []
+        for at, plan_id, known in starts:
+            version = known or await plans.version_at(tx, plan_id, at)
+            if (plan_id, version) not in chosen:
+                chosen[plan_id, version] = await plans.get_plan_at(tx, plan_id, version)
+            changes.append(PlanChange(day_of(at, account.time_zone), _plan_on_day(chosen[plan_id, version])))
+        by_id = {plan_id: plan for (plan_id, _), plan in chosen.items()}
         return cls(account_id, account.time_zone, changes, by_id)
 
     def days(self, period: Period) -> BillingDays:

@@ -9,7 +9,7 @@ from typing import Any
 
 from portal.billing.decimals import ZERO, format_decimal
 from portal.billing.parse_tariff import parse_tariff
-from portal.billing.tariff import Charge, ChargeModel, Tariff
+from portal.billing.tariff import Charge, ChargeModel, Tariff, tariff_document
 from portal.core.errors import Invalid
 from portal.core.money import exactly
 
@@ -63,3 +63,17 @@ def _refusal(charge: Charge, amount: Decimal, path: tuple[str, ...]) -> Invalid:
         hint=f"Lower its prices: all charges together may come to {MAX_AMOUNT:.0e}.",
         path=path,
     )
+
+
+def normalize_plan_tariff(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan's document, whole or in part, with its tariff validated and in its normal form.
+
+    Raises Invalid with the path in the plan's document.
+    """
+    tariff = document.get("tariff")
+    if not tariff:
+        return {**document, "tariff": {}} if "tariff" in document else dict(document)
+    try:
+        return {**document, "tariff": tariff_document(parse_new_tariff(tariff))}
+    except Invalid as error:
+        raise Invalid(error.message, hint=error.hint, path=("tariff", *error.path)) from None

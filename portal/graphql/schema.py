@@ -14,6 +14,7 @@ from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import SCALARS
 from portal.graphql.types.accounts import AccountMutations, AccountQueries, find_account, find_person
 from portal.graphql.types.audit import AuditQueries, find_audit_event
+from portal.graphql.types.catalogue import CatalogueMutations, CatalogueQueries
 from portal.graphql.types.invoices import InvoiceQueries, find_invoice
 from portal.graphql.types.key_health import KeyHealthQueries
 from portal.graphql.types.key_limits import KeyLimitMutations
@@ -50,6 +51,7 @@ class Query(
     KeyQueries,
     KeyHealthQueries,
     PlanQueries,
+    CatalogueQueries,
     UsageQueries,
     RequestQueries,
     InvoiceQueries,
@@ -71,6 +73,7 @@ class Mutation(
     KeyMutations,
     KeyLimitMutations,
     PlanMutations,
+    CatalogueMutations,
     AccountMutations,
     SessionMutations,
     PersonalTokenMutations,

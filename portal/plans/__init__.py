@@ -1,21 +1,28 @@
 """The catalogue, subscriptions, and what an account may do (its entitlement).
 
-Owns `plans`, `subscriptions` and `plan_choices`, which keeps every choice of a plan. An account without one is on the
-default plan. Periods are calendar months in the account's time zone. Never counts anything, which is portal.limits'
-work, and never prices anything, which is portal.billing's.
+Owns `plans`, `plan_versions`, `subscriptions` and `plan_choices`, which keeps every choice of a plan. An account
+without one is on the default plan. Periods are calendar months in the account's time zone. Never counts anything, which
+is portal.limits' work, and never prices anything, which is portal.billing's.
 
-    subscribe.py  set_tariff.py     the verbs
-    entitlement.py                  what an account may do, read from its plan
-    calendar.py  history.py         billing periods with their days; who was on which plan, when: stretches. Pure
-    fees.py  bounds.py              what a change of plan costs, and how many units a period has. Pure
-    decide_change.py                what a choice of a plan would be: at once, later, or refused. Pure
-    rules.py                        billing periods, and where a quota is heading
-    starter_catalogue.py            the plans that a new installation starts with
-    models.py  store.py             its tables and every statement on them
+    catalogue/              plans, their versions, and who may choose them
+    subscribe.py            an account chooses a plan
+    entitlement.py          what an account may do, read from the version of its plan
+    calendar.py  history.py billing periods with their days; who was on which plan, when: stretches. Pure
+    fees.py  bounds.py      what a change of plan costs, and how many units a period has. Pure
+    decide_change.py        what a choice of a plan would be: at once, later, or refused. Pure
+    rules.py                billing periods, and where a quota is heading
+    models.py  store.py     its tables and every statement on them
 """
 
 from portal.plans.bounds import included, quota_bound
 from portal.plans.calendar import AccountPeriod, day_of, first_period, month_period, next_period, start_of_day
+from portal.plans.catalogue.add_plan_version import add_plan_version
+from portal.plans.catalogue.create_plan import create_plan
+from portal.plans.catalogue.offered_plans import get_visible_plan, list_offered_plans
+from portal.plans.catalogue.plan_document import plan_document
+from portal.plans.catalogue.retire_plan import retire_plan
+from portal.plans.catalogue.set_tariff import set_tariff
+from portal.plans.catalogue.starter_catalogue import ensure_catalogue
 from portal.plans.decide_change import (
     Situation,
     UndoDecision,
@@ -38,23 +45,28 @@ from portal.plans.history import (
     history_of,
     stretches_of,
 )
-from portal.plans.models import Plan
+from portal.plans.models import Plan, PlanVersion
 from portal.plans.rules import Pace, Period, forecast, period_named, periods_around, periods_near
-from portal.plans.set_tariff import set_tariff
-from portal.plans.starter_catalogue import ensure_catalogue
 from portal.plans.store import (
+    AccountPlan,
     find_subscription,
+    get_account_plan,
     get_default_plan,
     get_plan,
+    get_plan_at,
     get_plan_called,
-    get_plan_of,
+    list_all_versions,
     list_choices,
     list_plans,
+    list_versions,
+    plan_of_version,
+    version_at,
 )
 from portal.plans.subscribe import subscribe
 
 __all__ = [
     "AccountPeriod",
+    "AccountPlan",
     "ChangeFee",
     "ChangeKind",
     "Entitlement",
@@ -68,11 +80,14 @@ __all__ = [
     "PlanChange",
     "PlanState",
     "PlanTerms",
+    "PlanVersion",
     "Situation",
     "Stretch",
     "UndoDecision",
+    "add_plan_version",
     "change_fees",
     "cost_of_change",
+    "create_plan",
     "day_of",
     "decide_choice",
     "decide_move",
@@ -86,23 +101,32 @@ __all__ = [
     "find_subscription",
     "first_period",
     "forecast",
+    "get_account_plan",
     "get_default_plan",
     "get_plan",
+    "get_plan_at",
     "get_plan_called",
-    "get_plan_of",
+    "get_visible_plan",
     "history_of",
     "included",
+    "list_all_versions",
     "list_choices",
+    "list_offered_plans",
     "list_plans",
+    "list_versions",
     "month_period",
     "next_period",
     "period_named",
     "periods_around",
     "periods_near",
+    "plan_document",
+    "plan_of_version",
     "quota_bound",
+    "retire_plan",
     "set_tariff",
     "start_of_day",
     "stretches_of",
     "subscribe",
     "undoable_upgrade",
+    "version_at",
 ]

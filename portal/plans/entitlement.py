@@ -46,8 +46,8 @@ class Entitlement:
 
 
 async def entitlement_of(tx: Tx, account_id: str) -> Entitlement:
-    subscription = await store.find_subscription(tx, account_id)
-    return entitlement_from(await store.get_plan_of(tx, subscription))
+    """Return what an account may do by the version of its plan that it is on."""
+    return entitlement_from((await store.get_account_plan(tx, account_id)).plan)
 
 
 def entitlement_from(plan: Plan) -> Entitlement:

@@ -4,15 +4,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Numeric
+from sqlalchemy import BigInteger, Column, Integer, Numeric, text
 from sqlmodel import Field, SQLModel
 
 from portal.core.columns import json_column, time_column
 
 
 class Plan(SQLModel, table=True):
-    """What an account may do, and for how much a month.
+    """What an account may do, and for how much a month, in its newest version.
 
+    PostgreSQL numbers the versions and stores each in `plan_versions` (a trigger), whoever writes here. `rank` orders
+    plans: a change to a higher one is an upgrade. `visibility`: "public", "approval" or "staff", see catalogue.
     `limits` is a list of `entitlement.Limit` as objects.
     `monthly_quota` None means unlimited; with `is_overage_allowed` calls above it are billed, not denied.
     `failure_policy` says how checks answer when Redis does not: "open", "closed" or "local".
@@ -35,6 +37,29 @@ class Plan(SQLModel, table=True):
     position: int = 0
     is_default: bool = False
     created_at: datetime = Field(sa_column=time_column())
+    version: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default=text("1")))
+    rank: int | None = Field(default=None, unique=True)
+    visibility: str = Field(default="public", sa_column_kwargs={"server_default": "public"})
+    retired_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+
+
+class PlanVersion(SQLModel, table=True):
+    """What a plan was, or is, sold as. It never changes: accounts are on a version of a plan."""
+
+    __tablename__ = "plan_versions"
+
+    plan_id: str = Field(primary_key=True, foreign_key="plans.id")
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    name: str
+    description: str
+    price: Decimal = Field(sa_column=Column(Numeric(20, 6), nullable=False))
+    currency: str
+    monthly_quota: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    is_overage_allowed: bool
+    failure_policy: str
+    limits: list[dict[str, Any]] = Field(sa_column=json_column("[]"))
+    tariff: dict[str, Any] = Field(default_factory=dict, sa_column=json_column())
+    created_at: datetime = Field(sa_column=time_column())
 
 
 class Subscription(SQLModel, table=True):
@@ -48,10 +73,14 @@ class Subscription(SQLModel, table=True):
 
 
 class PlanChoice(SQLModel, table=True):
-    """What an account chose, and when: all that it ever did. The newest is its subscription."""
+    """What an account chose, and when: all that it ever did. The newest is its subscription.
+
+    `version` None: chosen by a process of a version that knew no versions of plans; see `store.version_at`.
+    """
 
     __tablename__ = "plan_choices"
 
     account_id: str = Field(primary_key=True, foreign_key="accounts.id")
     chosen_at: datetime = Field(sa_column=Column(time_column().type, primary_key=True))
     plan_id: str = Field(foreign_key="plans.id")
+    version: int | None = None

@@ -20,12 +20,12 @@ READERS = (
     ("check/policy/compile.py", "", {"key": "Key", "secret": "KeySecret", "account": "Account"}),
     ("keys/rules.py", "own_limits", {"key": "Key"}),
     ("keys/rules.py", "overrides_of", {"key": "Key"}),
-    ("plans/entitlement.py", "entitlement_from", {"plan": "Plan"}),
-    ("plans/store.py", "get_plan_of", {"subscription": "Subscription"}),
+    ("plans/entitlement.py", "entitlement_from", {"plan": "PlanVersion"}),
+    ("plans/store.py", "get_account_plan", {"subscription": "Subscription", "choice": "PlanChoice"}),
 )
 """The functions (or whole files) that make a policy out of rows, and which variable is a row of which table."""
 WHOLE_ROWS = {"Key": "keys", "KeySecret": "key_secrets", "Subscription": "subscriptions"}
-"""A new or deleted row of these changes what a key may do. A new account or plan has no keys yet."""
+"""A new or deleted row of these changes what a key may do. A new account or version of a plan has no keys yet."""
 Place = tuple[str, str]
 
 
@@ -68,7 +68,7 @@ def writes(function: ast.AST, models: set[str]) -> bool:
                 return True
         if isinstance(node, ast.keyword) and isinstance(node.arg, str) and node.arg in columns:
             parent = ast.unparse(function)
-            if any(f"update({model})" in parent for model in ("Account", "Plan")):
+            if any(f"update({model})" in parent for model in ("Account", "PlanVersion")):
                 return True
     return False
 
@@ -132,7 +132,7 @@ def test_the_columns_are_those_that_a_policy_is_made_of() -> None:
     assert {"paused_at", "revoked_at", "expires_at", "scopes", "allowed_ips", "limits", "overrides"} <= COLUMNS["Key"]
     assert "ends_at" in COLUMNS["KeySecret"]
     assert "suspended_at" in COLUMNS["Account"]
-    assert {"limits", "monthly_quota", "is_overage_allowed", "failure_policy"} <= COLUMNS["Plan"]
+    assert {"limits", "monthly_quota", "is_overage_allowed", "failure_policy"} <= COLUMNS["PlanVersion"]
 
 
 def test_every_verb_that_changes_what_a_key_may_do_raises_the_policy_version() -> None:
@@ -146,7 +146,7 @@ def test_every_verb_that_changes_what_a_key_may_do_raises_the_policy_version() -
         ("keys/mute.py", "from portal.keys.models import Key", "await tx.insert(Key())"),
         ("keys/mute.py", "from portal.keys.secrets import add_secret", "await add_secret(tx, key, '')"),
         ("accounts/mute.py", "from portal.accounts.models import Account", "account.suspended_at = tx.now"),
-        ("plans/mute.py", "from portal.plans.models import Plan", "plan.limits = []"),
+        ("plans/mute.py", "from portal.plans.models import PlanVersion", "plan.limits = []"),
         ("plans/mute.py", "from portal.plans import store", "await store.upsert_subscription(tx, '', '')"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from portal.billing import Tariff, add_up, parse_new_tariff, parse_tariff, rate_usage, tariff_document
 from portal.billing.new_tariff import MAX_AMOUNT, MAX_COUNTED
 from portal.core.errors import Invalid
-from portal.plans.starter_catalogue import STARTER_PLANS
+from portal.plans.catalogue.starter_catalogue import STARTER_PLANS
 from tests.billing.sample import GRADUATED, PER_UNIT, VOLUME, document_of, tariffs, unhurried
 
 HIGHEST = "999999999999999"

@@ -36,7 +36,17 @@ from portal.graphql.engine.resolvers import mutation
 from portal.graphql.live import Publisher, SubscriptionHub
 from portal.graphql.roles_page import requirements
 from portal.limits import Limiter
-from tests.graphql.world import CALLERS, MAKE_ID, OF_ALL, Arguments, Caller, Tenant, new_caller, new_tenant
+from tests.graphql.world import (
+    CALLERS,
+    MAKE_ID,
+    OF_ALL,
+    Arguments,
+    Caller,
+    Tenant,
+    new_caller,
+    new_tenant,
+    plan_to_retire,
+)
 from tests.matrix import count_cells, expect_cells
 
 SCHEMA: GraphQLSchema = build_schema(sdl())
@@ -78,6 +88,8 @@ NAMES = {
     "overrideKeyLimit": "Key",
     "clearKeyOverride": "Key",
     "subscribe": "Plan",
+    "addPlanVersion": "Plan",
+    "retirePlan": "Plan",
     "switchAccount": "Account",
     "revokeSession": "Session",
     "revokePersonalToken": "PersonalToken",
@@ -231,7 +243,12 @@ async def test_mutation(database: Database, own: Tenant, other: Tenant, name: st
         for tenant in (own, other):
             account_id = tenant.owner.account_id if name in ACROSS else None
             object_id = await MAKE_ID[kind](database, tenant, caller) if kind else None
-            result = await run(database, caller, document, arguments_of(field, object_id, account_id))
+            given = arguments_of(field, object_id, account_id)
+            if name == "retirePlan":
+                given["id"] = await plan_to_retire(database)
+            if name == "createPlan":
+                given["input"]["slug"] = new_id("p").lower().replace("_", "-")
+            result = await run(database, caller, document, given)
             if tenant is own or kind is None or kind in OF_ALL or name in ACROSS:
                 assert outcome(result, name) == wanted, (name, role, result.to_json())
             else:

@@ -64,7 +64,13 @@ async def new_key(database: Database, tenant: Tenant) -> str:
 
 async def new_plan(database: Database) -> str:
     async with database.transaction() as tx:
-        return (await plans.list_plans(tx))[-1].id
+        return next(plan.id for plan in await plans.list_plans(tx) if plan.slug == "enterprise")
+
+
+async def plan_to_retire(database: Database) -> str:
+    async with database.transaction() as tx:
+        document = {"slug": new_id("p").lower().replace("_", "-"), "name": "Old", "visibility": "staff"}
+        return (await plans.create_plan(tx, SYSTEM, document)).id
 
 
 async def new_personal_token(database: Database, actor: Actor) -> str:

@@ -4,13 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from portal import audit, plans
 from portal.accounts import PolicyChanged
-from portal.core.actor import ANONYMOUS, Actor
+from portal.core.actor import ANONYMOUS, SYSTEM, Actor
 from portal.core.database import Database, Tx
 from portal.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from portal.core.ids import new_id
 
 
 async def catalogue(database: Database) -> dict[str, str]:
@@ -27,7 +27,7 @@ async def test_a_plan_is_chosen_and_shown(database: Database, owner: Actor) -> N
             assert (chosen.plan_id, chosen.started_at) == (known[slug], tx.now)
             assert [type(event) for event in tx.events] == [PolicyChanged]
             (row,) = await audit.list_newest(tx, owner.account_id, audit.AuditFilter(), most=1)
-            assert (row.action, row.details) == ("plan.subscribe", {"plan": slug})
+            assert (row.action, row.details) == ("plan.subscribe", {"plan": slug, "version": 1})
     async with database.transaction(actor=owner) as tx:
         await plans.subscribe(tx, owner, known["enterprise"])
         assert tx.events == []
@@ -48,13 +48,11 @@ async def test_two_who_choose_at_once_both_succeed(database: Database, owner: Ac
 
 
 async def test_a_plan_in_another_currency_is_refused(database: Database, owner: Actor) -> None:
-    known = await catalogue(database)
-    priced = text("UPDATE plans SET currency = 'USD' WHERE id = :id")
     async with database.transaction() as tx:
-        await tx.execute(priced, {"id": known["pro"]})
+        document = {"slug": new_id("p").lower().replace("_", "-"), "name": "Dollars", "currency": "USD"}
+        plan = await plans.create_plan(tx, SYSTEM, document)
         with pytest.raises(Conflict, match="billed in EUR"):
-            await plans.subscribe(tx, owner, known["pro"])
-        await tx.execute(text("UPDATE plans SET currency = 'EUR' WHERE id = :id"), {"id": known["pro"]})
+            await plans.subscribe(tx, owner, plan.id)
 
 
 async def test_two_choices_in_one_transaction_leave_the_later_one(database: Database, owner: Actor) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from asyncio import Future, ensure_future, shield
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -35,14 +34,6 @@ def _see(loaded: Future[Any]) -> None:
         loaded.exception()
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenPlan:
-    """The plan that an account is on; `started_at` None: the default, never chosen."""
-
-    plan: plans.Plan
-    started_at: datetime | None
-
-
 class Loaders:
     """Live as long as one operation, so nothing is seen by the next caller."""
 
@@ -54,7 +45,7 @@ class Loaders:
         self.last_used = Shared[str, usage.LastUse | None](self._last_used)
         self.entitlements = Shared[str, plans.Entitlement](self._entitlements)
         self.account = Shared[AccountId, accounts.Account](self._accounts)
-        self.plan = Shared[AccountId, ChosenPlan](self._plans)
+        self.plan = Shared[AccountId, plans.AccountPlan](self._plans)
         self.key_last_used = Shared[str, datetime | None](self._key_last_used)
         self.key_names = Shared[str, str | None](self._key_names)
         self.live_limits = Shared[str, list[LimitAnswer] | None](self._live_limits)
@@ -66,12 +57,8 @@ class Loaders:
         """Load the caller's own account once, however often it is asked for."""
         return [await accounts.get_account(self._tx, account_id) for account_id in account_ids]
 
-    async def _plans(self, account_ids: list[AccountId]) -> Sequence[ChosenPlan]:
-        return [await self._plan_of(account_id) for account_id in account_ids]
-
-    async def _plan_of(self, account_id: AccountId) -> ChosenPlan:
-        row = await plans.find_subscription(self._tx, account_id)
-        return ChosenPlan(await plans.get_plan_of(self._tx, row), row.started_at if row else None)
+    async def _plans(self, account_ids: list[AccountId]) -> Sequence[plans.AccountPlan]:
+        return [await plans.get_account_plan(self._tx, account_id) for account_id in account_ids]
 
     async def _secrets(self, key_ids: list[str]) -> Sequence[list[keys.KeySecret]]:
         found: dict[str, list[keys.KeySecret]] = defaultdict(list)

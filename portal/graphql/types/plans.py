@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Self
 
 import strawberry
@@ -14,7 +15,7 @@ from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotF
 from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import Node
 from portal.graphql.engine.resolvers import mutation, requires, resolver
-from portal.graphql.engine.scalars import BigInt
+from portal.graphql.engine.scalars import BigInt, value
 from portal.graphql.types.tariffs import Tariff
 
 PACE = timedelta(days=7)
@@ -58,7 +59,14 @@ class Limit:
         )
 
 
-@strawberry.type(description="A plan of the catalogue: what an account may do, and its monthly price.")
+@strawberry.enum(description="Who may choose a plan.")
+class PlanVisibility(Enum):
+    PUBLIC = value("public", "Every account.")
+    APPROVAL = value("approval", "Accounts to which the provider gives it when they ask.")
+    STAFF = value("staff", "Nobody; the provider's staff put accounts on it.")
+
+
+@strawberry.type(description="A plan of the catalogue, in a version: what an account may do, and its monthly price.")
 class Plan(Node):
     slug: str = strawberry.field(description="Stable identifier for programs.")
     name: str = strawberry.field(description="The plan's name.")
@@ -71,6 +79,16 @@ class Plan(Node):
     tariff: Tariff | None = strawberry.field(description="Prices of usage; null if only the monthly price is charged.")
     limits: list[Limit] = strawberry.field(description="Rate limits.")
     is_default: bool = strawberry.field(description="Whether accounts that never chose a plan are on it.")
+    version: int = strawberry.field(
+        description="Number of the version that the other fields are of. An account keeps the version that it chose."
+    )
+    rank: int | None = strawberry.field(
+        description="Place in the order of plans, the highest last. A change to a higher rank is an upgrade."
+    )
+    visibility: PlanVisibility = strawberry.field(description="Who may choose the plan.")
+    retired_at: datetime | None = strawberry.field(
+        description="Since when no account can choose the plan any more; null while it is sold."
+    )
 
     @classmethod
     def of(cls, row: plans.Plan) -> Self:
@@ -86,6 +104,10 @@ class Plan(Node):
             tariff=Tariff.of(tariff) if tariff else None,
             limits=[Limit.of(plans.Limit(**limit)) for limit in row.limits],
             is_default=row.is_default,
+            version=row.version,
+            rank=row.rank,
+            visibility=PlanVisibility(row.visibility),
+            retired_at=row.retired_at,
         )
 
 
@@ -156,11 +178,10 @@ class Quota:
 
 @strawberry.type
 class PlanQueries:
-    @resolver("Plans of the catalogue, in display order.")
+    @resolver("Plans that the account may choose by itself, in their newest versions and in display order.")
     @requires(Permission.PLAN_READ)
     async def plans(self, info: Info) -> list[Plan]:
-        tx = info.context.tx
-        return [Plan.of(row) for row in await plans.list_plans(tx)]
+        return [Plan.of(row) for row in await plans.list_offered_plans(info.context.tx)]
 
     @resolver("The plan that the account is on.")
     @requires(Permission.PLAN_READ)
@@ -203,14 +224,13 @@ class PlanMutations:
     ) -> SubscribeResult:
         tx = info.context.tx
         row = await plans.subscribe(tx, info.context.actor, plan_id)
-        plan = Plan.of(await plans.get_plan(tx, row.plan_id))
-        return Subscribed(subscription=Subscription(plan=plan, started_at=row.started_at))
+        chosen = await plans.get_account_plan(tx, row.account_id)
+        return Subscribed(subscription=Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at))
 
 
 @requires(Permission.PLAN_READ)
 async def find_plan(info: Info, plan_id: str) -> Plan | None:
-    tx = info.context.tx
     try:
-        return Plan.of(await plans.get_plan(tx, plan_id))
+        return Plan.of(await plans.get_visible_plan(info.context.tx, info.context.actor, plan_id))
     except NotFound:
         return None

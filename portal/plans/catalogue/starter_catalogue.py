@@ -8,9 +8,8 @@ from portal.core.actor import SYSTEM
 from portal.core.database import Tx
 from portal.core.ids import new_id
 from portal.plans import store
+from portal.plans.catalogue.create_plan import CREATE
 from portal.plans.models import Plan
-
-CREATE = audit.Action("plan.create", "created a plan")
 
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
