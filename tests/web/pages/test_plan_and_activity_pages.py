@@ -4,8 +4,9 @@ import re
 from collections.abc import Awaitable, Callable
 
 from portal import plans
-from portal.core.actor import Role
+from portal.core.actor import SYSTEM, Role
 from portal.core.database import Database
+from portal.core.ids import new_id
 from tests.web.conftest import Browser
 from web.pages.activity.describe_event import describe_event
 from web.pages.plan.page import price
@@ -27,6 +28,22 @@ async def test_the_catalogue_marks_the_plan_and_changes_it(ann: Browser, databas
     assert "It applies to every check" in page.text
     assert "€0.00006 per unit up to 9,000,000" in page.text
     assert "1,000,000 units included" not in page.text
+
+
+async def test_an_account_is_shown_what_it_chose_though_the_plan_is_sold_otherwise_or_no_more(
+    ann: Browser, database: Database
+) -> None:
+    async with database.transaction() as tx:
+        document = {"slug": new_id("p").lower().replace("_", "-"), "name": "Crewman", "price": "17"}
+        plan = await plans.create_plan(tx, SYSTEM, document)
+    await ann.submit("/plan", plan=plan.id)
+    for change in ({"price": "23"}, {"visibility": "staff"}):
+        async with database.transaction() as tx:
+            await plans.add_plan_version(tx, SYSTEM, plan.id, change)
+        page = await ann.get("/plan")
+        assert re.search(r'<h3>Crewman <span class="tag live">Your plan</span></h3>\s*<p class="price">€17 ', page.text)
+        assert page.text.count("<h3>Crewman") == 1
+        assert "€23" not in page.text
 
 
 async def test_an_unknown_plan_says_so(ann: Browser) -> None:

@@ -17,11 +17,11 @@ def subscribe_variables(page_request: PageRequest) -> dict[str, Any]:
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     quota = data["quota"]
-    current = data["subscription"]["plan"]["id"]
+    current = data["subscription"]["plan"]
     return {
         "share": percent(quota["used"], quota["limit"]) if quota["limit"] else None,
         "expected": describe_forecast(quota, page_request.now),
-        "cards": [_card(plan, is_current=plan["id"] == current) for plan in data["plans"]],
+        "cards": [_card(plan, is_current=plan is current) for plan in _plans_to_show(current, data["plans"])],
         "can_change": "plan:write" in data["viewer"]["permissions"],
     }
 
@@ -36,6 +36,12 @@ def price(amount: str, currency: str) -> str:
     exact = Decimal(amount)
     shown = f"{exact:,.0f}" if exact == exact.to_integral_value() else f"{exact:,.2f}"
     return with_currency(shown, currency)
+
+
+def _plans_to_show(current: dict[str, Any], offered: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the plans on offer, with the account's own in the version that it has; one not on offer comes first."""
+    plans = [current if plan["id"] == current["id"] else plan for plan in offered]
+    return plans if current in plans else [current, *plans]
 
 
 def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
