@@ -156,7 +156,7 @@ def _overridden(ask: Ask, facts: Mapping[str, Any], count: int, limits: Mapping[
 
 
 async def _give_buckets(portal: DemoPortal) -> None:
-    """By the one way there is: the database, whose password the data folder keeps."""
+    """By the one way that every version compared has: the database. PostgreSQL makes a version of the plan of it."""
     connection = await asyncpg.connect(portal.database_url())
     try:
         await connection.execute("UPDATE plans SET limits = $1 WHERE slug = 'enterprise'", json.dumps(BUCKETS))

@@ -16,13 +16,16 @@ is portal.limits' work, and never prices anything, which is portal.billing's.
 
 from portal.plans.bounds import included, quota_bound
 from portal.plans.calendar import AccountPeriod, day_of, first_period, month_period, next_period, start_of_day
-from portal.plans.catalogue.add_plan_version import add_plan_version
-from portal.plans.catalogue.create_plan import create_plan
-from portal.plans.catalogue.offered_plans import get_visible_plan, list_offered_plans
-from portal.plans.catalogue.plan_document import plan_document
-from portal.plans.catalogue.retire_plan import retire_plan
-from portal.plans.catalogue.set_tariff import set_tariff
-from portal.plans.catalogue.starter_catalogue import ensure_catalogue
+from portal.plans.catalogue import (
+    add_plan_version,
+    create_plan,
+    ensure_catalogue,
+    get_visible_plan,
+    list_offered_plans,
+    plan_document,
+    retire_plan,
+    set_tariff,
+)
 from portal.plans.decide_change import (
     Situation,
     UndoDecision,

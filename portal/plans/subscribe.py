@@ -6,7 +6,7 @@ from portal.core.actor import Actor, Permission, requires
 from portal.core.database import Tx
 from portal.core.errors import Conflict
 from portal.plans import store
-from portal.plans.catalogue.offered_plans import check_may_choose
+from portal.plans.catalogue import check_may_choose
 from portal.plans.models import Plan, Subscription
 
 SUBSCRIBE = audit.Action("plan.subscribe", "switched to the plan")

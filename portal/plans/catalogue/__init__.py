@@ -10,3 +10,23 @@ accounts.
     offered_plans.py      which plans an account may choose
     starter_catalogue.py  the plans that a new installation starts with
 """
+
+from portal.plans.catalogue.add_plan_version import add_plan_version
+from portal.plans.catalogue.create_plan import create_plan
+from portal.plans.catalogue.offered_plans import check_may_choose, get_visible_plan, list_offered_plans
+from portal.plans.catalogue.plan_document import plan_document
+from portal.plans.catalogue.retire_plan import retire_plan
+from portal.plans.catalogue.set_tariff import set_tariff
+from portal.plans.catalogue.starter_catalogue import ensure_catalogue
+
+__all__ = [
+    "add_plan_version",
+    "check_may_choose",
+    "create_plan",
+    "ensure_catalogue",
+    "get_visible_plan",
+    "list_offered_plans",
+    "plan_document",
+    "retire_plan",
+    "set_tariff",
+]
