@@ -19,7 +19,7 @@ from portal.accounts.members import NewMember, add_member
 from portal.accounts.models import Account, Membership, Person, PersonalToken, ServiceToken, Session
 from portal.accounts.policy_version import PolicyChanged, bump_policy_version, suspend_again
 from portal.accounts.purge_expired import PURGE_BATCH_SIZE, purge_expired
-from portal.accounts.rules import MAX_SESSION_AGE, device_name, token_digest
+from portal.accounts.rules import MAX_SESSION_AGE, check_time_zone, device_name, list_time_zones, token_digest
 from portal.accounts.sessions import (
     MAX_DEVICE_AGE_DAYS,
     Credentials,
@@ -60,6 +60,8 @@ from portal.accounts.store import (
     list_memberships,
     list_own_memberships,
     list_policy_versions,
+    lock_account,
+    lock_accounts,
     lock_policy_version,
 )
 from portal.accounts.tokens import (
@@ -108,6 +110,7 @@ __all__ = [
     "authenticate_session",
     "authenticate_token",
     "bump_policy_version",
+    "check_time_zone",
     "count_members",
     "count_personal_tokens",
     "count_service_tokens",
@@ -137,7 +140,10 @@ __all__ = [
     "list_policy_versions",
     "list_service_tokens",
     "list_sessions",
+    "list_time_zones",
     "load_credential_status",
+    "lock_account",
+    "lock_accounts",
     "lock_policy_version",
     "open_seal",
     "open_session",

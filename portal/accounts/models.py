@@ -24,7 +24,11 @@ class Person(SQLModel, table=True):
 
 
 class Account(SQLModel, table=True):
-    """The tenant. `policy_version` grows with every change to what its keys may do."""
+    """The tenant. `policy_version` grows with every change to what its keys may do.
+
+    `next_time_zone` waits until `next_time_zone_from`, the end of the billing period in which it was chosen. Billing
+    writes it into `time_zone` some time later. `time_zone_chosen_at`: the last choice, also one that was withdrawn.
+    """
 
     __tablename__ = "accounts"
 
@@ -34,6 +38,14 @@ class Account(SQLModel, table=True):
     suspended_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
     policy_version: int = Field(default=1, sa_column=Column(BigInteger, nullable=False, server_default=text("1")))
     created_at: datetime = Field(sa_column=time_column())
+    next_time_zone: str | None = None
+    next_time_zone_from: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    time_zone_chosen_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+
+    def time_zone_at(self, now: datetime) -> str:
+        """Return the zone that is in force: the one that waited, once its time has come."""
+        is_due = self.next_time_zone_from is not None and self.next_time_zone_from <= now
+        return self.next_time_zone if is_due and self.next_time_zone else self.time_zone
 
 
 class Membership(SQLModel, table=True):

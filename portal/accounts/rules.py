@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from datetime import timedelta
+from functools import lru_cache
 from hashlib import sha256
 from unicodedata import category, normalize
+from zoneinfo import available_timezones
 
 from portal.core.actor import Permission
 from portal.core.errors import Invalid
@@ -147,6 +149,19 @@ def device_name(user_agent: str | None) -> str:
     if browser and system:
         return f"{browser} on {system}"
     return browser or system or "Unknown device"
+
+
+@lru_cache(maxsize=1)
+def list_time_zones() -> tuple[str, ...]:
+    """Return the names of all time zones that an account may have, in order."""
+    return tuple(sorted(available_timezones() - {"Factory", "localtime"}))
+
+
+def check_time_zone(name: str) -> str:
+    """Return the name of a time zone. Raises Invalid for one that there is not."""
+    if name not in list_time_zones():
+        raise Invalid(f"There is no time zone {name[:60]!r}.", hint="Name one like Europe/Berlin.", path=("timeZone",))
+    return name
 
 
 def check_scopes(scopes: Collection[str] | None) -> list[str] | None:

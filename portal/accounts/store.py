@@ -36,6 +36,20 @@ async def get_account(tx: Tx, account_id: str) -> Account:
     return account
 
 
+async def lock_accounts(tx: Tx, account_ids: Collection[str]) -> list[Account]:
+    """Return those that exist, in order, as they are now; nobody else changes them until the transaction ends."""
+    statement = select(Account).where(col(Account.id).in_(account_ids)).order_by(col(Account.id))
+    locked = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return await tx.list(locked)
+
+
+async def lock_account(tx: Tx, account_id: str) -> Account:
+    """Return the account as it is now; nobody else changes it until the transaction ends. Raises NotFound."""
+    for account in await lock_accounts(tx, [account_id]):
+        return account
+    raise NotFound("There is no such account.")
+
+
 async def list_memberships(tx: Tx, person_id: str) -> list[Membership]:
     """Return a person's memberships, oldest first; at most 100."""
     statement = (

@@ -15,7 +15,7 @@ from portal.billing.audit import audit_invoices, audit_numbers
 from portal.billing.components import LineComponent, part_document, parts_from
 from portal.billing.decimals import decimal_from, format_decimal, signed_decimal_from
 from portal.billing.draft import Draft, draft_invoice
-from portal.billing.finalize import FinalizedInvoice, finalize_invoice, finalize_invoices
+from portal.billing.finalize import FinalizedInvoice, finalize_invoice, finalize_invoices, register_accounts
 from portal.billing.inputs import build_lines
 from portal.billing.invoice_lines import totals
 from portal.billing.models import Invoice, InvoiceLine
@@ -35,7 +35,6 @@ from portal.billing.store import (
     list_invoices,
     list_lines,
     record_failure,
-    register_accounts,
 )
 from portal.billing.tariff import Charge, ChargeModel, Tariff, Tier, tariff_document
 

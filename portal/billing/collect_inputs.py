@@ -3,11 +3,11 @@
 A PlanHistory is which plan an account was on, day by day, as far as an invoice needs to look back.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Self
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -33,47 +33,53 @@ from portal.billing.models import InvoiceLine
 from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.core.database import Tx
 from portal.core.ids import AccountId
-from portal.plans import Period, Plan
+from portal.plans import AccountPeriod, AccountPeriods, Plan
 from portal.usage import ClosedPeriod
 
 
 async def collect_inputs(
-    tx: Tx, account_id: str, period: Period, units: int, closed: Sequence[ClosedPeriod]
+    tx: Tx,
+    account_id: str,
+    periods: AccountPeriods,
+    period: AccountPeriod,
+    units: int,
+    closed: Sequence[ClosedPeriod],
 ) -> InvoiceInputs:
-    """Return the inputs of a period in which `units` were used.
+    """Return the inputs of one of the account's periods, in which `units` were used.
 
     `closed` are the periods before it, as far as they are billed.
     """
-    history = await PlanHistory.load(tx, account_id, period.start)
-    following = plans.periods_around(period.end, history.time_zone)[0]
+    history = await PlanHistory.load(tx, account_id, period)
+    is_month = period == plans.month_period(period.name, period.time_zone)
     by_plan = await history.usage_by_plan(tx, period, units)
     return InvoiceInputs(
         period=period.name,
-        time_zone=history.time_zone,
+        time_zone=period.time_zone,
         currency=history.plans[by_plan[-1].plan_id].currency,
-        fees=[*await _fees(tx, history, period), *await _fees(tx, history, following)],
+        fees=[*await _fees(tx, history, period), *await _fees(tx, history, periods.after(period))],
         usage=by_plan,
-        late=[await _late_usage(tx, history, late) for late in closed if late.used != late.billed],
+        late=[await _late_usage(tx, account_id, periods, late) for late in closed if late.used != late.billed],
+        start=None if is_month else period.start,
+        end=None if is_month else period.end,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class PlanHistory:
-    """Days are those of the account's time zone.
+    """Days are those of the time zone of the period that it was loaded for.
 
     `changes` are in their order; the first one was made before the days that are looked at.
     """
 
     account_id: str
-    time_zone: str
     changes: list[PlanChange]
     plans: dict[str, Plan]
 
     @classmethod
-    async def load(cls, tx: Tx, account_id: str, since: datetime) -> Self:
-        """Load the plans of days from `since` on. Without a choice the account was on the default plan."""
+    async def load(cls, tx: Tx, account_id: str, period: AccountPeriod) -> Self:
+        """Load the plans of a period's days and later ones. Without a choice the account was on the default plan."""
         account = await get_account(tx, AccountId(account_id))
-        default, choices = await plans.get_default_plan(tx), await plans.list_choices(tx, account_id, since)
+        default, choices = await plans.get_default_plan(tx), await plans.list_choices(tx, account_id, period.start)
         starts: list[tuple[datetime, str, int | None]] = [(account.created_at, default.id, None)]
         starts += [(choice.chosen_at, choice.plan_id, choice.version) for choice in choices]
         current = await plans.find_subscription(tx, account_id)
@@ -85,25 +91,22 @@ class PlanHistory:
             version = known or await plans.version_at(tx, plan_id, at)
             if (plan_id, version) not in chosen:
                 chosen[plan_id, version] = await plans.get_plan_at(tx, plan_id, version)
-            changes.append(PlanChange(day_of(at, account.time_zone), _plan_on_day(chosen[plan_id, version])))
+            changes.append(PlanChange(day_of(at, period.time_zone), _plan_on_day(chosen[plan_id, version])))
         by_id = {plan_id: plan for (plan_id, _), plan in chosen.items()}
-        return cls(account_id, account.time_zone, changes, by_id)
-
-    def days(self, period: Period) -> BillingDays:
-        return days_of(period, self.time_zone)
+        return cls(account_id, changes, by_id)
 
     def plans_by_day(self, days: BillingDays) -> dict[date, PlanOnDay]:
         """Return the plan of each day. An account always has one: days before its first plan belong to that."""
         return plans_by_day(self.changes, days) or {days.last: self.changes[0].plan}
 
-    async def usage_by_plan(self, tx: Tx, period: Period, units: int) -> list[PeriodUsage]:
+    async def usage_by_plan(self, tx: Tx, period: AccountPeriod, units: int) -> list[PeriodUsage]:
         """Return a period's units by the plans it had, in their order; the last one has what no other has."""
-        days = self.days(period)
+        days = days_of(period)
         by_day = self.plans_by_day(days)
         found, left = [], units
         *earlier, last = _in_order(by_day)
         for plan in earlier:
-            used = min(left, await self._units_on(tx, plan, by_day))
+            used = min(left, await self._units_on(tx, period, plan, by_day))
             found.append(self._usage_on(plan, by_day, days, used))
             left -= used
         return [*found, self._usage_on(last, by_day, days, left)]
@@ -113,17 +116,18 @@ class PlanHistory:
         count = [*by_day.values()].count(priced)
         return PeriodUsage(days.period, plan.id, plan.name, plan.tariff, units, count, days.count)
 
-    async def _units_on(self, tx: Tx, plan: PlanOnDay, by_day: dict[date, PlanOnDay]) -> int:
+    async def _units_on(self, tx: Tx, period: AccountPeriod, plan: PlanOnDay, by_day: dict[date, PlanOnDay]) -> int:
         """Return what was used on a plan's days, asked a stretch of days at a time."""
         units = 0
         for stretch in group_consecutive_days(by_day):
             if stretch.plan == plan:
-                start, end = self._midnight(stretch.first), self._midnight(stretch.last + DAY)
+                start, end = _start_of(period, stretch.first), _start_of(period, stretch.last + DAY)
                 units += await usage.billable_units(tx, self.account_id, start, end)
         return units
 
-    def _midnight(self, day: date) -> datetime:
-        return datetime.combine(day, time(), ZoneInfo(self.time_zone))
+
+def _start_of(period: AccountPeriod, day: date) -> datetime:
+    return period.start_of(bisect_left(period.days, day))
 
 
 def _in_order(by_day: dict[date, PlanOnDay]) -> list[PlanOnDay]:
@@ -139,8 +143,8 @@ def _plan_on_day(plan: Plan) -> PlanOnDay:
     return PlanOnDay(plan.id, plan.name, plan.price, tariff.tax_percent, bool(tariff.charges))
 
 
-async def _fees(tx: Tx, history: PlanHistory, period: Period) -> list[Fee]:
-    days = history.days(period)
+async def _fees(tx: Tx, history: PlanHistory, period: AccountPeriod) -> list[Fee]:
+    days = days_of(period)
     lines = await store.list_fees(tx, history.account_id, days.period)
     charged = charged_days([_fee_of(line, days) for line in lines], days)
     return fees_due(chargeable_days(history.plans_by_day(days)), charged, days)
@@ -154,18 +158,14 @@ def _fee_of(line: InvoiceLine, days: BillingDays) -> Fee:
     raise ValueError(f"line {line.position} of {line.invoice_id} is no fee")
 
 
-async def _late_usage(tx: Tx, history: PlanHistory, closed: ClosedPeriod) -> LateUsage:
+async def _late_usage(tx: Tx, account_id: str, periods: AccountPeriods, closed: ClosedPeriod) -> LateUsage:
     """Return what came late for a closed period, on the plan that the period ended on, as its invoice has it."""
-    invoice = await store.find_invoice_of(tx, history.account_id, closed.period)
+    invoice = await store.find_invoice_of(tx, account_id, closed.period)
     if invoice is None:
-        metered = (await _usage_of_closed(tx, history, closed))[-1]
+        period = periods.named(closed.period)
+        history = await PlanHistory.load(tx, account_id, period)
+        metered = (await history.usage_by_plan(tx, period, 0))[-1]
         return LateUsage(replace(metered, units=closed.used), closed.billed)
     *earlier, last = inputs_from(invoice.inputs).usage
     elsewhere = sum(metered.units for metered in earlier)
     return LateUsage(replace(last, units=closed.used - elsewhere), closed.billed - elsewhere)
-
-
-async def _usage_of_closed(tx: Tx, history: PlanHistory, closed: ClosedPeriod) -> list[PeriodUsage]:
-    period = plans.period_named(closed.period, history.time_zone)
-    earlier = await PlanHistory.load(tx, history.account_id, period.start)
-    return await earlier.usage_by_plan(tx, period, 0)

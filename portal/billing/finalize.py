@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from portal import plans, usage
-from portal.accounts import Account, list_accounts
+from portal.accounts import lock_accounts
 from portal.billing import store
 from portal.billing.collect_inputs import collect_inputs
 from portal.billing.inputs import InvoiceInputs, build_lines, is_worth_an_invoice
@@ -21,10 +21,11 @@ from portal.billing.invoice_lines import InvoiceLineDraft, rows_of, totals
 from portal.billing.models import BillingAccount, Invoice, InvoiceLine
 from portal.core.database import Tx
 from portal.core.ids import new_id
-from portal.plans import Period
+from portal.plans import AccountPeriod, AccountPeriods
 
 STATEMENT_SECONDS, WAITING_SECONDS, BATCH_WAITING_SECONDS = 10.0, 2.0, 0.2
 """Whoever holds something of an account delays this account, and nobody else's invoice: a batch gives up sooner."""
+MAX_REGISTERED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,22 @@ class _Computed:
     """What there is to write for an account whose period is closed."""
 
     account_id: str
-    period: Period
+    period: AccountPeriod
     inputs: InvoiceInputs
     drafts: list[InvoiceLineDraft]
-    following: Period
+    following: AccountPeriod
+
+
+async def register_accounts(tx: Tx, after: str = "", most: int = MAX_REGISTERED) -> str | None:
+    """Register accounts that billing does not know yet, from the period in which they were opened, and store theirs.
+
+    Looks at the next `most` accounts by id and returns the last of them, None at the end: no statement reads them all.
+    """
+    missing, last = await store.list_unregistered(tx, after, most)
+    accounts = await lock_accounts(tx, missing)
+    periods = await plans.store_periods(tx, accounts)
+    await store.insert_billing(tx, {account.id: periods[account.id].at(account.created_at) for account in accounts})
+    return last
 
 
 async def finalize_invoice(tx: Tx, account_id: str, grace: timedelta) -> FinalizedInvoice | None:
@@ -63,8 +76,9 @@ async def finalize_invoices(tx: Tx, account_ids: Sequence[str], grace: timedelta
     await tx.set_statement_timeout(STATEMENT_SECONDS)
     await tx.set_lock_timeout(WAITING_SECONDS if len(account_ids) == 1 else BATCH_WAITING_SECONDS)
     due = await store.lock_due(tx, account_ids, tx.now - grace)
-    accounts = {account.id: account for account in await list_accounts(tx, [billing.account_id for billing in due])}
-    computed = [await _compute(tx, billing, accounts[billing.account_id], grace) for billing in due]
+    accounts = await lock_accounts(tx, [billing.account_id for billing in due])
+    periods = await plans.store_periods(tx, accounts)
+    computed = [await _compute(tx, billing, periods[billing.account_id], grace) for billing in due]
     over = [invoice for invoice in computed if invoice is not None]
     for billing, done in zip(due, computed, strict=True):
         if done is not None:
@@ -76,18 +90,17 @@ async def finalize_invoices(tx: Tx, account_ids: Sequence[str], grace: timedelta
     return [FinalizedInvoice(done.account_id, done.period.name, invoices.get(done.account_id)) for done in over]
 
 
-async def _compute(tx: Tx, billing: BillingAccount, account: Account, grace: timedelta) -> _Computed | None:
+async def _compute(tx: Tx, billing: BillingAccount, periods: AccountPeriods, grace: timedelta) -> _Computed | None:
     """Close the period of an account whose billing is locked, and compute its invoice."""
-    period = plans.period_named(billing.next_period, account.time_zone)
+    account_id, period = billing.account_id, periods.named(billing.next_period)
     if period.end + grace > tx.now:
         return None
-    closed = await usage.mark_late_usage_billed(tx, account.id)
-    units = await usage.close_period(tx, account.id, period.name)
+    closed = await usage.mark_late_usage_billed(tx, account_id)
+    units = await usage.close_period(tx, account_id, period.name)
     if units is None:
-        raise RuntimeError(f"{account.id} {period.name} is closed and not billed")
-    inputs = await collect_inputs(tx, account.id, period, units, closed)
-    following = plans.periods_around(period.end, account.time_zone)[0]
-    return _Computed(account.id, period, inputs, build_lines(inputs), following)
+        raise RuntimeError(f"{account_id} {period.name} is closed and not billed")
+    inputs = await collect_inputs(tx, account_id, periods, period, units, closed)
+    return _Computed(account_id, period, inputs, build_lines(inputs), periods.after(period))
 
 
 async def _insert(tx: Tx, billed: Sequence[_Computed]) -> list[Invoice]:

@@ -5,10 +5,9 @@ from typing import Any
 
 import msgspec
 
-from portal import plans
 from portal.billing import first_model, second_model
 from portal.billing.invoice_lines import InvoiceLineDraft
-from portal.plans import Period
+from portal.plans import AccountPeriod
 
 InvoiceInputs = first_model.InvoiceInputs | second_model.InvoiceInputs
 
@@ -27,11 +26,11 @@ def inputs_from(document: dict[str, Any]) -> InvoiceInputs:
             raise msgspec.ValidationError(f"model {model} is not known")
 
 
-def period_of(inputs: InvoiceInputs) -> Period:
-    """Return the period that is billed; by the first model it was the month of its name."""
+def period_of(inputs: InvoiceInputs) -> AccountPeriod:
+    """Return the period that is billed."""
     if isinstance(inputs, first_model.InvoiceInputs):
-        return plans.period_named(inputs.period, inputs.time_zone)
-    return Period(inputs.period, inputs.start, inputs.end)
+        return inputs.billed_period
+    return AccountPeriod(inputs.period, inputs.time_zone, inputs.start, inputs.end)
 
 
 def build_lines(inputs: InvoiceInputs) -> list[InvoiceLineDraft]:

@@ -1,6 +1,6 @@
 """Statements of billing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
@@ -13,23 +13,14 @@ from portal.billing.models import BillingAccount, Invoice, InvoiceLine, InvoiceN
 from portal.billing.rate import LineKind
 from portal.core.columns import INSTANT
 from portal.core.database import Tx
+from portal.plans import AccountPeriod
 
-# A month begins and ends in the account's own zone.
-_REGISTER = text("""
-WITH portion AS (SELECT id, time_zone, created_at FROM accounts WHERE id > :after ORDER BY id LIMIT :most),
-registered AS (
-    INSERT INTO billing_accounts (account_id, first_period, next_period, next_at)
-    SELECT account.id, to_char(month, 'YYYY-MM'), to_char(month, 'YYYY-MM'),
-        (month + interval '1 month') AT TIME ZONE zone
-    FROM (
-        SELECT id, time_zone AS zone, date_trunc('month', created_at AT TIME ZONE time_zone) AS month FROM portion
-        WHERE NOT EXISTS (SELECT FROM billing_accounts known WHERE known.account_id = portion.id)
-    ) account
-    ON CONFLICT DO NOTHING
-)
-SELECT max(id) AS last, count(*) AS seen FROM portion
+_MISSING = text("""
+WITH portion AS (SELECT id FROM accounts WHERE id > :after ORDER BY id LIMIT :most)
+SELECT max(id) AS last, count(*) AS seen, coalesce(array_agg(id) FILTER (
+    WHERE NOT EXISTS (SELECT FROM billing_accounts known WHERE known.account_id = portion.id)
+), '{}') AS missing FROM portion
 """)
-MAX_REGISTERED = 2_000
 _COUNT = bindparam("count", type_=Integer)
 _NEXT_NUMBERS = (
     insert(InvoiceNumber)
@@ -81,17 +72,25 @@ class Unnumbered(NamedTuple):
     total: Decimal
 
 
-async def register_accounts(tx: Tx, after: str = "", most: int = MAX_REGISTERED) -> str | None:
-    """Register accounts that billing does not know yet: they are billed from the month in which they were opened.
-
-    Looks at the next `most` accounts by id and returns the last of them, None at the end: no statement reads them all.
+async def list_unregistered(tx: Tx, after: str, most: int) -> tuple[list[str], str | None]:
+    """List the accounts that billing does not know, of the next `most` by id, and the last of these; None at the end.
 
     The one statement that reads another domain's table, `accounts`: which accounts are missing is an anti-join of the
-    two. A list from portal.accounts would be all accounts, every minute; one of those since a mark would miss what a
+    two. A list from portal.accounts would be all accounts, every hour; one of those since a mark would miss what a
     transaction that began before it committed after it, and such an account would never be billed.
     """
-    row = (await tx.execute(_REGISTER, {"after": after, "most": most})).one()
-    return row.last if row.seen == most else None
+    row = (await tx.execute(_MISSING, {"after": after, "most": most})).one()
+    return row.missing, row.last if row.seen == most else None
+
+
+async def insert_billing(tx: Tx, first_periods: Mapping[str, AccountPeriod]) -> None:
+    """Register accounts with the first period that is billed; those that are registered stay as they are."""
+    rows = [
+        {"account_id": account_id, "first_period": period.name, "next_period": period.name, "next_at": period.end}
+        for account_id, period in first_periods.items()
+    ]
+    if rows:
+        await tx.execute(insert(BillingAccount).values(rows).on_conflict_do_nothing())
 
 
 async def list_due(tx: Tx, until: datetime, *, after: Due | None, most: int) -> list[Due]:

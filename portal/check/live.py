@@ -8,7 +8,7 @@ from portal.check.response import LimitAnswer
 from portal.core.clock import to_microseconds
 from portal.keys import Key, overrides_of, own_limits, with_overrides
 from portal.limits import Limiter, LimitRequest, LimitState, LimitsUnavailable, Mode, Quota, Status
-from portal.plans import Limit, Period
+from portal.plans import AccountPeriod, Limit
 
 ANY_VERSION = 2**53 - 1
 """Newer than every policy, so that a look at the account's record is never sent back for being stale."""
@@ -32,7 +32,7 @@ async def load_live_limits(
     return [_live(limit, resource, state) for (limit, resource), state in zip(limits, decision.states, strict=True)]
 
 
-async def load_live_used(limiter: Limiter, account_id: str, period: Period) -> int | None:
+async def load_live_used(limiter: Limiter, account_id: str, period: AccountPeriod) -> int | None:
     """Return the period's units as checks count them; None while Redis does not answer or has not counted any yet."""
     quota = Quota(-1, ((period.name, to_microseconds(period.start), to_microseconds(period.end)),))
     try:

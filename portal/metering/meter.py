@@ -15,7 +15,7 @@ from portal.core.environments import LIVE
 from portal.keys import find_keys_anywhere
 from portal.limits import Limiter
 from portal.metering.cloud_events import CloudEvent, Refusal
-from portal.plans import periods_around
+from portal.plans import AccountPeriods, load_periods_of
 from portal.usage import (
     ExternalEvent,
     ExternalResult,
@@ -56,7 +56,7 @@ class ResolvedSubject:
     account_id: str
     key_id: str
     environment: str | None
-    time_zone: str
+    periods: AccountPeriods
     opened_at: datetime
 
 
@@ -113,8 +113,9 @@ class Meter:
         async with self.database.transaction() as tx:
             keys = await find_keys_anywhere(tx, names)
             accounts = {row.id: row for row in await list_accounts(tx, {*names, *(key.account_id for key in keys)})}
+            periods = await load_periods_of(tx, [*accounts.values()])
             now = tx.now
-        subjects = {row.id: _subject(row) for row in accounts.values()}
+        subjects = {row.id: _subject(row, periods[row.id]) for row in accounts.values()}
         for key in keys:
             account = subjects[key.account_id]
             subjects[key.id] = replace(account, key_id=key.id, environment=key.environment)
@@ -143,8 +144,8 @@ class Meter:
         await sync_quota_counters(self.limiter.raise_used, outcome.totals)
 
 
-def _subject(account: Account) -> ResolvedSubject:
-    return ResolvedSubject(account.id, "", None, account.time_zone, account.created_at)
+def _subject(account: Account, periods: AccountPeriods) -> ResolvedSubject:
+    return ResolvedSubject(account.id, "", None, periods, account.created_at)
 
 
 def _resolve(
@@ -168,7 +169,7 @@ def _resolve(
         environment=subject.environment or data.environment or LIVE,
         resource=data.resource,
         cost=data.amount,
-        period=periods_around(at, subject.time_zone)[0].name,
+        period=subject.periods.at(at).name,
         has_own_time=event.time is not None,
     )
 

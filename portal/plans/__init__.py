@@ -1,8 +1,8 @@
 """The catalogue, subscriptions, and what an account may do (its entitlement).
 
-Owns `plans`, `plan_versions`, `subscriptions` and `plan_choices`, which keeps every choice of a plan. An account
-without one is on the default plan. Periods are calendar months in the account's time zone. Never counts anything, which
-is portal.limits' work, and never prices anything, which is portal.billing's.
+Owns `plans`, `plan_versions`, `subscriptions`, `plan_choices`, which keeps every choice of a plan, and
+`billing_periods`. An account without a choice is on the default plan. Periods are calendar months in the account's time
+zone. Never counts anything, which is portal.limits' work, and never prices anything, which is portal.billing's.
 
     catalogue/              plans, their versions, and who may choose them
     subscribe.py            an account chooses a plan
@@ -10,7 +10,8 @@ is portal.limits' work, and never prices anything, which is portal.billing's.
     calendar.py  history.py billing periods with their days; who was on which plan, when: stretches. Pure
     fees.py  bounds.py      what a change of plan costs, and how many units a period has. Pure
     decide_change.py        what a choice of a plan would be: at once, later, or refused. Pure
-    rules.py                billing periods, and where a quota is heading
+    periods/                the stored periods of an account, and the choice of its time zone
+    rules.py                where a quota is heading
     models.py  store.py     its tables and every statement on them
 """
 
@@ -49,7 +50,18 @@ from portal.plans.history import (
     stretches_of,
 )
 from portal.plans.models import Plan, PlanVersion
-from portal.plans.rules import Pace, Period, forecast, period_named, periods_around, periods_near
+from portal.plans.periods import (
+    AccountPeriods,
+    ChosenTimeZone,
+    load_period_at,
+    load_period_named,
+    load_periods,
+    load_periods_near,
+    load_periods_of,
+    set_time_zone,
+    store_periods,
+)
+from portal.plans.rules import Pace, forecast
 from portal.plans.store import (
     AccountPlan,
     find_subscription,
@@ -69,15 +81,16 @@ from portal.plans.subscribe import subscribe
 
 __all__ = [
     "AccountPeriod",
+    "AccountPeriods",
     "AccountPlan",
     "ChangeFee",
     "ChangeKind",
+    "ChosenTimeZone",
     "Entitlement",
     "FailurePolicy",
     "Holding",
     "Limit",
     "Pace",
-    "Period",
     "PeriodHistory",
     "Plan",
     "PlanChange",
@@ -117,17 +130,21 @@ __all__ = [
     "list_offered_plans",
     "list_plans",
     "list_versions",
+    "load_period_at",
+    "load_period_named",
+    "load_periods",
+    "load_periods_near",
+    "load_periods_of",
     "month_period",
     "next_period",
-    "period_named",
-    "periods_around",
-    "periods_near",
     "plan_document",
     "plan_of_version",
     "quota_bound",
     "retire_plan",
     "set_tariff",
+    "set_time_zone",
     "start_of_day",
+    "store_periods",
     "stretches_of",
     "subscribe",
     "undoable_upgrade",

@@ -72,6 +72,18 @@ class Subscription(SQLModel, table=True):
     started_at: datetime = Field(sa_column=time_column())
 
 
+class BillingPeriod(SQLModel, table=True):
+    """A billing period [starts_at, ends_at) of an account; `name` is YYYY-MM, the month of its days in `time_zone`."""
+
+    __tablename__ = "billing_periods"
+
+    account_id: str = Field(primary_key=True, foreign_key="accounts.id")
+    name: str = Field(primary_key=True)
+    time_zone: str
+    starts_at: datetime = Field(sa_column=time_column())
+    ends_at: datetime = Field(sa_column=time_column())
+
+
 class PlanChoice(SQLModel, table=True):
     """What an account chose, and when: all that it ever did. The newest is its subscription.
 

@@ -19,7 +19,7 @@ from portal.billing.first_model.fees import (
     plan_on,
     plans_by_day,
 )
-from portal.plans import period_named
+from portal.plans import month_period
 
 FREE = PlanOnDay("plan_free", "Free", Decimal(0))
 PRO = PlanOnDay("plan_pro", "Pro", Decimal(49))
@@ -98,10 +98,10 @@ def test_what_was_charged_at_another_price_stays() -> None:
 
 
 def test_days_are_those_of_the_zone() -> None:
-    october = period_named("2026-10", "Europe/Berlin")
-    assert days_of(october, "Europe/Berlin") == BillingDays("2026-10", date(2026, 10, 1), date(2026, 10, 31))
-    assert days_of(october, "Europe/Berlin").count == 31
-    assert days_of(period_named("2028-02", "Asia/Kolkata"), "Asia/Kolkata").count == 29
+    october = month_period("2026-10", "Europe/Berlin")
+    assert days_of(october) == BillingDays("2026-10", date(2026, 10, 1), date(2026, 10, 31))
+    assert days_of(october).count == 31
+    assert days_of(month_period("2028-02", "Asia/Kolkata")).count == 29
     assert day_of(datetime(2026, 10, 31, 23, 30, tzinfo=UTC), "Europe/Berlin") == date(2026, 11, 1)
 
 

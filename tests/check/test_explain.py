@@ -12,7 +12,7 @@ from portal.core.actor import Actor, Role
 from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.ids import AccountId
-from portal.plans import periods_around
+from portal.plans import first_period
 from tests.check.conftest import Process, make_customer
 from tests.check.test_checker import ask
 
@@ -44,14 +44,14 @@ async def test_what_window_and_quota_deny_passes_with_the_next_month(process: Pr
     told = await explained(process, secret)
     assert told.code is Code.RATE_LIMITED
     assert {rule["rule"]: rule["passes"] for rule in told.rules}["QUOTA_EXCEEDED"] is False
-    assert instant(told) == periods_around(utc_now(), "UTC")[0].end
+    assert instant(told) == first_period(utc_now(), "UTC").end
 
 
 async def test_a_denial_by_a_window_waits_for_the_quota_too(process: Process, database: Database) -> None:
     _, secret = await make_customer(database, (2, 60_000), monthly_quota=2)
     assert (await ask(process, secret, cost=2)).valid
     denied = await ask(process, secret)
-    wait = periods_around(utc_now(), "UTC")[0].end - utc_now()
+    wait = first_period(utc_now(), "UTC").end - utc_now()
     assert denied.code is Code.RATE_LIMITED
     assert denied.retry_after_ms is not None
     assert denied.retry_after_ms > min(wait, timedelta(minutes=2)) / timedelta(milliseconds=1) - 5000

@@ -19,7 +19,7 @@ from portal.core.embedded import EmbeddedServices
 from portal.core.ids import new_id
 from portal.limits import Decision, LimitRequest, Mode, Quota, Seed, Status, Subject, Window
 from portal.limits.requests import decode_decisions, encode_call
-from portal.plans import periods_around, periods_near
+from portal.plans import AccountPeriods, first_period
 from tests.limits.oracle import SCRIPT, Server
 
 CASES = settings(
@@ -83,7 +83,8 @@ class Asker:
         return decision
 
     def _read(self, now: int) -> Quota:
-        periods = periods_near(from_microseconds(now + self.ahead_us), self.zone)
+        seen = from_microseconds(now + self.ahead_us)
+        periods = AccountPeriods((first_period(seen, self.zone),)).near(seen)
         return Quota(self.amount, tuple((p.name, to_microseconds(p.start), to_microseconds(p.end)) for p in periods))
 
     def _ask(self, now: int, cost: int, subjects: tuple[Subject, ...], seed: Seed | None) -> Decision:
@@ -118,7 +119,7 @@ steps = st.lists(
 def moved(now: int, step: int | Edge, zone: str) -> int:
     if isinstance(step, int):
         return now + step
-    end = to_microseconds(periods_around(from_microseconds(now), zone)[0].end)
+    end = to_microseconds(first_period(from_microseconds(now), zone).end)
     return max(now, end + step.from_end_us)
 
 
@@ -145,7 +146,7 @@ def test_a_quota_agrees_with_the_model(
 def test_the_last_microsecond_and_the_first_belong_to_different_months(server: Server, zone: str) -> None:
     asker = Asker(server, zone, 2)
     beginning = datetime(2026, 12, 15, tzinfo=UTC)
-    end = to_microseconds(periods_around(beginning, zone)[0].end)
+    end = to_microseconds(first_period(beginning, zone).end)
     told = [asker.decide(at, 2) for at in (to_microseconds(beginning), end - 1, end, end + 1)]
     assert [one.status for one in told] == [
         Status.ADMITTED,

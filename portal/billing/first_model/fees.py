@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from portal.plans import Period
+from portal.plans import AccountPeriod
 
 DAY = timedelta(days=1)
 
@@ -81,15 +81,14 @@ class BillingDays:
         return (self.first + DAY * number for number in range(self.count))
 
 
-def days_of(period: Period, time_zone: str) -> BillingDays:
-    """Return the days of a billing period in the account's time zone."""
-    zone = ZoneInfo(time_zone)
-    return BillingDays(period.name, _day(period.start, zone), _day(period.end - DAY / 2, zone))
+def days_of(period: AccountPeriod) -> BillingDays:
+    """Return the days of a billing period in its time zone."""
+    return BillingDays(period.name, period.days[0], period.days[-1])
 
 
 def day_of(instant: datetime, time_zone: str) -> date:
     """Return the day of an instant in the account's time zone."""
-    return _day(instant, ZoneInfo(time_zone))
+    return instant.astimezone(ZoneInfo(time_zone)).date()
 
 
 def plan_on(changes: Sequence[PlanChange], day: date) -> PlanOnDay | None:
@@ -169,7 +168,3 @@ def _fee(stretch: Stretch, days: BillingDays, *, is_credit: bool) -> Fee:
 
 def _plan_id(plan: PlanOnDay | None) -> str | None:
     return None if plan is None else plan.plan_id
-
-
-def _day(instant: datetime, zone: ZoneInfo) -> date:
-    return instant.astimezone(zone).date()

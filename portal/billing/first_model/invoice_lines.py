@@ -9,7 +9,7 @@ import hashlib
 from calendar import month_name
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ from portal.billing.rate import Line, LineKind, rate_usage
 from portal.billing.tariff import ChargeModel, Tariff
 from portal.core.errors import Invalid
 from portal.core.money import exactly
+from portal.plans import AccountPeriod, month_period
 
 
 class PeriodUsage(msgspec.Struct, frozen=True):
@@ -49,8 +50,8 @@ class LateUsage(msgspec.Struct, frozen=True):
     billed: int
 
 
-class InvoiceInputs(msgspec.Struct, frozen=True):
-    """Everything that an invoice depends on."""
+class InvoiceInputs(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything that an invoice depends on. `start` and `end`: where they are not those of the month in its zone."""
 
     period: str
     time_zone: str
@@ -58,6 +59,14 @@ class InvoiceInputs(msgspec.Struct, frozen=True):
     fees: list[Fee]
     usage: list[PeriodUsage]
     late: list[LateUsage]
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def billed_period(self) -> AccountPeriod:
+        if self.start is None or self.end is None:
+            return month_period(self.period, self.time_zone)
+        return AccountPeriod(self.period, self.time_zone, self.start, self.end)
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = msgspec.to_builtins(self)

@@ -96,8 +96,8 @@ async def _late_usage_of_first_model(
 
     What it adjusted itself stands at the plan that the month ended on, and is put where it belongs now.
     """
-    period = plans.period_named(closed.period, inputs.time_zone)
-    history = await PlanHistory.load(tx, account_id, period.start)
+    period = inputs.billed_period
+    history = await PlanHistory.load(tx, account_id, period)
     now = {metered.plan_id: metered.units for metered in await history.usage_by_plan(tx, period, closed.used)}
     adjusted: dict[str, int] = {}
     for (plan_id, _), units in (await store.adjusted_units(tx, account_id, closed.period)).items():

@@ -14,7 +14,7 @@ from portal.core.database import Database
 from portal.core.environments import LIVE
 from portal.keys import Key, KeySecret, find_secret_by_digest, overrides_of, own_limits, with_overrides
 from portal.limits import Bucket, Quota, Seed, Subject, Window
-from portal.plans import Entitlement, FailurePolicy, Limit, Period, entitlement_of, periods_near
+from portal.plans import AccountPeriod, Entitlement, FailurePolicy, Limit, entitlement_of, load_periods_near
 from portal.usage import used_in_period
 
 Value = TypeVar("Value")
@@ -87,7 +87,7 @@ async def load_policy(database: Database, digest: bytes) -> KeyPolicy | None:
         entitlement = await entitlement_of(tx, account.id)
         limits = with_overrides(entitlement.limits, overrides_of(key, tx.now))
         entitlement = replace(entitlement, limits=tuple(limits))
-        return compile_policy(secret, key, account, entitlement, periods_near(tx.now, account.time_zone))
+        return compile_policy(secret, key, account, entitlement, await load_periods_near(tx, account))
 
 
 async def load_seed(database: Database, policy: KeyPolicy) -> Seed:
@@ -130,7 +130,7 @@ def _intern(value: Value) -> Value:
 
 
 def compile_policy(
-    secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: Sequence[Period]
+    secret: KeySecret, key: Key, account: Account, entitlement: Entitlement, periods: Sequence[AccountPeriod]
 ) -> KeyPolicy:
     """Compile what PostgreSQL says of a key into its policy."""
     compiled_periods = tuple((p.name, to_microseconds(p.start), to_microseconds(p.end)) for p in periods)

@@ -12,7 +12,7 @@ from random import Random
 from portal.cli.demo.state_file import DemoState, KeyHistory, KeySpan
 from portal.core.clock import from_microseconds
 from portal.core.ids import encode_128
-from portal.plans import periods_around
+from portal.plans import first_period
 from portal.usage import UsageRecord
 
 DAYS = 90
@@ -78,7 +78,7 @@ def _hour(
     calls = [(rng.randrange(start_us, end_us), False) for _ in range(int(expected + rng.random()))]
     if rng.random() < RUNS_WILD * min(1.0, expected):
         calls += _wild_minute(rng, stretch, expected)
-    period = periods_around(at, TIME_ZONE)[0].name
+    period = first_period(at, TIME_ZONE).name
     for instant_us, is_limited in sorted(calls):
         span = _span_at(rng, history.spans, instant_us)
         if span is not None:

@@ -30,9 +30,9 @@ async def load_snapshot(database: Database, account_id: AccountId) -> UsageSnaps
     async with database.transaction(account_id) as tx:
         account = await accounts.get_account(tx, account_id)
         entitlement = await plans.entitlement_of(tx, account_id)
-        period, _ = plans.periods_around(tx.now, account.time_zone)
+        period = await plans.load_period_at(tx, account, tx.now)
         used = await usage.used_in_period(tx, account_id, period.name)
-        day_start = tx.now.astimezone(ZoneInfo(account.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+        day_start = tx.now.astimezone(ZoneInfo(period.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
         query = usage.UsageQuery(start=day_start, end=tx.now, granularity=usage.Granularity.HOUR)
         today = (await usage.usage_series(tx, account_id, query)).totals
         return UsageSnapshot(tx.now, day_start, today.calls, today.units, today.denied, entitlement.quota, used)

@@ -145,7 +145,7 @@ class Quota:
     period_end: datetime = strawberry.field(description="When the billing month ends and the quota resets.")
 
     @classmethod
-    def of(cls, entitlement: plans.Entitlement, period: plans.Period, ingested: int, live: int | None) -> Self:
+    def of(cls, entitlement: plans.Entitlement, period: plans.AccountPeriod, ingested: int, live: int | None) -> Self:
         limit = entitlement.quota
         used = ingested if live is None else live
         return cls(
@@ -171,8 +171,7 @@ class Quota:
         begun = first_use if was_used_before else account.created_at
         start = max(series.start, min(begun, tx.now - MIN_PACE))
         pace = plans.Pace(series.totals.billable, int((tx.now - start).total_seconds()))
-        period = plans.Period("", self.period_start, self.period_end)
-        expected = plans.forecast(self.used, self.limit, pace, tx.now, period)
+        expected = plans.forecast(self.used, self.limit, pace, tx.now, self.period_end)
         return QuotaForecast(used=BigInt(expected.used), runs_out_at=expected.runs_out_at, since=start)
 
 
@@ -196,7 +195,7 @@ class PlanQueries:
         loaders = info.context.loaders
         entitlement = plans.entitlement_from((await loaders.plan.load(account_id)).plan)
         account = await loaders.account.load(account_id)
-        period, _ = plans.periods_around(tx.now, account.time_zone)
+        period = await plans.load_period_at(tx, account, tx.now)
         ingested = await usage.used_in_period(tx, account_id, period.name)
         limiter = info.context.limiter
         live = None if limiter is None else await check.load_live_used(limiter, account_id, period)

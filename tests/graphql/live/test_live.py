@@ -81,7 +81,7 @@ async def test_without_redis_limits_are_unknown_and_the_quota_is_what_was_ingest
 
 async def test_the_quota_is_what_checks_count(ask: Ask, database: Database, limiter: Limiter, owner: Actor) -> None:
     async with database.transaction() as tx:
-        period, _ = plans.periods_around(tx.now, "UTC")
+        period = plans.first_period(tx.now, "UTC")
     assert await load_live_used(limiter, owner.account_id, period) is None
     counted = Quota(-1, ((period.name, to_microseconds(period.start), to_microseconds(period.end)),))
     seed = Seed(1, {period.name: 118})

@@ -24,7 +24,7 @@ from portal.core.clock import utc_now
 from portal.core.database import Database
 from portal.core.ids import AccountId, new_id
 from portal.graphql import Options, execute
-from portal.plans import periods_around
+from portal.plans import first_period
 from portal.usage import ingest_usage
 from portal.usage.journal.segments import list_segments, read_chunk
 from portal.usage.records import join_batch
@@ -66,7 +66,7 @@ class Expected:
         if cost > self.amount:
             return math.inf
         if self.name == "month":
-            return (periods_around(utc_now(), "UTC")[0].end - utc_now()).total_seconds()
+            return (first_period(utc_now(), "UTC").end - utc_now()).total_seconds()
         if self.is_bucket:
             since = monotonic() - self.admitted[0][0]
             return over * self.window_s / self.refill - since
