@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from portal.cli.commands import audit, dlq, journal, plan, restore, token, usage, user
+from portal.cli.commands import account, audit, dlq, journal, plan, restore, token, usage, user
 from portal.cli.commands.migrate import migrate
 from portal.cli.commands.prorate import prorate
 from portal.cli.commands.rate import rate
@@ -28,6 +28,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "schema": schema,
     "token": token.app,
     "user": user.app,
+    "account": account.app,
     "plan": plan.app,
     "rate": rate,
     "prorate": prorate,

@@ -51,6 +51,7 @@ def test_the_page_on_roles_is_the_codes() -> None:
 
 
 AUDIT_ACTIONS = [
+    "account.set_time_zone",
     "account.sign_up",
     "account.suspend_again",
     "account.switch",

@@ -100,6 +100,8 @@ ACROSS = frozenset({"overrideKeyLimit", "clearKeyOverride"})
 """What staff does in the account that they name, whichever it is."""
 INPUTS: dict[str, Any] = {"String": "burst", "BigInt": 1000, "DateTime": "2026-11-01T00:00:00Z", "Int": 1, "ID": "none"}
 
+NAMED = {"to": "2026-11-02T00:00:00Z", "timeZone": "Asia/Tokyo"}
+"""Arguments for which not any value will do."""
 
 PATIENT = Options(timeout_seconds=30)
 """A busy machine is no denial."""
@@ -120,7 +122,7 @@ def arguments_of(field: GraphQLField, object_id: str | None, account_id: str | N
         elif kind.name == "ID" and object_id is not None and name != "currentSecretId":
             given[name] = ids.get(name) or object_id
         elif is_required_argument(argument):
-            given[name] = "2026-11-02T00:00:00Z" if name == "to" else INPUTS[kind.name]
+            given[name] = NAMED.get(name) or INPUTS[kind.name]
     return given
 
 

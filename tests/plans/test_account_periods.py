@@ -69,6 +69,17 @@ def test_every_zone_after_every_other_one_stored_a_month_each() -> None:
     assert {period.time_zone for period in periods.stored} >= available_timezones() - {"Factory", "localtime"}
 
 
+def test_no_boundary_differs_from_what_earlier_versions_derived() -> None:
+    for zone in ZONES:
+        for number in range(24):
+            first, last = (
+                datetime(2026 + (number + step) // 12, (number + step) % 12 + 1, 1, tzinfo=ZoneInfo(zone))
+                for step in (0, 1)
+            )
+            period = month_period(f"{first:%Y-%m}", zone)
+            assert (period.start, period.end) == (first.astimezone(UTC), last.astimezone(UTC)), zone
+
+
 @pytest.mark.parametrize(("missing", "zone"), [(1, "Europe/Berlin"), (7, "America/Havana"), (40, "Pacific/Apia")])
 def test_an_account_that_was_away_goes_on_in_the_zone_of_what_is_stored_last(missing: int, zone: str) -> None:
     periods = periods_of("UTC", zone)

@@ -5,10 +5,10 @@ from typing import Annotated, Self
 
 import strawberry
 
-from portal import accounts
+from portal import accounts, plans
 from portal.core.actor import Permission
 from portal.core.errors import Unauthenticated
-from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem
+from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem, ValidationProblem
 from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.resolvers import mutation, requires, resolver
@@ -29,17 +29,26 @@ class Person(Node):
 class Account(Node):
     name: str = strawberry.field(description="The account's name.")
     time_zone: str = strawberry.field(description="IANA time zone in which the account's billing months begin and end.")
+    next_time_zone: str | None = strawberry.field(
+        description="Time zone that was chosen for the next billing period on; null where it stays the same."
+    )
+    next_time_zone_from: datetime | None = strawberry.field(
+        description="When the chosen time zone takes effect: the end of the current billing period."
+    )
     created_at: datetime = strawberry.field(description="When the account was opened.")
     suspended_at: datetime | None = strawberry.field(
         description="When the account was suspended, if it is. Its keys are then denied with ACCOUNT_SUSPENDED."
     )
 
     @classmethod
-    def of(cls, row: accounts.Account) -> Self:
+    def of(cls, row: accounts.Account, now: datetime) -> Self:
+        is_waiting = row.next_time_zone_from is not None and row.next_time_zone_from > now
         return cls(
             id=strawberry.ID(row.id),
             name=row.name,
-            time_zone=row.time_zone,
+            time_zone=row.time_zone_at(now),
+            next_time_zone=row.next_time_zone if is_waiting else None,
+            next_time_zone_from=row.next_time_zone_from if is_waiting else None,
             created_at=row.created_at,
             suspended_at=row.suspended_at,
         )
@@ -86,7 +95,7 @@ class Viewer:
         within = context.actor.account_id if context.actor.is_by_token else None
         return [
             Membership(
-                account=Account.of(account),
+                account=Account.of(account, tx.now),
                 role=row.role,
                 joined_at=row.created_at,
                 is_current=account.id == context.actor.account_id,
@@ -106,7 +115,7 @@ class AccountQueries:
             raise Unauthenticated("This caller is not a person.", hint="Send a personal token.")
         return Viewer(
             person=Person.of(context.person),
-            account=Account.of(account),
+            account=Account.of(account, context.tx.now),
             role=context.actor.role.value if context.actor.role else "staff",
             permissions=[permission.value for permission in Permission if context.actor.may(permission)],
         )
@@ -133,6 +142,17 @@ SwitchAccountResult = Annotated[
 ]
 
 
+@strawberry.type(description="The account's time zone is chosen.")
+class TimeZoneSet:
+    account: Account = strawberry.field(description="The account, with the time zone that waits.")
+
+
+SetTimeZoneResult = Annotated[
+    TimeZoneSet | ValidationProblem | NotFoundProblem | ForbiddenProblem | ConflictProblem,
+    strawberry.union("SetTimeZoneResult", description="Result of setTimeZone."),
+]
+
+
 @strawberry.type
 class AccountMutations:
     @mutation(
@@ -144,8 +164,23 @@ class AccountMutations:
         info: Info,
         account_id: Annotated[strawberry.ID, strawberry.argument(description="The account in which to act.")],
     ) -> SwitchAccountResult:
-        account, membership = await accounts.switch_account(info.context.tx, info.context.actor, account_id)
-        return SwitchedAccount(account=Account.of(account), role=membership.role)
+        tx = info.context.tx
+        account, membership = await accounts.switch_account(tx, info.context.actor, account_id)
+        return SwitchedAccount(account=Account.of(account, tx.now), role=membership.role)
+
+    @mutation(
+        "Choose the account's time zone. It takes effect with the next billing period, which begins where the current"
+        " one ends and is 26 to 33 days long. The current time zone withdraws a choice. One change a billing period.",
+        plans.set_time_zone,
+    )
+    async def set_time_zone(
+        self,
+        info: Info,
+        time_zone: Annotated[str, strawberry.argument(description="IANA name, like Europe/Berlin.")],
+    ) -> SetTimeZoneResult:
+        tx = info.context.tx
+        chosen = await plans.set_time_zone(tx, info.context.actor, time_zone)
+        return TimeZoneSet(account=Account.of(chosen.account, tx.now))
 
 
 @requires(Permission.ACCOUNT_READ)
@@ -156,7 +191,7 @@ async def find_account(info: Info, account_id: str) -> Account | None:
         not actor.is_by_token and await accounts.find_membership(tx, account_id, actor.id) is not None
     )
     row = await accounts.find_account(tx, account_id) if is_own else None
-    return None if row is None else Account.of(row)
+    return None if row is None else Account.of(row, tx.now)
 
 
 @requires(Permission.ACCOUNT_READ)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -9,10 +11,12 @@ from sqlalchemy.engine import make_url
 
 from migrations import run
 from migrations.run import SchemaState, migrate, missing_after, newest_revision, pending, state_of
+from portal.accounts import list_accounts, list_time_zones
 from portal.core.database import Database
 from portal.core.embedded import EmbeddedServices
 from portal.core.errors import StartupError
 from portal.core.ids import new_id
+from portal.plans import AccountPeriod, load_periods_of
 from portal.runtime import prepare_database, require_migrated
 from tests.cli.demo_portal import run_portal
 
@@ -162,6 +166,32 @@ async def test_what_was_done_stays_done_where_a_later_migration_fails(empty: Dat
     assert (await pending(empty.url))[0] == BEFORE
     await _run(empty, "DROP TABLE invoices")
     await prepare_database(empty.url)
+
+
+async def test_periods_are_stored_as_the_version_before_derives_them(empty: Database) -> None:
+    """An account in every zone, and one in a zone that this machine does not know, which nobody could bill."""
+    await _migrate_until(empty, "0093")
+    zones = [*list_time_zones(), "Mars/Olympus"]
+    values = ", ".join(f"('acct_{number}', 'Acme', '{zone}', now())" for number, zone in enumerate(zones))
+    await _run(empty, f"INSERT INTO accounts (id, name, time_zone, created_at) VALUES {values}")
+    await prepare_database(empty.url)
+    async with empty.transaction() as tx:
+        found = await load_periods_of(tx, rows := await list_accounts(tx, [f"acct_{n}" for n in range(len(zones) - 1)]))
+        nobody = await tx.get(
+            text("SELECT count(*) FROM billing_periods WHERE time_zone = 'Mars/Olympus'"), returns=int
+        )
+    assert (len(rows), nobody) == (len(zones) - 1, 0)
+    for account in rows:
+        zone = ZoneInfo(account.time_zone)
+        local = tx.now.astimezone(zone)
+        edges = [
+            datetime(local.year + (local.month + n) // 13, (local.month + n - 1) % 12 + 1, 1, tzinfo=zone)
+            for n in range(3)
+        ]
+        starts = [edge.astimezone(UTC) for edge in edges]
+        names = [f"{edge:%Y-%m}" for edge in edges]
+        expected = [AccountPeriod(names[n], account.time_zone, starts[n], starts[n + 1]) for n in (0, 1)]
+        assert [*found[account.id].stored] == expected
 
 
 async def test_several_at_once_migrate_once(empty: Database) -> None:

@@ -48,7 +48,7 @@ class PageRequest:
     @property
     def zone(self) -> str:
         """The time zone of the visitor's account."""
-        return self.visitor.account.time_zone
+        return self.visitor.account.time_zone_at(self.now)
 
     def query(self, name: str) -> str:
         """Return a parameter of the address, empty where it is missing."""
