@@ -18,13 +18,13 @@ run: $(INSTALLED) ## Run the portal with demo data on http://127.0.0.1:8000
 	$(BIN)/portal run --demo
 
 test: check browser broker servers strace ## Check everything, then run every test; what fails beside others must pass alone
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup || { \
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder || { \
 	  [ $$? -eq 1 ] && echo "What failed beside other tests, once more and alone:" && \
 	  $(BIN)/pytest --last-failed --last-failed-no-failures none; }
 
 cover: check browser broker servers strace ## Every test again, measured: all of it, then rules and money, each with its own floor
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --skip-empty --fail-under=95
 	$(BIN)/coverage report --include='$(EXACT)' --fail-under=100

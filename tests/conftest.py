@@ -19,13 +19,19 @@ from portal.core.settings import Settings, load_settings
 from portal.usage import ensure_partitions
 from tests.broker.find import running_broker
 from tests.matrix import summary
-from tests.selection import count_left_out, left_out, mark_item
+from tests.selection import ByPlace, count_left_out, is_slow, left_out, mark_item
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         mark_item(item)
+    items.sort(key=is_slow, reverse=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPlace:
+    return ByPlace(config, log)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

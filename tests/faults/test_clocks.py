@@ -156,7 +156,7 @@ async def _ask_often(asked: Asked, client: CheckClient, secret: str) -> None:
         await asked.ask(client, secret)
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(HOUR, "VALID"), (-HOUR, "EXPIRED")])
+@pytest.mark.parametrize(("seconds", "expected"), sized([(HOUR, "VALID")], [(HOUR, "VALID"), (-HOUR, "EXPIRED")]))
 async def test_an_expiry_goes_by_redis_and_not_by_the_process(
     place: Place, portal: Served, tmp_path: Path, seconds: int, expected: str
 ) -> None:

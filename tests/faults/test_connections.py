@@ -14,7 +14,7 @@ import pytest
 from tests.faults.tools.check_client import CheckClient
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import Served
-from tests.faults.tools.report import IS_LONG, Report
+from tests.faults.tools.report import IS_LONG, Report, sized
 
 COUNT = 5_000 if IS_LONG else 1_200
 DESCRIPTORS = 1_024
@@ -141,7 +141,7 @@ async def flood(url: str, data: bytes, count: int) -> list[asyncio.StreamWriter]
     return opened
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module", params=sized([2], [1, 2]))
 async def probed(
     request: pytest.FixtureRequest, place: Place, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Probe]:

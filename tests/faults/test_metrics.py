@@ -14,7 +14,7 @@ from portal.core.embedded.folder import free_port
 from tests.documented_metrics import find_undocumented
 from tests.faults.conftest import serve
 from tests.faults.tools.place import Place
-from tests.faults.tools.report import Report
+from tests.faults.tools.report import Report, sized
 
 SCRAPES = 12
 EACH = 25
@@ -82,7 +82,7 @@ async def test_metrics_have_a_port_of_their_own(place: Place, tmp_path: Path) ->
                 assert (stopped[VALID], stopped["portal_processes"]) == (2, 1)
 
 
-@pytest.mark.parametrize("servers", [2, 4])
+@pytest.mark.parametrize("servers", sized([4], [2, 4]))
 async def test_children_end_with_their_parent(place: Place, tmp_path: Path, servers: int) -> None:
     async with serve(place, tmp_path, servers=servers, has_worker=False) as served:
         children = served.children()

@@ -37,7 +37,7 @@ async def prompt(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         yield served
 
 
-@pytest.mark.parametrize("how", ["frozen", "killed"])
+@pytest.mark.parametrize("how", sized(["frozen"], ["frozen", "killed"]))
 async def test_without_redis_the_plan_s_policy_answers(place: Place, prompt: Served, report: Report, how: str) -> None:
     generous = await place.customer((LIMIT, WINDOW_MS), failure_policy="open", monthly_quota=1_000_000)
     strict = await place.customer((LIMIT, WINDOW_MS), failure_policy="closed", monthly_quota=1_000_000)

@@ -79,7 +79,7 @@ async def spread(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         yield Spread(served, shards, keys, clients)
 
 
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("number", sized([signal.SIGSTOP], [signal.SIGSTOP, signal.SIGKILL]))
 async def test_the_other_two_shards_never_notice(spread: Spread, report: Report, number: signal.Signals) -> None:
     await _until_whole(spread)
     lonely, *well = spread.keys

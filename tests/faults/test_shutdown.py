@@ -11,13 +11,13 @@ from tests.faults.tools.check_client import CheckAnswer, CheckClient
 from tests.faults.tools.outages import frozen
 from tests.faults.tools.place import Place
 from tests.faults.tools.processes import STOP_SECONDS
-from tests.faults.tools.report import Report
+from tests.faults.tools.report import Report, sized
 
 ASKED = 40
 HELD_SECONDS = 0.3
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", sized([signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]))
 async def test_what_is_under_way_is_answered_before_the_end(
     place: Place, report: Report, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -64,7 +64,7 @@ async def stalling(place: Place, tmp_path_factory: pytest.TempPathFactory) -> As
         yield Stalling(served, clients, batches)
 
 
-@pytest.mark.parametrize("in_flight", [1, 64, 4096])
+@pytest.mark.parametrize("in_flight", sized([64], [1, 64, 4096]))
 async def test_checks_in_flight_outlast_a_stall(
     place: Place, stalling: Stalling, report: Report, in_flight: int
 ) -> None:

@@ -26,7 +26,7 @@ MIN_LAG_SECONDS = 4.0
 CHECKS = 20
 MAX_LOG_BYTES = 20_000
 READ_ONLY = "read-only"
-MOODS = ["57P03", "53300", "28P01", "hang", READ_ONLY] if IS_LONG else ["57P03", READ_ONLY]
+MOODS = ["57P03", "53300", "28P01", "hang", READ_ONLY] if IS_LONG else [READ_ONLY]
 UNKNOWN_WITHOUT_IT = ("portal_quarantine_entries", "portal_invoices_overdue", "portal_outbox_events")
 
 

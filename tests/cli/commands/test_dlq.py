@@ -160,6 +160,9 @@ async def test_dead_letters_are_listed_sent_back_and_dropped(
 
 async def test_doctor_examines_the_broker_and_its_dead_letters(settings: dict[str, str], broker_url: str) -> None:
     settings |= {"PORTAL_AMQP_URL": broker_url}
+    bus = RabbitBus(broker_url, USAGE_RECORDED, prefetch=1, retention_days=90)
+    await bus.status(USAGE_RECORDED)
+    await bus.close()
     _, out, _ = await run_portal("doctor", "--json", **settings)
     [finding] = [one for one in json.loads(out) if one["what"] == "RabbitMQ"]
     assert finding["state"] == "good"

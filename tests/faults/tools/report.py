@@ -4,7 +4,9 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
+Sized = TypeVar("Sized")
 IS_LONG = os.environ.get("PORTAL_FAULTS") == "long"
 FILE = Path(__file__).parents[3] / "build" / "faults" / "report.md"
 
@@ -24,6 +26,6 @@ class Report:
                 file.write(f"- **{name}**: {text}\n")
 
 
-def sized(short: int, long: int) -> int:
-    """The load of the form that runs."""
+def sized(short: Sized, long: Sized) -> Sized:
+    """The load, or the cases, of the form that runs."""
     return long if IS_LONG else short
