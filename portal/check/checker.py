@@ -189,8 +189,7 @@ class Checker:
         if not is_admitted:
             limits = () if denial else denied_limits(prepared.limits, decision, policy.quota, cost)
             add_denial(outcome, denial_of(response.code, policy, request, now_us, limits))
-        entry = JournalEntry(response.request_id, policy.secret_id, request.resource, cost, request.ip or "")
-        record = usage_record(policy, outcome, entry, now_us, decision.period)
+        record = usage_record(policy, outcome, request, now_us, decision.period)
         self.journal_batch.add(outcome, record, job.on_outcome)
 
     def _answer_retried(self, job: _Job, decision: Decision, retry: Retry) -> None:

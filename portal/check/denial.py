@@ -19,14 +19,15 @@ def denied_limits(
 
     `limits` in the order of the decision's states. Waits are rounded up to the millisecond.
     """
-    denied = [
-        DeniedLimit(limit.name, limit.amount, state.used, limit.window_ms, _wait_ms(state.retry_us))
-        for limit, state in zip(limits, decision.states, strict=True)
-        if state.retry_us != ADMITS
-    ]
+    denied = []
+    for limit, state in zip(limits, decision.states, strict=True):
+        wait_us = state.retry_us
+        if wait_us != ADMITS:
+            wait_ms = None if wait_us == NEVER else -(-wait_us // 1000)
+            denied.append(DeniedLimit(limit.name, limit.amount, state.used, limit.window_ms, wait_ms))
     if quota is not None and decision.period >= 0 and 0 <= quota.amount < decision.used + cost:
         to_end_us = quota.periods[decision.period][2] - decision.now_us
-        wait_ms = None if cost > quota.amount else _wait_ms(to_end_us)
+        wait_ms = None if cost > quota.amount else -(-to_end_us // 1000)
         denied.append(DeniedLimit(QUOTA, quota.amount, decision.used, 0, wait_ms))
     if len(denied) > 1:
         denied.sort(key=_wait, reverse=True)
@@ -71,10 +72,6 @@ def add_denial(outcome: CheckOutcome, denial: Denial | None) -> None:
     if denial is not None and denial.limits:
         outcome.response.violated_policies = [limit.name for limit in denial.limits]
         outcome.response.retry_after_ms = denial.retry_ms
-
-
-def _wait_ms(wait_us: int) -> int | None:
-    return None if wait_us == NEVER else -(-wait_us // 1000)
 
 
 def _wait(limit: DeniedLimit) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from portal.check.policy import KeyPolicy, period_at
+from portal.check.request import CheckRequest
 from portal.check.response import CheckOutcome
 from portal.check.rules import Code
 from portal.core.logs import get_log
@@ -32,26 +33,26 @@ class JournalEntry(msgspec.Struct, array_like=True, gc=False):
 
 
 def usage_record(
-    policy: KeyPolicy, outcome: CheckOutcome, entry: JournalEntry, now_us: int, period: int = -1
+    policy: KeyPolicy, outcome: CheckOutcome, entry: JournalEntry | CheckRequest, now_us: int, period: int = -1
 ) -> UsageRecord | None:
-    """Return the row of usage; None for a look (cost 0), which leaves none.
+    """Return the row of usage, of a request or of what was stored for it; None for a look (cost 0), which leaves none.
 
     `period`: which of the policy's; -1: the script was not asked.
     """
-    response = outcome.response
     if entry.cost == 0:
         return None
+    response = outcome.response
     return UsageRecord(
         response.request_id,
         policy.account_id,
         policy.key_id,
-        entry.secret_id,
+        policy.secret_id if isinstance(entry, CheckRequest) else entry.secret_id,
         policy.environment,
         entry.resource,
         _TEXTS[response.code],
         entry.cost,
         period_at(policy, now_us) if period < 0 else policy.periods[period][0],
-        entry.ip,
+        entry.ip or "",
         outcome.denial,
     )
 

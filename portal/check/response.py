@@ -137,6 +137,8 @@ def _limits(limits: tuple[NamedLimit, ...], decision: Decision, taken: int) -> l
         entries.append(LimitAnswer(limit.name, amount, remaining, reset_ms))
     if len(entries) < 2:
         return entries
+    if len(entries) == 2:
+        return entries if order[0] < order[1] else entries[::-1]
     order.sort()
     return [entries[place] for _, _, place in order]
 

@@ -148,6 +148,8 @@ def _batch(outcomes: Sequence[Outcome | None]) -> Reply:
     """Return the reply of a batch. Never raises: the last of its checks sends it, once."""
     try:
         decided = [outcome for outcome in outcomes if isinstance(outcome, CheckOutcome)]
+        if len(decided) == len(outcomes):
+            return batch_reply([outcome.response for outcome in decided], batch_headers(decided))
         return batch_reply([_result(outcome) for outcome in outcomes], batch_headers(decided))
     except Exception as error:
         return failure(error)

@@ -9,6 +9,7 @@ refused by HttpProtocol. Both go by the same parser.
 import asyncio
 from collections import deque
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, NamedTuple
 
 from uvicorn.config import Config
@@ -20,7 +21,7 @@ from web.check.handler import MAX_BODY, CheckHandler, is_json
 from web.check.replies import Reply
 from web.connection.body import LengthBody
 from web.connection.budget import Rank
-from web.connection.head import Refused, parse_head
+from web.connection.head import END_OF_HEAD, Refused, parse_head
 from web.connection.limits import MAX_PIPELINE, MAX_UNREAD_BYTES
 from web.connection.protocol import HttpProtocol
 from web.http.request import bearer_token
@@ -29,6 +30,8 @@ MAX_REMEMBERED = 4096
 MAX_REMEMBERED_BYTES = 2048
 _START = tuple(b"POST %s HTTP/1.1\r\n" % path.encode() for path in MAX_BODY)
 _remembered: dict[bytes, "RequestHead | None"] = {}
+known_head = _remembered.get
+"""Return what a head was parsed as before; None where the lane does not answer it or has not seen it yet."""
 
 
 class RequestHead(NamedTuple):
@@ -86,7 +89,7 @@ class PendingReply:
 
     __slots__ = ("_began_at", "_counters", "_protocol", "data", "is_last")
 
-    def __init__(self, protocol: "CheckProtocol", counters: RouteCounters, began_at: float, *, is_last: bool) -> None:
+    def __init__(self, protocol: "CheckProtocol", counters: RouteCounters, began_at: float, is_last: bool) -> None:
         self._protocol = protocol
         self._counters = counters
         self._began_at = began_at
@@ -96,8 +99,9 @@ class PendingReply:
     def complete(self, reply: Reply) -> None:
         """Take the answer; it leaves once those before it have left."""
         self._counters.finish(reply.status, self._began_at)
-        self.data = self._protocol.encode(reply, is_last=self.is_last)
-        self._protocol.write_completed(self)
+        protocol = self._protocol
+        self.data = protocol.encode(reply, self.is_last)
+        protocol.write_completed(self)
 
 
 class CheckProtocol(HttpProtocol):
@@ -118,6 +122,17 @@ class CheckProtocol(HttpProtocol):
         self._has_last = False
         self._default_headers: list[tuple[bytes, bytes]] | None = None
         self._default_lines = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Serve at once what is one whole plain check with a head as before: nearly all that comes is."""
+        if not (self._buffer or self._is_held or self._is_ending) and self._body is None:
+            end = data.find(END_OF_HEAD)
+            head = known_head(data[:end]) if end > 0 else None
+            if head is not None and len(data) - end - 4 == head.length <= MAX_BODY[head.path]:
+                self._received_at, self._read_at = self._loop.time(), monotonic()
+                self._dispatch(head, data[end + 4 :])
+                return
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -148,7 +163,7 @@ class CheckProtocol(HttpProtocol):
         start = end + 4
         after = start + head.length
         if head.length > MAX_BODY[head.path]:
-            self._dispatch(head, b"", too_large=True)
+            self._answer_unread(head)
         elif len(buffer) >= after:
             self._dispatch(head, buffer[start:after])
             return after
@@ -166,7 +181,7 @@ class CheckProtocol(HttpProtocol):
             return
         if head.token is None or not head.is_json:
             self._body = None
-            self._dispatch(head, b"", is_unread=True)
+            self._answer_unread(head)
         elif not self._handler.is_known(head.token):
             self._is_identifying = True
             self._handler.start_identifying(head.token, self._on_identified)
@@ -199,23 +214,31 @@ class CheckProtocol(HttpProtocol):
             self._is_reading = False
             self._transport.pause_reading()
 
-    def _dispatch(self, head: RequestHead, body: bytes, *, too_large: bool = False, is_unread: bool = False) -> None:
-        pending = self._enqueue(_ROUTES[head.path], is_last=head.is_last or too_large or is_unread)
+    def _dispatch(self, head: RequestHead, body: bytes) -> None:
+        pending = self._enqueue(_ROUTES[head.path], head.is_last)
         token = head.token
         if token is None:
             pending.complete(replies.no_token())
         elif not head.is_json:
             pending.complete(replies.wrong_type())
-        elif too_large:
-            pending.complete(replies.too_large(MAX_BODY[head.path]))
         else:
             self._handler.serve(head.path, token, body, pending.complete)
             if not self._is_proven and self._handler.is_known(token):
                 self.prove(Rank.GATEWAY)
 
-    def _enqueue(self, counters: RouteCounters, *, is_last: bool) -> PendingReply:
+    def _answer_unread(self, head: RequestHead) -> None:
+        """Refuse a request whose body is not read; the connection ends with that."""
+        pending = self._enqueue(_ROUTES[head.path], is_last=True)
+        if head.token is None:
+            pending.complete(replies.no_token())
+        elif not head.is_json:
+            pending.complete(replies.wrong_type())
+        else:
+            pending.complete(replies.too_large(MAX_BODY[head.path]))
+
+    def _enqueue(self, counters: RouteCounters, is_last: bool) -> PendingReply:
         counters.started += 1
-        pending = PendingReply(self, counters, self._read_at, is_last=is_last)
+        pending = PendingReply(self, counters, self._read_at, is_last)
         self._pending.append(pending)
         if is_last:
             self._has_last = self._is_held = True
@@ -230,34 +253,38 @@ class CheckProtocol(HttpProtocol):
 
     def write_completed(self, pending: PendingReply) -> None:
         """Write the answers that have none left before them."""
-        queue = self._pending
-        if queue[0] is not pending or self._is_ending or self._transport.is_closing():
+        queue, transport = self._pending, self._transport
+        if queue[0] is not pending or self._is_ending or transport.is_closing():
             return
-        parts = []
-        while queue and queue[0].data is not None:
-            pending = queue.popleft()
-            parts.append(pending.data)
-        self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))  # type: ignore[arg-type]  # None was excluded
-        self._state.total_requests += len(parts)
+        queue.popleft()
+        if queue and queue[0].data is not None:
+            parts = [pending.data]
+            while queue and queue[0].data is not None:
+                pending = queue.popleft()
+                parts.append(pending.data)
+            transport.write(b"".join(parts))  # type: ignore[arg-type]  # None was excluded
+            self._state.total_requests += len(parts)
+        else:
+            transport.write(pending.data)  # type: ignore[arg-type]  # it is completed
+            self._state.total_requests += 1
         if pending.is_last:
             self._end()
         elif self._is_held or self._is_half_closed:
             self.settle()
 
-    def encode(self, reply: Reply, *, is_last: bool) -> bytes:
+    def encode(self, reply: Reply, is_last: bool) -> bytes:
         """Return the bytes of an answer, its end of the connection included."""
         headers = self._state.default_headers
         if headers is not self._default_headers:
             # uvicorn makes the list anew each second.
             self._default_headers, self._default_lines = headers, b"".join([b"%s: %s\r\n" % pair for pair in headers])
-        start = _START_OF[reply.media_type]
-        end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
-        head = b"%b%b%b%d\r\n%b%b" % (
+        body = reply.body
+        return b"%b%b%b%d\r\n%b%b%b" % (
             _STATUS_LINE[reply.status],
             self._default_lines,
-            start,
-            len(reply.body),
+            _START_OF[reply.media_type],
+            len(body),
             reply.headers,
-            end,
+            b"connection: close\r\n\r\n" if is_last else b"\r\n",
+            body,
         )
-        return head + reply.body

@@ -31,19 +31,22 @@ def rate_limit_headers(outcome: CheckOutcome) -> bytes:
     if prepared is None or not (response.limits or response.quota):
         return b"" if wait_ms is None else b"Retry-After: %d\r\n" % -(-wait_ms // 1000)
     policies, hard = prepared.header_cache or _fill_header_cache(prepared)
-    name = None
-    if outcome.denial is not None:
-        violated = _violated(outcome, prepared, outcome.denial.limits)
-        if violated is not None:
-            name, limit, remaining, reset_s = violated
-    if name is None:
+    denial = outcome.denial
+    violated = None if denial is None else _violated(outcome, prepared, denial.limits)
+    if violated is not None:
+        name, limit, remaining, reset_s = violated
+    else:
+        name = None
         if response.limits:
             first = response.limits[0]
             name, limit, remaining, reset_s = first.name, first.limit, first.remaining, -(-first.reset_ms // 1000)
         if hard is not None and response.quota is not None:
-            quota_remaining, period_end_s = response.quota.remaining or 0, _seconds_to_period_end(outcome, prepared)
-            if name is None or (quota_remaining / max(hard, 1), -period_end_s) < (remaining / limit, -reset_s):
-                name, limit, remaining, reset_s = QUOTA, hard, quota_remaining, period_end_s
+            quota_remaining = response.quota.remaining or 0
+            quota_left, left = quota_remaining / max(hard, 1), remaining / limit if name is not None else inf
+            if quota_left <= left:
+                period_end_s = _seconds_to_period_end(outcome, prepared)
+                if quota_left < left or period_end_s > reset_s:
+                    name, limit, remaining, reset_s = QUOTA, hard, quota_remaining, period_end_s
         if name is None:
             return b""
     text = rate_limit_lines(policies, _quoted(name), limit=limit, remaining=remaining, reset_seconds=reset_s)
@@ -54,26 +57,36 @@ def rate_limit_headers(outcome: CheckOutcome) -> bytes:
 
 def batch_headers(outcomes: Sequence[CheckOutcome]) -> bytes:
     """Return the headers of the worst item: the denied one that waits longest, else the one with the least left."""
-    worst = max(outcomes, key=_badness, default=None)
+    worst, least = None, inf
+    for outcome in outcomes:
+        denial = outcome.denial
+        if denial is not None and denial.limits:
+            return rate_limit_headers(max(outcomes, key=_wait))
+        response = outcome.response
+        limits, quota = response.limits, response.quota
+        if not (limits or quota):
+            continue
+        left = limits[0].remaining / limits[0].limit if limits else 1.0
+        if quota is not None and quota.limit and quota.remaining is not None:
+            quota_left = quota.remaining / quota.limit
+            if quota_left < left and _hard_quota(outcome.prepared) is not None:
+                left = quota_left
+        if left < least:
+            worst, least = outcome, left
     return b"" if worst is None else rate_limit_headers(worst)
 
 
-def _badness(outcome: CheckOutcome) -> tuple[int, float, bool]:
-    """Return what orders the items of a batch: what can never pass, long waits, little left, what asked no limit.
+def _wait(outcome: CheckOutcome) -> tuple[float, bool]:
+    """Return what orders denied items: how long they wait, then whether the limit is one of theirs.
 
     All items of a refused atomic batch wait alike: the headers are of one that the limit is a limit of.
     """
-    denial, limits, quota = outcome.denial, outcome.response.limits, outcome.response.quota
-    if denial is not None and denial.limits:
-        wait_ms, prepared = denial.limits[0].retry_ms, outcome.prepared
-        has_limit = prepared is not None and _violated(outcome, prepared, denial.limits) is not None
-        return 2, inf if wait_ms is None else wait_ms, has_limit
-    if not (limits or quota):
-        return 0, 0.0, False
-    left = limits[0].remaining / limits[0].limit if limits else 1.0
-    if quota is not None and quota.limit and quota.remaining is not None and _hard_quota(outcome.prepared) is not None:
-        left = min(left, quota.remaining / quota.limit)
-    return 1, -left, False
+    denial, prepared = outcome.denial, outcome.prepared
+    if denial is None or not denial.limits:
+        return -1.0, False
+    wait_ms = denial.limits[0].retry_ms
+    has_limit = prepared is not None and _violated(outcome, prepared, denial.limits) is not None
+    return inf if wait_ms is None else wait_ms, has_limit
 
 
 def _violated(outcome: CheckOutcome, prepared: PreparedPolicy, denied: Sequence[DeniedLimit]) -> Described | None:

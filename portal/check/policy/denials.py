@@ -67,11 +67,14 @@ def _lasts_us(request: LimitRequest, decision: Decision) -> float:
     return min(period_us, max([state.retry_us for state in decision.states if state.retry_us > 0], default=inf))
 
 
-def _less(wait_us: int, by_us: int) -> int:
-    """Shorten a wait; what is no wait (0, or a negative mark) stays."""
-    return max(1, wait_us - by_us) if wait_us > 0 else wait_us
-
-
 def _later(decision: Decision, by_us: int) -> Decision:
-    states = [LimitState(s.used, _less(s.reset_us, by_us), _less(s.retry_us, by_us)) for s in decision.states]
+    """Return the decision with its waits shortened; what is no wait (0, or a negative mark) stays."""
+    states = []
+    for state in decision.states:
+        reset_us, retry_us = state.reset_us, state.retry_us
+        if reset_us > 0:
+            reset_us = reset_us - by_us if reset_us > by_us else 1
+        if retry_us > 0:
+            retry_us = retry_us - by_us if retry_us > by_us else 1
+        states.append(LimitState(state.used, reset_us, retry_us))
     return Decision(decision.status, decision.now_us + by_us, decision.used, decision.period, states)
