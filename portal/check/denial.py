@@ -19,17 +19,21 @@ def denied_limits(
 
     `limits` in the order of the decision's states. Waits are rounded up to the millisecond.
     """
-    denied = []
+    denied, is_sorted, last_us = [], True, inf
     for limit, state in zip(limits, decision.states, strict=True):
         wait_us = state.retry_us
         if wait_us != ADMITS:
             wait_ms = None if wait_us == NEVER else -(-wait_us // 1000)
+            if wait_ms is None or wait_us > last_us:
+                is_sorted = False
+            last_us = wait_us
             denied.append(DeniedLimit(limit.name, limit.amount, state.used, limit.window_ms, wait_ms))
     if quota is not None and decision.period >= 0 and 0 <= quota.amount < decision.used + cost:
         to_end_us = quota.periods[decision.period][2] - decision.now_us
         wait_ms = None if cost > quota.amount else -(-to_end_us // 1000)
         denied.append(DeniedLimit(QUOTA, quota.amount, decision.used, 0, wait_ms))
-    if len(denied) > 1:
+        is_sorted = False
+    if not is_sorted:
         denied.sort(key=_wait, reverse=True)
     return tuple(denied)
 

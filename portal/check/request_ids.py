@@ -19,19 +19,19 @@ class RequestIds:
     def __init__(self) -> None:
         self._node = secrets.randbits(40) << 32
         self._counter = 0
-        self._head, self._prefix = -1, ""
+        self._decided_us, self._prefix = -1, ""
         self._synced_us = 0
         self._offset_us = to_microseconds(utc_now()) - monotonic_ns() // 1000
 
     def next(self, decided_us: int) -> str:
         """Return a new id for a decision of this time."""
-        self._counter = (self._counter + 1) & 0xFFFFFFFF
-        number = decided_us << 72 | self._node | self._counter
-        if number >> ENDING_BITS != self._head:
+        counter = self._counter = (self._counter + 1) & 0xFFFFFFFF
+        ending = counter & ENDING_MASK
+        if decided_us != self._decided_us or not ending:
             # All checks of one script call were decided at one instant: their ids differ in the ending alone.
-            self._head = number >> ENDING_BITS
-            self._prefix = "req_" + encode_128(number)[:-ENDING_LENGTH]
-        return self._prefix + encode_30(number & ENDING_MASK)
+            self._decided_us = decided_us
+            self._prefix = "req_" + encode_128(decided_us << 72 | self._node | counter)[:-ENDING_LENGTH]
+        return self._prefix + encode_30(ending)
 
     def with_time(self, request_id: str, decided_us: int) -> str:
         """Return the id of a stored draft (drawn for time 0) once its time is known."""

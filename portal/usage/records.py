@@ -4,7 +4,7 @@ A batch on the bus is a msgpack array of records. Since the journal stores each 
 makes a batch by putting an array header in front of the stored bytes: nothing is decoded on the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -120,15 +120,12 @@ _FIRST_FIELD = bytes([0xA0 | _ID_LENGTH]) + REQUEST_PREFIX.encode()
 """How a record's first field, its request id, begins; within the first bytes of a batch."""
 _MAX_HEADER = 16
 _encode = msgspec.msgpack.Encoder().encode
+encode_record: Callable[[UsageRecord], bytes] = _encode
+"""Encode one record as the journal stores it."""
 _decode = msgspec.msgpack.Decoder(list[UsageRecord]).decode
 _decode_apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.msgpack.Decoder(UsageRecord).decode
 _encode_json = msgspec.json.Encoder().encode
-
-
-def encode_record(record: UsageRecord) -> bytes:
-    """Encode one record as the journal stores it."""
-    return _encode(record)
 
 
 def encode_batch(records: Sequence[UsageRecord]) -> bytes:
