@@ -57,6 +57,8 @@ ACTIONS = (
     Action("/keys/{id}/resume", "keys/resume", key_page.PAGE, forms.id_variables, back_to_key(RESUMED)),
     Action("/keys/{id}/revoke", "keys/revoke", key_page.PAGE, forms.revoke_variables, back_to_key(REVOKED)),
     Action("/plan", "plan/subscribe", plan.PAGE, plan.subscribe_variables, plan.after_subscribe),
+    Action("/plan/undo", "plan/undo", plan.PAGE, no_variables, plan.after_undo),
+    Action("/plan/withdraw", "plan/withdraw", plan.PAGE, no_variables, plan.after_withdraw),
     Action(
         "/settings/account",
         "settings/switch_account",

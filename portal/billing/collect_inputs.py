@@ -12,7 +12,6 @@ from typing import Self
 from msgspec.structs import replace
 
 from portal import plans, usage
-from portal.accounts import get_account
 from portal.billing import store
 from portal.billing.first_model import InvoiceInputs, LateUsage, PeriodUsage, inputs_from
 from portal.billing.first_model.fees import (
@@ -32,7 +31,6 @@ from portal.billing.first_model.fees import (
 from portal.billing.models import InvoiceLine
 from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.core.database import Tx
-from portal.core.ids import AccountId
 from portal.plans import AccountPeriod, AccountPeriods, Plan
 from portal.usage import ClosedPeriod
 
@@ -68,7 +66,7 @@ async def collect_inputs(
 class PlanHistory:
     """Days are those of the time zone of the period that it was loaded for.
 
-    `changes` are in their order; the first one was made before the days that are looked at.
+    `changes` are in their order; the first one is the account's opening.
     """
 
     account_id: str
@@ -77,21 +75,13 @@ class PlanHistory:
 
     @classmethod
     async def load(cls, tx: Tx, account_id: str, period: AccountPeriod) -> Self:
-        """Load the plans of a period's days and later ones. Without a choice the account was on the default plan."""
-        account = await get_account(tx, AccountId(account_id))
-        default, choices = await plans.get_default_plan(tx), await plans.list_choices(tx, account_id, period.start)
-        starts: list[tuple[datetime, str, int | None]] = [(account.created_at, default.id, None)]
-        starts += [(choice.chosen_at, choice.plan_id, choice.version) for choice in choices]
-        current = await plans.find_subscription(tx, account_id)
-        if current is not None and current.plan_id != starts[-1][1]:
-            starts.append((current.started_at, current.plan_id, None))  # by a version that kept no choices
+        """Load the plans that an account has held, by the days of a period's zone. Without a choice: the default."""
         chosen: dict[tuple[str, int], Plan] = {}
         changes = []
-        for at, plan_id, known in starts:
-            version = known or await plans.version_at(tx, plan_id, at)
-            if (plan_id, version) not in chosen:
-                chosen[plan_id, version] = await plans.get_plan_at(tx, plan_id, version)
-            changes.append(PlanChange(day_of(at, period.time_zone), _plan_on_day(chosen[plan_id, version])))
+        for held in await plans.load_plans_held(tx, account_id):
+            if held.terms.key not in chosen:
+                chosen[held.terms.key] = await plans.get_plan_at(tx, *held.terms.key)
+            changes.append(PlanChange(day_of(held.at, period.time_zone), _plan_on_day(chosen[held.terms.key])))
         by_id = {plan_id: plan for (plan_id, _), plan in chosen.items()}
         return cls(account_id, changes, by_id)
 

@@ -14,14 +14,15 @@ from portal.graphql.engine.resolvers import resolver
 from portal.graphql.engine.scalars import SCALARS
 from portal.graphql.types.accounts import AccountMutations, AccountQueries, find_account, find_person
 from portal.graphql.types.audit import AuditQueries, find_audit_event
-from portal.graphql.types.catalogue import CatalogueMutations, CatalogueQueries
 from portal.graphql.types.invoices import InvoiceQueries, find_invoice
 from portal.graphql.types.key_health import KeyHealthQueries
 from portal.graphql.types.key_limits import KeyLimitMutations
 from portal.graphql.types.key_mutations import KeyMutations
 from portal.graphql.types.keys import KeyQueries, find_key
 from portal.graphql.types.personal_tokens import PersonalTokenMutations, PersonalTokenQueries, find_personal_token
-from portal.graphql.types.plans import PlanMutations, PlanQueries, find_plan
+from portal.graphql.types.plans.catalogue import CatalogueMutations, CatalogueQueries
+from portal.graphql.types.plans.changes import PlanChangeMutations, PlanChangeQueries
+from portal.graphql.types.plans.plan import PlanQueries, find_plan
 from portal.graphql.types.requests import RequestQueries, find_request
 from portal.graphql.types.service_tokens import ServiceTokenMutations, ServiceTokenQueries, find_service_token
 from portal.graphql.types.sessions import SessionMutations, SessionQueries, find_session
@@ -51,6 +52,7 @@ class Query(
     KeyQueries,
     KeyHealthQueries,
     PlanQueries,
+    PlanChangeQueries,
     CatalogueQueries,
     UsageQueries,
     RequestQueries,
@@ -72,7 +74,7 @@ class Query(
 class Mutation(
     KeyMutations,
     KeyLimitMutations,
-    PlanMutations,
+    PlanChangeMutations,
     CatalogueMutations,
     AccountMutations,
     SessionMutations,

@@ -5,7 +5,7 @@ Owns `plans`, `plan_versions`, `subscriptions`, `plan_choices`, which keeps ever
 zone. Never counts anything, which is portal.limits' work, and never prices anything, which is portal.billing's.
 
     catalogue/              plans, their versions, and who may choose them
-    subscribe.py            an account chooses a plan
+    changes/                an account chooses a plan, undoes and withdraws; its history in a period
     entitlement.py          what an account may do, read from the version of its plan
     calendar.py  history.py billing periods with their days; who was on which plan, when: stretches. Pure
     fees.py  bounds.py      what a change of plan costs, and how many units a period has. Pure
@@ -26,6 +26,19 @@ from portal.plans.catalogue import (
     plan_document,
     retire_plan,
     set_tariff,
+)
+from portal.plans.changes import (
+    NOTHING_USED,
+    Used,
+    chosen_terms,
+    load_history,
+    load_plans_held,
+    load_situation,
+    move_account,
+    subscribe,
+    terms_of,
+    undo_plan_upgrade,
+    withdraw_plan_change,
 )
 from portal.plans.decide_change import (
     Situation,
@@ -64,7 +77,7 @@ from portal.plans.periods import (
 from portal.plans.rules import Pace, forecast
 from portal.plans.store import (
     AccountPlan,
-    find_subscription,
+    PendingPlan,
     get_account_plan,
     get_default_plan,
     get_plan,
@@ -77,9 +90,9 @@ from portal.plans.store import (
     plan_of_version,
     version_at,
 )
-from portal.plans.subscribe import subscribe
 
 __all__ = [
+    "NOTHING_USED",
     "AccountPeriod",
     "AccountPeriods",
     "AccountPlan",
@@ -91,6 +104,7 @@ __all__ = [
     "Holding",
     "Limit",
     "Pace",
+    "PendingPlan",
     "PeriodHistory",
     "Plan",
     "PlanChange",
@@ -100,8 +114,10 @@ __all__ = [
     "Situation",
     "Stretch",
     "UndoDecision",
+    "Used",
     "add_plan_version",
     "change_fees",
+    "chosen_terms",
     "cost_of_change",
     "create_plan",
     "day_of",
@@ -114,7 +130,6 @@ __all__ = [
     "entitlement_of",
     "fee_ahead",
     "fees_so_far",
-    "find_subscription",
     "first_period",
     "forecast",
     "get_account_plan",
@@ -130,12 +145,16 @@ __all__ = [
     "list_offered_plans",
     "list_plans",
     "list_versions",
+    "load_history",
     "load_period_at",
     "load_period_named",
     "load_periods",
     "load_periods_near",
     "load_periods_of",
+    "load_plans_held",
+    "load_situation",
     "month_period",
+    "move_account",
     "next_period",
     "plan_document",
     "plan_of_version",
@@ -147,6 +166,9 @@ __all__ = [
     "store_periods",
     "stretches_of",
     "subscribe",
+    "terms_of",
+    "undo_plan_upgrade",
     "undoable_upgrade",
     "version_at",
+    "withdraw_plan_change",
 ]

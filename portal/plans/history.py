@@ -144,7 +144,7 @@ class PeriodHistory:
         """Return what the period's changes led to."""
         state = PlanState(currency=self.start_currency)
         if self.start_terms is not None:
-            state = _begun_with(self.start_terms, self.period.start, self.start_currency)
+            state = begun_with(self.start_terms, self.period.start, self.start_currency)
         for change in self.changes:
             state = state.after(change)
         return state
@@ -172,12 +172,13 @@ def history_of(period: AccountPeriod, changes: Iterable[PlanChange]) -> PeriodHi
             within.append(change)
             continue
         if state.pending is not None and state.pending.takes_effect_at <= change.at:
-            state = _begun_with(state.pending.terms, state.pending.takes_effect_at, state.currency)
+            state = begun_with(state.pending.terms, state.pending.takes_effect_at, state.currency)
         state = state.after(change)
     return PeriodHistory(period, state.next_terms if state.holdings else None, tuple(within), state.currency)
 
 
-def _begun_with(terms: PlanTerms, at: datetime, currency: str | None) -> PlanState:
+def begun_with(terms: PlanTerms, at: datetime, currency: str | None) -> PlanState:
+    """Return the state of a period that begins with this plan, of an account that is billed in this currency."""
     return PlanState((Holding(terms, at),), currency=currency or terms.billing_currency)
 
 

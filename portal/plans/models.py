@@ -85,9 +85,14 @@ class BillingPeriod(SQLModel, table=True):
 
 
 class PlanChoice(SQLModel, table=True):
-    """What an account chose, and when: all that it ever did. The newest is its subscription.
+    """A choice and what it led to. The newest one says which plan the account is on, and which comes next.
 
-    `version` None: chosen by a process of a version that knew no versions of plans; see `store.version_at`.
+    The account is on `plan_id` in `version` from `chosen_at` on, and on `next_plan_id` in `next_version` from
+    `takes_effect_at` on, which is a period's end. `plan_since`: when it chose the plan that it is on; None for the
+    default plan, never chosen. `kind` is a history.ChangeKind; `used_before` are the units of the period so far.
+
+    Without a kind it was made by a process of a version that had none: at once. Without a version too: see
+    `store.version_at`.
     """
 
     __tablename__ = "plan_choices"
@@ -96,3 +101,9 @@ class PlanChoice(SQLModel, table=True):
     chosen_at: datetime = Field(sa_column=Column(time_column().type, primary_key=True))
     plan_id: str = Field(foreign_key="plans.id")
     version: int | None = None
+    kind: str | None = None
+    used_before: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    takes_effect_at: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    plan_since: datetime | None = Field(default=None, sa_column=time_column(is_nullable=True))
+    next_plan_id: str | None = Field(default=None, foreign_key="plans.id")
+    next_version: int | None = None

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Integer, Select, Text, bindparam, func, or_, select, text, update
+from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from portal.accounts import get_account
+from portal.accounts import Account, get_account
 from portal.core.database import Tx
 from portal.core.errors import NotFound
-from portal.core.ids import AccountId
 from portal.plans.models import Plan, PlanChoice, PlanVersion, Subscription
 
 MAX_PLANS = 100
@@ -21,25 +20,23 @@ CONTENT = frozenset(PlanVersion.model_fields) - {"plan_id", "version", "created_
 
 
 @dataclass(frozen=True, slots=True)
+class PendingPlan:
+    """The plan that an account will be on from an instant on, in its version."""
+
+    plan: Plan
+    starts_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPlan:
     """The plan that an account is on, in its version; `started_at` None: the default, never chosen."""
 
     plan: Plan
     started_at: datetime | None
+    pending: PendingPlan | None = None
 
 
 _LOCK_CATALOGUE = text("SELECT pg_advisory_xact_lock(hashtextextended('plans', 0))")
-# A clock that goes back, or two choices in one transaction, change nothing about which one is the later.
-_INSERT_CHOICE = text("""
-INSERT INTO plan_choices (account_id, chosen_at, plan_id, version)
-SELECT :account, greatest(:at, max(chosen_at) + interval '1 microsecond'), :plan, :version
-FROM plan_choices WHERE account_id = :account
-""").bindparams(
-    bindparam("account", type_=Text),
-    bindparam("at", type_=DateTime(timezone=True)),
-    bindparam("plan", type_=Text),
-    bindparam("version", type_=Integer),
-)
 
 
 async def list_plans(tx: Tx) -> list[Plan]:
@@ -117,20 +114,30 @@ async def version_at(tx: Tx, plan_id: str, instant: datetime) -> int:
 
 
 async def get_account_plan(tx: Tx, account_id: str) -> AccountPlan:
-    """Return the plan that an account is on, in its version."""
-    subscription = await find_subscription(tx, account_id)
-    if subscription is None:
-        plan = await get_default_plan(tx)
-        if plan.version == 1:
-            return AccountPlan(plan, None)
-        account = await get_account(tx, AccountId(account_id))
-        return AccountPlan(await get_plan_at(tx, plan.id, await version_at(tx, plan.id, account.created_at)), None)
+    """Return the plan that an account is on, in its version, and the one that is to come next."""
     choice = await _find_newest_choice(tx, account_id)
-    plan_id, started_at = subscription.plan_id, subscription.started_at
-    version = choice.version if choice is not None and choice.plan_id == plan_id else None
-    if version is None:  # chosen by a process of a version that knew no versions of plans
-        version = await version_at(tx, plan_id, started_at)
-    return AccountPlan(await get_plan_at(tx, plan_id, version), started_at)
+    if choice is None:
+        return AccountPlan(await get_first_plan(tx, await get_account(tx, account_id)), None)
+    plan_id, version, since = choice.plan_id, choice.version, choice.plan_since
+    if choice.kind is None:  # made by a process of a version that knew no kinds
+        since = choice.chosen_at
+    if version is None:
+        version = await version_at(tx, plan_id, choice.chosen_at)
+    if choice.next_plan_id is None or choice.next_version is None or choice.takes_effect_at is None:
+        return AccountPlan(await get_plan_at(tx, plan_id, version), since)
+    following = await get_plan_at(tx, choice.next_plan_id, choice.next_version)
+    if choice.takes_effect_at <= tx.now:
+        return AccountPlan(following, choice.takes_effect_at)
+    pending = PendingPlan(following, choice.takes_effect_at)
+    return AccountPlan(await get_plan_at(tx, plan_id, version), since, pending)
+
+
+async def get_first_plan(tx: Tx, account: Account) -> Plan:
+    """Return the plan that an account was opened on: the default one, in the version of that instant."""
+    plan = await get_default_plan(tx)
+    return (
+        plan if plan.version == 1 else await get_plan_at(tx, plan.id, await version_at(tx, plan.id, account.created_at))
+    )
 
 
 async def _find_newest_choice(tx: Tx, account_id: str) -> PlanChoice | None:
@@ -145,27 +152,20 @@ async def get_default_plan(tx: Tx) -> Plan:
     return plan
 
 
-async def find_subscription(tx: Tx, account_id: str) -> Subscription | None:
-    return await tx.find(select(Subscription).where(col(Subscription.account_id) == account_id))
+async def insert_choice(tx: Tx, choice: PlanChoice) -> None:
+    """Keep a choice, later than all others of its account.
+
+    The subscription says the same, for processes of the version before: those read no more of a choice than its plan.
+    """
+    await tx.insert(choice)
+    chosen = {"plan_id": choice.plan_id, "started_at": choice.plan_since or choice.chosen_at}
+    statement = insert(Subscription).values(account_id=choice.account_id, **chosen)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=chosen))
 
 
-async def upsert_subscription(tx: Tx, account_id: str, plan: Plan) -> Subscription:
-    """Put the account on this version of a plan, and keep the choice. Of two at once the later one wins."""
-    chosen = {"plan_id": plan.id, "started_at": tx.now}
-    statement = insert(Subscription).values(account_id=account_id, **chosen)
-    stored = statement.on_conflict_do_update(index_elements=["account_id"], set_=chosen).returning(Subscription)
-    subscription = await tx.get(stored.execution_options(populate_existing=True))
-    values = {"account": account_id, "at": tx.now, "plan": plan.id, "version": plan.version}
-    await tx.execute(_INSERT_CHOICE, values)
-    return subscription
-
-
-async def list_choices(tx: Tx, account_id: str, since: datetime) -> list[PlanChoice]:
-    """Return the account's choices from an instant on and the one before it, in order."""
-    in_account = col(PlanChoice.account_id) == account_id
-    before = select(func.max(col(PlanChoice.chosen_at))).where(in_account, col(PlanChoice.chosen_at) <= since)
-    first = func.coalesce(before.scalar_subquery(), since)
-    statement = select(PlanChoice).where(in_account, col(PlanChoice.chosen_at) >= first)
+async def list_choices(tx: Tx, account_id: str) -> list[PlanChoice]:
+    """Return all choices of an account, in order."""
+    statement = select(PlanChoice).where(col(PlanChoice.account_id) == account_id)
     return await tx.list(statement.order_by(col(PlanChoice.chosen_at)))
 
 

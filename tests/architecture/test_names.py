@@ -51,6 +51,7 @@ def test_the_page_on_roles_is_the_codes() -> None:
 
 
 AUDIT_ACTIONS = [
+    "account.move",
     "account.set_time_zone",
     "account.sign_up",
     "account.suspend_again",
@@ -73,8 +74,11 @@ AUDIT_ACTIONS = [
     "plan.change",
     "plan.create",
     "plan.retire",
+    "plan.schedule",
     "plan.set_tariff",
     "plan.subscribe",
+    "plan.undo_upgrade",
+    "plan.withdraw_change",
     "service_token.create",
     "service_token.revoke",
     "session.revoke",

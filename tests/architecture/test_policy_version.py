@@ -21,10 +21,10 @@ READERS = (
     ("keys/rules.py", "own_limits", {"key": "Key"}),
     ("keys/rules.py", "overrides_of", {"key": "Key"}),
     ("plans/entitlement.py", "entitlement_from", {"plan": "PlanVersion"}),
-    ("plans/store.py", "get_account_plan", {"subscription": "Subscription", "choice": "PlanChoice"}),
+    ("plans/store.py", "get_account_plan", {"choice": "PlanChoice"}),
 )
 """The functions (or whole files) that make a policy out of rows, and which variable is a row of which table."""
-WHOLE_ROWS = {"Key": "keys", "KeySecret": "key_secrets", "Subscription": "subscriptions"}
+WHOLE_ROWS = {"Key": "keys", "KeySecret": "key_secrets", "PlanChoice": "plan_choices"}
 """A new or deleted row of these changes what a key may do. A new account or version of a plan has no keys yet."""
 Place = tuple[str, str]
 
@@ -147,7 +147,7 @@ def test_every_verb_that_changes_what_a_key_may_do_raises_the_policy_version() -
         ("keys/mute.py", "from portal.keys.secrets import add_secret", "await add_secret(tx, key, '')"),
         ("accounts/mute.py", "from portal.accounts.models import Account", "account.suspended_at = tx.now"),
         ("plans/mute.py", "from portal.plans.models import PlanVersion", "plan.limits = []"),
-        ("plans/mute.py", "from portal.plans import store", "await store.upsert_subscription(tx, '', '')"),
+        ("plans/mute.py", "from portal.plans.models import PlanChoice", "await tx.insert(PlanChoice())"),
     ],
 )
 def test_a_verb_that_forgets_it_is_found(path: str, imports: str, body: str) -> None:

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from portal import billing, plans
-from portal.core.actor import SYSTEM, Actor
 from portal.core.clock import utc_now
 from portal.core.database import Database, Tx
-from portal.core.ids import AccountId, new_id
+from portal.core.ids import new_id
 from portal.usage import encode_batch, ingest_usage
 from portal.usage.rules import month_of, months_from
+from tests.plans.old_process import choose_as_old_process
 from tests.usage.sample import record
 
 GRACE = timedelta(0)
@@ -40,12 +40,10 @@ async def new_account(database: Database, *, opened: datetime, time_zone: str = 
 
 
 async def choose(database: Database, account_id: str, slug: str, at: datetime) -> None:
-    """Through the verb, which takes its time from the transaction."""
-    actor = Actor("system", SYSTEM.id, AccountId(account_id))
+    """As a process of the version before did: at once, whichever way."""
     async with database.transaction() as tx:
-        plan = next(plan for plan in await plans.list_plans(tx) if plan.slug == slug)
-        tx.now = at
-        await plans.subscribe(tx, actor, plan.id)
+        plan = await plans.get_plan_called(tx, slug)
+        await choose_as_old_process(tx, account_id, plan.id, at)
 
 
 async def use(database: Database, account_id: str, at: datetime, calls: int, cost: int = 1) -> None:

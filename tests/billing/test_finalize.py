@@ -131,17 +131,6 @@ async def test_changing_there_and_back_every_day_is_billed_as_the_dearer_plan(ow
     ]
 
 
-async def test_a_plan_that_an_older_version_chose_is_billed_too(own: Database) -> None:
-    """It knows `subscriptions` alone."""
-    account_id = await new_account(own, opened=month(1))
-    async with own.transaction() as tx:
-        pro = await plans.get_plan_called(tx, "pro")
-        row = "INSERT INTO subscriptions (account_id, plan_id, started_at) VALUES (:id, :plan, :at)"
-        await tx.execute(text(row), {"id": account_id, "plan": pro.id, "at": month(1) + HOUR})
-    (done,) = await finalize_all(own, account_id)
-    assert [amount for *_, amount in await lines(own, account_id, done.invoice)] == ["49.00", "49.00", "0.00"]
-
-
 async def test_a_minimum_is_billed_though_nothing_was_used(own: Database) -> None:
     async with own.transaction() as tx:
         plan = plans.Plan(

@@ -46,6 +46,7 @@ from tests.graphql.world import (
     new_caller,
     new_tenant,
     plan_to_retire,
+    upgrade,
 )
 from tests.matrix import count_cells, expect_cells
 
@@ -88,6 +89,7 @@ NAMES = {
     "overrideKeyLimit": "Key",
     "clearKeyOverride": "Key",
     "subscribe": "Plan",
+    "moveAccount": "Plan",
     "addPlanVersion": "Plan",
     "retirePlan": "Plan",
     "switchAccount": "Account",
@@ -96,7 +98,7 @@ NAMES = {
     "revokeServiceToken": "ServiceToken",
 }
 """Operations that name an object, and of which type it is."""
-ACROSS = frozenset({"overrideKeyLimit", "clearKeyOverride"})
+ACROSS = frozenset({"overrideKeyLimit", "clearKeyOverride", "moveAccount"})
 """What staff does in the account that they name, whichever it is."""
 INPUTS: dict[str, Any] = {"String": "burst", "BigInt": 1000, "DateTime": "2026-11-01T00:00:00Z", "Int": 1, "ID": "none"}
 
@@ -250,6 +252,8 @@ async def test_mutation(database: Database, own: Tenant, other: Tenant, name: st
                 given["id"] = await plan_to_retire(database)
             if name == "createPlan":
                 given["input"]["slug"] = new_id("p").lower().replace("_", "-")
+            if name == "undoPlanUpgrade":
+                await upgrade(database, own.owner)
             result = await run(database, caller, document, given)
             if tenant is own or kind is None or kind in OF_ALL or name in ACROSS:
                 assert outcome(result, name) == wanted, (name, role, result.to_json())

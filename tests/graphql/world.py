@@ -67,6 +67,13 @@ async def new_plan(database: Database) -> str:
         return next(plan.id for plan in await plans.list_plans(tx) if plan.slug == "enterprise")
 
 
+async def upgrade(database: Database, actor: Actor) -> None:
+    """Let the account have an upgrade of today, which can be undone or be made a downgrade."""
+    plan_id = await new_plan(database)
+    async with database.transaction() as tx:
+        await plans.subscribe(tx, actor, plan_id)
+
+
 async def plan_to_retire(database: Database) -> str:
     async with database.transaction() as tx:
         document = {"slug": new_id("p").lower().replace("_", "-"), "name": "Old", "visibility": "staff"}

@@ -6,14 +6,16 @@ nobody has costs is bounded: its absence is remembered for a second, and few loo
 
 import asyncio
 from collections import OrderedDict
+from math import inf
 from time import monotonic
 
 import msgspec
 
 from portal.check.policy.backup import PolicyBackup
-from portal.check.policy.compile import KeyPolicy, intern_policy, limits_of, load_policy, rules_for
+from portal.check.policy.compile import KeyPolicy, intern_policy, limits_of, load_policy, policy_at, rules_for
 from portal.check.policy.denials import DenialCache
 from portal.check.policy.restored import RestoredDatabase
+from portal.core.clock import to_microseconds, utc_now
 from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.database import Database
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Seed, Status, encode
@@ -92,17 +94,21 @@ class PreparedPolicy:
 
 
 class CachedPolicy:
-    """A policy, since when it is known (`loaded_at`) and when PostgreSQL was last asked for it (monotonic seconds).
+    """A policy, since when it is known (`loaded_at`) and until when it may be used unasked (monotonic seconds).
+
+    `ends_at`: when the plan that follows begins, by which the policy is another one. The cache sets `fresh_until`.
 
     `change_count`: how many changes, of any account, this process knew of when the policy was last found current.
     """
 
-    __slots__ = ("_is_by_resource", "_prepared", "change_count", "loaded_at", "policy", "tried_at")
+    __slots__ = ("_is_by_resource", "_prepared", "change_count", "ends_at", "fresh_until", "loaded_at", "policy")
 
     def __init__(self, policy: KeyPolicy, age_seconds: float = 0.0) -> None:
-        self.policy = policy
-        self.tried_at = monotonic()
-        self.loaded_at = self.tried_at - age_seconds
+        now_us, now = to_microseconds(utc_now()), monotonic()
+        self.policy = policy = policy_at(policy, now_us)
+        self.loaded_at = now - age_seconds
+        self.ends_at = inf if policy.following is None else now + (policy.following.at_us - now_us) / 1e6
+        self.fresh_until = self.ends_at
         self.change_count = -1
         self._is_by_resource = any(rule.resource is not None for rule in policy.rules)
         self._prepared: dict[str, PreparedPolicy] | None = None
@@ -155,7 +161,7 @@ class PolicyCache:
     def find_in_memory(self, digest: bytes) -> CachedPolicy | None:
         """Return what this process has and may use; None says nothing about the secret."""
         entry = self._policies.get(digest)
-        if entry is None or monotonic() - entry.tried_at >= self._max_age:
+        if entry is None or monotonic() >= entry.fresh_until:
             return None
         if entry.change_count != self._change_count and not self._is_current(entry):
             return None
@@ -176,6 +182,10 @@ class PolicyCache:
         entry = self._policies.get(digest)
         if self._absent.get(digest, 0.0) > now:
             return None
+        if entry is not None and now >= entry.ends_at:
+            entry = self._store(digest, CachedPolicy(entry.policy, now - entry.loaded_at))
+            if self._is_current(entry):
+                return entry
         if entry is None:
             return await self._loads.run(digest, lambda: self._from_redis(digest))
         if now - entry.loaded_at >= self._outage_seconds or not self._is_current(entry):
@@ -190,7 +200,7 @@ class PolicyCache:
                     return await self._loads.run(digest, lambda: self._from_database(digest))
             except Exception:
                 self._failed_at = monotonic()
-        entry.tried_at = monotonic() - self._max_age + RETRY_SECONDS
+        entry.fresh_until = min(monotonic() + RETRY_SECONDS, entry.ends_at)
         return entry
 
     async def reload(self, digest: bytes, stale: KeyPolicy) -> CachedPolicy | None:
@@ -285,6 +295,7 @@ class PolicyCache:
         return self._store(digest, CachedPolicy(intern_policy(policy)))
 
     def _store(self, digest: bytes, entry: CachedPolicy) -> CachedPolicy:
+        entry.fresh_until = min(monotonic() + self._max_age, entry.ends_at)
         self._policies[digest] = entry
         self._policies.move_to_end(digest)
         while len(self._policies) > self._size:

@@ -12,9 +12,18 @@ from portal.accounts import Account, find_account
 from portal.core.clock import to_microseconds
 from portal.core.database import Database
 from portal.core.environments import LIVE
-from portal.keys import Key, KeySecret, find_secret_by_digest, overrides_of, own_limits, with_overrides
+from portal.keys import Key, KeySecret, LimitOverride, find_secret_by_digest, overrides_of, own_limits, with_overrides
 from portal.limits import Bucket, Quota, Seed, Subject, Window
-from portal.plans import AccountPeriod, Entitlement, FailurePolicy, Limit, entitlement_of, load_periods_near
+from portal.plans import (
+    AccountPeriod,
+    Entitlement,
+    FailurePolicy,
+    Limit,
+    Plan,
+    entitlement_from,
+    get_account_plan,
+    load_periods_near,
+)
 from portal.usage import used_in_period
 
 Value = TypeVar("Value")
@@ -48,6 +57,17 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
         return resource.startswith(pattern[:-1]) if pattern.endswith("*") else resource == pattern
 
 
+class FollowingPlan(msgspec.Struct, frozen=True, gc=False):
+    """What a key may do from the instant `at_us` on, by the plan that its account is on then."""
+
+    at_us: int
+    failure_policy: FailurePolicy
+    rules: tuple[Rule, ...]
+    quota: Quota | None
+    quota_amount: int | None
+    is_overage_allowed: bool
+
+
 class KeyPolicy(msgspec.Struct, frozen=True, gc=False):
     """All that a check needs to know; `version` is the account's in the snapshot it was read in. Instants in µs."""
 
@@ -72,6 +92,7 @@ class KeyPolicy(msgspec.Struct, frozen=True, gc=False):
     periods: tuple[tuple[str, int, int], ...]
     quota_amount: int | None
     is_overage_allowed: bool
+    following: FollowingPlan | None = None
 
 
 async def load_policy(database: Database, digest: bytes) -> KeyPolicy | None:
@@ -84,10 +105,41 @@ async def load_policy(database: Database, digest: bytes) -> KeyPolicy | None:
         account = await find_account(tx, key.account_id)
         if account is None:
             return None
-        entitlement = await entitlement_of(tx, account.id)
-        limits = with_overrides(entitlement.limits, overrides_of(key, tx.now))
-        entitlement = replace(entitlement, limits=tuple(limits))
-        return compile_policy(secret, key, account, entitlement, await load_periods_near(tx, account))
+        plan = await get_account_plan(tx, account.id)
+        overrides = overrides_of(key, tx.now)
+        periods = await load_periods_near(tx, account)
+        policy = compile_policy(secret, key, account, _entitlement(plan.plan, overrides), periods)
+        if plan.pending is None:
+            return policy
+        then = compile_policy(secret, key, account, _entitlement(plan.pending.plan, overrides), periods)
+        return msgspec.structs.replace(policy, following=_following(then, to_microseconds(plan.pending.starts_at)))
+
+
+def policy_at(policy: KeyPolicy, instant_us: int) -> KeyPolicy:
+    """Return the policy as it is at an instant: by the plan that follows, once that has begun."""
+    following = policy.following
+    if following is None or instant_us < following.at_us:
+        return policy
+    return msgspec.structs.replace(
+        policy,
+        failure_policy=following.failure_policy,
+        rules=following.rules,
+        quota=following.quota,
+        quota_amount=following.quota_amount,
+        is_overage_allowed=following.is_overage_allowed,
+        following=None,
+    )
+
+
+def _entitlement(plan: Plan, overrides: Sequence[LimitOverride]) -> Entitlement:
+    entitlement = entitlement_from(plan)
+    return replace(entitlement, limits=tuple(with_overrides(entitlement.limits, overrides)))
+
+
+def _following(policy: KeyPolicy, at_us: int) -> FollowingPlan:
+    return FollowingPlan(
+        at_us, policy.failure_policy, policy.rules, policy.quota, policy.quota_amount, policy.is_overage_allowed
+    )
 
 
 async def load_seed(database: Database, policy: KeyPolicy) -> Seed:

@@ -13,7 +13,7 @@ from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import After, Connection, First, Node, check_first, connection_of, decode_cursor
 from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, value
-from portal.graphql.types.plans import Price
+from portal.graphql.types.plans.plan import Price
 
 Rows = Callable[[Info], Awaitable[list[billing.InvoiceLine]]]
 

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 
 from portal import plans
 from portal.core.actor import SYSTEM, Role
 from portal.core.database import Database
 from portal.core.ids import new_id
+from portal.core.money import Money
 from tests.web.conftest import Browser
 from web.pages.activity.describe_event import describe_event
 from web.pages.plan.page import price
@@ -43,7 +45,40 @@ async def test_an_account_is_shown_what_it_chose_though_the_plan_is_sold_otherwi
         page = await ann.get("/plan")
         assert re.search(r'<h3>Crewman <span class="tag live">Your plan</span></h3>\s*<p class="price">€17 ', page.text)
         assert page.text.count("<h3>Crewman") == 1
-        assert "€23" not in page.text
+        assert '<p class="price">€23' not in page.text
+
+
+async def test_what_a_change_costs_stands_before_its_button_and_it_can_be_undone_and_withdrawn(
+    ann: Browser, database: Database
+) -> None:
+    async with database.transaction() as tx:
+        ids = {plan.slug: plan.id for plan in await plans.list_plans(tx)}
+        period = plans.first_period(tx.now, "UTC")
+        days = len(period.days) - period.day_number(tx.now)
+        share = Money(Decimal(49) * days / len(period.days), "EUR").rounded().amount
+    page = await ann.get("/plan")
+    assert f"Today €{share}" in page.text
+    assert "€49.00 for the next month" in page.text
+    assert "Undo, back to" not in page.text
+    await ann.submit("/plan", plan=ids["pro"], version="1")
+    page = await ann.get("/plan")
+    assert "Undo, back to Free" in page.text
+    assert f"today’s €{share} is not charged" in page.text
+    await ann.submit("/plan", plan=ids["free"])
+    page = await ann.get("/plan")
+    assert "Free begins with the next billing month." in page.text
+    assert "Keep Pro" in page.text
+    assert re.search(r'<span class="tag live">Pro</span>', page.text)
+    await ann.submit("/plan/withdraw")
+    page = await ann.get("/plan")
+    assert "Pro stays your plan." in page.text
+    assert "Keep Pro" not in page.text
+    await ann.submit("/plan/undo")
+    page = await ann.get("/plan")
+    assert "The upgrade is undone" in page.text
+    assert re.search(r'<span class="tag live">Free</span>', page.text)
+    refused = await ann.submit("/plan/undo")
+    assert "There is no upgrade of today to undo." in refused.text
 
 
 async def test_an_unknown_plan_says_so(ann: Browser) -> None:
@@ -56,8 +91,9 @@ async def test_who_may_not_change_the_plan_is_not_offered_it(browsers: Browsers)
     developer = await browsers(Role.DEVELOPER)
     page = await developer.get("/plan")
     assert "Change to" not in page.text
-    answer = await developer.submit("/plan", plan="plan_0000000000000000000000MISS")
-    assert answer.status_code == 403
+    for path in ("/plan", "/plan/undo", "/plan/withdraw"):
+        answer = await developer.submit(path, plan="plan_0000000000000000000000MISS")
+        assert answer.status_code == 403, path
 
 
 async def test_the_log_is_shown_filtered_and_paged(ann: Browser) -> None:

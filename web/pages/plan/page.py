@@ -6,28 +6,51 @@ from typing import Any
 
 from starlette.responses import Response
 
-from web.pages.framework import Page, PageRequest, duration, number, percent, redirect_with, with_currency
+from web.pages.framework import Page, PageRequest, duration, money, number, percent, redirect_with, with_currency
 from web.pages.plan.forecast import describe_forecast
 from web.pages.plan.usage_prices import usage_prices
 
 
 def subscribe_variables(page_request: PageRequest) -> dict[str, Any]:
-    return {"planId": page_request.form.text("plan") if page_request.form else ""}
+    form = page_request.form
+    version = form.text("version") if form else ""
+    return {"planId": form.text("plan") if form else "", "version": int(version) if version.isdecimal() else None}
 
 
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     quota = data["quota"]
     current = data["subscription"]["plan"]
+    previews = {preview["plan"]["id"]: _preview(preview) for preview in data["previewPlanChanges"]}
     return {
         "share": percent(quota["used"], quota["limit"]) if quota["limit"] else None,
         "expected": describe_forecast(quota, page_request.now),
-        "cards": [_card(plan, is_current=plan is current) for plan in _plans_to_show(current, data["plans"])],
+        "cards": [
+            _card(plan, previews.get(plan["id"]), is_current=plan is current)
+            for plan in _plans_to_show(current, data["plans"])
+        ],
+        "undo": data["previewUndo"] and _preview(data["previewUndo"]),
         "can_change": "plan:write" in data["viewer"]["permissions"],
     }
 
 
 async def after_subscribe(page_request: PageRequest, result: dict[str, Any]) -> Response:
-    message = "The plan was changed. It applies to every check from now on."
+    pending = result["subscription"]["pending"]
+    if pending is None:
+        return await _back(page_request, "The plan was changed. It applies to every check from now on.")
+    return await _back(page_request, f"{pending['plan']['name']} begins with the next billing month.")
+
+
+async def after_undo(page_request: PageRequest, result: dict[str, Any]) -> Response:
+    if result["isDowngrade"]:
+        return await _back(page_request, "The plan before begins with the next billing month.")
+    return await _back(page_request, "The upgrade is undone, as if it had never been.")
+
+
+async def after_withdraw(page_request: PageRequest, result: dict[str, Any]) -> Response:
+    return await _back(page_request, f"{result['subscription']['plan']['name']} stays your plan.")
+
+
+async def _back(page_request: PageRequest, message: str) -> Response:
     return await redirect_with(page_request.request, page_request.visitor, "/plan", message)
 
 
@@ -44,9 +67,18 @@ def _plans_to_show(current: dict[str, Any], offered: list[dict[str, Any]]) -> li
     return plans if current in plans else [current, *plans]
 
 
-def _card(plan: dict[str, Any], *, is_current: bool) -> dict[str, Any]:
+def _preview(preview: dict[str, Any]) -> dict[str, Any]:
+    """Return a preview with its amounts as text."""
+    amounts = {field: preview[field] for field in ("today", "fees", "nextFee")}
+    shown = {field: found and money(found) for field, found in amounts.items()}
+    given_back = preview["today"] and money(preview["today"] | {"amount": preview["today"]["amount"].removeprefix("-")})
+    return preview | shown | {"given_back": given_back}
+
+
+def _card(plan: dict[str, Any], preview: dict[str, Any] | None, *, is_current: bool) -> dict[str, Any]:
     return {
         **plan,
+        "preview": preview,
         "is_current": is_current,
         "shown_price": price(plan["price"]["amount"], plan["price"]["currency"]),
         "usage_prices": _prices_beyond_quota(plan),

@@ -12,7 +12,7 @@ from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotF
 from portal.graphql.engine.operation import Info
 from portal.graphql.engine.resolvers import mutation, requires, resolver
 from portal.graphql.engine.scalars import BigInt, Json, value
-from portal.graphql.types.plans import Plan, PlanVisibility
+from portal.graphql.types.plans.plan import Plan, PlanVisibility
 
 
 @strawberry.enum(description="How checks are answered while Redis is away.")

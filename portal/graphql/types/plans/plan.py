@@ -1,9 +1,9 @@
-"""The catalogue, the account's plan and choosing another, how much of its quota is left and for how long."""
+"""The catalogue, the account's plan, how much of its quota is left and for how long."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Self
+from typing import Self
 
 import strawberry
 
@@ -11,10 +11,9 @@ from portal import billing, check, plans, usage
 from portal.core.actor import Permission
 from portal.core.errors import NotFound
 from portal.core.money import Money
-from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem
 from portal.graphql.engine.operation import Info
 from portal.graphql.engine.pagination import Node
-from portal.graphql.engine.resolvers import mutation, requires, resolver
+from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, value
 from portal.graphql.types.tariffs import Tariff
 
@@ -111,10 +110,30 @@ class Plan(Node):
         )
 
 
+@strawberry.type(description="The plan that the account will be on with the next billing month.")
+class PendingPlan:
+    plan: Plan = strawberry.field(description="The plan.")
+    starts_at: datetime = strawberry.field(description="When it begins. Until then it can be withdrawn.")
+
+
 @strawberry.type(description="The plan that the account is on.")
 class Subscription:
     plan: Plan = strawberry.field(description="The plan.")
-    started_at: datetime | None = strawberry.field(description="When the account chose it; null for the default plan.")
+    started_at: datetime | None = strawberry.field(
+        description="Since when the account is on it; null for the default plan."
+    )
+    pending: PendingPlan | None = strawberry.field(
+        description="The plan that was chosen for the next billing month; null if the present one stays."
+    )
+
+    @classmethod
+    def of(cls, chosen: plans.AccountPlan) -> Self:
+        pending = chosen.pending
+        return cls(
+            plan=Plan.of(chosen.plan),
+            started_at=chosen.started_at,
+            pending=None if pending is None else PendingPlan(plan=Plan.of(pending.plan), starts_at=pending.starts_at),
+        )
 
 
 @strawberry.type(description="Forecast of the quota at the pace of the last 7 days.")
@@ -185,8 +204,7 @@ class PlanQueries:
     @resolver("The plan that the account is on.")
     @requires(Permission.PLAN_READ)
     async def subscription(self, info: Info) -> Subscription:
-        chosen = await info.context.loaders.plan.load(info.context.actor.account_id)
-        return Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at)
+        return Subscription.of(await info.context.loaders.plan.load(info.context.actor.account_id))
 
     @resolver("The quota of the current billing month and what is left of it.")
     @requires(Permission.USAGE_READ)
@@ -200,31 +218,6 @@ class PlanQueries:
         limiter = info.context.limiter
         live = None if limiter is None else await check.load_live_used(limiter, account_id, period)
         return Quota.of(entitlement, period, ingested, live)
-
-
-@strawberry.type(description="The account is on the plan from now on.")
-class Subscribed:
-    subscription: Subscription = strawberry.field(description="The plan and when it was chosen.")
-
-
-SubscribeResult = Annotated[
-    Subscribed | NotFoundProblem | ForbiddenProblem | ConflictProblem,
-    strawberry.union("SubscribeResult", description="Result of subscribe."),
-]
-
-
-@strawberry.type
-class PlanMutations:
-    @mutation(
-        "Put the account on a plan. Once this is answered, its limits and quota apply to every check.", plans.subscribe
-    )
-    async def subscribe(
-        self, info: Info, plan_id: Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
-    ) -> SubscribeResult:
-        tx = info.context.tx
-        row = await plans.subscribe(tx, info.context.actor, plan_id)
-        chosen = await plans.get_account_plan(tx, row.account_id)
-        return Subscribed(subscription=Subscription(plan=Plan.of(chosen.plan), started_at=chosen.started_at))
 
 
 @requires(Permission.PLAN_READ)
