@@ -28,7 +28,7 @@ for newer versions; without PostgreSQL known policies keep serving; without a jo
 from portal.check.atomic import check_atomic
 from portal.check.checker import Checker, CheckUnavailable
 from portal.check.journal_batch import Outcome
-from portal.check.live import load_live_limits, load_live_used
+from portal.check.live import load_live_limits, load_live_used, load_used
 from portal.check.policy import PolicyCache, PolicyInvalidator, PreparedPolicy, RestoredDatabase
 from portal.check.reasons import format_span, reason_of
 from portal.check.request import BatchRequest, CheckRequest, SettleRequest, parse_batch, parse_check, parse_settle
@@ -62,6 +62,7 @@ __all__ = [
     "format_span",
     "load_live_limits",
     "load_live_used",
+    "load_used",
     "parse_batch",
     "parse_check",
     "parse_settle",

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from portal.accounts import Account
 from portal.check.policy import NamedLimit, compile_rules
 from portal.check.response import LimitAnswer
 from portal.core.clock import to_microseconds
+from portal.core.database import Tx
 from portal.keys import Key, overrides_of, own_limits, with_overrides
 from portal.limits import Limiter, LimitRequest, LimitState, LimitsUnavailable, Mode, Quota, Status
-from portal.plans import AccountPeriod, Limit
+from portal.plans import AccountPeriod, Limit, Used, load_period_at
+from portal.usage import billable_units, used_in_period
 
 ANY_VERSION = 2**53 - 1
 """Newer than every policy, so that a look at the account's record is never sent back for being stale."""
@@ -40,6 +43,16 @@ async def load_live_used(limiter: Limiter, account_id: str, period: AccountPerio
     except LimitsUnavailable:
         return None
     return decision.used if decision.status is Status.ADMITTED else None
+
+
+async def load_used(tx: Tx, account: Account, limiter: Limiter | None) -> Used:
+    """Return what the account used in its period and today: as checks count it, so with what is not ingested yet."""
+    period = await load_period_at(tx, account, tx.now)
+    ingested = await used_in_period(tx, account.id, period.name)
+    today = await billable_units(tx, account.id, period.start_of(period.day_number(tx.now)), period.end)
+    live = None if limiter is None else await load_live_used(limiter, account.id, period)
+    waiting = max(0, (live or 0) - ingested)
+    return Used(ingested + waiting, today + waiting)
 
 
 def _live(limit: NamedLimit, resource: str | None, state: LimitState) -> LimitAnswer:

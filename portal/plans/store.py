@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from portal.accounts import Account, get_account
+from portal.accounts import get_account
 from portal.core.database import Tx
 from portal.core.errors import NotFound
 from portal.plans.models import Plan, PlanChoice, PlanVersion, Subscription
@@ -117,7 +117,7 @@ async def get_account_plan(tx: Tx, account_id: str) -> AccountPlan:
     """Return the plan that an account is on, in its version, and the one that is to come next."""
     choice = await _find_newest_choice(tx, account_id)
     if choice is None:
-        return AccountPlan(await get_first_plan(tx, await get_account(tx, account_id)), None)
+        return AccountPlan(await get_first_plan(tx, account_id), None)
     plan_id, version, since = choice.plan_id, choice.version, choice.plan_since
     if choice.kind is None:  # made by a process of a version that knew no kinds
         since = choice.chosen_at
@@ -132,12 +132,13 @@ async def get_account_plan(tx: Tx, account_id: str) -> AccountPlan:
     return AccountPlan(await get_plan_at(tx, plan_id, version), since, pending)
 
 
-async def get_first_plan(tx: Tx, account: Account) -> Plan:
+async def get_first_plan(tx: Tx, account_id: str) -> Plan:
     """Return the plan that an account was opened on: the default one, in the version of that instant."""
     plan = await get_default_plan(tx)
-    return (
-        plan if plan.version == 1 else await get_plan_at(tx, plan.id, await version_at(tx, plan.id, account.created_at))
-    )
+    if plan.version == 1:
+        return plan
+    opened_at = (await get_account(tx, account_id)).created_at
+    return await get_plan_at(tx, plan.id, await version_at(tx, plan.id, opened_at))
 
 
 async def _find_newest_choice(tx: Tx, account_id: str) -> PlanChoice | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 
 from portal import accounts, billing, keys, plans, usage
-from portal.check import LimitAnswer, load_live_limits
+from portal.check import LimitAnswer, load_live_limits, load_used
 from portal.core.database import Tx
 from portal.core.ids import AccountId
 from portal.limits import Limiter
@@ -46,6 +46,7 @@ class Loaders:
         self.entitlements = Shared[str, plans.Entitlement](self._entitlements)
         self.account = Shared[AccountId, accounts.Account](self._accounts)
         self.plan = Shared[AccountId, plans.AccountPlan](self._plans)
+        self.situation = Shared[AccountId, plans.Situation](self._situations)
         self.key_last_used = Shared[str, datetime | None](self._key_last_used)
         self.key_names = Shared[str, str | None](self._key_names)
         self.live_limits = Shared[str, list[LimitAnswer] | None](self._live_limits)
@@ -59,6 +60,13 @@ class Loaders:
 
     async def _plans(self, account_ids: list[AccountId]) -> Sequence[plans.AccountPlan]:
         return [await plans.get_account_plan(self._tx, account_id) for account_id in account_ids]
+
+    async def _situations(self, account_ids: list[AccountId]) -> Sequence[plans.Situation]:
+        found = [await self.account.load(account_id) for account_id in account_ids]
+        return [
+            await plans.load_situation(self._tx, account, await load_used(self._tx, account, self._limiter))
+            for account in found
+        ]
 
     async def _secrets(self, key_ids: list[str]) -> Sequence[list[keys.KeySecret]]:
         found: dict[str, list[keys.KeySecret]] = defaultdict(list)

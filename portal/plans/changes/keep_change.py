@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portal import audit
-from portal.accounts import Account, bump_policy_version, get_account, lock_account
+from portal.accounts import Account, bump_policy_version, lock_account
 from portal.core.actor import Actor
 from portal.core.database import Tx
 from portal.plans import store
@@ -44,9 +44,9 @@ class LockedAccount:
         return self.situation.history.state.terms
 
 
-async def load_situation(tx: Tx, account_id: str, used: Used) -> Situation:
+async def load_situation(tx: Tx, account: Account, used: Used) -> Situation:
     """Return an account's situation now, to show what a choice would be."""
-    return (await _read(tx, await get_account(tx, account_id), used)).situation
+    return (await _read(tx, account, used)).situation
 
 
 async def lock_situation(tx: Tx, account_id: str, used: Used = NOTHING_USED) -> LockedAccount:

@@ -42,7 +42,7 @@ async def load_plans_held(tx: Tx, account_id: str) -> list[Holding]:
 async def load_changes(tx: Tx, account: Account) -> list[PlanChange]:
     """Return all changes of an account in order; the first is its opening, on the default plan."""
     choices = await store.list_choices(tx, account.id)
-    first = await store.get_first_plan(tx, account)
+    first = await store.get_first_plan(tx, account.id)
     opened_at = min([account.created_at, *[choice.chosen_at - MOMENT for choice in choices[:1]]])
     opening = PlanChange(opened_at, ChangeKind.OPENING, terms_of(first), 0, opened_at)
     terms = {opening.terms.key: opening.terms}

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 import strawberry
 
-from portal import check, plans, usage
+from portal import check, plans
 from portal.core.actor import Permission
 from portal.core.errors import Conflict, NotFound
 from portal.core.ids import AccountId
@@ -88,7 +88,7 @@ class PlanChangeQueries:
         self, info: Info, plan_id: PlanId, version: PlanVersion = None
     ) -> PlanChangePreview | None:
         tx, actor = info.context.tx, info.context.actor
-        situation = await _situation(info)
+        situation = await info.context.loaders.situation.load(info.context.actor.account_id)
         try:
             plan = await plans.get_visible_plan(tx, actor, plan_id)
         except NotFound:
@@ -102,7 +102,7 @@ class PlanChangeQueries:
     @resolver("What choosing each plan on offer would be now, in display order.")
     @requires(Permission.PLAN_READ)
     async def preview_plan_changes(self, info: Info) -> list[PlanChangePreview]:
-        situation = await _situation(info)
+        situation = await info.context.loaders.situation.load(info.context.actor.account_id)
         return [_previewed(situation, plan) for plan in await plans.list_offered_plans(info.context.tx)]
 
     @resolver(
@@ -111,7 +111,7 @@ class PlanChangeQueries:
     )
     @requires(Permission.PLAN_READ)
     async def preview_undo(self, info: Info) -> PlanChangePreview | None:
-        situation = await _situation(info)
+        situation = await info.context.loaders.situation.load(info.context.actor.account_id)
         before = plans.undoable_upgrade(situation)
         if before is None:
             return None
@@ -127,22 +127,9 @@ def _previewed(situation: plans.Situation, plan: plans.Plan) -> PlanChangePrevie
     return PlanChangePreview.of(plan, situation, change)
 
 
-async def _situation(info: Info) -> plans.Situation:
-    account_id = info.context.actor.account_id
-    return await plans.load_situation(info.context.tx, account_id, await _used(info, account_id))
-
-
 async def _used(info: Info, account_id: AccountId) -> plans.Used:
-    """Return what was used in the period and today, as checks count it: also what is not ingested yet."""
-    tx, limiter = info.context.tx, info.context.limiter
     account = await info.context.loaders.account.load(account_id)
-    period = await plans.load_period_at(tx, account, tx.now)
-    ingested = await usage.used_in_period(tx, account_id, period.name)
-    midnight = period.start_of(period.day_number(tx.now))
-    today = await usage.billable_units(tx, account_id, midnight, period.end)
-    live = None if limiter is None else await check.load_live_used(limiter, account_id, period)
-    waiting = max(0, (live or 0) - ingested)
-    return plans.Used(ingested + waiting, today + waiting)
+    return await check.load_used(info.context.tx, account, info.context.limiter)
 
 
 @strawberry.type(description="The choice is made: the account is on the plan, or will be with the next billing month.")
