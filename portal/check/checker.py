@@ -26,11 +26,13 @@ from portal.core.concurrency.single_flight import SingleFlight
 from portal.core.concurrency.waiting import wait_for_callback
 from portal.core.database import Database
 from portal.core.outages.database_errors import is_dependency_unavailable
+from portal.core.outages.rate_limited_log import RateLimitedLog
 from portal.keys import secret_digest, secret_problem
 from portal.limits import Decision, Limiter, LimitRequest, LimitsUnavailable, Mode, Retry, Seed, Status
 from portal.usage import Journal
 
 MAX_ROUNDS = 5
+_log = RateLimitedLog(__name__)
 _ANSWERED = frozenset({Status.ADMITTED, Status.REPEATED})
 _ADMITTED, _REPEATED, _STALE, _UNSEEDED = Status.ADMITTED, Status.REPEATED, Status.STALE, Status.UNSEEDED
 _REUSED = Status.REUSED
@@ -270,6 +272,9 @@ class Checker:
         except LimitsUnavailable as error:
             self._on_redis_unavailable(job, self._build_limit_request(job), error)
         else:
+            if any(job.seed.used.values()):  # so Redis has lost them: a new account has none anywhere
+                shard = self.limiter.shard_of(policy.account_id).connection.name
+                _log.warning("counters_lost", shard=shard, account=policy.account_id)
             self._ask_again(job, CachedPolicy(policy))
 
     def _ask_again(self, job: _Job, cached: CachedPolicy | None) -> None:

@@ -46,3 +46,7 @@ class RequestIds:
     def now_us(self) -> int:
         """Return Redis's clock as far as this process knows it."""
         return monotonic_ns() // 1000 + self._offset_us
+
+    def clock_error_seconds(self) -> float:
+        """Return how far this machine's clock is before Redis's, below 0 where it is behind."""
+        return (to_microseconds(utc_now()) - self.now_us()) / 1_000_000

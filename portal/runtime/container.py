@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from portal.accounts import SignInThrottle
 from portal.check import Checker, PolicyCache, PolicyInvalidator, RestoredDatabase, ServiceTokens, SharedTokens
 from portal.core.database import Database
+from portal.core.logs import get_log
 from portal.core.messaging.bus import USAGE_RECORDED, Bus, InProcessBus
 from portal.core.rabbit import RabbitBus
 from portal.core.redis.address import parse_shard
@@ -26,6 +27,8 @@ from web.graphql.live_connections import ConnectionRegistry
 from web.services import WebServices
 
 TIMEOUT_SECONDS = 1.0
+CLOCK_ERROR_SECONDS = 2.0
+NTP = "Run NTP here and where Redis runs: checks and their usage go by Redis's clock, sessions and logs by this one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,9 @@ async def _read_redis_clock(limiter: Limiter, checker: Checker) -> None:
         with suppress(LimitsUnavailable):
             seconds, micros = await shard.connection.call("TIME", timeout_seconds=TIMEOUT_SECONDS)
             checker.ids.sync_clock(int(seconds) * 1_000_000 + int(micros))
+            error = checker.ids.clock_error_seconds()
+            if abs(error) >= CLOCK_ERROR_SECONDS:
+                get_log(__name__).warning("clock_wrong", shard=shard.connection.name, seconds=round(error, 3), hint=NTP)
             return
 
 

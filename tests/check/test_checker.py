@@ -6,11 +6,13 @@ from datetime import timedelta
 import msgspec
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from portal import keys
 from portal.check import CheckResponse, Code
 from portal.check.request import CheckRequest
 from portal.core.actor import Actor
+from portal.runtime.container import CLOCK_ERROR_SECONDS
 from tests.check.conftest import MakeKey, Process
 
 SERVICE = "svc_1"
@@ -195,6 +197,25 @@ async def test_a_redis_that_lost_everything_is_seeded_from_postgresql(
             text("INSERT INTO usage_periods VALUES (:id, to_char(now(), 'YYYY-MM'), 700)"), {"id": owner.account_id}
         )
     await process.limiter.shard_of(owner.account_id).connection.call("DEL", f"account:{owner.account_id}")
-    answer = await ask(process, made.secret)
+    with capture_logs() as logs:
+        answer = await ask(process, made.secret)
+        await ask(process, (await make_key(owner)).secret)
     assert answer.quota is not None
     assert answer.quota.used == 701
+    assert [(line["event"], line["account"]) for line in logs] == [("counters_lost", owner.account_id)]
+
+
+async def test_a_new_account_has_lost_nothing(process: Process, make_key: MakeKey, owner: Actor) -> None:
+    with capture_logs() as logs:
+        await ask(process, (await make_key(owner)).secret)
+    assert (logs, process.checker.unseeded_count) == ([], 1)
+
+
+async def test_the_clock_of_this_machine_is_held_against_that_of_redis(
+    process: Process, make_key: MakeKey, owner: Actor
+) -> None:
+    await ask(process, (await make_key(owner)).secret)
+    ids = process.checker.ids
+    assert abs(ids.clock_error_seconds()) < CLOCK_ERROR_SECONDS
+    ids.sync_clock(ids.now_us() - 3_600_000_000)
+    assert ids.clock_error_seconds() > 3_500

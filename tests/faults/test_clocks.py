@@ -175,3 +175,4 @@ async def test_an_expiry_goes_by_redis_and_not_by_the_process(
     ):
         told = [(await client.check({"key": made.secret})).document["code"] for _ in range(3)]
     assert told == [expected] * 3
+    assert "clock_wrong" in served.log("serve")

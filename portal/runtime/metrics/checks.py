@@ -76,6 +76,11 @@ class CheckMetrics(ProcessCollector):
         yield CounterMetricFamily(
             "portal_checks_unseeded", "Checks for which Redis had no counters yet.", self._checker.unseeded_count
         )
+        yield GaugeMetricFamily(
+            "portal_clock_error_seconds",
+            "How far this machine's clock is before that of the Redis that decided last; below 0: behind.",
+            self._checker.ids.clock_error_seconds(),
+        )
 
     def _policies(self) -> Iterator[Metric]:
         policies = self._checker.policies

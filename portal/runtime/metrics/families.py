@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 MAX = frozenset(
     {
         "portal_build_info",
+        "portal_clock_error_seconds",
         "portal_ingest_lag_seconds",
         "portal_ingest_largest_transaction",
         "portal_invoices_overdue",
