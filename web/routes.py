@@ -67,6 +67,13 @@ ACTIONS = (
         personal.after_switch_account,
     ),
     Action(
+        "/settings/time-zone",
+        "settings/set_time_zone",
+        personal.PAGE,
+        personal.set_time_zone_variables,
+        personal.after_set_time_zone,
+    ),
+    Action(
         "/settings/sessions/revoke-others",
         "settings/revoke_other_sessions",
         personal.PAGE,

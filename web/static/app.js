@@ -18,6 +18,12 @@ function prepare(root) {
   }
 }
 
+// A form that asks for a time zone proposes the browser's, where it is one of those that there are.
+for (const select of document.querySelectorAll("select[data-browser-zone]")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if ([...select.options].some((option) => option.value === zone)) select.value = zone;
+}
+
 async function copy(button) {
   const source = document.getElementById(button.dataset.copy);
   try {

@@ -8,7 +8,7 @@ from portal import audit
 from portal.accounts import store
 from portal.accounts.identity.passwords import hash_password
 from portal.accounts.models import Account, Membership, Person
-from portal.accounts.rules import check_password, normal_email
+from portal.accounts.rules import check_password, check_time_zone, normal_email
 from portal.core.actor import Actor, Role
 from portal.core.database import Tx
 from portal.core.errors import Conflict
@@ -24,6 +24,7 @@ class NewAccount:
     password: str
     name: str
     account_name: str
+    time_zone: str = "UTC"
 
 
 async def hash_new_password(new: NewAccount) -> str:
@@ -50,7 +51,7 @@ async def sign_up(
     except IntegrityError:
         # Somebody else took the address between our look and our insert.
         raise _is_known() from None
-    account = await tx.insert(Account(id=new_id("acct"), name=account_name, created_at=tx.now))
+    account = await tx.insert(Account(id=new_id("acct"), name=account_name, time_zone=new.time_zone, created_at=tx.now))
     await tx.insert(Membership(account_id=account.id, person_id=person.id, role=Role.OWNER.value, created_at=tx.now))
     actor = Actor("person", person.id, AccountId(account.id), role=Role.OWNER, address=address)
     await audit.record(tx, actor, SIGN_UP, account.id)
@@ -62,6 +63,7 @@ def _check(new: NewAccount) -> tuple[str, str, str]:
     email = normal_email(new.email)
     names = check_name(new.name), check_name(new.account_name, "accountName")
     check_password(new.password, email)
+    check_time_zone(new.time_zone)
     return email, *names
 
 

@@ -30,6 +30,8 @@ from web.pages.framework import Form, Problem, lead_from_secret, leave_note, rea
 from web.services import services_of
 
 _REFUSALS = (Invalid, Conflict, TooManyAttempts)
+UTC = "UTC"
+"""The zone of an account whose form names none, as that of an older version."""
 SIGN_IN = "accounts/sign_in"
 SIGN_UP = "accounts/sign_up"
 _FIELDS = {"accountName": "account"}
@@ -94,7 +96,8 @@ async def post_sign_up(request: Request) -> Response:
     """Create a person with an account, and sign them in."""
     form = await read_form(request)
     services = services_of(request)
-    new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"))
+    zone = form.text("timeZone") or UTC
+    new = NewAccount(form.text("email"), form.get("password", ""), form.text("name"), form.text("account"), zone)
     try:
         await services.throttle.allow_sign_up(client_address(request))
         password_hash = await hash_new_password(new)

@@ -27,7 +27,7 @@ _STATUS = {error.code: error.http_status for error in _REFUSALS}
 MESSAGE_FIELDS = frozenset(
     {
         *("account", "allowedIps", "confirm", "email", "environment", "expiresAt"),
-        *("name", "overlapSeconds", "password", "scopes", "sure"),
+        *("name", "overlapSeconds", "password", "scopes", "sure", "timeZone"),
     }
 )
 """The inputs beside which templates show what is wrong; everything else is said above the form."""

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 from portal.core.clock import utc_now
 from web.http.assets import asset
 from web.pages.framework import formatting as formats
+from web.pages.framework.time_zones import time_zone_groups
 from web.services import services_of
 
 FOLDER = Path(__file__).parents[1]
@@ -83,7 +84,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals["asset"] = asset
+    environment.globals |= {"asset": asset, "time_zone_groups": time_zone_groups}
     environment.filters |= {
         "number": formats.number,
         "span": formats.span,

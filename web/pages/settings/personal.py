@@ -37,11 +37,16 @@ def switch_account_variables(page_request: PageRequest) -> dict[str, Any]:
     return {"accountId": page_request.form.text("account") if page_request.form else ""}
 
 
+def set_time_zone_variables(page_request: PageRequest) -> dict[str, Any]:
+    return {"timeZone": page_request.form.text("timeZone") if page_request.form else ""}
+
+
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     permissions = data["viewer"]["permissions"]
     form = page_request.form or Form()
     return {
         "states": STATES,
+        "chosen_zone": form.text("timeZone") or data["viewer"]["account"]["timeZone"],
         "expiries": EXPIRIES,
         "expiry": form.get("expiry", "90d"),
         "access": form.get("access", "all"),
@@ -70,6 +75,15 @@ async def after_revoke_token(page_request: PageRequest, result: dict[str, Any]) 
 
 async def after_switch_account(page_request: PageRequest, result: dict[str, Any]) -> Response:
     return await _back(page_request, "", "You are now working in this account.")
+
+
+async def after_set_time_zone(page_request: PageRequest, result: dict[str, Any]) -> Response:
+    account = result["account"]
+    if account["nextTimeZone"] is None:
+        message = f"The time zone stays {account['timeZone']}."
+    else:
+        message = f"The time zone will be {account['nextTimeZone']} from the next billing period on."
+    return await _back(page_request, "#time-zone", message)
 
 
 async def _back(page_request: PageRequest, place: str, message: str) -> Response:
