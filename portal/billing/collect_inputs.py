@@ -81,7 +81,8 @@ class PlanHistory:
         for held in await plans.load_plans_held(tx, account_id):
             if held.terms.key not in chosen:
                 chosen[held.terms.key] = await plans.get_plan_at(tx, *held.terms.key)
-            changes.append(PlanChange(day_of(held.at, period.time_zone), _plan_on_day(chosen[held.terms.key])))
+            on_day, waited = _plan_on_day(chosen[held.terms.key]), held.kind is None
+            changes.append(PlanChange(day_of(held.at, period.time_zone), on_day, is_at_midnight=waited))
         by_id = {plan_id: plan for (plan_id, _), plan in chosen.items()}
         return cls(account_id, changes, by_id)
 

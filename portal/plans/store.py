@@ -46,7 +46,8 @@ async def list_plans(tx: Tx) -> list[Plan]:
 
 async def get_plan(tx: Tx, plan_id: str) -> Plan:
     """Return the plan in its newest version."""
-    plan = await tx.find(select(Plan).where(col(Plan.id) == plan_id))
+    statement = select(Plan).where(col(Plan.id) == plan_id)
+    plan = await tx.find(statement.execution_options(populate_existing=True))  # PostgreSQL gives ranks and versions
     if plan is None:
         raise NotFound("There is no such plan.", path=("planId",))
     return plan

@@ -32,10 +32,11 @@ class PlanOnDay(NamedTuple):
 
 
 class PlanChange(NamedTuple):
-    """The account chose the plan within this day."""
+    """The account chose the plan within this day; `is_at_midnight`: it is on no other plan before it on that day."""
 
     day: date
     plan: PlanOnDay
+    is_at_midnight: bool = False
 
 
 class Stretch(NamedTuple):
@@ -97,8 +98,11 @@ def plan_on(changes: Sequence[PlanChange], day: date) -> PlanOnDay | None:
     `changes` are in their order.
     """
     before = [change.plan for change in changes if change.day < day][-1:]
-    within = [change.plan for change in changes if change.day == day]
-    return max(reversed(before + within), key=lambda plan: plan.rank, default=None)
+    within = [change for change in changes if change.day == day]
+    if within and within[0].is_at_midnight:
+        before = []
+    held = before + [change.plan for change in within]
+    return max(reversed(held), key=lambda plan: plan.rank, default=None)
 
 
 def plans_by_day(changes: Sequence[PlanChange], days: BillingDays) -> dict[date, PlanOnDay]:
