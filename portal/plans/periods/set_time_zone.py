@@ -12,7 +12,7 @@ from portal.plans.calendar import AccountPeriod, next_period
 from portal.plans.periods import store
 from portal.plans.periods.load_periods import store_periods
 
-SET_TIME_ZONE = audit.Action("account.set_time_zone", "set the time zone")
+SET_TIME_ZONE = audit.Action("account.set_time_zone", "set the time zone to")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,8 @@ async def test_a_zone_is_changed_shown_and_withdrawn(ann: Browser) -> None:
     page = (await ann.get("/settings")).text
     assert "The time zone stays UTC." in page
     assert "Lisbon</dd>" not in page
+    activity = re.sub(r"<[^>]+>|\s+", " ", (await ann.get("/activity")).text)
+    assert re.search(r"set the time zone to +Europe/Lisbon", activity)
 
 
 async def test_what_is_refused_says_why_beside_the_field(ann: Browser) -> None:

@@ -42,5 +42,5 @@ def who(actor: dict[str, Any]) -> str:
 
 def _noted_name(event: dict[str, Any]) -> str:
     details = event["details"]
-    name = details.get("name") or details.get("plan") or details.get("number")
+    name = details.get("name") or details.get("plan") or details.get("number") or details.get("time_zone")
     return str(name) if name else ""

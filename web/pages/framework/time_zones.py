@@ -16,8 +16,8 @@ def time_zone_groups() -> dict[str, list[tuple[str, str]]]:
         region, _, place = name.partition("/")
         if name != PLAIN:
             groups.setdefault(region if place and region != "Etc" else OTHER, []).append((name, _text(place or region)))
-    others = groups.pop(OTHER, [])
-    return {**groups, OTHER: others}
+    without_region = groups.pop(OTHER, [])
+    return {**groups, OTHER: without_region}
 
 
 def _text(place: str) -> str:

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 from web.pages.framework import Page, PageRequest, month, parse_instant
 
+INSTANT = timedelta(microseconds=1)
+
 
 def variables(page_request: PageRequest) -> dict[str, Any]:
     return {"id": page_request.request.path_params["id"]}
@@ -18,7 +20,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
         return {}
     zone = ZoneInfo(page_request.zone)
     start, end = (parse_instant(invoice[name]).astimezone(zone) for name in ("periodStart", "periodEnd"))
-    return {"month": month, "first_day": start.date(), "last_day": (end - timedelta(days=1)).date()}
+    return {"month": month, "first_day": start.date(), "last_day": (end - INSTANT).date()}
 
 
 PAGE = Page("/invoices/{id}", "invoices/invoice_page", variables, view)
