@@ -22,7 +22,6 @@ from portal.billing.first_model.fees import (
     PlanOnDay,
     chargeable_days,
     charged_days,
-    day_of,
     days_of,
     fees_due,
     group_consecutive_days,
@@ -47,7 +46,7 @@ async def collect_inputs(
 
     `closed` are the periods before it, as far as they are billed.
     """
-    history = await PlanHistory.load(tx, account_id, period)
+    history = await PlanHistory.load(tx, account_id, periods)
     is_month = period == plans.month_period(period.name, period.time_zone)
     by_plan = await history.usage_by_plan(tx, period, units)
     return InvoiceInputs(
@@ -64,7 +63,7 @@ async def collect_inputs(
 
 @dataclass(frozen=True, slots=True)
 class PlanHistory:
-    """Days are those of the time zone of the period that it was loaded for.
+    """Days are those of the account's periods.
 
     `changes` are in their order; the first one is the account's opening.
     """
@@ -74,15 +73,15 @@ class PlanHistory:
     plans: dict[str, Plan]
 
     @classmethod
-    async def load(cls, tx: Tx, account_id: str, period: AccountPeriod) -> Self:
-        """Load the plans that an account has held, by the days of a period's zone. Without a choice: the default."""
+    async def load(cls, tx: Tx, account_id: str, periods: AccountPeriods) -> Self:
+        """Load the plans that an account has held, by the days of its periods. Without a choice: the default."""
         chosen: dict[tuple[str, int], Plan] = {}
         changes = []
         for held in await plans.load_plans_held(tx, account_id):
             if held.terms.key not in chosen:
                 chosen[held.terms.key] = await plans.get_plan_at(tx, *held.terms.key)
             on_day, waited = _plan_on_day(chosen[held.terms.key]), held.kind is None
-            changes.append(PlanChange(day_of(held.at, period.time_zone), on_day, is_at_midnight=waited))
+            changes.append(PlanChange(periods.day_at(held.at), on_day, is_at_midnight=waited))
         by_id = {plan_id: plan for (plan_id, _), plan in chosen.items()}
         return cls(account_id, changes, by_id)
 
@@ -154,7 +153,7 @@ async def _late_usage(tx: Tx, account_id: str, periods: AccountPeriods, closed: 
     invoice = await store.find_invoice_of(tx, account_id, closed.period)
     if invoice is None:
         period = periods.named(closed.period)
-        history = await PlanHistory.load(tx, account_id, period)
+        history = await PlanHistory.load(tx, account_id, periods)
         metered = (await history.usage_by_plan(tx, period, 0))[-1]
         return LateUsage(replace(metered, units=closed.used), closed.billed)
     *earlier, last = inputs_from(invoice.inputs).usage

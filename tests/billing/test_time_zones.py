@@ -93,3 +93,32 @@ async def test_late_usage_of_a_moved_period_is_found_in_it(own: Database) -> Non
     await ingest_usage(own, encode_batch([late]))
     done = (await finalize_all(own, account_id))[0]
     assert ("adjustment", first.name, 2_000_000) in [line[:3] for line in await lines(own, account_id, done.invoice)]
+
+
+@pytest.mark.parametrize(("first", "zones"), MOVES)
+@pytest.mark.parametrize("before", [timedelta(minutes=30), timedelta(hours=20)])
+async def test_a_plan_that_was_left_in_the_last_hours_of_a_period_has_no_day_of_the_next(
+    own: Database, first: str, zones: list[str], before: timedelta
+) -> None:
+    """Whatever date those hours have in the zone of the next period."""
+    account_id, periods = await moved(own, first, zones)
+    await choose(own, account_id, "pro", periods[0].start + DAY + SECOND)
+    async with own.transaction() as tx:
+        await tx.execute(
+            text("""
+                INSERT INTO plan_choices (account_id, chosen_at, plan_id)
+                SELECT :account, :at, id FROM plans WHERE slug = 'free'
+            """),
+            {"account": account_id, "at": periods[0].end - before},
+        )
+        await tx.execute(
+            text("""
+                UPDATE subscriptions SET started_at = :at, plan_id = (SELECT id FROM plans WHERE slug = 'free')
+                WHERE account_id = :account
+            """),
+            {"account": account_id, "at": periods[0].end - before},
+        )
+    done = await finalize_all(own, account_id)
+    found = await lines(own, account_id, done[0].invoice)
+    assert [(kind, name) for kind, name, *_ in found if kind == "fee"] == [("fee", periods[0].name)]
+    assert [one.invoice is None for one in done[1:]] == [True] * (len(done) - 1)

@@ -51,6 +51,7 @@ def test_each_instant_is_in_one_period_whatever_was_chosen_and_stored(chosen: li
         assert period.end == following.start
         for instant in (period.start, period.end - MICROSECOND, period.start + (period.end - period.start) / 2):
             assert whole.at(instant) == whole.named(period.name) == period
+            assert whole.day_at(instant) in period.days
         assert whole.after(period) == following
     ahead = data.draw(st.timedeltas(-CLOCKS_APART, timedelta(days=25)))
     instant = data.draw(st.datetimes(*(moment.replace(tzinfo=None) for moment in (known[1].start, later.start))))

@@ -7,10 +7,9 @@ since, the days are given back and the new plan's charged.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from portal.plans import AccountPeriod
 
@@ -85,11 +84,6 @@ class BillingDays:
 def days_of(period: AccountPeriod) -> BillingDays:
     """Return the days of a billing period in its time zone."""
     return BillingDays(period.name, period.days[0], period.days[-1])
-
-
-def day_of(instant: datetime, time_zone: str) -> date:
-    """Return the day of an instant in the account's time zone."""
-    return instant.astimezone(ZoneInfo(time_zone)).date()
 
 
 def plan_on(changes: Sequence[PlanChange], day: date) -> PlanOnDay | None:

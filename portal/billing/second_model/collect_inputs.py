@@ -25,7 +25,7 @@ from portal.billing.second_model.inputs import (
 )
 from portal.core.database import Tx
 from portal.core.money import Money
-from portal.plans import AccountPeriod, PeriodHistory
+from portal.plans import AccountPeriod, AccountPeriods, PeriodHistory
 from portal.usage import ClosedPeriod
 
 LoadHistory = Callable[[Tx, str, str], Awaitable[PeriodHistory]]
@@ -97,7 +97,7 @@ async def _late_usage_of_first_model(
     What it adjusted itself stands at the plan that the month ended on, and is put where it belongs now.
     """
     period = inputs.billed_period
-    history = await PlanHistory.load(tx, account_id, period)
+    history = await PlanHistory.load(tx, account_id, AccountPeriods((period,)))
     now = {metered.plan_id: metered.units for metered in await history.usage_by_plan(tx, period, closed.used)}
     adjusted: dict[str, int] = {}
     for (plan_id, _), units in (await store.adjusted_units(tx, account_id, closed.period)).items():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from portal.plans.calendar import AccountPeriod, first_period, month_period, next_period
+from portal.plans.calendar import AccountPeriod, first_period, month_period
 
 CLOCKS_APART = timedelta(hours=2)
 """How far the clock of a process that uses the periods may be behind the clock of the one that computed them."""
@@ -13,8 +13,8 @@ CLOCKS_APART = timedelta(hours=2)
 class AccountPeriods:
     """All periods of an account: those of `stored`, in order and at least one, and those that follow from them.
 
-    No zone changes without a stored period, so those before the first are months of its zone, and those after the last
-    follow it in its zone. Whoever computes them at whatever time gets the same.
+    No zone changes without a stored period, and each ends with a month of its zone: so those before the first and after
+    the last are months of its zone. Whoever computes them at whatever time gets the same.
     """
 
     stored: tuple[AccountPeriod, ...]
@@ -23,19 +23,20 @@ class AccountPeriods:
         """Return the period that holds the instant."""
         for period in reversed(self.stored):
             if period.start <= instant:
-                while period.end <= instant:
-                    period = next_period(period, period.time_zone)
-                return period
+                return period if instant < period.end else first_period(instant, period.time_zone)
         return first_period(instant, self.stored[0].time_zone)
+
+    def day_at(self, instant: datetime) -> date:
+        """Return the day that holds the instant, of the days of its own period: no two periods share one."""
+        period = self.at(instant)
+        return period.days[period.day_number(instant)]
 
     def named(self, name: str) -> AccountPeriod:
         """Return the period called YYYY-MM. Raises ValueError for another form."""
         date.fromisoformat(f"{name}-01")
         for period in reversed(self.stored):
             if period.name <= name:
-                while period.name < name:
-                    period = next_period(period, period.time_zone)
-                return period
+                return period if period.name == name else month_period(name, period.time_zone)
         return month_period(name, self.stored[0].time_zone)
 
     def after(self, period: AccountPeriod) -> AccountPeriod:
