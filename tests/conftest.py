@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
@@ -20,6 +21,11 @@ from portal.usage import ensure_partitions
 from tests.broker.find import running_broker
 from tests.matrix import summary
 from tests.selection import ByPlace, count_left_out, is_slow, left_out, mark_item
+
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("calm")  # what is tested is not how busy the machine is
 
 
 @pytest.hookimpl(tryfirst=True)

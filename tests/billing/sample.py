@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from portal.billing import Charge, ChargeModel, Share, Tariff, Tier, parse_tariff, rate_usage
@@ -41,9 +40,6 @@ def amounts_of(tariff: Tariff, quantity: str | int, share: Share | None = None) 
     lines = rate_usage(tariff, quantities) if share is None else rate_usage(tariff, quantities, share)
     return [line.amount for line in lines]
 
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""What is tested is arithmetic, not how busy the machine is."""
 
 quantities = st.decimals(0, 10**15, places=12) | st.integers(0, 10**4).map(Decimal)
 prices = st.decimals(0, 1000, places=12) | st.integers(0, 100).map(Decimal)

@@ -12,7 +12,7 @@ from portal.billing import Tariff, add_up, parse_new_tariff, parse_tariff, rate_
 from portal.billing.new_tariff import MAX_AMOUNT, MAX_COUNTED
 from portal.core.errors import Invalid
 from portal.plans.catalogue.starter_catalogue import STARTER_PLANS
-from tests.billing.sample import GRADUATED, PER_UNIT, VOLUME, document_of, tariffs, unhurried
+from tests.billing.sample import GRADUATED, PER_UNIT, VOLUME, document_of, tariffs
 
 HIGHEST = "999999999999999"
 STORED = Decimal(10) ** 32
@@ -71,7 +71,6 @@ def test_the_starter_catalogue_says_what_is_included_as_free_units(plan: dict[st
         ]
 
 
-@unhurried
 @given(tariffs(), st.integers(0, 2**63 - 1) | st.just(2**63 - 1))
 def test_no_amount_of_a_tariff_that_is_taken_is_too_large(tariff: Tariff, units: int) -> None:
     try:

@@ -40,7 +40,6 @@ def graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> Line:
     return line
 
 
-@sample.unhurried
 @given(sample.tariffs(), both_codes, sample.shares)
 def test_each_part_is_exact_and_a_line_is_their_sum_rounded_once(
     tariff: Tariff, used: dict[str, Decimal], share: Share
@@ -53,7 +52,6 @@ def test_each_part_is_exact_and_a_line_is_their_sum_rounded_once(
             assert Fraction(line.amount) == half_up(exact, tariff.currency)
 
 
-@sample.unhurried
 @given(sample.tariffs(), both_codes)
 def test_the_parts_of_usage_are_all_units_of_it(tariff: Tariff, used: dict[str, Decimal]) -> None:
     for charge, line in zip(tariff.charges, rate_usage(tariff, used), strict=False):
@@ -61,7 +59,6 @@ def test_the_parts_of_usage_are_all_units_of_it(tariff: Tariff, used: dict[str, 
             assert sum(Fraction(part.quantity) for part in line.parts) == used[charge.code] == line.quantity
 
 
-@sample.unhurried
 @given(sample.tariffs(), both_codes, sample.shares)
 def test_the_sum_stays_within_the_tariffs_bounds(tariff: Tariff, used: dict[str, Decimal], share: Share) -> None:
     lines = rate_usage(tariff, used, share)
@@ -74,20 +71,17 @@ def test_the_sum_stays_within_the_tariffs_bounds(tariff: Tariff, used: dict[str,
     assert all(line.amount for line in lines if line.kind in BOUNDS)
 
 
-@sample.unhurried
 @given(sample.tiers(), sample.quantities, sample.quantities)
 def test_graduated_never_costs_less_for_more(tiers: tuple[Tier, ...], one: Decimal, other: Decimal) -> None:
     assert graduated(tiers, min(one, other)).amount <= graduated(tiers, max(one, other)).amount
 
 
-@sample.unhurried
 @given(sample.tiers(), sample.quantities)
 def test_graduated_tiers_of_one_price_are_that_price_for_each_unit(tiers: tuple[Tier, ...], quantity: Decimal) -> None:
     same = tuple(replace(tier, unit=D("0.07"), flat=D(0)) for tier in tiers)
     assert Fraction(graduated(same, quantity).amount) == half_up(Fraction(quantity) * Fraction("0.07"), "EUR")
 
 
-@sample.unhurried
 @given(sample.tariffs(), both_codes, sample.shares, st.randoms(use_true_random=False))
 def test_the_order_of_charges_changes_no_total(
     tariff: Tariff, used: dict[str, Decimal], share: Share, random: Random
@@ -101,7 +95,6 @@ def test_the_order_of_charges_changes_no_total(
     assert totals[0] == totals[1]
 
 
-@sample.unhurried
 @given(sample.charges())
 def test_using_nothing_costs_flat_fees_only(charge: Charge) -> None:
     line = rate_usage(Tariff("EUR", (charge,)), {})[0]
@@ -109,7 +102,6 @@ def test_using_nothing_costs_flat_fees_only(charge: Charge) -> None:
     assert Fraction(line.amount) == half_up(Fraction(flat), "EUR")
 
 
-@sample.unhurried
 @given(sample.sizes, sample.prices, sample.quantities, sample.sizes)
 def test_packages_cover_what_was_used_and_one_less_would_not(
     size: Decimal, price: Decimal, quantity: Decimal, free: Decimal
@@ -122,7 +114,6 @@ def test_packages_cover_what_was_used_and_one_less_would_not(
     assert not packages or Fraction(packages - 1) * Fraction(size) < paid
 
 
-@sample.unhurried
 @given(sample.tariffs(), both_codes, sample.shares)
 def test_the_callers_context_changes_nothing(tariff: Tariff, used: dict[str, Decimal], share: Share) -> None:
     lines = rate_usage(tariff, used, share)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from portal.billing import Share, days_covered, prorate
 from portal.billing.prorate import WHOLE
 from portal.core.errors import Invalid
-from tests.billing.sample import D, currencies, prices, shares, unhurried
+from tests.billing.sample import D, currencies, prices, shares
 
 START = date(2026, 10, 1)
 AUGUST = (date(2026, 8, 1), date(2026, 8, 31))
@@ -34,7 +34,6 @@ def test_a_share_is_rounded_half_up(amount: str, days: int, of_days: int, curren
     assert str(prorate(D(amount), Share(days, of_days), currency)) == part
 
 
-@unhurried
 @given(prices, shares, currencies)
 def test_a_credit_is_the_charge_with_the_other_sign(amount: Decimal, share: Share, currency: str) -> None:
     part = prorate(amount, share, currency)
@@ -42,7 +41,6 @@ def test_a_credit_is_the_charge_with_the_other_sign(amount: Decimal, share: Shar
     assert 0 <= part <= prorate(amount, WHOLE, currency)
 
 
-@unhurried
 @given(prices, shares)
 def test_it_is_off_by_half_a_minor_unit_at_most(amount: Decimal, share: Share) -> None:
     exact = Fraction(amount) * share.days / share.of_days
@@ -64,7 +62,6 @@ def test_both_end_days_count(first: date, last: date, period: tuple[date, date],
     assert days_covered(first, last, *period) == share
 
 
-@unhurried
 @given(st.integers(1, 366), st.data())
 def test_two_stretches_that_meet_are_the_whole(length: int, data: st.DataObject) -> None:
     end = START + timedelta(days=length)

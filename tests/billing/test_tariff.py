@@ -10,7 +10,7 @@ from hypothesis import given
 
 from portal.billing import Charge, ChargeModel, Tariff, Tier, parse_tariff, tariff_document
 from portal.core.errors import Invalid
-from tests.billing.sample import GRADUATED, PER_UNIT, D, document_of, sloppy_documents, tariff_of, tariffs, unhurried
+from tests.billing.sample import GRADUATED, PER_UNIT, D, document_of, sloppy_documents, tariff_of, tariffs
 
 EXAMPLE = """{"currency": "EUR", "charges": [
   {"code": "calls", "model": "graduated", "free_units": 5,
@@ -72,7 +72,6 @@ def test_equal_tariffs_have_one_document() -> None:
     assert json.dumps(tariff_document(tariff_of(minimum="-0"))) == json.dumps(tariff_document(tariff_of(minimum=0)))
 
 
-@unhurried
 @given(tariffs())
 def test_the_document_is_read_back(tariff: Tariff) -> None:
     document = json.loads(json.dumps(tariff_document(tariff)))
@@ -189,7 +188,6 @@ def test_a_document_is_read_or_refused_as_ever(recorded: dict[str, Any]) -> None
         assert hashlib.sha256(canonical.encode()).hexdigest() == recorded["sha256"]
 
 
-@unhurried
 @given(sloppy_documents())
 def test_any_document_is_read_or_refused_with_a_place_in_it(document: dict[str, Any]) -> None:
     read = outcome(document)
