@@ -22,9 +22,7 @@ from tests.broker.find import running_broker
 from tests.matrix import summary
 from tests.selection import ByPlace, count_left_out, is_slow, left_out, mark_item
 
-hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("calm")  # what is tested is not how busy the machine is
 
 
