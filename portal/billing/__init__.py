@@ -22,6 +22,7 @@ from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.new_tariff import normalize_plan_tariff, parse_new_tariff
 from portal.billing.number import MAX_NUMBERED, number_invoices
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
+from portal.billing.plan_month import PlanMonth, price_plan_month
 from portal.billing.prorate import Share, days_covered, prorate
 from portal.billing.rate import Line, Totals, add_up, rate_usage
 from portal.billing.second_model import invoice_inputs
@@ -49,6 +50,7 @@ __all__ = [
     "InvoiceLine",
     "Line",
     "LineComponent",
+    "PlanMonth",
     "Share",
     "Tariff",
     "Tier",
@@ -79,6 +81,7 @@ __all__ = [
     "parse_tariff_or_none",
     "part_document",
     "parts_from",
+    "price_plan_month",
     "prorate",
     "rate_usage",
     "record_failure",

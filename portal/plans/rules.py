@@ -11,6 +11,10 @@ class Pace:
     units: int
     seconds: int
 
+    def units_in(self, seconds: int) -> int:
+        """Return the whole units that a time of so many seconds would have."""
+        return self.units * seconds // max(1, self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -23,7 +27,7 @@ class Forecast:
 def forecast(used: int, limit: int | None, pace: Pace, now: datetime, end: datetime) -> Forecast:
     """Extrapolate to the period's end, in whole units and seconds. A quota that is used up ends now."""
     left = max(0, int((end - now).total_seconds()))
-    expected = used + pace.units * left // max(1, pace.seconds)
+    expected = used + pace.units_in(left)
     if limit is None or expected < limit:
         return Forecast(expected, None)
     missing = max(0, limit - used)

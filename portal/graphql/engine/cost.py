@@ -42,6 +42,7 @@ WEIGHTS = {
     "Usage.previous": 50,
     "Query.topUsage": 50,
     "Quota.forecast": 50,
+    "PlanChangePreview.monthAtPace": 5,
     "Query.keysNeedingAttention": 50,
     "Query.auditChain": 50,
     "UsageRequestConnection.totalCount": 20,

@@ -4,7 +4,8 @@ import asyncio
 from asyncio import Future, ensure_future, shield
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -17,6 +18,16 @@ from portal.limits import Limiter
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+PACE, MIN_PACE, PACE_STEP = timedelta(days=7), timedelta(hours=1), timedelta(days=1)
+"""What a pace is measured over, at least and in steps of."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPace:
+    """A pace, and since when it is measured: 7 days ago, or when the account was opened."""
+
+    pace: plans.Pace
+    since: datetime
 
 
 class Shared(DataLoader[Key, Value]):
@@ -46,6 +57,7 @@ class Loaders:
         self.entitlements = Shared[str, plans.Entitlement](self._entitlements)
         self.account = Shared[AccountId, accounts.Account](self._accounts)
         self.plan = Shared[AccountId, plans.AccountPlan](self._plans)
+        self.pace = Shared[AccountId, MeasuredPace](self._paces)
         self.situation = Shared[AccountId, plans.Situation](self._situations)
         self.key_last_used = Shared[str, datetime | None](self._key_last_used)
         self.key_names = Shared[str, str | None](self._key_names)
@@ -60,6 +72,9 @@ class Loaders:
 
     async def _plans(self, account_ids: list[AccountId]) -> Sequence[plans.AccountPlan]:
         return [await plans.get_account_plan(self._tx, account_id) for account_id in account_ids]
+
+    async def _paces(self, account_ids: list[AccountId]) -> Sequence[MeasuredPace]:
+        return [await _measure_pace(self._tx, await self.account.load(account_id)) for account_id in account_ids]
 
     async def _situations(self, account_ids: list[AccountId]) -> Sequence[plans.Situation]:
         found = [await self.account.load(account_id) for account_id in account_ids]
@@ -116,3 +131,14 @@ class Loaders:
     async def _entitlements(self, account_ids: list[str]) -> Sequence[plans.Entitlement]:
         """Load the caller's own entitlement, from the plan that other fields may have loaded."""
         return [plans.entitlement_from((await self.plan.load(self._account_id)).plan) for _ in account_ids]
+
+
+async def _measure_pace(tx: Tx, account: accounts.Account) -> MeasuredPace:
+    """Measure the account's pace by its usage history."""
+    query = usage.UsageQuery(start=tx.now - PACE, end=tx.now, granularity=usage.Granularity.DAY)
+    series = await usage.usage_series(tx, account.id, query)
+    first_use = next((point.at for point in series.points if point.totals.calls), tx.now)
+    was_used_before = first_use < account.created_at - PACE_STEP  # usage that was brought along
+    begun = first_use if was_used_before else account.created_at
+    since = max(series.start, min(begun, tx.now - MIN_PACE))
+    return MeasuredPace(plans.Pace(series.totals.billable, int((tx.now - since).total_seconds())), since)

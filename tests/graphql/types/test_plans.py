@@ -34,6 +34,13 @@ async def test_an_account_without_a_subscription_is_on_the_default_plan(
     assert pro["startedAt"]
 
 
+async def test_a_month_without_use_costs_the_price(answer: Answer, owner: Actor) -> None:
+    document = "{ previewPlanChanges { plan { slug } monthAtPace { units denied cost { amount currency } } } }"
+    months = {one["plan"]["slug"]: one["monthAtPace"] for one in (await answer(owner, document))["previewPlanChanges"]}
+    assert months["free"] == {"units": 0, "denied": 0, "cost": {"amount": "0.00", "currency": "EUR"}}
+    assert months["pro"]["cost"] == {"amount": "49.00", "currency": "EUR"}
+
+
 async def test_quota(answer: Answer, owner: Actor, make_account: MakeAccount) -> None:
     quota = (await answer(owner, QUOTA))["quota"]
     assert (quota["limit"], quota["used"], quota["remaining"], quota["isOverageAllowed"]) == (10_000, 0, 10_000, False)

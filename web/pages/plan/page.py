@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from web.pages.framework import Page, PageRequest, duration, money, number, percent, redirect_with, with_currency
-from web.pages.plan.forecast import describe_forecast
+from web.pages.plan.forecast import describe_forecast, describe_month, pace_in_words
 from web.pages.plan.usage_prices import usage_prices
 
 
@@ -20,7 +20,8 @@ def subscribe_variables(page_request: PageRequest) -> dict[str, Any]:
 def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
     quota = data["quota"]
     current = data["subscription"]["plan"]
-    previews = {preview["plan"]["id"]: _preview(preview) for preview in data["previewPlanChanges"]}
+    pace = pace_in_words(quota["forecast"]["since"], page_request.now)
+    previews = {preview["plan"]["id"]: _preview(preview, pace) for preview in data["previewPlanChanges"]}
     return {
         "share": percent(quota["used"], quota["limit"]) if quota["limit"] else None,
         "expected": describe_forecast(quota, page_request.now),
@@ -28,7 +29,7 @@ def view(page_request: PageRequest, data: dict[str, Any]) -> dict[str, Any]:
             _card(plan, previews.get(plan["id"]), is_current=plan is current)
             for plan in _plans_to_show(current, data["plans"])
         ],
-        "undo": data["previewUndo"] and _preview(data["previewUndo"]),
+        "undo": data["previewUndo"] and _preview(data["previewUndo"], pace),
         "can_change": "plan:write" in data["viewer"]["permissions"],
     }
 
@@ -67,12 +68,12 @@ def _plans_to_show(current: dict[str, Any], offered: list[dict[str, Any]]) -> li
     return plans if current in plans else [current, *plans]
 
 
-def _preview(preview: dict[str, Any]) -> dict[str, Any]:
-    """Return a preview with its amounts as text."""
+def _preview(preview: dict[str, Any], pace: str | None) -> dict[str, Any]:
+    """Return a preview with its amounts as text; `pace` in words."""
     amounts = {field: preview[field] for field in ("today", "fees", "nextFee")}
     shown = {field: found and money(found) for field, found in amounts.items()}
     given_back = preview["today"] and money(preview["today"] | {"amount": preview["today"]["amount"].removeprefix("-")})
-    return preview | shown | {"given_back": given_back}
+    return preview | shown | {"given_back": given_back, "month": describe_month(preview["monthAtPace"], pace)}
 
 
 def _card(plan: dict[str, Any], preview: dict[str, Any] | None, *, is_current: bool) -> dict[str, Any]:

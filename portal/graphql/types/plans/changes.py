@@ -7,14 +7,14 @@ from typing import Annotated, Self
 
 import strawberry
 
-from portal import check, plans
+from portal import billing, check, plans
 from portal.core.actor import Permission
 from portal.core.errors import Conflict, NotFound
 from portal.core.ids import AccountId
 from portal.graphql.engine.errors import ConflictProblem, ForbiddenProblem, NotFoundProblem
 from portal.graphql.engine.operation import Info
 from portal.graphql.engine.resolvers import mutation, requires, resolver
-from portal.graphql.engine.scalars import value
+from portal.graphql.engine.scalars import BigInt, value
 from portal.graphql.types.plans.plan import Plan, Price, Subscription
 
 PlanId = Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
@@ -32,8 +32,16 @@ class PlanChangeKind(Enum):
     UNDO = value("undo", "Undoes today's upgrade, as if it had never been.")
 
 
+@strawberry.type(description="A whole billing month on a plan, at the pace of the last 7 days.")
+class MonthAtPace:
+    units: BigInt = strawberry.field(description="Units that checks would admit.")
+    denied: BigInt = strawberry.field(description="Units that the plan's quota would deny.")
+    cost: Price = strawberry.field(description="The plan's price and its usage, before tax.")
+
+
 @strawberry.type(description="What a change of plan would be if it was made now.")
 class PlanChangePreview:
+    terms: strawberry.Private[plans.PlanTerms]
     plan: Plan = strawberry.field(description="The plan that the account would be on from `takesEffectAt` on.")
     kind: PlanChangeKind | None = strawberry.field(
         description="What the change would be; null if it changes nothing, or is refused."
@@ -50,6 +58,17 @@ class PlanChangePreview:
         description="The fee of the next billing month, on the same invoice. Null if `kind` is."
     )
 
+    @resolver("What a whole billing month on the plan would cost at the pace of the last 7 days.")
+    @requires(Permission.USAGE_READ)
+    async def month_at_pace(self, info: Info) -> MonthAtPace:
+        loaders, account_id = info.context.loaders, info.context.actor.account_id
+        period = (await loaders.situation.load(account_id)).period
+        measured = await loaders.pace.load(account_id)
+        units = measured.pace.units_in(int((period.end - period.start).total_seconds()))
+        month = billing.price_plan_month(self.terms, units)
+        cost = Price.of(month.amount, self.terms.currency)
+        return MonthAtPace(units=BigInt(month.units), denied=BigInt(month.denied), cost=cost)
+
     @classmethod
     def of(cls, plan: plans.Plan, situation: plans.Situation, change: plans.PlanChange | None) -> Self:
         """Return the preview of a decision; None: nothing changes."""
@@ -59,6 +78,7 @@ class PlanChangePreview:
         following = history.next_terms
         currency = plan.currency
         return cls(
+            terms=plans.terms_of(plan),
             plan=Plan.of(plan),
             kind=PlanChangeKind(change.kind.value),
             refusal=None,
@@ -76,7 +96,14 @@ class PlanChangePreview:
     @classmethod
     def _nothing(cls, plan: plans.Plan, refusal: str | None) -> Self:
         return cls(
-            plan=Plan.of(plan), kind=None, refusal=refusal, takes_effect_at=None, today=None, fees=None, next_fee=None
+            terms=plans.terms_of(plan),
+            plan=Plan.of(plan),
+            kind=None,
+            refusal=refusal,
+            takes_effect_at=None,
+            today=None,
+            fees=None,
+            next_fee=None,
         )
 
 

@@ -1,6 +1,6 @@
 """The catalogue, the account's plan, how much of its quota is left and for how long."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Self
@@ -16,10 +16,6 @@ from portal.graphql.engine.pagination import Node
 from portal.graphql.engine.resolvers import requires, resolver
 from portal.graphql.engine.scalars import BigInt, value
 from portal.graphql.types.tariffs import Tariff
-
-PACE = timedelta(days=7)
-MIN_PACE = timedelta(hours=1)
-PACE_STEP = timedelta(days=1)
 
 
 @strawberry.type(description="An amount of money.")
@@ -180,18 +176,9 @@ class Quota:
 
     @resolver("Forecast at the pace of the last 7 days, or since the account was opened.")
     async def forecast(self, info: Info) -> QuotaForecast:
-        tx, account_id = info.context.tx, info.context.actor.account_id
-        account = await info.context.loaders.account.load(account_id)
-        series = await usage.usage_series(
-            tx, account_id, usage.UsageQuery(start=tx.now - PACE, end=tx.now, granularity=usage.Granularity.DAY)
-        )
-        first_use = next((point.at for point in series.points if point.totals.calls), tx.now)
-        was_used_before = first_use < account.created_at - PACE_STEP  # usage that was brought along
-        begun = first_use if was_used_before else account.created_at
-        start = max(series.start, min(begun, tx.now - MIN_PACE))
-        pace = plans.Pace(series.totals.billable, int((tx.now - start).total_seconds()))
-        expected = plans.forecast(self.used, self.limit, pace, tx.now, self.period_end)
-        return QuotaForecast(used=BigInt(expected.used), runs_out_at=expected.runs_out_at, since=start)
+        measured = await info.context.loaders.pace.load(info.context.actor.account_id)
+        expected = plans.forecast(self.used, self.limit, measured.pace, info.context.tx.now, self.period_end)
+        return QuotaForecast(used=BigInt(expected.used), runs_out_at=expected.runs_out_at, since=measured.since)
 
 
 @strawberry.type
