@@ -22,10 +22,9 @@ from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.new_tariff import normalize_plan_tariff, parse_new_tariff
 from portal.billing.number import MAX_NUMBERED, number_invoices
 from portal.billing.parse_tariff import currency_from, parse_tariff, parse_tariff_or_none
-from portal.billing.plan_month import PlanMonth, price_plan_month
 from portal.billing.prorate import Share, days_covered, prorate
 from portal.billing.rate import Line, Totals, add_up, rate_usage
-from portal.billing.second_model import invoice_inputs
+from portal.billing.second_model import PlanMonth, invoice_inputs, price_plan_month
 from portal.billing.store import (
     Due,
     count_invoices,

@@ -1,9 +1,10 @@
-"""The model by which invoices are written: plans over time, each stretch of days on one plan billed by itself. Pure.
+"""The second model of invoices: each stretch of days on one plan by itself. Previews go by it, invoices not yet. Pure.
 
 inputs.py        what an invoice depends on, from a period's history and what was counted
 fee_lines.py     openings, upgrades and moves by days; the fee of the next period, whole
 usage_lines.py   usage of each stretch, with its bounds; what was told late, by its own day
 carry_over.py    an invoice stops at 0, and what is left goes to the next one
+plan_month.py    what a whole month of some units costs on a plan, for pages that compare plans
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from portal.billing.second_model.inputs import (
     invoice_inputs,
     usage_by_stretch,
 )
+from portal.billing.second_model.plan_month import PlanMonth, price_plan_month
 from portal.billing.second_model.usage_lines import late_line, usage_lines
 
 __all__ = [
@@ -27,11 +29,13 @@ __all__ = [
     "InvoiceInputs",
     "LateUsage",
     "PlanFee",
+    "PlanMonth",
     "StretchUsage",
     "build_lines",
     "carried_over",
     "invoice_inputs",
     "is_worth_an_invoice",
+    "price_plan_month",
     "usage_by_stretch",
 ]
 

@@ -26,8 +26,7 @@ journal = Journal(Path(sys.argv[1]), segment_bytes=20_000, sync_ms=50)
 journal.open()
 for number in range(10**9):
     journal.append([record(number)])
-    sys.stdout.write(f"{number}\\n")
-    sys.stdout.flush()
+    sys.stderr.write(f"{number}\\n")  # alone there: what is logged goes to stdout
 """
 FULL_DISK = """
 import resource, sys
@@ -216,11 +215,11 @@ def test_a_real_limit_of_the_file_system_leaves_no_half_record(tmp_path: Path) -
 
 @pytest.mark.faults
 def test_kill_9_loses_no_record_whose_append_returned(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        answered = [int(writer.stdout.readline()) for _ in range(2000)]
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stderr=subprocess.PIPE, text=True) as writer:
+        assert writer.stderr is not None
+        answered = [int(writer.stderr.readline()) for _ in range(2000)]
         writer.send_signal(signal.SIGKILL)
-        answered += [int(line) for line in writer.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        answered += [int(line) for line in writer.stderr.read().splitlines(keepends=True) if line.endswith("\n")]
     kept = [
         one.request_id
         for path in list_segments(tmp_path)
