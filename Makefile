@@ -30,7 +30,7 @@ cover: check browser broker servers strace ## Every test again, measured: all of
 	$(BIN)/coverage report --include='$(EXACT)' --fail-under=100
 
 test-fast: check ## Lint, types, contracts, tests without servers and one a domain with them
-	$(BIN)/pytest -q -m "fast or not server"
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "fast or not server"
 
 check: $(INSTALLED) ## Format, lint, types and import order
 	$(BIN)/ruff format --check .

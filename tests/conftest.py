@@ -43,22 +43,25 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 _of_workers: list[str] = []
+_left_out_there: set[str] = set()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of pytest-xdist has no terminal: it hands over what it would have written."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["summary"] = summary()
+        output["summary"], output["left_out"] = summary(), left_out()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    _of_workers.append(getattr(node, "workeroutput", {}).get("summary", ""))
+    output = getattr(node, "workeroutput", {})
+    _of_workers.append(output.get("summary", ""))
+    _left_out_there.add(output.get("left_out", ""))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for text in (*_of_workers, summary(), left_out()):
+    for text in (*_of_workers, summary(), left_out(), *_left_out_there):
         if text:
             terminalreporter.write_line(text)
 
