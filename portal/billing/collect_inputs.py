@@ -55,7 +55,7 @@ async def collect_inputs(
         currency=history.plans[by_plan[-1].plan_id].currency,
         fees=[*await _fees(tx, history, period), *await _fees(tx, history, periods.after(period))],
         usage=by_plan,
-        late=[await _late_usage(tx, account_id, periods, late) for late in closed if late.used != late.billed],
+        late=[await _late_usage(tx, history, periods, late) for late in closed if late.used != late.billed],
         start=None if is_month else period.start,
         end=None if is_month else period.end,
     )
@@ -148,13 +148,11 @@ def _fee_of(line: InvoiceLine, days: BillingDays) -> Fee:
     raise ValueError(f"line {line.position} of {line.invoice_id} is no fee")
 
 
-async def _late_usage(tx: Tx, account_id: str, periods: AccountPeriods, closed: ClosedPeriod) -> LateUsage:
+async def _late_usage(tx: Tx, history: PlanHistory, periods: AccountPeriods, closed: ClosedPeriod) -> LateUsage:
     """Return what came late for a closed period, on the plan that the period ended on, as its invoice has it."""
-    invoice = await store.find_invoice_of(tx, account_id, closed.period)
+    invoice = await store.find_invoice_of(tx, history.account_id, closed.period)
     if invoice is None:
-        period = periods.named(closed.period)
-        history = await PlanHistory.load(tx, account_id, periods)
-        metered = (await history.usage_by_plan(tx, period, 0))[-1]
+        metered = (await history.usage_by_plan(tx, periods.named(closed.period), 0))[-1]
         return LateUsage(replace(metered, units=closed.used), closed.billed)
     *earlier, last = inputs_from(invoice.inputs).usage
     elsewhere = sum(metered.units for metered in earlier)
