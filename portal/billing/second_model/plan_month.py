@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from portal.billing.parse_tariff import parse_tariff_or_none
 from portal.billing.rate import rate_usage
-from portal.core.money import Money, exactly
-from portal.plans import PlanTerms
+from portal.core.money import exactly
+from portal.plans import PlanTerms, fee_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +25,5 @@ def price_plan_month(terms: PlanTerms, units: int) -> PlanMonth:
     quantities = {charge.code: Decimal(passing) for charge in tariff.charges} if tariff else {}
     lines = rate_usage(tariff, quantities) if tariff else ()
     with exactly():
-        amount = Money(terms.price, terms.currency).rounded().amount + sum((line.amount for line in lines), Decimal(0))
+        amount = fee_ahead(terms) + sum((line.amount for line in lines), Decimal(0))
     return PlanMonth(passing, units - passing, amount)
